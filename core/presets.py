@@ -1,0 +1,126 @@
+"""The recipes a person can start from: what each is for, and its complete RunConfig."""
+
+from dataclasses import dataclass
+
+from core.config import KNOBS, RunConfig
+from core.errors import ConfigError
+from core.knobs import near
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named recipe: ``summary`` in a sentence, ``config`` complete."""
+
+    name: str
+    title: str
+    summary: str
+    config: RunConfig
+
+
+def _config(**sections: dict[str, object]) -> RunConfig:
+    return RunConfig().replace(
+        {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "quick",
+            "A first taste",
+            "Four thousand images, a few epochs: a network that beats guessing four times over in under a minute.",
+            _config(
+                data={"train_size": 4_500, "validation_size": 500, "test_size": 2_000},
+                augment={"flip": "random"},
+                train={"epochs": 5, "batch_size": 32, "lr": 0.1, "nesterov": True, "warmup_epochs": 1.0},
+            ),
+        ),
+        Preset(
+            "fast",
+            "Fast and honest",
+            "One-cycle SGD with averaged weights on all 50,000 images, the best epoch chosen on held-out images.",
+            _config(
+                data={"validation_size": 2_000},
+                augment={"flip": "alternating", "translate": "crop"},
+                train={
+                    "epochs": 24,
+                    "batch_size": 256,
+                    "lr": 0.4,
+                    "nesterov": True,
+                    "warmup_epochs": 5.0,
+                    "averaging": "ema",
+                    "averaging_start": 18,
+                    "averaging_decay": 0.99,
+                },
+            ),
+        ),
+        Preset(
+            "he2016",
+            "He et al. 2016",
+            "The paper's recipe: SGD, rate 0.1 falling twice, 45,000 training and 5,000 validation images. "
+            "Published error of ResNet-20: 8.75 %.",
+            _config(
+                data={"validation_size": 5_000, "normalization": "pixel-mean"},
+                augment={"translate": "crop"},
+                # 32,000 and 48,000 of 64,000 iterations, at 352 iterations an epoch of 45,000 images.
+                train={
+                    "epochs": 182,
+                    "schedule": "multi-step",
+                    "milestones": (91, 136),
+                    "weight_decay": 1e-4,
+                },
+            ),
+        ),
+        Preset(
+            "report",
+            "The published study",
+            "The report's recipe: Adam, rate falling after 80, 120, 160 and 180 of 200 epochs, pooled split, "
+            "best epoch chosen on the test images.",
+            _config(
+                data={
+                    "split": "pooled",
+                    "train_size": 50_000,
+                    "validation": "test",
+                    "normalization": "pixel-mean",
+                },
+                model={"shortcut": "report"},
+                augment={"translate": "shift", "translate_pixels": 3},
+                # Keras's l2(1e-4) adds 1e-4·Σw² to the loss, which is a weight decay of 2e-4.
+                train={
+                    "epochs": 200,
+                    "optimizer": "adam",
+                    "lr": 1e-3,
+                    "adam_eps": 1e-7,
+                    "schedule": "report",
+                    "weight_decay": 2e-4,
+                    "decay_on": "kernels",
+                },
+            ),
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``; ConfigError lists those there are."""
+    if name not in PRESETS:
+        raise ConfigError(
+            {"preset": f"“{name}” is no preset; there are {', '.join(PRESETS)}." + near(name, PRESETS)}
+        )
+    return PRESETS[name]
+
+
+def nearest(config: RunConfig) -> Preset:
+    """The preset from which ``config`` differs in the fewest knobs."""
+    return min(PRESETS.values(), key=lambda one: len(config.differences(one.config)))
+
+
+def command_line(config: RunConfig) -> str:
+    """The shell command that trains ``config``: the nearest preset and what differs from it."""
+    base = nearest(config)
+    settings = [
+        f"--set {path}={KNOBS[path].show(ours)}"
+        for path, (ours, _) in config.differences(base.config).items()
+    ]
+    return " ".join(["python -m core train --preset", base.name, *settings])

@@ -1,0 +1,50 @@
+"""Made-up runs for tests of what reads runs: written through the store, shaped like real ones."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from core.config import RunConfig
+from core.store import RunStore
+
+
+def made_record(
+    epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32
+) -> dict[str, Any]:
+    """An epoch's record with smooth, plausible curves; every figure differs from every other."""
+    share = 1 - math.exp(-epoch / 4)
+    accuracy = 1 / classes + (0.9 - 1 / classes) * share
+    loss = math.log(classes) * (1 - 0.8 * share)
+    steps = math.ceil(train_images / batch_size)
+    return {
+        "epoch": epoch, "step": epoch * steps, "images": epoch * train_images, "seconds": 7.5 * epoch,
+        "lr": 0.1 / epoch, "images_per_second": train_images / 7.5,
+        "train_loss": loss * 0.95, "train_objective": loss * 0.95 + 0.05, "train_accuracy": accuracy + 0.01,
+        "val_loss": loss, "val_objective": loss + 0.05, "val_accuracy": accuracy,
+        "val_loss_by_class": [loss + 0.01 * one for one in range(classes)],
+        "val_accuracy_by_class": [accuracy - 0.005 * one for one in range(classes)],
+    }  # fmt: skip
+
+
+def made_run(
+    store: RunStore, epochs: int = 4, state: str = "finished", config: RunConfig | None = None, **about: Any
+) -> str:
+    """A run in ``store`` with ``epochs`` made-up epochs, left in ``state``; returns its id."""
+    config = config or RunConfig().replace(
+        {
+            "train.epochs": max(epochs, 1),
+            "train.batch_size": 32,
+            "data.train_size": 4_500,
+            "data.validation_size": 500,
+        }
+    )
+    run_id = store.create(config, **about)
+    for epoch in range(1, epochs + 1):
+        store.append_record(run_id, made_record(epoch, len(config.data.classes)))
+    best = store.records(run_id)[-1] if epochs else None
+    error = "The loss became infinite in epoch 3; try a smaller learning rate." if state == "failed" else None
+    store.write_status(run_id, replace(
+        store.status(run_id), state=state, epoch=epochs, started_at=1.0, finished_at=60.0, error=error,
+        best_epoch=best["epoch"] if best else None, best_val_accuracy=best["val_accuracy"] if best else None,
+    ))  # fmt: skip
+    return run_id
