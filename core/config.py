@@ -82,12 +82,7 @@ class DataConfig:
         when=("data.validation", ("held-out",)),
     )
     split_seed: int = knob(
-        0,
-        "int",
-        "Split seed",
-        "The same number gives the same parts on every machine.",
-        low=0,
-        high=2**31 - 1,
+        0, "int", "Split seed", "The same number gives the same parts on every machine.", low=0, high=2**31 - 1
     )
     normalization: str = knob(
         "channel",
@@ -103,13 +98,7 @@ class ModelConfig:
     """The residual network."""
 
     depth: int = knob(
-        20,
-        "int",
-        "Depth",
-        "Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110.",
-        unit="layers",
-        low=8,
-        high=110,
+        20, "int", "Depth", "Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110.", unit="layers", low=8, high=110
     )
     width: int = knob(
         16,
@@ -175,16 +164,10 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found."""
 
-    epochs: int = knob(
-        24, "int", "Epochs", "Passes over the training images.", unit="epochs", low=1, high=10_000
-    )
+    epochs: int = knob(24, "int", "Epochs", "Passes over the training images.", unit="epochs", low=1, high=10_000)
     batch_size: int = knob(128, "int", "Batch size", "Images per step.", unit="images", low=1, high=8_192)
     optimizer: str = knob(
-        "sgd",
-        "choice",
-        "Optimizer",
-        "The rule that turns gradients into steps.",
-        choices=("sgd", "adam", "adamw"),
+        "sgd", "choice", "Optimizer", "The rule that turns gradients into steps.", choices=("sgd", "adam", "adamw")
     )
     lr: float = knob(0.1, "float", "Learning rate", "The highest rate of the schedule.", low=1e-7, high=10.0)
     momentum: float = knob(
@@ -348,16 +331,9 @@ class TrainConfig:
         when=("train.averaging", ("ema",)),
     )
     label_smoothing: float = knob(
-        0.0,
-        "float",
-        "Label smoothing",
-        "Share of the target spread evenly over all classes.",
-        low=0.0,
-        high=0.9,
+        0.0, "float", "Label smoothing", "Share of the target spread evenly over all classes.", low=0.0, high=0.9
     )
-    seed: int = knob(
-        0, "int", "Seed", "Decides first weights, order and augmentation.", low=0, high=2**31 - 1
-    )
+    seed: int = knob(0, "int", "Seed", "Decides first weights, order and augmentation.", low=0, high=2**31 - 1)
     device: str = knob(
         "auto",
         "choice",
@@ -454,11 +430,7 @@ class RunConfig:
             pool = available.train + available.test
             train = data.train_size or pool - (data.test_size or 0)
             test = data.test_size or pool - train
-        held_out = (
-            (data.validation_size or max(train // 10, len(data.classes)))
-            if data.validation == "held-out"
-            else 0
-        )
+        held_out = (data.validation_size or max(train // 10, len(data.classes))) if data.validation == "held-out" else 0
         return PartSizes(train - held_out, held_out, test)
 
     def steps_per_epoch(self) -> int:
@@ -521,9 +493,7 @@ class RunConfig:
         Knobs without effect and how it is computed (device, precision, threads) do not count.
         """
         how = {"train.device", "train.precision", "train.threads"}
-        values = {
-            path: value for path, value in self.values().items() if path not in how and self.in_effect(path)
-        }
+        values = {path: value for path, value in self.values().items() if path not in how and self.in_effect(path)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -583,9 +553,7 @@ def _relations(config: RunConfig) -> dict[str, str]:
             f"a pooled split needs the size of the training or of the test part, out of {pool:,} images; "
             f"the report takes {have.train:,} for training."
         )
-    elif (data.train_size or 0) + (data.test_size or 0) > pool - (
-        0 if data.train_size and data.test_size else k
-    ):
+    elif (data.train_size or 0) + (data.test_size or 0) > pool - (0 if data.train_size and data.test_size else k):
         limit = pool - (data.test_size or k)
         found["data.train_size" if data.train_size else "data.test_size"] = (
             f"training and test part together exceed the {pool:,} images of these {k} classes; "
@@ -597,17 +565,11 @@ def _relations(config: RunConfig) -> dict[str, str]:
         )
     if not found:
         if sizes.test < k:
-            found["data.test_size"] = (
-                f"{sizes.test} images cannot hold one of each of {k} classes; take at least {k}."
-            )
+            found["data.test_size"] = f"{sizes.test} images cannot hold one of each of {k} classes; take at least {k}."
         if data.validation == "held-out" and sizes.validation < k:
             found["data.validation_size"] = f"needs at least {k} images, one of each class."
         if sizes.train < k:
-            at = (
-                "data.validation_size"
-                if data.validation == "held-out" and data.validation_size
-                else "data.train_size"
-            )
+            at = "data.validation_size" if data.validation == "held-out" and data.validation_size else "data.train_size"
             found[at] = (
                 f"leaves {max(sizes.train, 0)} images to train on, and {k} classes need at least {k}; "
                 "enlarge the training part or shrink the validation part."

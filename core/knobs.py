@@ -68,9 +68,7 @@ class Knob:
         match self.kind:
             case "choice":
                 if value not in self.choices:
-                    return f"“{value}” is not among the choices; it takes {self.expects()}." + near(
-                        value, self.choices
-                    )
+                    return f"“{value}” is not among the choices; it takes {self.expects()}." + near(value, self.choices)
                 return None
             case "classes":
                 if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):

@@ -64,12 +64,7 @@ PRESETS: dict[str, Preset] = {
                 data={"validation_size": 5_000, "normalization": "pixel-mean"},
                 augment={"translate": "crop"},
                 # 32,000 and 48,000 of 64,000 iterations, at 352 iterations an epoch of 45,000 images.
-                train={
-                    "epochs": 182,
-                    "schedule": "multi-step",
-                    "milestones": (91, 136),
-                    "weight_decay": 1e-4,
-                },
+                train={"epochs": 182, "schedule": "multi-step", "milestones": (91, 136), "weight_decay": 1e-4},
             ),
         ),
         Preset(
@@ -78,12 +73,7 @@ PRESETS: dict[str, Preset] = {
             "The report's recipe: Adam, rate falling after 80, 120, 160 and 180 of 200 epochs, pooled split, "
             "best epoch chosen on the test images.",
             _config(
-                data={
-                    "split": "pooled",
-                    "train_size": 50_000,
-                    "validation": "test",
-                    "normalization": "pixel-mean",
-                },
+                data={"split": "pooled", "train_size": 50_000, "validation": "test", "normalization": "pixel-mean"},
                 model={"shortcut": "report"},
                 augment={"translate": "shift", "translate_pixels": 3},
                 # Keras's l2(1e-4) adds 1e-4·Σw² to the loss, which is a weight decay of 2e-4.
@@ -105,9 +95,7 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str) -> Preset:
     """The preset called ``name``; ConfigError lists those there are."""
     if name not in PRESETS:
-        raise ConfigError(
-            {"preset": f"“{name}” is no preset; there are {', '.join(PRESETS)}." + near(name, PRESETS)}
-        )
+        raise ConfigError({"preset": f"“{name}” is no preset; there are {', '.join(PRESETS)}." + near(name, PRESETS)})
     return PRESETS[name]
 
 
@@ -119,8 +107,5 @@ def nearest(config: RunConfig) -> Preset:
 def command_line(config: RunConfig) -> str:
     """The shell command that trains ``config``: the nearest preset and what differs from it."""
     base = nearest(config)
-    settings = [
-        f"--set {path}={KNOBS[path].show(ours)}"
-        for path, (ours, _) in config.differences(base.config).items()
-    ]
+    settings = [f"--set {path}={KNOBS[path].show(ours)}" for path, (ours, _) in config.differences(base.config).items()]
     return " ".join(["python -m core train --preset", base.name, *settings])

@@ -136,15 +136,11 @@ class RunStore:
         if text in runs:
             return text
         named = [one for one in runs if self._is_named(one, text)]
-        alike = named or [
-            one for one in runs if len(text) >= 4 and (one.startswith(text) or one.endswith(text))
-        ]
+        alike = named or [one for one in runs if len(text) >= 4 and (one.startswith(text) or one.endswith(text))]
         if len(alike) == 1:
             return alike[0]
         if alike:
-            raise StoreError(
-                f"“{text}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id."
-            )
+            raise StoreError(f"“{text}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
         if _ID.fullmatch(text):
             self.folder(text)
         raise StoreError(f"There is no run “{text}”; `python -m core list` shows those there are.")
@@ -205,8 +201,7 @@ class RunStore:
             _write_json(staged / "config.json", config.to_dict())
             _write_json(staged / "meta.json", asdict(replace(meta, created_at=now)))
             _write_json(
-                staged / "status.json",
-                asdict(Status(state="queued", epochs=config.train.epochs, queued_at=now)),
+                staged / "status.json", asdict(Status(state="queued", epochs=config.train.epochs, queued_at=now))
             )
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
@@ -229,9 +224,7 @@ class RunStore:
         try:
             meta = Meta(**{**content, "tags": tuple(content.get("tags", ()))})
         except (TypeError, AttributeError) as error:
-            raise StoreError(
-                f"meta.json of run {run_id} is damaged: it does not hold a run's description."
-            ) from error
+            raise StoreError(f"meta.json of run {run_id} is damaged: it does not hold a run's description.") from error
         if meta.reference and (own := self._local().get(run_id)):
             meta = replace(meta, **{**own, "tags": tuple(own.get("tags", meta.tags))})
         return meta
@@ -242,9 +235,7 @@ class RunStore:
         try:
             status = Status(**content)
         except TypeError as error:
-            raise StoreError(
-                f"status.json of run {run_id} is damaged: it does not hold a run's state."
-            ) from error
+            raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
         if status.state not in STATES:
             raise StoreError(f"status.json of run {run_id} names the unknown state “{status.state}”.")
         if status.state in AT_WORK and not self.held(run_id):
@@ -283,9 +274,7 @@ class RunStore:
         """Path of best.safetensors; StoreError if the run has none yet."""
         path = self.folder(run_id) / "best.safetensors"
         if not path.is_file():
-            raise StoreError(
-                f"Run {run_id} has no weights yet: they are kept from its first finished epoch on."
-            )
+            raise StoreError(f"Run {run_id} has no weights yet: they are kept from its first finished epoch on.")
         return path
 
     def last_state(self, run_id: str) -> Path | None:
@@ -320,9 +309,7 @@ class RunStore:
         """Keep the test evaluation."""
         _write_json(self.folder(run_id) / "result.json", result)
 
-    def write_file(
-        self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes | Any
-    ) -> None:
+    def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes | Any) -> None:
         """Replace the weights or the state to go on from (bytes, or a function that writes to a file)."""
         write_atomically(self.folder(run_id) / name, content)
 
@@ -338,9 +325,7 @@ class RunStore:
     def cut_records(self, run_id: str, epoch: int) -> None:
         """Drop the epochs after ``epoch``: those whose state to go on from was not kept."""
         kept = [one for one in self.records(run_id) if one["epoch"] <= epoch]
-        write_atomically(
-            self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in kept)
-        )
+        write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in kept))
 
     def append_log(self, run_id: str, text: str) -> None:
         """Add a line with the time to the log."""
@@ -379,9 +364,7 @@ class RunStore:
         state = self.status(run_id).state
         if state == "queued":
             with self.hold(run_id):
-                self.write_status(
-                    run_id, replace(self.status(run_id), state="stopped", finished_at=time.time())
-                )
+                self.write_status(run_id, replace(self.status(run_id), state="stopped", finished_at=time.time()))
             if not keep:
                 self.trash(run_id)
             return
@@ -415,13 +398,7 @@ class RunStore:
             self.write_status(
                 run_id,
                 replace(
-                    status,
-                    state="queued",
-                    queued_at=time.time(),
-                    error=None,
-                    finished_at=None,
-                    host=None,
-                    pid=None,
+                    status, state="queued", queued_at=time.time(), error=None, finished_at=None, host=None, pid=None
                 ),
             )
 
@@ -430,9 +407,7 @@ class RunStore:
         try:
             return Status(**self._read_json(run_id, "status.json"))
         except TypeError as error:
-            raise StoreError(
-                f"status.json of run {run_id} is damaged: it does not hold a run's state."
-            ) from error
+            raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
 
     def mark_interrupted(self) -> list[str]:
         """Write ``interrupted`` into the runs whose process died; returns their ids."""
@@ -507,9 +482,7 @@ class RunStore:
         """Ids in the trash, newest first."""
         if not self.trash_folder.is_dir():
             return []
-        return sorted(
-            (one.name for one in self.trash_folder.iterdir() if _ID.fullmatch(one.name)), reverse=True
-        )
+        return sorted((one.name for one in self.trash_folder.iterdir() if _ID.fullmatch(one.name)), reverse=True)
 
     def restore(self, run_id: str) -> None:
         """Bring a run back from the trash. A run that was waiting comes back stopped."""
@@ -531,7 +504,7 @@ class RunStore:
         return freed
 
     def _refuse_reference(self, run_id: str, what: str) -> None:
-        reference = False
+        reference: object = False
         with contextlib.suppress(StoreError):  # what cannot be read is no reference run
             reference = self._read_json(run_id, "meta.json").get("reference")
         if reference:
@@ -556,9 +529,7 @@ class RunStore:
         except FileNotFoundError:
             raise StoreError(f"Run {run_id} has no {name}; its folder is incomplete.") from None
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{name} of run {run_id} cannot be read; the file is damaged ({error})."
-            ) from error
+            raise StoreError(f"{name} of run {run_id} cannot be read; the file is damaged ({error}).") from error
         if not isinstance(content, dict):
             raise StoreError(f"{name} of run {run_id} is damaged: it holds no names and values.")
         return content
@@ -610,12 +581,7 @@ def _new_id(now: float) -> str:
     """An id that sorts by time to the millisecond: two of its last characters count, two are random."""
     base = len(_ALPHABET)
     tick = int(now % 1 * base**2)
-    tail = (
-        _ALPHABET[tick // base]
-        + _ALPHABET[tick % base]
-        + secrets.choice(_ALPHABET)
-        + secrets.choice(_ALPHABET)
-    )
+    tail = _ALPHABET[tick // base] + _ALPHABET[tick % base] + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
     return datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S-") + tail
 
 

@@ -8,9 +8,7 @@ from core.config import RunConfig
 from core.store import RunStore
 
 
-def made_record(
-    epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32
-) -> dict[str, Any]:
+def made_record(epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32) -> dict[str, Any]:
     """An epoch's record with smooth, plausible curves; every figure differs from every other."""
     share = 1 - math.exp(-epoch / 4)
     accuracy = 1 / classes + (0.9 - 1 / classes) * share
@@ -31,12 +29,7 @@ def made_run(
 ) -> str:
     """A run in ``store`` with ``epochs`` made-up epochs, left in ``state``; returns its id."""
     config = config or RunConfig().replace(
-        {
-            "train.epochs": max(epochs, 1),
-            "train.batch_size": 32,
-            "data.train_size": 4_500,
-            "data.validation_size": 500,
-        }
+        {"train.epochs": max(epochs, 1), "train.batch_size": 32, "data.train_size": 4_500, "data.validation_size": 500}
     )
     run_id = store.create(config, **about)
     for epoch in range(1, epochs + 1):
