@@ -1,0 +1,288 @@
+"""One run, from its folder to its end: where the trainer meets the store.
+
+The background thread, the command line and the tests all train through :func:`run`, so the same config
+gives the same metrics.jsonl whoever started it.
+"""
+
+import contextlib
+import io
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from core.config import RunConfig
+from core.data import cifar10
+from core.data.task import Task, make_task
+from core.errors import ConfigError, LabError, RunBusy, StoreError
+from core.model.resnet import resnet
+from core.store import RunStore, Status, this_host
+from core.training.environment import Environment, resolve
+from core.training.evaluation import Evaluation, evaluate
+from core.training.records import BatchRecord, EpochRecord
+from core.training.schedule import ENDS_AT_ZERO
+from core.training.trainer import Trainer
+
+PROGRESS_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
+
+OnBatch = Callable[[BatchRecord], object]
+OnEpoch = Callable[[dict[str, Any]], object]
+
+
+def run(store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None) -> Status:
+    """Train a run from where it is to its end; returns how it then stands.
+
+    ``on_batch`` hears each BatchRecord, ``on_epoch`` each line of metrics.jsonl. What goes wrong while
+    training is told by the status; RunBusy or StoreError are raised before anything began.
+    """
+    with store.hold(run_id):
+        status = run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch)
+        discard = store.stop_request(run_id) == "discard"
+        store.clear_stop(run_id)
+    if discard and status.state == "stopped":
+        store.trash(run_id)
+    return status
+
+
+def run_held(
+    store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None
+) -> Status:
+    """:func:`run` for a caller who holds the run's lock already; a request to discard is left to them."""
+    status = store.status_for_holder(run_id)
+    if status.state == "finished":
+        raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
+    status = replace(
+        status, state="running", started_at=status.started_at or time.time(), finished_at=None, error=None,
+        heartbeat=time.time(), host=this_host(), pid=os.getpid(),
+    )  # fmt: skip
+    store.write_status(run_id, status)
+    desk = _Desk(store, run_id, status)
+    try:
+        _train(desk, on_batch, on_epoch)
+    except KeyboardInterrupt:
+        desk.end("stopped")
+        store.append_log(run_id, f"Stopped from the keyboard after {desk.status.epoch} epochs.")
+        raise
+    except Exception as error:
+        _fail(desk, error)
+    return desk.status
+
+
+class _Desk:
+    """Where one run's papers lie while it is worked on: writes them, and hears the request to stop."""
+
+    def __init__(self, store: RunStore, run_id: str, status: Status):
+        self.store, self.run_id, self.status = store, run_id, status
+        self._told = self._beat = 0.0
+
+    def log(self, text: str) -> None:
+        self.store.append_log(self.run_id, text)
+
+    def on_batch(self, record: BatchRecord) -> None:
+        now = time.monotonic()
+        if now - self._told >= PROGRESS_SECONDS or record.batch == record.batches:
+            self._told = now
+            self.store.write_progress(self.run_id, record.to_dict())
+        if now - self._beat >= HEARTBEAT_SECONDS:
+            self._beat = now
+            self.update(heartbeat=time.time())
+
+    def on_epoch(self, record: EpochRecord, trainer: Trainer) -> None:
+        """Keep a finished epoch: first what it found, last the state to go on from.
+
+        Whatever this is cut short at, going on from last.pt trains the same epoch again to the same end.
+        """
+        line = record.to_dict()
+        if trainer.is_best:
+            about = {"epoch": str(record.epoch), "classes": ",".join(trainer.task.classes)}
+            self.store.write_file(self.run_id, "best.safetensors", save(trainer.weights(), about))
+        self.store.append_record(self.run_id, line)
+        self.store.write_file(self.run_id, "last.pt", lambda file: torch.save(trainer.state(), file))
+        best = {"best_epoch": record.epoch, "best_val_accuracy": record.val_accuracy} if trainer.is_best else {}
+        self.update(epoch=record.epoch, heartbeat=time.time(), **best)
+
+    def update(self, **changes: Any) -> None:
+        self.status = replace(self.status, **changes)
+        self.store.write_status(self.run_id, self.status)
+
+    def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
+        self.update(state=state, error=error, finished_at=time.time(), heartbeat=time.time())
+
+    def asked_to_stop(self) -> bool:
+        return self.store.stop_request(self.run_id) is not None
+
+
+def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> None:
+    store, run_id = desk.store, desk.run_id
+    trainer = _prepare(store, run_id)
+    desk.update(epoch=trainer.epoch, **_best_so_far(trainer))
+    place = f"{trainer.environment.device}, {trainer.environment.precision}, {trainer.environment.threads} threads"
+    desk.log(f"Training from epoch {trainer.epoch + 1} to {trainer.config.train.epochs} on {place}.")
+    records = trainer.train()
+    for record in records:
+        if isinstance(record, EpochRecord):
+            desk.on_epoch(record, trainer)
+            if on_epoch:
+                on_epoch(record.to_dict())
+        else:
+            desk.on_batch(record)
+            if on_batch:
+                on_batch(record)
+        if desk.asked_to_stop():
+            records.close()
+            desk.end("stopped")
+            desk.log(f"Stopped on request after {trainer.epoch} epochs.")
+            return
+    if trainer.config.data.validation == "held-out":
+        store.write_result(run_id, _final_test(store, run_id, trainer))
+    desk.end("finished")
+    early = " early" if trainer.epoch < trainer.config.train.epochs else ""
+    desk.log(f"Finished{early} after {trainer.epoch} epochs.")
+
+
+def _prepare(store: RunStore, run_id: str) -> Trainer:
+    """The trainer of a run, at the epoch its last state was kept."""
+    config = store.config(run_id)
+    environment = resolve(config, store.meta(run_id).environment)
+    store.write_environment(run_id, store.meta(run_id).environment or environment.describe())
+    trainer = Trainer(config, load_task(config, environment), environment)
+    if state := store.last_state(run_id):
+        trainer.load(load_state(state))
+    store.cut_records(run_id, trainer.epoch)
+    _restore_lost_records(store, run_id, trainer)
+    return trainer
+
+
+def _restore_lost_records(store: RunStore, run_id: str, trainer: Trainer) -> None:
+    """Write the epochs of the state that metrics.jsonl lacks: all of an extended run's parent, for one."""
+    known = {one["epoch"] for one in store.records(run_id)}
+    for record in trainer.history:
+        if record.epoch not in known:
+            store.append_record(run_id, record.to_dict())
+
+
+def _best_so_far(trainer: Trainer) -> dict[str, Any]:
+    if not trainer.history:
+        return {}
+    best = max(trainer.history, key=lambda one: one.val_accuracy)
+    return {"best_epoch": best.epoch, "best_val_accuracy": best.val_accuracy}
+
+
+def _final_test(store: RunStore, run_id: str, trainer: Trainer) -> dict[str, Any]:
+    """The one look at the test part: the best epoch's weights, and the last one's, on images that chose nothing."""
+    best_epoch = _best_so_far(trainer)["best_epoch"]
+    best = trainer.judged
+    if best_epoch != trainer.epoch:
+        best, _ = load_weights(store, run_id, trainer.config)
+        best.to(trainer.environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def test(model: torch.nn.Module) -> Evaluation:
+        return evaluate(model, trainer.task.test, trainer.task.normalization, trainer.environment)
+
+    return {
+        "best": {"epoch": best_epoch, **test(best).to_dict()},
+        "last": {"epoch": trainer.epoch, **test(trainer.judged).to_dict()},
+    }
+
+
+def _fail(desk: _Desk, error: Exception) -> None:
+    """End a run as failed, with the cause in a sentence and the traceback in its log."""
+    if isinstance(error, LabError):
+        cause = str(error)
+    elif isinstance(error, MemoryError) or "out of memory" in str(error):
+        cause = "The computer ran out of memory; try a smaller batch, width or depth."
+    else:
+        cause = f"Training failed with {type(error).__name__}: {error}. The log has the details."
+    # On a full disk even this cannot be written; the free lock then shows the run as interrupted.
+    with contextlib.suppress(StoreError):
+        desk.log(cause + "\n" + "".join(traceback.format_exception(error)))
+    desk.status = replace(desk.status, state="failed", error=cause, finished_at=time.time())
+    with contextlib.suppress(StoreError):
+        desk.store.write_status(desk.run_id, desk.status)
+
+
+# --- what else is done with a run -----------------------------------------------------------------
+
+
+def load_task(config: RunConfig, environment: Environment) -> Task:
+    """The run's images on its device. Raises DataError if CIFAR-10 is not on this computer."""
+    cifar = cifar10.load()
+    return make_task(config, cifar.images, cifar.labels, environment.torch_device)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state in a last.pt, read without running any code it may hold. Raises LabError if it is damaged."""
+    try:
+        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise almost anything
+        raise LabError(
+            f"{path.name} of run {path.parent.name} is damaged: the run cannot go on from it. "
+            "Clone the run to start anew."
+        ) from error
+    if not isinstance(state, dict):
+        raise LabError(f"{path.name} of run {path.parent.name} holds no state of a run.")
+    return state
+
+
+def load_weights(store: RunStore, run_id: str, config: RunConfig) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """The best epoch's network on the processor, and its ``input.mean`` and ``input.std``."""
+    path = store.best_weights(run_id)
+    model = resnet(config.model.depth, len(config.data.classes), config.model.width, config.model.shortcut)
+    try:
+        tensors = load_file(path)
+        inputs = {name: tensors.pop(name) for name in ("input.mean", "input.std")}
+        model.load_state_dict(tensors)
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise StoreError(
+            f"The weights of run {run_id} cannot be used: the file is damaged or belongs to another network."
+        ) from error
+    return model.eval(), inputs
+
+
+def extend(store: RunStore, run_id: str, epochs: int) -> str:
+    """Queue a child run that goes on from the end of a finished run, to ``epochs`` in all; returns its id.
+
+    Raises LabError for a run that is not finished, and for schedules that end at zero.
+    """
+    config, status = store.config(run_id), store.status(run_id)
+    if status.active:
+        raise RunBusy(f"Run {run_id} is {status.state}; it can be extended when it is finished.")
+    state = store.last_state(run_id)
+    if status.state != "finished" or state is None:
+        raise StoreError(f"Run {run_id} is {status.state}; resume it instead of extending it.")
+    if config.train.schedule in ENDS_AT_ZERO:
+        raise StoreError(
+            f"The {config.train.schedule} schedule has brought the learning rate to zero: more epochs would change "
+            "nothing. Clone the run with more epochs instead."
+        )
+    if epochs <= status.epoch:
+        raise ConfigError(
+            {"train.epochs": f"{epochs} is no more than the {status.epoch} it has; take a higher number."}
+        )
+    meta = store.meta(run_id)
+    name = f"{meta.name or run_id} → {epochs} epochs"
+    longer = config.replace({"train.epochs": epochs})
+    child = store.create(longer, name=name, tags=meta.tags, parent=run_id, last_state=state)
+    with store.hold(child):
+        store.write_file(child, "best.safetensors", store.best_weights(run_id).read_bytes())
+        store.write_environment(child, meta.environment)
+    return child
+
+
+def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "test"] = "validation") -> dict[str, Any]:
+    """The best epoch's weights on a part of the run's data, class by class (see Evaluation), with ``epoch``."""
+    config = store.config(run_id)
+    environment = Environment("cpu", "fp32", torch.get_num_threads())
+    model, _ = load_weights(store, run_id, config)
+    task = load_task(config, environment)
+    which = task.validation if part == "validation" else task.test
+    best = store.status(run_id).best_epoch
+    return {"epoch": best, "part": part, **evaluate(model, which, task.normalization, environment).to_dict()}

@@ -1,0 +1,158 @@
+"""What a run is computed with: device, precision and threads, resolved once and then kept."""
+
+import contextlib
+import functools
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from core.config import RunConfig
+from core.errors import LabError
+from core.model import resnet
+from core.settings import PROJECT
+
+#: A candidate of precision is timed over this many steps after one to warm up.
+PROBE_STEPS = 3
+PROBE_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``device`` as PyTorch names it, ``precision`` fp32 or bf16, ``threads`` of the processor."""
+
+    device: str
+    precision: str
+    threads: int
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as PyTorch's own object."""
+        return torch.device(self.device)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Convolutions in bf16 where that is the precision; weights stay fp32."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
+
+    def claim_threads(self) -> None:
+        """Give the calling thread the run's number of threads: the setting holds for the thread that makes it."""
+        torch.set_num_threads(self.threads)
+
+    def describe(self) -> dict[str, Any]:
+        """For meta.json: the choice made, and versions, processor and commit that a reader may ask for."""
+        return {
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.threads,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "processor": processor_name(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "accelerator": torch.cuda.get_device_name() if self.device == "cuda" else None,
+            "platform": platform.platform(),
+            "commit": commit(),
+        }
+
+
+def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
+    """The environment of a run: as ``recorded`` when it began, else by its knobs and this machine.
+
+    Raises LabError when the device asked for is not here.
+    """
+    if recorded and {"device", "precision", "threads"} <= recorded.keys():
+        environment = Environment(recorded["device"], recorded["precision"], recorded["threads"])
+        _require(environment.device)
+        return environment
+    device = config.train.device if config.train.device != "auto" else _best_device()
+    _require(device)
+    threads = config.train.threads or os.cpu_count() or 1
+    precision = config.train.precision
+    if precision == "auto":
+        precision = faster_precision(device, threads, config.model.depth, config.model.width)
+    return Environment(device, precision, threads)
+
+
+@functools.cache
+def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
+    """``fp32`` or ``bf16``, whichever makes training steps faster here; timed once per process."""
+    if device == "cuda" and not torch.cuda.is_bf16_supported():
+        return "fp32"
+    fp32 = _step_seconds(Environment(device, "fp32", threads), depth, width, limit=float("inf"))
+    try:
+        # Without bf16 instructions one such step can take twenty times as long: give up at the first slow one.
+        bf16 = _step_seconds(Environment(device, "bf16", threads), depth, width, limit=2 * fp32)
+    except RuntimeError:  # no bf16 kernels for this device
+        return "fp32"
+    return "bf16" if bf16 < fp32 else "fp32"
+
+
+def _step_seconds(environment: Environment, depth: int, width: int, limit: float) -> float:
+    """Seconds of the fastest of a few training steps; stops after a timed one longer than ``limit``."""
+    environment.claim_threads()
+    device = environment.torch_device
+    chance = torch.Generator().manual_seed(0)
+    model = resnet(depth, width=width, generator=chance).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.rand(PROBE_BATCH, 3, 32, 32, generator=chance).to(device, memory_format=torch.channels_last)
+    labels = torch.zeros(PROBE_BATCH, dtype=torch.int64, device=device)
+    fastest = float("inf")
+    for step in range(PROBE_STEPS + 1):
+        began = time.perf_counter()
+        with environment.autocast():
+            logits = model(images)
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        seconds = time.perf_counter() - began
+        if step:  # the first also prepares kernels
+            fastest = min(fastest, seconds)
+        if seconds > 10 * limit or fastest > limit:
+            return min(fastest, seconds)
+    return fastest
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _require(device: str) -> None:
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not here.get(device, False):
+        there = ", ".join(name for name, available in here.items() if available)
+        raise LabError(f"The device {device} is not available on this computer; available: {there}. "
+                       "Clone the run and choose another device.")  # fmt: skip
+
+
+@functools.cache
+def processor_name() -> str:
+    """The processor as the system names it."""
+    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def commit() -> str | None:
+    """The commit of this code, with ``+`` if files differ from it; ``None`` outside a repository."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

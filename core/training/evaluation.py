@@ -1,0 +1,72 @@
+"""How good a network is on a part of the data, overall and class by class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.data.task import Normalization, Part
+from core.training.environment import Environment
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Losses in nats per image, accuracies from 0 to 1. ``smoothed_loss`` is the cross-entropy against smoothed
+    labels; ``confusion``: int64 (k, k), rows the true class; ``loss_by_class``: one mean per true class."""
+
+    loss: float
+    smoothed_loss: float
+    accuracy: float
+    loss_by_class: list[float]
+    accuracy_by_class: list[float]
+    confusion: Tensor
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "loss_by_class": self.loss_by_class,
+            "accuracy_by_class": self.accuracy_by_class,
+            "confusion": self.confusion.tolist(),
+            "images": int(self.confusion.sum()),
+        }
+
+
+def predict(model: nn.Module, images: Tensor, normalization: Normalization, environment: Environment) -> Tensor:
+    """Logits, float32 (N, k), of uint8 images (N, 3, 32, 32), none of them augmented."""
+    model.eval()
+    logits = []
+    with torch.inference_mode():
+        for batch in images.split(BATCH):
+            x = normalization(batch).contiguous(memory_format=torch.channels_last)
+            with environment.autocast():
+                logits.append(model(x))
+    return torch.cat(logits).float()
+
+
+def evaluate(
+    model: nn.Module, part: Part, normalization: Normalization, environment: Environment, label_smoothing: float = 0.0
+) -> Evaluation:
+    """Evaluate ``model`` on ``part``; leaves it in evaluation mode."""
+    logits = predict(model, part.images, normalization, environment)
+    k = logits.shape[1]
+    losses = F.cross_entropy(logits, part.labels, reduction="none").double()
+    smoothed = losses.mean()
+    if label_smoothing:
+        smoothed = F.cross_entropy(logits.double(), part.labels, label_smoothing=label_smoothing)
+    confusion = torch.bincount(part.labels * k + logits.argmax(1), minlength=k * k).reshape(k, k).cpu()
+    counts = confusion.sum(1).double()
+    loss_sums = torch.zeros(k, dtype=torch.float64, device=losses.device).index_add_(0, part.labels, losses).cpu()
+    return Evaluation(
+        loss=losses.mean().item(),
+        smoothed_loss=smoothed.item(),
+        accuracy=confusion.diagonal().sum().item() / len(part),
+        loss_by_class=(loss_sums / counts).tolist(),
+        accuracy_by_class=(confusion.diagonal() / counts).tolist(),
+        confusion=confusion,
+    )

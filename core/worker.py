@@ -1,0 +1,92 @@
+"""The queue and the background thread that works it.
+
+The queue is the folders in state ``queued``; this module only decides who works them. Every process
+may start a :class:`Worker`; the one that gets the queue's lock works, the others wait for it to be
+free. A worker that died leaves its lock free and its run marked as found.
+"""
+
+import contextlib
+import os
+import threading
+import traceback
+from pathlib import Path
+
+from filelock import Timeout
+
+from core.errors import RunBusy
+from core.settings import runs_folder
+from core.store import RunStore
+
+POLL_SECONDS = 0.5
+
+
+class Worker:
+    """Works the queue of one store in a daemon thread."""
+
+    def __init__(self, store: RunStore):
+        self.store = store
+        self.thread: threading.Thread | None = None
+        self.trouble: str | None = None
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread, unless it is running; returns at once."""
+        if self.thread is None or not self.thread.is_alive():
+            self._ended.clear()
+            self.thread = threading.Thread(target=self._work, name="resnet-lab-worker", daemon=True)
+            self.thread.start()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Take no further run and wait for the thread; the run at work goes on until it ends."""
+        self._ended.set()
+        if self.thread:
+            self.thread.join(timeout)
+
+    def _work(self) -> None:
+        yield_to_pages()
+        while not self._ended.is_set():
+            try:
+                with self.store.queue_lock().acquire(timeout=0):
+                    self.store.mark_interrupted()
+                    while not self._ended.is_set():
+                        self._take_next()
+            except Timeout:
+                pass  # another process works the queue; look again in a moment
+            except Exception:
+                # The folder may be gone or the disk full; whatever it is, the queue must go on when it is over.
+                self.trouble = traceback.format_exc()
+            self._ended.wait(POLL_SECONDS)
+
+    def _take_next(self) -> None:
+        waiting = self.store.queue()
+        if not waiting:
+            self._ended.wait(POLL_SECONDS)
+            return
+        from core.runner import run  # torch takes seconds to import; the server answers meanwhile
+
+        # Someone else may have taken, stopped or deleted it since we looked.
+        with contextlib.suppress(RunBusy):
+            if self.store.status(waiting[0]).state == "queued":
+                run(self.store, waiting[0])
+        self.trouble = None
+
+
+def yield_to_pages() -> None:
+    """Let other threads go first. Threads that this one starts, OpenMP's among them, inherit it."""
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_workers: dict[Path, Worker] = {}
+_starting = threading.Lock()
+
+
+def ensure_worker(root: Path | None = None) -> Worker:
+    """This process's worker for the runs in ``root`` (default: the setting), started if it was not."""
+    root = (root or runs_folder()).resolve()
+    with _starting:
+        if root not in _workers:
+            _workers[root] = Worker(RunStore(root))
+        _workers[root].start()
+        return _workers[root]
