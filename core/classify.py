@@ -47,7 +47,7 @@ class Classifier:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            logits = predict(self.model, torch.from_numpy(images), self.normalization, Environment("cpu", "fp32", 1))
+            logits = predict(self.model, torch.tensor(images), self.normalization, Environment("cpu", "fp32", 1))
         finally:
             torch.set_num_threads(threads)
         return logits.softmax(1).numpy()

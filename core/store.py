@@ -108,8 +108,11 @@ class RunStore:
 
     def ids(self) -> list[str]:
         """Ids of all runs, newest first."""
-        with os.scandir(self.root) as entries:
-            found = [entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir()]
+        try:
+            with os.scandir(self.root) as entries:
+                found = [entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir()]
+        except OSError as error:
+            raise StoreError(f"The folder of runs, {self.root}, cannot be read: {error.strerror}.") from error
         return sorted(found, reverse=True)
 
     def folder(self, run_id: str) -> Path:
@@ -555,10 +558,11 @@ def _locked(path: Path, run_id: str) -> Iterator[None]:
     lock = FileLock(path)
     try:
         # A reader that looks whether the lock is free holds it for an instant; wait longer than that.
-        with told_plainly(path):
-            lock.acquire(timeout=2)
-    except Timeout:
+        lock.acquire(timeout=2)
+    except Timeout:  # itself an OSError, so it comes before the others
         raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
+    except OSError as error:
+        raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
     try:
         yield
     finally:

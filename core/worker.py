@@ -58,17 +58,19 @@ class Worker:
             self._ended.wait(POLL_SECONDS)
 
     def _take_next(self) -> None:
-        waiting = self.store.queue()
-        if not waiting:
-            self._ended.wait(POLL_SECONDS)
-            return
-        from core.runner import run  # torch takes seconds to import; the server answers meanwhile
+        """Train the first waiting run that nobody else holds, or wait a moment if there is none."""
+        for run_id in self.store.queue():
+            if self.store.held(run_id):
+                continue
+            from core.runner import run  # torch takes seconds to import; the server answers meanwhile
 
-        # Someone else may have taken, stopped or deleted it since we looked.
-        with contextlib.suppress(RunBusy):
-            if self.store.status(waiting[0]).state == "queued":
-                run(self.store, waiting[0])
-        self.trouble = None
+            # Someone else may have taken, stopped or deleted it since we looked.
+            with contextlib.suppress(RunBusy):
+                if self.store.status(run_id).state == "queued":
+                    run(self.store, run_id)
+                    self.trouble = None
+                    return
+        self._ended.wait(POLL_SECONDS)
 
 
 def yield_to_pages() -> None:

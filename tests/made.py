@@ -41,3 +41,14 @@ def made_run(
         best_epoch=best["epoch"] if best else None, best_val_accuracy=best["val_accuracy"] if best else None,
     ))  # fmt: skip
     return run_id
+
+
+def tiny_config(*settings: str) -> RunConfig:
+    """A config that trains for real in about a second: 8 layers, 600 real images, 4 epochs."""
+    base = RunConfig().set_from_text(
+        [
+            "data.train_size=700", "data.validation_size=100", "data.test_size=200", "model.depth=8", "model.width=8",
+            "train.epochs=4", "train.batch_size=64", "train.warmup_epochs=1", "train.threads=1", "train.precision=fp32",
+        ]
+    )  # fmt: skip
+    return base.set_from_text(list(settings)).checked()

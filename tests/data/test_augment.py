@@ -1,0 +1,77 @@
+"""Each augmentation against a slow, obvious version of itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.config import AugmentConfig
+from core.data.augment import augment, draw
+
+IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+ROWS = torch.arange(40)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("shift", "edge"), ("crop", "constant"), ("reflect-crop", "reflect")])
+@pytest.mark.parametrize("reach", [1, 3, 4])
+def test_moves_agree_with_numpy(kind, mode, reach):
+    config = AugmentConfig(flip="random", translate=kind, translate_pixels=reach)
+    draws = draw(config, 40, seed=1, epoch=1)
+    got = augment(IMAGES, config, draws, ROWS).numpy()
+    for at in range(40):
+        image = IMAGES[at].numpy()
+        if draws.mirror[at]:
+            image = image[:, :, ::-1]
+        padded = np.pad(image, ((0, 0), (reach, reach), (reach, reach)), mode=mode)
+        down, right = draws.move[at].tolist()
+        top, left = reach - down, reach - right
+        np.testing.assert_array_equal(got[at], padded[:, top : top + 32, left : left + 32])
+    assert set(draws.move.flatten().tolist()) == set(range(-reach, reach + 1))
+
+
+def test_mirrors_about_half_at_random():
+    config = AugmentConfig(flip="random")
+    share = draw(config, 4_000, seed=0, epoch=1).mirror.float().mean().item()
+    assert 0.45 < share < 0.55
+
+
+def test_alternating_flip_shows_both_sides_in_two_epochs():
+    config = AugmentConfig(flip="alternating")
+    first, second, third = (draw(config, 500, seed=3, epoch=epoch).mirror for epoch in (1, 2, 3))
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert 0.4 < first.float().mean() < 0.6
+
+
+def test_cutout_blanks_a_square():
+    config = AugmentConfig(flip="none", cutout=8)
+    draws = draw(config, 40, seed=0, epoch=1)
+    got = augment(IMAGES + 1, config, draws, ROWS)
+    for at in range(40):
+        row, column = draws.blank[at].tolist()
+        expected = (IMAGES[at] + 1).clone()
+        expected[:, max(row - 4, 0) : row + 4, max(column - 4, 0) : column + 4] = 0
+        assert torch.equal(got[at], expected)
+
+
+def test_rows_pick_the_draws_that_belong_to_the_images():
+    config = AugmentConfig(flip="random", translate="crop", cutout=6)
+    draws = draw(config, 40, seed=2, epoch=5)
+    whole = augment(IMAGES, config, draws, ROWS)
+    some = torch.tensor([31, 4, 17])
+    assert torch.equal(augment(IMAGES[some], config, draws, some), whole[some])
+
+
+def test_chance_depends_on_seed_and_epoch_alone():
+    config = AugmentConfig(flip="random", translate="shift")
+    again, same = draw(config, 100, 7, 3), draw(config, 100, 7, 3)
+    assert torch.equal(again.order, same.order)
+    assert torch.equal(again.move, same.move)
+    for seed, epoch in [(7, 4), (8, 3)]:
+        assert not torch.equal(draw(config, 100, seed, epoch).order, same.order)
+    without = draw(AugmentConfig(flip="none"), 100, 7, 3)
+    assert torch.equal(without.order, same.order)
+
+
+def test_nothing_asked_changes_nothing():
+    config = AugmentConfig(flip="none")
+    assert torch.equal(augment(IMAGES, config, draw(config, 40, 0, 1), ROWS), IMAGES)

@@ -1,0 +1,214 @@
+"""The epoch loop against an independent one, and what it promises: exact going on, honest figures."""
+
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from core.data import cifar10
+from core.data.augment import draw, generator
+from core.data.task import make_task
+from core.errors import LabError
+from core.model import resnet
+from core.training.environment import Environment
+from core.training.records import BatchRecord, EpochRecord
+from core.training.trainer import Diverged, Trainer
+from tests.made import tiny_config
+
+ENVIRONMENT = Environment("cpu", "fp32", 1)
+
+
+def trainer_of(*settings: str) -> Trainer:
+    config, data = tiny_config(*settings), cifar10.load()
+    return Trainer(config, make_task(config, data.images, data.labels, torch.device("cpu")), ENVIRONMENT)
+
+
+def epochs_of(trainer: Trainer) -> list[EpochRecord]:
+    return [one for one in trainer.train() if isinstance(one, EpochRecord)]
+
+
+def plain_batch(trainer: Trainer, rows: torch.Tensor, draws) -> torch.Tensor:
+    """One augmented batch, picture by picture, in NumPy."""
+    images = trainer.task.train.images.numpy()
+    mean = images.mean(axis=(0, 2, 3)) / 255
+    std = images.std(axis=(0, 2, 3)) / 255
+    batch = []
+    for row in rows.tolist():
+        image = (images[row] / 255 - mean[:, None, None]) / std[:, None, None]
+        if draws.mirror[row]:
+            image = image[:, :, ::-1]
+        down, right = draws.move[row].tolist()
+        padded = np.pad(image, ((0, 0), (4, 4), (4, 4)))
+        batch.append(padded[:, 4 - down : 36 - down, 4 - right : 36 - right])
+    return torch.tensor(np.stack(batch), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_first_batches_agree_with_a_plain_loop(optimizer):
+    trainer = trainer_of(
+        "augment.translate=crop", "train.label_smoothing=0.1", f"train.optimizer={optimizer}", "train.lr=0.01",
+        "train.schedule=constant", "train.warmup_epochs=0", "train.nesterov=true", "train.weight_decay=0.01",
+    )  # fmt: skip
+    model = resnet(8, 10, 8, generator=generator(0, 0))
+    plain = {
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01, foreach=False),
+        "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01, foreach=False),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01, foreach=False),
+    }[optimizer](model.parameters())
+    draws = draw(trainer.config.augment, 600, 0, 1)
+    losses, seen = 0.0, 0
+    records = trainer.train()
+    for start in range(0, 320, 64):
+        rows = draws.order[start : start + 64]
+        labels = trainer.task.train.labels[rows]
+        logits = model.train()(plain_batch(trainer, rows, draws))
+        losses += F.cross_entropy(logits, labels).item() * len(rows)
+        seen += len(rows)
+        plain.zero_grad()
+        F.cross_entropy(logits, labels, label_smoothing=0.1).backward()
+        plain.step()
+        record = next(records)
+        assert isinstance(record, BatchRecord)
+        assert record.loss == pytest.approx(losses / seen, rel=2e-4)
+    if optimizer == "sgd":  # Adam divides by gradients near zero, where rounding decides the sign of a step
+        for ours, theirs in zip(trainer.model.parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+RECIPES = {
+    "sgd, one-cycle, averaging": ["train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating"],
+    "adam, report": [
+        "train.optimizer=adam", "train.lr=0.001", "train.schedule=report", "train.milestones=1,2,3,4",
+        "model.shortcut=report", "augment.translate=shift", "train.decay_on=kernels",
+    ],
+    "adamw, cosine, equal averaging": [
+        "train.optimizer=adamw", "train.lr=0.002", "train.schedule=cosine", "train.averaging=equal",
+        "train.averaging_start=2", "augment.cutout=8",
+    ],
+    "plateau": ["train.schedule=plateau", "train.plateau_patience=1", "train.label_smoothing=0.1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_going_on_from_the_state_is_exact(recipe):
+    straight = trainer_of(*RECIPES[recipe])
+    records = epochs_of(straight)
+    first = trainer_of(*RECIPES[recipe])
+    going = first.train()
+    while first.epoch < 2:
+        next(going)
+    kept = copy.deepcopy(first.state())
+    next(going)  # a batch of the third epoch, which whoever goes on from `kept` forgets
+    second = trainer_of(*RECIPES[recipe])
+    second.load(kept)
+    rest = epochs_of(second)
+    assert [one.epoch for one in rest] == [3, 4]
+    for name, tensor in straight.weights().items():
+        assert torch.equal(tensor, second.weights()[name]), name
+    for ours, theirs in zip(records[2:], rest, strict=True):
+        assert ours.val_loss_by_class == theirs.val_loss_by_class
+        assert ours.train_loss == theirs.train_loss
+
+
+def test_records_count_steps_images_and_time():
+    records = epochs_of(trainer_of())
+    assert [one.epoch for one in records] == [1, 2, 3, 4]
+    assert [one.step for one in records] == [10, 20, 30, 40]
+    assert [one.images for one in records] == [600, 1_200, 1_800, 2_400]
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(records))
+
+
+def test_the_validation_figures_are_those_of_the_weights_kept():
+    trainer = trainer_of("train.label_smoothing=0.2")
+    last = epochs_of(trainer)[-1]
+    model = resnet(8, 10, 8).eval()
+    weights = trainer.weights()
+    mean, std = weights.pop("input.mean"), weights.pop("input.std")
+    model.load_state_dict(weights)
+    part = trainer.task.validation
+    with torch.no_grad():
+        logits = model((part.images / 255 - mean) / std)
+    correct = logits.argmax(1) == part.labels
+    losses = F.cross_entropy(logits, part.labels, reduction="none")
+    assert last.val_accuracy == pytest.approx(correct.float().mean().item())
+    assert last.val_loss == pytest.approx(losses.mean().item(), rel=1e-4)
+    for label in range(10):
+        of_class = part.labels == label
+        assert last.val_accuracy_by_class[label] == pytest.approx(correct[of_class].float().mean().item())
+        assert last.val_loss_by_class[label] == pytest.approx(losses[of_class].mean().item(), rel=1e-4)
+    smoothed = F.cross_entropy(logits, part.labels, label_smoothing=0.2).item()
+    squares = sum(float((one.detach()**2).sum()) for one in model.parameters())
+    assert last.val_objective == pytest.approx(smoothed + 0.5 * 5e-4 * squares, rel=1e-4)
+
+
+def test_the_penalty_is_keras_l2_on_the_kernels():
+    """Keras's l2(1e-4) adds 1e-4·Σw² of each kernel; our weight decay is twice that."""
+    settings = [
+        "train.optimizer=adam", "train.weight_decay=0.0002", "train.decay_on=kernels", "train.lr=1e-7",
+        "train.epochs=1", "train.schedule=constant", "train.warmup_epochs=0", "model.shortcut=report",
+    ]  # fmt: skip
+    trainer = trainer_of(*settings)
+    record = epochs_of(trainer)[-1]
+    kernels = [one.weight for one in trainer.model.modules() if isinstance(one, torch.nn.Conv2d)]
+    assert record.val_objective - record.val_loss == pytest.approx(
+        1e-4 * sum(float((w**2).sum()) for w in kernels), rel=1e-4
+    )
+
+
+def test_averaging_is_the_mean_it_says_it_is():
+    trainer = trainer_of("train.averaging=equal", "train.averaging_start=3")
+    ends = []
+    for record in trainer.train():
+        if isinstance(record, EpochRecord) and record.epoch >= 3:
+            ends.append(trainer.model.classifier.weight.detach().clone())
+        elif isinstance(record, EpochRecord):
+            assert trainer.judged is trainer.model
+    assert trainer.judged is not trainer.model
+    torch.testing.assert_close(trainer.judged.classifier.weight, (ends[0] + ends[1]) / 2)
+
+
+def test_an_averages_statistics_belong_to_its_own_weights():
+    trainer = trainer_of("train.averaging=ema", "train.averaging_decay=0.9")
+    epochs_of(trainer)
+    draws = draw(trainer.config.augment, 600, 0, 4)
+    images = trainer._batch(draws.order, draws)
+    with torch.no_grad():
+        seen = trainer.judged.conv(images)
+    torch.testing.assert_close(trainer.judged.norm.running_mean, seen.mean(dim=(0, 2, 3)), rtol=1e-2, atol=1e-2)
+
+
+def test_a_pair_learns_more_than_chance():
+    records = epochs_of(trainer_of("data.classes=airplane,frog", "data.train_size=1100", "train.lr=0.05"))
+    assert records[-1].val_accuracy > 0.7
+    assert len(records[-1].val_accuracy_by_class) == 2
+
+
+def test_divergence_is_told_with_what_to_try():
+    trainer = trainer_of("train.lr=10", "train.schedule=constant", "train.warmup_epochs=0", "train.weight_decay=1")
+    with pytest.raises(Diverged, match="smaller learning rate"):
+        epochs_of(trainer)
+
+
+def test_stopping_early_ends_the_run():
+    trainer = trainer_of("train.early_stopping=loss", "train.patience=1", "train.min_delta=1", "train.epochs=8")
+    assert [one.epoch for one in epochs_of(trainer)][-1] < 8
+
+
+def test_a_state_of_another_network_is_refused():
+    other = trainer_of("model.width=4")
+    with pytest.raises(LabError, match="does not fit"):
+        trainer_of().load(other.state())
+
+
+def test_best_is_strictly_better():
+    trainer = trainer_of()
+    accuracies = []
+    for record in trainer.train():
+        if isinstance(record, EpochRecord):
+            assert trainer.is_best == (record.val_accuracy > max(accuracies, default=-1))
+            accuracies.append(record.val_accuracy)
+    assert not math.isnan(sum(accuracies))
