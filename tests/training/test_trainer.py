@@ -141,7 +141,7 @@ def test_the_validation_figures_are_those_of_the_weights_kept():
         assert last.val_accuracy_by_class[label] == pytest.approx(correct[of_class].float().mean().item())
         assert last.val_loss_by_class[label] == pytest.approx(losses[of_class].mean().item(), rel=1e-4)
     smoothed = F.cross_entropy(logits, part.labels, label_smoothing=0.2).item()
-    squares = sum(float((one.detach()**2).sum()) for one in model.parameters())
+    squares = sum(float((one.detach() ** 2).sum()) for one in model.parameters())
     assert last.val_objective == pytest.approx(smoothed + 0.5 * 5e-4 * squares, rel=1e-4)
 
 
