@@ -1,9 +1,18 @@
-"""What all tests share: a store in a temporary folder."""
+"""What all tests share: a store in a temporary folder, and servers of their own on free ports."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from core.settings import PROJECT
 from core.store import RunStore
 
 
@@ -11,3 +20,62 @@ from core.store import RunStore
 def store(tmp_path: Path) -> RunStore:
     """An empty store."""
     return RunStore(tmp_path / "runs")
+
+
+@dataclass
+class Server:
+    """A laboratory of its own: where it answers, where its runs are, what it printed."""
+
+    url: str
+    store: RunStore
+    process: subprocess.Popen
+    log: Path
+
+    def kill(self) -> None:
+        """End the server as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Starts servers over the same runs; all are ended after the test."""
+    started: list[Server] = []
+
+    def start() -> Server:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        log = tmp_path / f"server-{port}.log"
+        runs = tmp_path / "runs"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "serve.py", "--server.port", str(port)],
+            cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
+        )  # fmt: skip
+        server = Server(f"http://127.0.0.1:{port}", RunStore(runs), process, log)
+        started.append(server)
+        wait_for(lambda: answers(server), 60)
+        return server
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+def answers(server: Server) -> bool:
+    """Whether the server is up; fails with its log if it ended."""
+    assert server.process.poll() is None, server.log.read_text()
+    try:
+        with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2) as reply:
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+def wait_for(what: Callable[[], object], seconds: float) -> None:
+    """Wait until ``what()`` is true; fail after a time nothing healthy needs."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)

@@ -1,0 +1,46 @@
+"""The newcomer's path in a real browser: start a quick run from the form, see its curve, drop a picture."""
+
+import re
+
+from PIL import Image
+from playwright.sync_api import expect
+
+from core.data import cifar10
+from tests.conftest import wait_for
+
+
+def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
+    server = serve()
+    page.goto(server.url)
+    expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
+    page.get_by_role("link", name="New run").first.click()
+    page.get_by_role("button", name="Start", exact=True).click()
+
+    # The run stands in the store, and the page shows the newest.
+    wait_for(lambda: len(server.store.ids()) == 1, 30)
+    run_id = server.store.ids()[0]
+    expect(page).to_have_url(re.compile(rf"/live\?.*run={run_id}"))
+    wait_for(lambda: len(server.store.records(run_id)) >= 2, 120)
+    chart = page.locator(".js-plotly-plot").first
+    expect(chart).to_be_visible()
+    page.wait_for_function(
+        "() => { const c = document.querySelector('.js-plotly-plot');"
+        " return c && c.data && c.data.some(t => t.y && t.y.length >= 2); }",
+        timeout=60_000,
+    )
+    drawn = page.evaluate("document.querySelector('.js-plotly-plot').data.map(t => Array.from(t.y || []))")
+    accuracies = [100 * one["val_accuracy"] for one in server.store.records(run_id)][:2]
+    assert any([round(y, 3) for y in ys[:2]] == [round(y, 3) for y in accuracies] for ys in drawn), (drawn, accuracies)
+
+    wait_for(lambda: server.store.status(run_id).state == "finished", 180)
+    best = server.store.status(run_id).best_val_accuracy
+    assert best > 0.4
+    expect(page.get_by_text(f"{100 * best:.1f}").first).to_be_visible()
+
+    picture = tmp_path / "ship.png"
+    data = cifar10.load()
+    Image.fromarray(data.images[list(data.labels).index(8)].transpose(1, 2, 0)).resize((200, 200)).save(picture)
+    page.get_by_role("link", name="Classify").first.click()
+    page.locator("input[type=file]").first.set_input_files(picture)
+    expect(page.get_by_text("ship.png").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+(\.\d+)?\s?%")).first).to_be_visible()
