@@ -1,0 +1,1 @@
+"""CIFAR-10: getting and verifying it, choosing classes and a split, augmenting a batch."""
