@@ -509,7 +509,9 @@ KNOBS: dict[str, Knob] = {
 
 def _known(path: str) -> str:
     if path not in KNOBS:
-        raise ConfigError({path: "is no knob." + near(path, KNOBS)})
+        # People write the name alone, which is too short to be near the whole path.
+        whole = next((one for one in KNOBS if one.endswith(f".{path}")), path)
+        raise ConfigError({path: "is no knob." + near(whole, KNOBS)})
     return path
 
 
@@ -518,7 +520,7 @@ def _canonical(path: str, value: Any) -> Any:
     kind = KNOBS[path].kind
     if isinstance(value, list):
         value = tuple(value)
-    if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+    if kind == "float" and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         return float(value)
     if kind == "classes" and isinstance(value, tuple) and all(one in CLASSES for one in value):
         return tuple(sorted(value, key=CLASSES.index))
@@ -553,15 +555,20 @@ def _relations(config: RunConfig) -> dict[str, str]:
             f"a pooled split needs the size of the training or of the test part, out of {pool:,} images; "
             f"the report takes {have.train:,} for training."
         )
-    elif (data.train_size or 0) + (data.test_size or 0) > pool - (0 if data.train_size and data.test_size else k):
-        limit = pool - (data.test_size or k)
-        found["data.train_size" if data.train_size else "data.test_size"] = (
+    elif (data.test_size or 0) > pool - k:
+        found["data.test_size"] = (
+            f"{data.test_size:,} leaves too few of the {pool:,} images of these {k} classes to train on; "
+            f"test on at most {pool - k:,}."
+        )
+    elif (data.train_size or 0) > pool - k:
+        found["data.train_size"] = (
+            f"{data.train_size:,} leaves too few of the {pool:,} images of these {k} classes to test on; "
+            f"train on at most {pool - k:,}."
+        )
+    elif (data.train_size or 0) + (data.test_size or 0) > pool:
+        found["data.train_size"] = (
             f"training and test part together exceed the {pool:,} images of these {k} classes; "
-            + (
-                f"with this test part, train on at most {limit:,}."
-                if data.train_size
-                else f"test on at most {pool - k:,}."
-            )
+            f"with this test part, train on at most {pool - (data.test_size or 0):,}."
         )
     if not found:
         if sizes.test < k:
@@ -592,7 +599,8 @@ def _relations(config: RunConfig) -> dict[str, str]:
             found["train.milestones"] = "needs at least one epoch, or take the constant schedule."
     if config.in_effect("train.warmup_epochs") and train.warmup_epochs >= train.epochs:
         found["train.warmup_epochs"] = (
-            f"{train.warmup_epochs:g} epochs of warm-up leave nothing of {train.epochs}; take fewer than {train.epochs}."
+            f"{train.warmup_epochs:g} epochs of warm-up leave nothing of {train.epochs}; "
+            f"take fewer than {train.epochs}."
         )
     if config.in_effect("train.averaging_start") and train.averaging_start > train.epochs:
         found["train.averaging_start"] = f"lies after the last epoch; take at most {train.epochs}."

@@ -88,7 +88,8 @@ class Knob:
             return f"takes {self.expects()}, not “{value}”."
         allowed = (int, float) if self.kind == "float" else (int,)
         for number in numbers:
-            if isinstance(number, bool) or not isinstance(number, allowed) or not math.isfinite(number):
+            finite = not isinstance(number, float) or math.isfinite(number)
+            if isinstance(number, bool) or not isinstance(number, allowed) or not finite:
                 return f"takes {self.expects()}, not “{number}”."
             if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
                 return f"{plain(number)} is out of range; it takes {self.expects()}."
@@ -124,8 +125,9 @@ class Knob:
 
 
 def plain(number: float) -> str:
-    """A number as a person writes it: ``50,000``, ``0.001``, ``1e-07``."""
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    """A number as a person writes it: ``50,000``, ``0.001``, ``1e-07``; an endless one is cut short."""
+    text = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return text if len(text) <= 24 else f"{text[:20]}…"
 
 
 def near(word: Any, known: Any) -> str:

@@ -1,0 +1,361 @@
+"""Classify: show a trained network pictures, and see what it takes them for.
+
+The pictures stay in the session when another page is looked at: of each, a small copy to show and
+the 32×32 pixels the network gets, both ways of cropping.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from PIL import Image
+
+from core import figures
+from core.classify import Classifier
+from core.cli_text import percent
+from core.config import CLASSES
+from core.data import cifar10
+from core.data.split import split
+from core.errors import LabError, StoreError
+from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many, to_network
+from pages.parts.knob_form import literal
+from pages.parts.shared import error_box, get_store
+
+MOST_PICTURES = 200
+A_PAGE = 12
+SIDE = 320  # longer side of the copy kept of a picture, in pixels
+ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
+CROPS: dict[Crop, str] = {"centre": "Square from the middle", "whole": "Whole picture, squeezed"}
+SOURCES = {
+    "files": ":material/upload_file: Files",
+    "test": ":material/grid_view: Test images",
+    "camera": ":material/photo_camera: Camera",
+}
+
+store = get_store()
+
+
+@dataclass
+class Shown:
+    """A picture in the session; ``truth`` is its class where that is known."""
+
+    name: str
+    about: str
+    image: Image.Image
+    inputs: dict[Crop, np.ndarray]
+    truth: str | None = None
+    results: dict[tuple[str, int, str], np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Tray:
+    """All pictures of the session, the newest first, and what was refused of the last files."""
+
+    pictures: list[Shown] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    uploads: int = 0
+    draw: int = 0
+
+    def add(self, new: list[Shown]) -> None:
+        room = MOST_PICTURES - len(self.pictures)
+        if len(new) > room:
+            self.refused.append(
+                f"{len(new) - room} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
+                "Clear the list to make room."
+            )
+        self.pictures = new[:room] + self.pictures
+
+    def clear(self) -> None:
+        self.pictures, self.refused = [], []
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the network…")
+def classifier(root: str, run_id: str, weights_time: int) -> Classifier:
+    """The run's network; loaded anew when its weights file has another time."""
+    return Classifier.load(store, run_id)
+
+
+def load(run_id: str) -> tuple[Classifier, int]:
+    """The run's network and the time of its weights file. Raises StoreError."""
+    time = store.best_weights(run_id).stat().st_mtime_ns
+    return classifier(str(store.root), run_id, time), time
+
+
+# --- choosing -----------------------------------------------------------------------------------------
+
+
+def runs_with_weights() -> pd.DataFrame:
+    """Runs that can classify, newest first, by id."""
+    frame = store.frame().set_index("id")
+    frame = frame[frame["state"] != "damaged"]
+    return frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
+
+
+def run_label(run: Any) -> str:
+    """Name, best accuracy and what chose it, classes, state."""
+    classes = run["data.classes"]
+    accuracy = percent(run["best_val_accuracy"])
+    task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
+    chosen_on = "held-out" if run["selected_on"] == "held-out" else "test"
+    return f"{run['name'] or run.name} · {accuracy} on {chosen_on} images · {task} · {run['state']}"
+
+
+def choose_runs(runs: pd.DataFrame) -> list[str]:
+    """One run, or two to see side by side. ``?run=ID`` chooses the first."""
+    asked = st.query_params.get("run")
+    if asked in runs.index and st.session_state.get("classify.asked") != asked:
+        st.session_state["classify.asked"] = st.session_state["classify.run"] = asked
+    for key in ("classify.run", "classify.other"):
+        if st.session_state.get(key) not in runs.index:
+            st.session_state.pop(key, None)
+    left, right = st.columns(2)
+    labels = {run_id: run_label(run) for run_id, run in runs.iterrows()}
+    first = left.selectbox(
+        "Run", runs.index, format_func=labels.__getitem__, key="classify.run", persist_state="session"
+    )
+    second = right.selectbox(
+        "Beside it",
+        runs.index,
+        index=None,
+        format_func=labels.__getitem__,
+        key="classify.other",
+        persist_state="session",
+        placeholder="Another run, to compare",
+    )
+    return [first] if second in (None, first) else [first, second]
+
+
+# --- where pictures come from -------------------------------------------------------------------------
+
+
+def shown(picture: Picture) -> Shown:
+    """What is kept of a picture that was read."""
+    small = picture.image.copy()
+    small.thumbnail((SIDE, SIDE))
+    about = f"{picture.width} × {picture.height} {picture.format}"
+    if picture.frames > 1:
+        about += f", the first of {picture.frames} frames"
+    return Shown(picture.name, about, small, {crop: to_network(picture, crop) for crop in CROPS})
+
+
+def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
+    """Read files into the tray; a sentence for each that cannot be read, the others go on."""
+    tray.refused = []
+    read = read_many(files)
+    tray.add([shown(one) for one in read if isinstance(one, Picture)])
+    tray.refused += [str(one) for one in read if not isinstance(one, Picture)]
+    tray.uploads += 1  # an empty field for the next files
+    st.rerun()
+
+
+def take_test_images(tray: Tray, run_id: str) -> None:
+    """One image a class that the run did not train on."""
+    config, data = store.config(run_id), cifar10.load()
+    test = split(config, data.labels).test
+    chance = np.random.default_rng(tray.draw)
+    tray.draw += 1
+    new = []
+    for name in config.data.classes:
+        at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
+        pixels = np.array(data.images[at])
+        image = Image.fromarray(pixels.transpose(1, 2, 0))
+        new.append(Shown(f"CIFAR-10 {at}", "32 × 32 test image", image, dict.fromkeys(CROPS, pixels), truth=name))
+    tray.refused = []
+    tray.add(new)
+
+
+def bring_pictures(tray: Tray, run_id: str) -> None:
+    """Files, test images or the camera."""
+    source = st.segmented_control(
+        "Pictures from",
+        list(SOURCES),
+        default="files",
+        required=True,
+        format_func=SOURCES.__getitem__,
+        key="classify.source",
+    )
+    if source == "files":
+        files = st.file_uploader(
+            f"Drop pictures here: {', '.join(FORMATS)}; up to {MOST_PICTURES}, of {MAX_BYTES >> 20} MB each",
+            ENDINGS,
+            accept_multiple_files=True,
+            key=f"files-{tray.uploads}",
+        )
+        if files:
+            take(tray, [(one.name, one.getvalue()) for one in files])
+    elif source == "camera":
+        photo = st.camera_input("Take a photo", key=f"photo-{tray.uploads}")
+        if photo:
+            take(tray, [("photo.jpg", photo.getvalue())])
+    else:
+        st.caption("One image of each class, from the part this run did not train on.")
+        if st.button("Add test images", key="add-test", icon=":material/add_photo_alternate:"):
+            try:
+                take_test_images(tray, run_id)
+            except LabError as error:
+                error_box(error)
+
+
+# --- what came out ------------------------------------------------------------------------------------
+
+
+def classify(pictures: list[Shown], network: Classifier, time: int, crop: Crop) -> np.ndarray:
+    """float32 (n, k): probabilities of each picture, computed once a picture, run and crop."""
+    key = (network.run_id, time, crop)
+    new = [one for one in pictures if key not in one.results]
+    if new:
+        found = network.probabilities(np.stack([one.inputs[crop] for one in new]))
+        for one, row in zip(new, found, strict=True):
+            one.results[key] = row
+    return np.stack([one.results[key] for one in pictures])
+
+
+def results_table(pictures: list[Shown], network: Classifier, rows: np.ndarray) -> pd.DataFrame:
+    """A row a picture: what it is taken for, how surely, what else, and every class's probability."""
+    order = np.argsort(-rows, axis=1)
+    names = np.array(network.classes)
+    return pd.DataFrame(
+        {
+            "picture": [one.name for one in pictures],
+            "taken for": names[order[:, 0]],
+            "probability": rows.max(axis=1),
+            "or else": names[order[:, 1]],
+            "truth": [one.truth or "" for one in pictures],
+            **{name: rows[:, at] for at, name in enumerate(network.classes)},
+        }
+    )
+
+
+def card(at: int, one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarray]) -> None:
+    """A picture, what the network sees of it, and what it says. ``at`` is its place in the tray."""
+    said, surely = networks[0].classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{said}** {surely}{verdict(one, said)}")
+        with st.container(horizontal=True):
+            st.image(squared(one.image), "as dropped", width=128, alt=f"{one.name}, as dropped")
+            st.image(
+                Image.fromarray(one.inputs[crop].transpose(1, 2, 0)).resize((128, 128), Image.Resampling.NEAREST),
+                "as the network sees it",
+                width=128,
+                output_format="PNG",
+                alt=f"{one.name}, as the network sees it, 32 × 32 pixels",
+            )
+        st.plotly_chart(
+            bars(networks, rows),
+            key=f"bars-{at}",
+            config={"displayModeBar": False},
+            alt=f"Probabilities of the likeliest classes of {one.name}: {said} {surely}",
+        )
+        st.caption(f"{literal(one.name)} · {one.about}")
+
+
+def bars(networks: list[Classifier], rows: list[np.ndarray]) -> go.Figure:
+    """The likeliest classes of one picture, without the axis that would be repeated on every card."""
+    known = [name for name in CLASSES if any(name in network.classes for network in networks)]
+    by_run = {}
+    for network, row in zip(networks, rows, strict=True):
+        by_class = dict(zip(network.classes, map(float, row), strict=True))
+        by_run[run_name(network.run_id)] = [by_class.get(name) for name in known]
+    figure = figures.probabilities(known, by_run, top=3)
+    return figure.update_xaxes(visible=False).update_layout(height=100 if len(networks) == 1 else 210)
+
+
+def run_name(run_id: str) -> str:
+    """The run's name with the end of its id, which tells namesakes apart."""
+    name = store.meta(run_id).name
+    return f"{name} ({run_id[-4:]})" if name else run_id
+
+
+def verdict(one: Shown, said: str) -> str:
+    """Whether the network is right, where that is known."""
+    if one.truth is None:
+        return ""
+    return " :green[:material/check: right]" if said == one.truth else f" :red[:material/close: truth: {one.truth}]"
+
+
+def squared(image: Image.Image) -> Image.Image:
+    """The picture in the middle of a transparent square, so that cards line up."""
+    side = max(image.size)
+    square = Image.new("RGBA", (side, side))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
+
+
+def show_results(tray: Tray, run_ids: list[str]) -> None:
+    """Cards by the page, then everything as a table."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        crop = st.segmented_control(
+            "The network sees",
+            list(CROPS),
+            default="centre",
+            required=True,
+            format_func=CROPS.__getitem__,
+            key="classify.crop",
+            persist_state="session",
+        )
+        st.button("Clear", on_click=tray.clear, icon=":material/delete:", key="clear")
+    loaded = [load(run_id) for run_id in run_ids]
+    networks = [network for network, _ in loaded]
+    rows = [classify(tray.pictures, network, time, crop) for network, time in loaded]
+    pages = -(-len(tray.pictures) // A_PAGE)
+    page = st.pagination(pages, key="classify.page") if pages > 1 else 1
+    grid = st.grid(3, min_column_width=300)
+    for at in range((page - 1) * A_PAGE, min(page * A_PAGE, len(tray.pictures))):
+        with grid.cell():
+            card(at, tray.pictures[at], crop, networks, [row[at] for row in rows])
+    for network, row in zip(networks, rows, strict=True):
+        show_table(tray, network, row)
+
+
+def show_table(tray: Tray, network: Classifier, rows: np.ndarray) -> None:
+    """The results of one run, with a download."""
+    results = results_table(tray.pictures, network, rows)
+    st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
+    known = results[results["truth"] != ""]
+    if len(known):
+        right = int((known["truth"] == known["taken for"]).sum())
+        st.caption(f"{right} of {len(known)} test images right.")
+    st.dataframe(
+        results,
+        hide_index=True,
+        column_order=["picture", "taken for", "probability", "or else", *(["truth"] if len(known) else [])],
+        column_config={"probability": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)},
+        alt="What each picture is taken for, with its probability",
+    )
+    st.download_button(
+        "Download as CSV",
+        results.to_csv(index=False),
+        f"classified-{network.run_id}.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"csv-{network.run_id}",
+        on_click="ignore",
+    )
+
+
+st.title("Classify", anchor=False)
+runs = runs_with_weights()
+if runs.empty:
+    st.info(
+        "No run has weights yet. They are kept from a run's first finished epoch on; the quick preset gets there "
+        "in seconds.",
+        icon=":material/image_search:",
+    )
+    st.page_link("pages/new_run.py", label="Start a run", icon=":material/add_circle:")
+    st.stop()
+
+tray: Tray = st.session_state.setdefault("classify", Tray())
+run_ids = choose_runs(runs)
+bring_pictures(tray, run_ids[0])
+for sentence in tray.refused:
+    st.warning(literal(sentence), icon=":material/broken_image:")
+if tray.pictures:
+    try:
+        show_results(tray, run_ids)
+    except StoreError as error:
+        error_box(error)
+else:
+    st.caption("The network knows only the classes it was trained on, and takes anything else for one of them.")

@@ -1,0 +1,208 @@
+"""New run: choose a recipe, change what you like, start.
+
+The choices are a Draft (pages/parts/knob_form.py) that stays when another page is looked at.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from core.config import KNOBS
+from core.data import cifar10
+from core.data.sources import Progress
+from core.errors import LabError
+from core.presets import PRESETS, command_line
+from pages.parts.knob_form import MOST_RUNS, Draft, knob_form, literal, parts_in_words, work_in_words
+from pages.parts.shared import error_box, get_store
+
+store = get_store()
+
+
+def current_draft() -> Draft:
+    """The draft of this session; a copy of a run if ``?from=ID`` or another page asks for one."""
+    draft: Draft = st.session_state.setdefault("new_run", Draft())
+    if wanted := st.session_state.pop("draft_from", None) or st.query_params.pop("from", None):
+        try:
+            run_id = store.find(wanted)
+            meta = store.meta(run_id)
+            draft.copy_run(run_id, store.config(run_id), meta.name, meta.tags)
+        except LabError as error:
+            error_box(error)
+    return draft
+
+
+def data_box() -> None:
+    """Without the pictures nothing can be trained: offer to get them."""
+    with st.container(border=True):
+        st.subheader("First, the pictures", anchor=False)
+        st.markdown(
+            "CIFAR-10, 60,000 pictures of 32 × 32 pixels, is not on this computer yet. It is downloaded once "
+            "(about 170 MB) and checked byte by byte. Stay on this page until it is done."
+        )
+        asked = st.session_state.pop("get_data", False)
+        if st.button("Get the data", key="get-data", type="primary", icon=":material/download:") or asked:
+            get_data()
+
+
+def get_data() -> None:
+    """Fill the cache, with a bar that says how far it is."""
+    bar = st.progress(0.0, "Looking for CIFAR-10…")
+
+    def tell(now: Progress) -> None:
+        share = min(now.done / now.total, 1.0) if now.total else 0.0
+        bar.progress(share, f"{now.step}: {now.done / 1e6:.0f} MB" if now.unit == "B" else now.step)
+
+    try:
+        cifar10.acquire(progress=tell)
+    except LabError as error:
+        bar.empty()
+        error_box(error)
+    else:
+        st.session_state["done"] = "The pictures are here"
+        st.rerun()
+
+
+def preset_cards(draft: Draft) -> None:
+    """A card a recipe; the chosen one says whether it was changed."""
+    # On a phone they are leafed through sideways, so that the form is not pages away.
+    grid, changes = st.grid(4, min_column_width=230, wrap=False), len(draft.changed())
+    for preset in PRESETS.values():
+        chosen = preset.name == draft.preset
+        if not chosen:
+            label, icon = "Choose", ":material/radio_button_unchecked:"
+        elif changes:
+            label, icon = f"Undo {changes} change{'s' * (changes != 1)}", ":material/undo:"
+        else:
+            label, icon = "Chosen", ":material/check_circle:"
+        with grid.container(border=True, height="stretch", vertical_alignment="distribute"):
+            with st.container(gap="xxsmall"):
+                st.markdown(f"**{preset.title}**")
+                st.caption(preset.summary)
+            st.button(
+                label,
+                icon=icon,
+                key=f"preset-{preset.name}",
+                type="secondary" if chosen else "tertiary",
+                on_click=draft.choose_preset,
+                args=(preset.name,),
+            )
+
+
+def keep(draft: Draft, what: str, key: str) -> None:
+    """Write a changed field into the draft."""
+    value = st.session_state[key]
+    setattr(draft, what, tuple(value) if what == "tags" else value)
+
+
+def about_fields(draft: Draft) -> None:
+    """Name, tags, note and how many seeds."""
+
+    def common(what: str) -> dict[str, Any]:
+        key = f"{what}#{draft.editions[what]}"
+        return {"key": key, "on_change": keep, "args": (draft, what, key)}
+
+    known = {tag for tags in store.frame()["tags"].dropna() for tag in tags}
+    st.text_input("Name", draft.name, placeholder="What you will look for later", max_chars=80, **common("name"))
+    st.multiselect(
+        "Tags",
+        sorted(known | set(draft.tags)),
+        draft.tags,
+        accept_new_options=True,
+        placeholder="Choose or type",
+        **common("tags"),
+    )
+    st.text_area("Note", draft.note, placeholder="What you expect to see", height=68, **common("note"))
+    st.number_input(
+        "Runs, each with the next seed",
+        1,
+        MOST_RUNS,
+        draft.copies,
+        help="The same experiment several times: how much the result varies by chance alone.",
+        **common("copies"),
+    )
+
+
+def problem_list(problems: dict[str, str]) -> None:
+    """What stands in the way, wherever on the page it is."""
+    count = len(problems)
+    st.markdown(f":red[**{count} thing{'s' * (count != 1)} to put right**]")
+    for path, text in problems.items():
+        st.markdown(f":small[**{KNOBS[path].label}**: {literal(text)}]")
+
+
+def summary(draft: Draft) -> None:
+    """What the run will do, in words, and whether it was done before."""
+    st.markdown(parts_in_words(draft.config))
+    st.caption(work_in_words(draft.config))
+    frame = store.frame()
+    twins = frame.loc[frame["signature"] == draft.config.signature()]
+    if len(twins):
+        twin = twins.iloc[0]
+        st.caption(f"This very experiment is {twin['state']} already:")
+        st.page_link(
+            "pages/live.py",
+            label=literal(twin["name"] or twin["id"]),
+            icon=":material/show_chart:",
+            query_params={"run": twin["id"]},
+        )
+
+
+def start(draft: Draft) -> None:
+    """Queue the runs and look at the first."""
+    made = []
+    try:
+        for config, name in draft.runs():
+            made.append(store.create(config, name=name, tags=draft.tags, note=draft.note))
+    except LabError as error:
+        error_box(error)
+        return
+    st.session_state["done"] = "Started" if len(made) == 1 else f"Started {len(made)} runs, one after the other"
+    st.switch_page("pages/live.py", query_params={"run": made[0]})
+
+
+def start_panel(draft: Draft, have_data: bool) -> None:
+    """The right column: what it is called, what it will do, and the button."""
+    problems = draft.problems()
+    with st.container(border=True):
+        about_fields(draft)
+    with st.container(border=True):
+        if problems:
+            problem_list(problems)
+        else:
+            summary(draft)
+        waiting = len(store.queue())
+        label = "Start" if draft.copies == 1 else f"Start {draft.copies} runs"
+        if st.button(
+            label,
+            key="start",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=bool(problems) or not have_data,
+        ):
+            start(draft)
+        if not have_data:
+            st.caption("Get the data first.")
+        elif waiting:
+            st.caption(f"{waiting} run{'s' * (waiting != 1)} waiting before it.")
+    if not problems:
+        st.caption("The same from a terminal:")
+        st.code(command_line(draft.config), language="bash", wrap_lines=True)
+
+
+draft = current_draft()
+have_data = cifar10.available()
+
+st.title("New run", anchor=False)
+if not have_data:
+    data_box()
+if draft.source:
+    st.info(
+        f"A copy of run {draft.source}. Change what you like; the other stays as it is.", icon=":material/content_copy:"
+    )
+preset_cards(draft)
+form, panel = st.columns([7, 3], gap="medium")
+with form:
+    knob_form(draft)
+with panel:
+    start_panel(draft, have_data)

@@ -1,0 +1,1 @@
+"""What several pages share: the store, boxes and charts. No page lives here."""

