@@ -1,6 +1,7 @@
 """Small things every page needs: the store, a box for an error, how a state looks."""
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from core.settings import runs_folder
 from core.store import RunStore
@@ -20,7 +21,21 @@ STATE_LOOKS = {
 
 def get_store() -> RunStore:
     """The store of the runs in the set folder; the same object for all sessions, so that its cursors last."""
+    _go_through_app()
     return _store_at(str(runs_folder()))
+
+
+def _go_through_app() -> None:
+    """Start a session's first page over if Streamlit showed it without app.py.
+
+    ``streamlit run app.py``, asked for /live first, takes pages/ for its automatic menu until st.navigation was
+    called once. A later script run must not be started over: the click that caused it would be lost.
+    """
+    first = "session_began" not in st.session_state
+    st.session_state["session_began"] = True
+    if first and PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 @st.cache_resource

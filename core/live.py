@@ -1,0 +1,200 @@
+"""What a page that watches runs has to say, decided without a browser: which run, its figures, its words.
+
+A :class:`RunView` is one look at a run's folder. Nothing is kept from one look to the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from core.cli_text import SELECTED_ON as PARTS
+from core.cli_text import duration, nats, percent
+from core.config import RunConfig
+from core.errors import StoreError
+from core.figures import SELECTED_ON, RunCurves
+from core.frames import summarize
+from core.store import AT_WORK, RunStore, Status
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number worth large letters: what it is, the number, and what one must know to read it."""
+
+    label: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as its folder tells it now. ``progress`` only while it is at work; ``summary`` is of finished epochs."""
+
+    id: str
+    label: str
+    config: RunConfig
+    status: Status
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    curves: RunCurves
+    summary: dict[str, Any]
+
+    @property
+    def state(self) -> str:
+        """One of :data:`core.store.STATES`."""
+        return self.status.state
+
+
+def look(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
+    """Read a run. Raises StoreError for a run that is gone or damaged."""
+    config, status = store.config(run_id), store.status(run_id)
+    metrics = store.metrics(run_id)
+    return RunView(
+        id=run_id,
+        label=label,
+        config=config,
+        status=status,
+        progress=store.progress(run_id) if status.state in AT_WORK else None,
+        result=store.result(run_id),
+        curves=RunCurves.of(run_id, label, config, metrics, colour),
+        summary=summarize(cast(list[dict[str, Any]], metrics.to_dict("records"))),
+    )
+
+
+# --- which run ------------------------------------------------------------------------------------
+
+
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``RunStore.frame()`` whose run can be shown."""
+    return frame[frame["state"] != "damaged"]
+
+
+def choose(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[str | None, str | None]:
+    """The run of ``frame`` to show, and a sentence if it is not the ``wanted`` one (an id, a part of one, a name).
+
+    Without a wish it is a run at work, or else the newest; ``None`` if there is no run that can be read.
+    """
+    shown, problem = readable(frame), None
+    if wanted:
+        try:
+            found = store.find(wanted)
+        except StoreError as error:
+            problem = str(error)
+        else:
+            if found in set(shown["id"]):
+                return found, None
+            problem = next(iter(frame["error"][frame["id"] == found]), f"Run {found} was only just made; look again.")
+    at_work = shown[shown["state"].isin(AT_WORK)]
+    first = at_work if len(at_work) else shown
+    return (str(first["id"].iloc[0]) if len(first) else None), problem
+
+
+def labels(frame: pd.DataFrame) -> dict[str, str]:
+    """What to call each run: its name, with the end of its id if others share it, or its id."""
+    names = {str(run_id): str(name or "") for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
+    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return {
+        run_id: (f"{name} ({run_id[-4:]})" if name in shared else name) if name else run_id
+        for run_id, name in names.items()
+    }
+
+
+# --- what is said of it ---------------------------------------------------------------------------
+
+
+def share_done(view: RunView) -> float:
+    """How much of the run is trained, from 0 to 1."""
+    epochs = max(view.config.train.epochs, 1)
+    done = float(view.status.epoch)
+    if view.progress:
+        done = max(done, view.progress["epoch"] - 1 + view.progress["batch"] / view.progress["batches"])
+    return min(done / epochs, 1.0)
+
+
+def share_of_epoch(view: RunView) -> float:
+    """How much of the epoch at work is trained, from 0 to 1."""
+    return min(view.progress["batch"] / view.progress["batches"], 1.0) if view.progress else 0.0
+
+
+def standing(store: RunStore, view: RunView) -> str:
+    """Where the run stands, in a line."""
+    epochs = f"{view.status.epoch} of {view.config.train.epochs} epochs"
+    if view.state == "queued":
+        before = store.queue().index(view.id) if view.id in store.queue() else 0
+        runs = {0: "next in the queue", 1: "one run is before it"}.get(before, f"{before} runs are before it")
+        return f"Waiting: {runs}." + (f" It goes on after {epochs}." if view.status.epoch else "")
+    if view.state in AT_WORK:
+        return _at_work(view)
+    took = f" in {duration(view.summary['seconds'])}" if view.summary else ""
+    return f"Trained {epochs}{took}."
+
+
+def _at_work(view: RunView) -> str:
+    if view.state == "stopping":
+        return "Stopping within a batch."
+    at = view.progress
+    if at is None:
+        return "Getting ready: the images are loaded and, where precision is auto, both are timed."
+    told = [
+        f"Epoch {at['epoch']} of {at['epochs']}",
+        f"batch {at['batch']:,} of {at['batches']:,}",
+        f"loss {nats(at['loss'])}",
+        f"{at['images_per_second']:,.0f} images/s",
+        f"{duration(at['seconds_left'])} left",
+    ]
+    return " · ".join(told)
+
+
+def trouble(view: RunView) -> str | None:
+    """Why the run did not reach its end, as a sentence; ``None`` if nothing went wrong."""
+    if view.state == "interrupted":
+        return view.status.error or "The program that trained this run ended before the run did."
+    return view.status.error if view.state == "failed" else None
+
+
+def facts(view: RunView) -> list[Fact]:
+    """Best, last, lowest loss, and the test accuracy: measured once where a part was held out."""
+    found, selected = view.summary, SELECTED_ON[view.config.data.validation]
+    if not found:
+        return []
+    metrics = view.curves.metrics
+    part, last = PARTS[view.config.data.validation], int(metrics["epoch"].iloc[-1])
+    lowest = int(metrics["epoch"].iloc[metrics["val_loss"].argmin()])
+    told = [
+        Fact(
+            f"Best accuracy, epoch {found['best_epoch']}", percent(found["best_val_accuracy"]), f"chosen on {selected}"
+        ),
+        Fact(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {part}"),
+        Fact(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
+    ]
+    best = (view.result or {}).get("best")
+    if best:
+        told.append(
+            Fact(
+                f"Test accuracy, epoch {best['epoch']}",
+                percent(best["accuracy"]),
+                f"{best['images']:,} images, seen once",
+            )
+        )
+    return told
+
+
+def title(view: RunView) -> str:
+    """What the browser's tab says: how far an active run is, and its name."""
+    return f"{share_done(view):.0%} · {view.label}" if view.status.active else view.label
+
+
+def described(kind: str, views: Sequence[RunView]) -> str:
+    """A chart in words, for those who do not see it. ``kind`` is "Accuracy" or "Cross-entropy"."""
+    return f"{kind} of each epoch, training and validation. " + " ".join(_described(kind, view) for view in views)
+
+
+def _described(kind: str, view: RunView) -> str:
+    found = view.summary
+    if not found:
+        return f"{view.label}: no epoch has ended yet."
+    if kind == "Accuracy":
+        best, last = percent(found["best_val_accuracy"]), percent(found["last_val_accuracy"])
+        return f"{view.label}: best {best} in epoch {found['best_epoch']}, last {last}."
+    return f"{view.label}: lowest {nats(found['min_val_loss'])}, last {nats(found['last_val_loss'])} on validation."

@@ -1,0 +1,103 @@
+// A Plotly chart that is drawn once and then changed in place. Streamlit calls the default export again
+// with new data or another theme; the node stays, so zoom, hidden curves and the open hover stay too.
+
+const FAILED = "The chart could not be drawn, because plotly.min.js did not load. Restart the app and reload this page.";
+
+/** Plotly from the server's static folder, loaded once for all charts of the page. */
+function loadPlotly(source) {
+  window.resnetLabPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = source;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.resnetLabPlotly = undefined; // so that the next tick tries again
+      script.remove();
+      reject(new Error(FAILED));
+    };
+    document.head.append(script);
+  });
+  return window.resnetLabPlotly;
+}
+
+/** The figure's colours as the theme's: same order in both palettes. */
+function inThemeColours(figure, palette, themed) {
+  const swap = new Map(palette.map((colour, at) => [colour, themed[at] || colour]));
+  return JSON.parse(JSON.stringify(figure), (name, value) => (name === "color" && swap.get(value)) || value);
+}
+
+/** The figure with the page's colours and font. */
+function dressed({ figure, palette, height }, node) {
+  const css = getComputedStyle(node);
+  const look = (name) => css.getPropertyValue(`--st-${name}`).trim();
+  const { data, layout } = inThemeColours(figure, palette, look("chart-categorical-colors").split(",").map((one) => one.trim()));
+  const axis = { gridcolor: look("border-color"), linecolor: look("border-color"), tickcolor: look("border-color") };
+  return {
+    data,
+    layout: {
+      ...layout,
+      height,
+      autosize: true,
+      paper_bgcolor: look("background-color"), // a downloaded picture is readable then
+      font: { family: look("font"), size: 13, color: look("text-color") },
+      xaxis: { ...axis, ...layout.xaxis },
+      yaxis: { ...axis, ...layout.yaxis },
+      hoverlabel: {
+        bgcolor: look("secondary-background-color"),
+        bordercolor: look("border-color"),
+        font: { color: look("text-color") },
+        namelength: -1,
+      },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: look("gray-color"), activecolor: look("primary-color") },
+    },
+  };
+}
+
+/** What was measured hides and shows with the smoothed curve over it, also where smoothing begins later. */
+function hideWithCurve(data, shown) {
+  const visible = new Map(shown.map((trace) => [trace.uid, trace.visible ?? true]));
+  return data.map((trace) =>
+    trace.uid?.endsWith(" measured") ? { ...trace, visible: visible.get(trace.uid.replace(/ measured$/, "")) ?? true } : trace,
+  );
+}
+
+function draw(Plotly, node) {
+  if (!node.isConnected) return;
+  if (node.failed) node.replaceChildren();
+  node.failed = false;
+  const { data, layout } = dressed(node.latest, node);
+  const config = {
+    displaylogo: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    toImageButtonOptions: { filename: node.latest.file, scale: 2 },
+  };
+  Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {
+    node.querySelectorAll(".main-svg").forEach((svg, at) => {
+      if (at > 0) return svg.setAttribute("aria-hidden", "true");
+      svg.setAttribute("role", "img");
+      svg.setAttribute("aria-label", node.latest.alt);
+    });
+  });
+}
+
+export default function ({ data, parentElement }) {
+  const node = parentElement.querySelector(".live-chart");
+  node.latest = data;
+  node.style.height = `${data.height}px`;
+  if (!node.resizing) {
+    node.resizing = new ResizeObserver(() => {
+      if (node.classList.contains("js-plotly-plot") && node.offsetWidth) window.Plotly.Plots.resize(node);
+    });
+    node.resizing.observe(node);
+  }
+  loadPlotly(data.source).then(
+    (Plotly) => draw(Plotly, node),
+    (error) => {
+      node.failed = true;
+      node.textContent = error.message;
+    },
+  );
+  return () => {
+    node.resizing.disconnect();
+    window.Plotly?.purge(node);
+  };
+}
