@@ -4,6 +4,7 @@ A :class:`Reader` reads only what changed since it last looked: a cursor into ea
 and a row per run that is made anew when one of the run's files has another time or size.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -38,14 +39,19 @@ SUMMARY = (
 
 _FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json")
 
+#: What every epoch has as a number; a line without is no record.
+_FIGURES = tuple(name for name in METRICS if not name.endswith("_by_class"))
+
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
     """One line of metrics.jsonl as an epoch's record, or ``None`` if it is torn or damaged."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("epoch"), int) else None
+    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+        return None
+    return record if all(isinstance(record.get(name), int | float) for name in _FIGURES) else None
 
 
 def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,7 +108,7 @@ class Reader:
 
     def _row(self, store: "RunStore", run_id: str) -> dict[str, Any]:
         folder = store.root / run_id
-        stamp = tuple(_stamp(folder / name) for name in _FILES)
+        stamp = tuple(map(_stamp, [*(folder / name for name in _FILES), store.local_file]))
         with self._lock:
             known = self._rows.get(folder)
         row = known[1] if known and known[0] == stamp else self._make_row(store, run_id)
@@ -110,16 +116,18 @@ class Reader:
             self._rows[folder] = (stamp, row)
         if row["state"] in ("running", "stopping"):
             # Whether it still runs is told by its lock, which no file's time shows.
-            row = {**row, "state": store.status(run_id).state}
+            with contextlib.suppress(StoreError):  # deleted since we looked
+                row = {**row, "state": store.status(run_id).state}
         return row
 
     def _make_row(self, store: "RunStore", run_id: str) -> dict[str, Any]:
         row: dict[str, Any] = {"id": run_id, "state": "damaged"}
         try:
             meta, status, config = store.meta(run_id), store.status_for_holder(run_id), store.config(run_id)
+            result = store.result(run_id) or {}
         except StoreError as error:
             return row | {"error": str(error)}
-        best = ((store.result(run_id) or {}).get("best")) or {}
+        best = result["best"] if isinstance(result.get("best"), dict) else {}
         return row | config.values() | summarize(self._records(store.root / run_id / "metrics.jsonl")) | {
             "name": meta.name, "pinned": meta.pinned, "tags": meta.tags, "note": meta.note, "study": meta.study,
             "parent": meta.parent, "reference": meta.reference, "created_at": meta.created_at,

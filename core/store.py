@@ -52,7 +52,7 @@ AT_WORK = ("running", "stopping")
 #: States from which a run can go on exactly where it was.
 RESUMABLE = ("stopped", "interrupted", "failed")
 
-_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -138,7 +138,7 @@ class RunStore:
             return runs[0]
         if text in runs:
             return text
-        named = [one for one in runs if self._is_named(one, text)]
+        named = [one for one in runs if text and self._is_named(one, text)]
         alike = named or [one for one in runs if len(text) >= 4 and (one.startswith(text) or one.endswith(text))]
         if len(alike) == 1:
             return alike[0]
@@ -228,22 +228,18 @@ class RunStore:
             meta = Meta(**{**content, "tags": tuple(content.get("tags", ()))})
         except (TypeError, AttributeError) as error:
             raise StoreError(f"meta.json of run {run_id} is damaged: it does not hold a run's description.") from error
-        if meta.reference and (own := self._local().get(run_id)):
-            meta = replace(meta, **{**own, "tags": tuple(own.get("tags", meta.tags))})
+        if meta.reference:
+            with contextlib.suppress(TypeError, ValueError):  # an edited .local.json is not worth losing the run for
+                own = dict(self._local().get(run_id, {}))
+                return replace(meta, **{**own, "tags": tuple(own.get("tags", meta.tags))})
         return meta
 
     def status(self, run_id: str) -> Status:
         """How the run stands now: ``running`` with a free lock is told as ``interrupted``."""
-        content = self._read_json(run_id, "status.json")
-        try:
-            status = Status(**content)
-        except TypeError as error:
-            raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
-        if status.state not in STATES:
-            raise StoreError(f"status.json of run {run_id} names the unknown state “{status.state}”.")
+        status = self.status_for_holder(run_id)
         if status.state in AT_WORK and not self.held(run_id):
             # The process may have let go between our two looks; then the file tells the end.
-            status = Status(**self._read_json(run_id, "status.json"))
+            status = self.status_for_holder(run_id)
             if status.state in AT_WORK:
                 return replace(status, state="interrupted")
         if status.state == "running" and self.stop_request(run_id):
@@ -366,11 +362,16 @@ class RunStore:
         """Ask whoever works on the run to stop within a batch; ``keep=False`` sends it to the trash then."""
         state = self.status(run_id).state
         if state == "queued":
-            with self.hold(run_id):
-                self.write_status(run_id, replace(self.status(run_id), state="stopped", finished_at=time.time()))
-            if not keep:
-                self.trash(run_id)
-            return
+            try:
+                with self.hold(run_id):
+                    status = self.status_for_holder(run_id)
+                    if status.state == "queued":
+                        self.write_status(run_id, replace(status, state="stopped", finished_at=time.time()))
+                if not keep:
+                    self.trash(run_id)
+                return
+            except RunBusy:  # somebody began to work on it meanwhile
+                state = self.status(run_id).state
         if state not in AT_WORK:
             raise StoreError(f"Run {run_id} is {state}; only a waiting or running one can be stopped.")
         write_atomically(self.folder(run_id) / "stop", "keep" if keep else "discard")
@@ -408,9 +409,12 @@ class RunStore:
     def status_for_holder(self, run_id: str) -> Status:
         """The state as the file says it, for the process that holds the lock."""
         try:
-            return Status(**self._read_json(run_id, "status.json"))
+            status = Status(**self._read_json(run_id, "status.json"))
         except TypeError as error:
             raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
+        if status.state not in STATES:
+            raise StoreError(f"status.json of run {run_id} names the unknown state “{status.state}”.")
+        return status
 
     def mark_interrupted(self) -> list[str]:
         """Write ``interrupted`` into the runs whose process died; returns their ids."""
@@ -454,7 +458,7 @@ class RunStore:
         if content.get("reference"):
             local = self._local()
             local[run_id] = {**local.get(run_id, {}), **changes}
-            _write_json(self.root / ".local.json", local)
+            _write_json(self.local_file, local)
         else:
             _write_json(self.folder(run_id) / "meta.json", {**content, **changes})
 
@@ -503,7 +507,8 @@ class RunStore:
         for run_id in self.trashed():
             path = self.trash_folder / run_id
             freed += sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-            shutil.rmtree(path)
+            with told_plainly(path):
+                shutil.rmtree(path)
         return freed
 
     def _refuse_reference(self, run_id: str, what: str) -> None:
@@ -518,10 +523,15 @@ class RunStore:
 
     # --- files ------------------------------------------------------------------------------------
 
+    @property
+    def local_file(self) -> Path:
+        """What the person here added to reference runs; not shared."""
+        return self.root / ".local.json"
+
     def _local(self) -> dict[str, Any]:
         try:
-            content = json.loads((self.root / ".local.json").read_bytes())
-        except (OSError, ValueError):
+            content = json.loads(self.local_file.read_bytes())
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -531,7 +541,7 @@ class RunStore:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise StoreError(f"Run {run_id} has no {name}; its folder is incomplete.") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{name} of run {run_id} cannot be read; the file is damaged ({error}).") from error
         if not isinstance(content, dict):
             raise StoreError(f"{name} of run {run_id} is damaged: it holds no names and values.")

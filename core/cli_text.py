@@ -1,0 +1,92 @@
+"""How the command line answers: one :class:`Answer` a command, printed as text or as JSON.
+
+Here are the words and columns of a terminal; what is told is decided in the other ``cli_`` files.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+SELECTED_ON = {"held-out": "held-out images", "test": "test images"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has to say: ``text`` for a person, ``data`` for a script, and how it went.
+
+    ``errors`` are sentences for stderr; ``code`` is the exit code, 0 only where all was done.
+    """
+
+    text: str
+    data: Any
+    errors: list[str] = field(default_factory=list)
+    code: int = 0
+
+    def as_json(self) -> str:
+        """``data`` as strict JSON: no NaN, no Infinity."""
+        return json.dumps(_strict(self.data), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    """``value`` with ``None`` for numbers JSON has not, and numpy's scalars and arrays as Python's."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _strict(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(one) for one in value]
+    return value
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> str:
+    """Columns side by side under their names, those in ``right`` aligned there."""
+    lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    aligned = [
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(columns, line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join(aligned)
+
+
+def facts(pairs: Mapping[str, object]) -> str:
+    """Names and values in two columns; what is ``None`` or empty is left out."""
+    told = {name: str(value) for name, value in pairs.items() if value not in (None, "", ())}
+    width = max(map(len, told), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in told.items())
+
+
+def known(number: float | None) -> bool:
+    """Whether there is a figure at all: neither missing nor NaN, as an empty cell of a table is."""
+    return number is not None and not math.isnan(number)
+
+
+def percent(share: float | None) -> str:
+    """``91.25 %``, or a dash."""
+    return f"{100 * share:.2f} %" if share is not None and known(share) else "–"
+
+
+def nats(loss: float | None) -> str:
+    """A loss to four places, or a dash."""
+    return f"{loss:.4f}" if loss is not None and known(loss) else "–"
+
+
+def moment(seconds: float | None) -> str:
+    """A time since 1970 as the clock here shows it, or a dash."""
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds is not None and known(seconds) else "–"
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``12 min`` or ``3 h 05 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
