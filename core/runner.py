@@ -256,8 +256,10 @@ def extend(store: RunStore, run_id: str, epochs: int) -> str:
     if status.active:
         raise RunBusy(f"Run {run_id} is {status.state}; it can be extended when it is finished.")
     state = store.last_state(run_id)
-    if status.state != "finished" or state is None:
+    if status.state != "finished":
         raise StoreError(f"Run {run_id} is {status.state}; resume it instead of extending it.")
+    if state is None:
+        raise StoreError(f"Run {run_id} came without the state to go on from; clone it with more epochs instead.")
     if config.train.schedule in ENDS_AT_ZERO:
         raise StoreError(
             f"The {config.train.schedule} schedule has brought the learning rate to zero: more epochs would change "

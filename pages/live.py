@@ -129,6 +129,10 @@ def actions(view: live.RunView) -> None:
         ):
             st.session_state["draft_from"] = view.id
             st.switch_page("pages/new_run.py")
+        if view.status.best_epoch and st.button(
+            "Classify pictures", icon=":material/image_search:", help="Drop pictures on this run’s best weights."
+        ):
+            st.switch_page("pages/classify.py", query_params={"run": view.id})
 
 
 def header(view: live.RunView) -> None:
@@ -196,7 +200,7 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
     """Accuracy beside loss, and what explains them below."""
     runs = [view.curves for view in views]
     with st.grid(2, min_column_width=WIDE_ENOUGH):
-        live_chart(figures.accuracy(runs, look), "accuracy", live.described("Accuracy", views))
+        live_chart(figures.accuracy(runs, look, live.reference(views)), "accuracy", live.described("Accuracy", views))
         live_chart(figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
     with st.expander("Accuracy by class, at the best epoch"):
         live_chart(figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch.")

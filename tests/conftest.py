@@ -38,18 +38,18 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers over the same runs; all are ended after the test."""
     started: list[Server] = []
 
-    def start() -> Server:
+    def start(script: str = "serve.py") -> Server:
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
             port = one.getsockname()[1]
         log = tmp_path / f"server-{port}.log"
         runs = tmp_path / "runs"
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "serve.py", "--server.port", str(port)],
+            [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
             cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
         )  # fmt: skip

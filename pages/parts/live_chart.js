@@ -67,7 +67,8 @@ function draw(Plotly, node) {
   const { data, layout } = dressed(node.latest, node);
   const config = {
     displaylogo: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    // The last of these would upload the chart; nothing leaves this machine.
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };
   Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {

@@ -1,0 +1,67 @@
+"""Live in a real browser: what updates must not disturb, and links that lead to exactly one run."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.conftest import wait_for
+from tests.made import made_run, tiny_config
+
+CHART = ".js-plotly-plot"
+DRAWN = f"() => {{ const c = document.querySelector('{CHART}'); return c?.data?.[0] && c.data[0].x.length > 1; }}"
+
+NODE = f"document.querySelector('{CHART}')"
+SHOWN = f"{NODE}._fullData.map(t => t.visible)"
+
+
+def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(serve, page):
+    server = serve()
+    run_id = server.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
+    page.goto(f"{server.url}/live?run={run_id}")
+    page.wait_for_function(DRAWN, timeout=90_000)
+    page.evaluate(
+        f"""async () => {{
+            const chart = document.querySelector('{CHART}');
+            chart.dataset.mark = 'the same node';
+            await Plotly.relayout(chart, {{'xaxis.range': [0.5, 2.5]}});
+        }}"""
+    )
+    page.locator(f"{CHART} .legendtoggle").first.click()
+    page.wait_for_function(f"() => ({SHOWN}).includes('legendonly')")
+    hidden = page.evaluate(SHOWN)
+    before = len(server.store.records(run_id))
+    wait_for(lambda: len(server.store.records(run_id)) >= before + 3, 120)
+    page.wait_for_function(
+        f"n => Math.max(...document.querySelector('{CHART}').data.map(t => (t.x || []).length)) >= n",
+        arg=before + 3,
+        timeout=60_000,
+    )
+    seen = page.evaluate(f"() => [{NODE}.dataset.mark, {NODE}._fullLayout.xaxis.range, {SHOWN}]")
+    assert seen == ["the same node", [0.5, 2.5], hidden]
+    page.get_by_role("button", name="Stop and keep").click()
+    wait_for(lambda: server.store.status(run_id).state == "stopped", 60)
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+
+def test_a_link_to_a_run_opens_it_first_thing_on_a_plain_server(serve, page, store):
+    wanted = made_run(store, epochs=3, name="the wanted one")
+    made_run(store, epochs=2, name="a newer one")
+    server = serve("app.py")
+    page.goto(f"{server.url}/live?run={wanted}")
+    expect(page.get_by_role("img", name=re.compile("the wanted one")).first).to_be_visible()
+    expect(page.get_by_role("link", name="New run").first).to_be_visible()
+    page.reload()
+    expect(page).to_have_url(re.compile(wanted))
+    expect(page.get_by_role("img", name=re.compile("the wanted one")).first).to_be_visible()
+
+
+def test_two_tabs_show_the_same_run_and_one_stops_it_for_both(serve, page):
+    server = serve()
+    run_id = server.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
+    other = page.context.new_page()
+    for tab in (page, other):
+        tab.goto(f"{server.url}/live?run={run_id}")
+        tab.wait_for_function(DRAWN, timeout=90_000)
+    page.get_by_role("button", name="Stop and keep").click()
+    expect(other.get_by_role("button", name="Resume")).to_be_visible(timeout=60_000)
+    assert server.store.status(run_id).state == "stopped"
