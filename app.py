@@ -49,6 +49,12 @@ page = st.navigation(
             help="A run's curves and figures while it trains, and after.",
         ),
         st.Page(
+            "pages/compare.py",
+            title="Compare",
+            icon=":material/compare_arrows:",
+            help="Runs side by side: curves, settings that differ, whether a gap is real.",
+        ),
+        st.Page(
             "pages/classify.py",
             title="Classify",
             icon=":material/image_search:",

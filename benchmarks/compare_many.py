@@ -1,0 +1,97 @@
+"""How long Compare takes to open and to refresh with many runs: prints n, median and spread.
+
+    python benchmarks/compare_many.py [--runs 1000] [--epochs 200] [--repeats 10]
+
+Makes the runs in a temporary folder (not flushed to the disk one by one, as they are thrown away), then
+times, in this process: the table of all runs read for the first time and again; the page opened and
+refreshed in Streamlit's AppTest, without and with picked runs. The browser's own time is not in it.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from streamlit.testing.v1 import AppTest  # noqa: E402 - the project's folder comes first
+
+from core.presets import PRESETS  # noqa: E402
+from core.store import RunStore  # noqa: E402
+from tests.made import made_record, made_run  # noqa: E402
+
+
+def make_runs(store: RunStore, runs: int, epochs: int) -> None:
+    """Finished runs of 10 classes: five seeds each of settings that differ in rate, batch size and weight decay."""
+    for at in range(runs):
+        settings = {
+            "train.seed": at % 5,
+            "train.lr": (1e-3, 3e-3, 1e-2)[at // 5 % 3],
+            "train.batch_size": 32 * (1 + at // 15 % 4),
+            "train.weight_decay": (1e-4, 2e-4)[at // 60 % 2],
+        }
+        config = PRESETS["report"].config.replace(settings)
+        run_id = made_run(store, epochs=0, config=config, name=f"run {at}", tags=("even" if at % 2 else "odd",))
+        for epoch in range(1, epochs + 1):
+            store.append_record(run_id, made_record(epoch))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long ``work`` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def tell(what: str, times: list[float]) -> None:
+    """A line with n, median and range."""
+    middle, low, high = statistics.median(times), min(times), max(times)
+    print(f"{what:<44} n = {len(times):>2}   median {middle:6.3f} s   {low:.3f} to {high:.3f} s")
+
+
+def page(picked: list[str]) -> AppTest:
+    """The page in a new session."""
+    app = AppTest.from_file(str(PROJECT / "pages" / "compare.py"), default_timeout=120)
+    if picked:
+        app.query_params["runs"] = ",".join(picked)
+    return app
+
+
+def time_page(what: str, picked: list[str], repeats: int) -> None:
+    """Open the page in new sessions, and refresh it in one."""
+    tell(f"page opened, {what}", [seconds(page(picked).run) for _ in range(max(3, repeats // 3))])
+    app = page(picked).run()
+    assert not app.exception, app.exception
+    tell(f"page refreshed, {what}", [seconds(app.run) for _ in range(repeats)])
+
+
+def main() -> None:
+    """Make the runs and time it all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=10)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RESNET_LAB_RUNS"] = folder
+        with mock.patch("os.fsync"):
+            took = seconds(lambda: make_runs(RunStore(folder), args.runs, args.epochs))
+        print(f"{args.runs:,} runs × {args.epochs} epochs, made in {took:.0f} s")
+        store = RunStore(folder)
+        tell("table of all runs, never read before", [seconds(store.frame)])
+        tell("table of all runs, nothing changed", [seconds(store.frame) for _ in range(args.repeats)])
+        tell("page opened by a server just started", [seconds(page([]).run)])
+        ids = store.ids()
+        time_page("none picked", [], args.repeats)
+        time_page("6 runs picked", ids[:6], args.repeats)
+        time_page("100 runs picked", ids[:100], args.repeats)
+
+
+if __name__ == "__main__":
+    main()

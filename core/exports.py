@@ -1,0 +1,59 @@
+"""Files to take away: the table of runs, the epochs of some runs, or runs whole, as CSV and strict JSON."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from core.cli_text import Answer
+from core.comparison import as_tuple, knob_value
+from core.config import KNOBS
+from core.store import RunStore
+
+
+def table_csv(frame: pd.DataFrame) -> str:
+    """The rows with every column, settings as the command line writes them."""
+    plain = frame.copy()
+    plain["tags"] = plain["tags"].map(lambda tags: ",".join(as_tuple(tags)))
+    for path in KNOBS:
+        sound = frame["state"] != "damaged"
+        plain[path] = frame.loc[sound, path].map(lambda cell, path=path: KNOBS[path].show(knob_value(path, cell)))
+    return plain.to_csv(index=False)
+
+
+def metrics_csv(store: RunStore, run_ids: Sequence[str]) -> str:
+    """Every epoch of the runs, a row each, with the run's id and name; a column for each class's figures."""
+    tables = []
+    for run_id in run_ids:
+        metrics, classes = store.metrics(run_id), store.config(run_id).data.classes
+        for column in ("val_loss_by_class", "val_accuracy_by_class"):
+            by_class = pd.DataFrame(metrics.pop(column).tolist(), index=metrics.index).reindex(
+                columns=range(len(classes))
+            )
+            by_class.columns = pd.Index([f"{column.removesuffix('_by_class')}_{name}" for name in classes])
+            metrics = metrics.join(by_class)
+        metrics.insert(0, "run", run_id)
+        metrics.insert(1, "name", store.meta(run_id).name)
+        tables.append(metrics)
+    return pd.concat(tables, ignore_index=True).to_csv(index=False) if tables else ""
+
+
+def runs_json(store: RunStore, run_ids: Sequence[str]) -> str:
+    """The runs whole: name, tags, note, settings, result and every epoch. Strict JSON."""
+    content = []
+    for run_id in run_ids:
+        meta = store.meta(run_id)
+        content.append(
+            {
+                "id": run_id,
+                "name": meta.name,
+                "tags": meta.tags,
+                "note": meta.note,
+                "created_at": datetime.fromtimestamp(meta.created_at).astimezone().isoformat(),
+                "environment": meta.environment,
+                "config": store.config(run_id).to_dict(),
+                "result": store.result(run_id),
+                "epochs": store.records(run_id),
+            }
+        )
+    return Answer("", content).as_json()

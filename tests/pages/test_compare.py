@@ -1,0 +1,318 @@
+"""Compare: what is picked is what is drawn, told and acted on; links, empty and damaged states."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import KNOBS, RunConfig
+from core.errors import StoreError
+from core.store import RunStore
+from pages.parts.run_table import COLUMNS
+from tests.made import made_record, made_run
+
+PAGE = Path(__file__).parents[2] / "pages" / "compare.py"
+BASE = RunConfig().replace(
+    {"data.train_size": 4_500, "data.validation_size": 500, "data.test_size": 2_000, "train.epochs": 4}
+)
+
+#: Names that a table, Markdown or Plotly could take for their own.
+NAMES = [("setting", 0.1), ("setting", 0.2), ("<b>$x$ *star* [link](x) :red[y]", 0.3), ("label", 0.4)]
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The page on the test's own runs, not yet opened."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    return AppTest.from_file(str(PAGE), default_timeout=20)
+
+
+def opened(app, *picked, **params):
+    """The page after a link to ``picked`` was opened."""
+    if picked:
+        app.query_params["runs"] = ",".join(picked)
+    for name, value in params.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def pressed(app, label):
+    """The page after the button whose label begins with ``label`` was pressed."""
+    next(one for one in app.button if one.label.startswith(label)).click().run()
+    assert not app.exception
+    return app
+
+
+def table(app):
+    """The table of all runs."""
+    return app.dataframe[0].value
+
+
+def words(app):
+    return "\n".join(one.value for one in [*app.markdown, *app.caption, *app.info, *app.error, *app.subheader])
+
+
+def charts(app):
+    """The figures by key."""
+    found = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    return {one["file"]: one["figure"] for one in found}
+
+
+def trained(store, accuracy, name, **settings):
+    run_id = made_run(store, name=name, config=BASE.replace(settings))
+    store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
+    return run_id
+
+
+@pytest.fixture
+def seeds(store):
+    """Two experiments of three seeds each: low and high."""
+    return [
+        trained(store, accuracy + seed / 1_000, f"{name} (seed {seed})", **{"train.lr": lr, "train.seed": seed})
+        for name, accuracy, lr in (("low", 0.80, 0.1), ("high", 0.90, 0.2))
+        for seed in range(3)
+    ]
+
+
+def test_without_a_run_it_says_what_to_do(app):
+    opened(app)
+    assert "There is no run yet" in words(app)
+    assert [one.label for one in app.button] == ["New run"]
+
+
+def test_nothing_picked_shows_every_run_and_says_how_to_pick(app, store):
+    run_id = made_run(store, name="the one", tags=("t",))
+    opened(app)
+    row = table(app).iloc[0]
+    assert (row["run"], row["state"], row["best_epoch"]) == ("the one", "finished", 4)
+    assert row["best"] == pytest.approx(100 * made_record(4)["val_accuracy"])
+    assert len(row["curve"]) == 4
+    assert "Pick runs with the boxes" in words(app)
+    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.9876})
+    app.run()
+    assert table(app).iloc[0]["best"] == pytest.approx(98.76)
+
+
+def test_the_states_of_runs_are_all_shown_and_a_damaged_one_tells_its_error(app, store):
+    for state in ("queued", "stopped", "finished", "failed", "interrupted"):
+        made_run(store, state=state, epochs=0 if state == "queued" else 2)
+    broken = made_run(store)
+    (store.root / broken / "config.json").write_text("{")
+    opened(app, *store.ids())
+    assert sorted(table(app)["state"]) == ["damaged", "failed", "finished", "interrupted", "queued", "stopped"]
+    assert f"config.json of run {broken} cannot be read" in words(app)
+
+
+def test_search_order_and_columns_come_from_the_address(app, store):
+    made_run(store, name="second", epochs=2, note="wanted")
+    made_run(store, name="first", epochs=4, tags=("wanted",))
+    made_run(store, name="other")
+    opened(app, q="wanted", sort="Name", columns=["State", "Learning rate"])
+    assert table(app)["run"].tolist() == ["first", "second"]
+    assert {"state", "train.lr"} <= set(table(app).columns)
+    assert "curve" not in table(app).columns
+    app.text_input(key="q").set_value("no such run").run()
+    assert table(app).empty
+    assert "No run passes these filters" in words(app)
+
+
+def test_pinned_runs_come_first(app, store):
+    made_run(store, name="old")
+    made_run(store, name="new")
+    store.annotate(store.find("old"), pinned=True)
+    assert table(opened(app))["run"].tolist() == ["old", "new"]
+
+
+def test_runs_of_one_experiment_are_a_mean_with_a_band_and_single_traces(app, seeds):
+    opened(app, *seeds)
+    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["data"]]
+    assert f"{seeds[0]} mean" in uids
+    assert f"{seeds[3]} high" in uids
+    assert sum(uid.endswith("single") for uid in uids) == 6
+    app.toggle(key="seeds").set_value(False).run()
+    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["data"]]
+    assert {f"{run_id} val" for run_id in seeds} <= set(uids)
+
+
+def test_the_horizontal_axis_of_a_link_is_taken(app, seeds):
+    opened(app, *seeds, x="Images seen")
+    assert charts(app)["compare-loss"]["layout"]["xaxis"]["title"]["text"] == "Images seen"
+
+
+def test_best_last_and_their_epochs_are_told_with_what_chose_them(app, store):
+    run_id = made_run(store, config=BASE)
+    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.1234})
+    store.write_status(run_id, replace(store.status(run_id), epoch=5))
+    row = opened(app, run_id).dataframe[1].value.iloc[0]
+    assert row["best_val_accuracy"] == pytest.approx(100 * made_record(4)["val_accuracy"])
+    assert (row["best_epoch"], row["epoch"], row["selected_on"]) == (4, 5, "held-out images")
+    assert row["last_val_accuracy"] == pytest.approx(12.34)
+
+
+def test_only_the_settings_that_differ_are_told(app, store):
+    ids = [made_run(store, name="sgd", config=BASE), made_run(store, name="lr", config=BASE.replace({"train.lr": 0.7}))]
+    differing = opened(app, *ids).dataframe[2].value
+    assert differing["setting"].tolist() == ["Learning rate"]
+    assert differing[ids].iloc[0].tolist() == ["0.1", "0.7"]
+    opened(app, ids[0])
+    assert "Pick a second run to compare with." in words(app)
+
+
+def test_the_gap_of_two_groups_is_judged_with_both_intervals(app, seeds):
+    opened(app, *seeds)
+    assert "Yes: more than chance explains" in words(app)
+    assert "90.10 ± 0.10 % (3 seeds) against 80.10 ± 0.10 % (3 seeds) on 2,000 test images" in words(app)
+    assert len(charts(app)["compare-gap"]["data"]) == 4
+
+
+def test_the_gap_of_single_runs_says_what_it_does_not_count(app, seeds):
+    opened(app, seeds[0], seeds[3])
+    assert "not the luck of the seed" in words(app)
+
+
+def test_of_several_the_two_of_the_link_are_compared(app, store):
+    ids = [trained(store, 0.8 + lr / 10, f"rate {lr}", **{"train.lr": lr}) for lr in (0.1, 0.2, 0.3)]
+    opened(app, *ids, a=ids[0], b=ids[1])
+    assert "“rate 0.2” is 1.00 percentage points ahead of “rate 0.1”" in words(app).replace("\\", "")
+    app.selectbox(key="b").set_value(ids[2]).run()
+    assert "“rate 0.3” is 2.00 percentage points ahead of “rate 0.1”" in words(app).replace("\\", "")
+    axes = charts(app)["compare-parallel"]["data"][0]["dimensions"]
+    assert [axis["label"] for axis in axes] == ["Learning rate", "Best validation accuracy (%)"]
+
+
+def test_hostile_links_get_sentences(app, store):
+    run_id = made_run(store)
+    opened(app, "../../etc/passwd", run_id, x="<script>", sort="x", smoothing="\x00", a="../x", columns="no.knob")
+    said = words(app)
+    for part in ("../../etc/passwd", "x=“<script>”", "sort=“x”", "smoothing=“?”"):
+        assert part in said
+    assert "1 run picked" in said
+
+
+def test_more_than_can_be_drawn_says_so(app, store):
+    ids = [made_run(store, epochs=1, config=BASE.replace({"train.lr": 0.1 + at / 100})) for at in range(26)]
+    opened(app, *ids)
+    assert "The first 24 of the 26 picked runs" in words(app)
+    assert len(charts(app)["compare-parallel"]["data"][0]["dimensions"][0]["values"]) == 26
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+def test_trash_and_undo_right_there(app, store):
+    ids = [made_run(store) for _ in range(3)]
+    pressed(opened(app, *ids[:2]), "Trash")
+    assert store.ids() == [ids[2]]
+    assert "2 runs moved to the trash" in words(app)
+    pressed(app, "Undo")
+    assert len(store.ids()) == 3
+    assert "2 runs picked" in words(app)
+
+
+def test_trashing_every_run_can_be_undone(app, store):
+    run_id = made_run(store)
+    pressed(opened(app, run_id), "Trash")
+    assert "There is no run yet" in words(app)
+    pressed(app, "Undo")
+    assert store.ids() == [run_id]
+
+
+def test_a_running_run_is_not_trashed_and_the_reason_is_told(app, store):
+    idle, busy = made_run(store), made_run(store, state="running")
+    with store.hold(busy):
+        pressed(opened(app, idle, busy), "Trash")
+        assert store.ids() == [busy]
+        assert f"Run {busy} is running; stop it before deleting it." in words(app)
+
+
+def test_what_is_in_the_trash_comes_back(app, store):
+    made_run(store)
+    gone = made_run(store, name="gone")
+    store.trash(gone)
+    opened(app)
+    assert "Trash (1 run)" in [one.label for one in app.expander]
+    app.session_state["trash_box"] = True
+    app.run()
+    app.multiselect(key="restore").set_value([gone])
+    pressed(app, "Restore")
+    assert gone in store.ids()
+
+
+def test_pin_and_unpin_many(app, store):
+    ids = [made_run(store) for _ in range(2)]
+    pressed(opened(app, *ids), "Pin")
+    assert all(store.meta(run_id).pinned for run_id in ids)
+    pressed(app, "Unpin")
+    assert not any(store.meta(run_id).pinned for run_id in ids)
+
+
+def test_tags_and_notes_of_many_and_the_name_of_one(app, store):
+    ids = [made_run(store, tags=("old",)) for _ in range(2)]
+    opened(app, *ids)
+    app.multiselect(key="tags_remove").set_value(["old"])
+    pressed(app, "Change tags")
+    app.text_area[0].set_value("seen")
+    pressed(app, "Write")
+    assert {(store.meta(run_id).tags, store.meta(run_id).note) for run_id in ids} == {((), "seen")}
+    opened(app, ids[0])
+    app.text_input(key=f"rename {ids[0]}").set_value("  new name ")
+    pressed(app, "Rename")
+    assert store.meta(ids[0]).name == "new name"
+    assert "new name" in table(app)["run"].tolist()
+
+
+def test_other_seeds_are_added_in_one_click(app, seeds):
+    pressed(opened(app, seeds[0]), "Add 2 runs of other seeds")
+    assert "3 runs picked" in words(app)
+    assert set(app.query_params["runs"].split(",")) == set(seeds[:3])
+
+
+def test_picks_are_kept_when_new_runs_begin(app, store):
+    picked = made_run(store, name="picked")
+    opened(app, picked)
+    made_run(store, name="newer")
+    app.run()
+    assert table(app)["run"].tolist() == ["newer", "picked"]
+    assert app.session_state["compare_table"]["selection"]["rows"] == [1]
+    assert "1 run picked" in words(app)
+
+
+def test_the_page_writes_nothing_into_the_runs(app, store, seeds):
+    before = {path: path.stat().st_mtime_ns for path in RunStore(store.root).root.rglob("*") if path.is_file()}
+    opened(app, *seeds)
+    after = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_no_two_columns_share_a_heading():
+    # A link names them by their headings.
+    headings = [heading for heading, _ in COLUMNS.values()] + [knob.label for knob in KNOBS.values()]
+    assert len(set(headings)) == len(headings)
+
+
+def test_hostile_names_do_no_harm(app, store):
+    ids = [made_run(store, name=name, config=BASE.replace({"train.lr": lr})) for name, lr in NAMES]
+    opened(app, *ids)
+    assert table(app)["run"].tolist()[:2] == ["label", "<b>$x$ *star* [link](x) :red[y]"]
+    legend = [trace.get("name", "") for trace in charts(app)["compare-accuracy"]["data"]]
+    assert any("&lt;b&gt;" in name for name in legend)
+
+
+def test_a_run_that_goes_away_while_the_page_is_made_is_told(app, store, monkeypatch):
+    ids = [made_run(store), made_run(store)]
+    whole = RunStore.metrics
+
+    def gone(self, run_id):
+        if run_id == ids[0] and self.root == store.root:
+            raise StoreError(f"There is no run {run_id}.")
+        return whole(self, run_id)
+
+    opened(app, *ids)
+    monkeypatch.setattr(RunStore, "metrics", gone)
+    app.run()
+    assert not app.exception
+    assert f"There is no run {ids[0]}." in words(app)
