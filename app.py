@@ -55,6 +55,12 @@ page = st.navigation(
             help="Runs side by side: curves, settings that differ, whether a gap is real.",
         ),
         st.Page(
+            "pages/dataset.py",
+            title="Dataset",
+            icon=":material/photo_library:",
+            help="The pictures, what augmentation does to them, how a split divides them.",
+        ),
+        st.Page(
             "pages/classify.py",
             title="Classify",
             icon=":material/image_search:",

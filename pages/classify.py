@@ -21,8 +21,7 @@ from core.data import cifar10
 from core.data.split import split
 from core.errors import LabError, StoreError
 from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many, to_network
-from pages.parts.knob_form import literal
-from pages.parts.shared import error_box, get_store
+from pages.parts.shared import error_box, get_store, literal
 
 MOST_PICTURES = 200
 A_PAGE = 12

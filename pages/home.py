@@ -8,10 +8,10 @@ import streamlit as st
 from core.cli_text import percent
 from core.data import cifar10
 from core.errors import LabError
+from core.fetching import FETCH
 from core.presets import PRESETS
 from core.store import AT_WORK
-from pages.parts.knob_form import literal
-from pages.parts.shared import STATE_LOOKS, error_box, get_store
+from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal
 
 SHOWN = 6
 
@@ -39,8 +39,8 @@ def first_steps(have_data: bool, have_runs: bool) -> None:
                 "On this computer", key="home-data", type="tertiary", icon=":material/check_circle:", disabled=True
             )
         elif st.button("Get the data", key="home-data", type="primary", icon=":material/download:"):
-            st.session_state["get_data"] = True
-            st.switch_page("pages/new_run.py")
+            FETCH.start()
+            st.switch_page("pages/dataset.py")
     with steps.container(border=True, height="stretch", vertical_alignment="distribute"):
         say("2 · Train a network", PRESETS["quick"].summary)
         kind: Literal["primary", "secondary"] = "primary" if have_data and not have_runs else "secondary"

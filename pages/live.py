@@ -8,9 +8,8 @@ from core import figures, live
 from core.errors import LabError
 from core.presets import command_line
 from core.store import RESUMABLE
-from pages.parts.knob_form import literal
 from pages.parts.live_chart import live_chart
-from pages.parts.shared import error_box, get_store, state_badge
+from pages.parts.shared import error_box, get_store, literal, state_badge
 
 SMOOTHING: dict[figures.Smoothing, str] = {
     "none": "No smoothing",
@@ -191,7 +190,9 @@ def controls() -> figures.View:
                 bind="query-params",
             )
         log_loss = st.toggle("Log loss", key="log", bind="query-params")
-        chance = st.toggle("Chance line", value=True, key="chance", bind="query-params")
+        chance = st.toggle(
+            "Reference lines", value=True, key="chance", bind="query-params", help="Guessing, and the report’s result."
+        )
         train = st.toggle("Train curves", value=True, key="train", bind="query-params")
     return figures.View(x, smoothing, span, log_loss, chance, train)
 
@@ -200,7 +201,8 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
     """Accuracy beside loss, and what explains them below."""
     runs = [view.curves for view in views]
     with st.grid(2, min_column_width=WIDE_ENOUGH):
-        live_chart(figures.accuracy(runs, look, live.reference(views)), "accuracy", live.described("Accuracy", views))
+        published = live.reference(views) if look.chance else None
+        live_chart(figures.accuracy(runs, look, published), "accuracy", live.described("Accuracy", views))
         live_chart(figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
     with st.expander("Accuracy by class, at the best epoch"):
         live_chart(figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch.")

@@ -9,11 +9,12 @@ import streamlit as st
 
 from core.config import KNOBS
 from core.data import cifar10
-from core.data.sources import Progress
 from core.errors import LabError
 from core.presets import PRESETS, command_line
-from pages.parts.knob_form import MOST_RUNS, Draft, knob_form, literal, parts_in_words, work_in_words
-from pages.parts.shared import error_box, get_store
+from pages.parts.get_data import get_data_box
+from pages.parts.knob_form import MOST_RUNS, Draft, knob_form, parts_in_words, work_in_words
+from pages.parts.preview import estimate_line, previews
+from pages.parts.shared import error_box, get_store, literal
 
 store = get_store()
 
@@ -29,37 +30,6 @@ def current_draft() -> Draft:
         except LabError as error:
             error_box(error)
     return draft
-
-
-def data_box() -> None:
-    """Without the pictures nothing can be trained: offer to get them."""
-    with st.container(border=True):
-        st.subheader("First, the pictures", anchor=False)
-        st.markdown(
-            "CIFAR-10, 60,000 pictures of 32 × 32 pixels, is not on this computer yet. It is downloaded once "
-            "(about 170 MB) and checked byte by byte. Stay on this page until it is done."
-        )
-        asked = st.session_state.pop("get_data", False)
-        if st.button("Get the data", key="get-data", type="primary", icon=":material/download:") or asked:
-            get_data()
-
-
-def get_data() -> None:
-    """Fill the cache, with a bar that says how far it is."""
-    bar = st.progress(0.0, "Looking for CIFAR-10…")
-
-    def tell(now: Progress) -> None:
-        share = min(now.done / now.total, 1.0) if now.total else 0.0
-        bar.progress(share, f"{now.step}: {now.done / 1e6:.0f} MB" if now.unit == "B" else now.step)
-
-    try:
-        cifar10.acquire(progress=tell)
-    except LabError as error:
-        bar.empty()
-        error_box(error)
-    else:
-        st.session_state["done"] = "The pictures are here"
-        st.rerun()
 
 
 def preset_cards(draft: Draft) -> None:
@@ -134,6 +104,7 @@ def summary(draft: Draft) -> None:
     """What the run will do, in words, and whether it was done before."""
     st.markdown(parts_in_words(draft.config))
     st.caption(work_in_words(draft.config))
+    estimate_line(draft.config, draft.copies)
     frame = store.frame()
     twins = frame.loc[frame["signature"] == draft.config.signature()]
     if len(twins):
@@ -195,7 +166,7 @@ have_data = cifar10.available()
 
 st.title("New run", anchor=False)
 if not have_data:
-    data_box()
+    get_data_box()
 if draft.source:
     st.info(
         f"A copy of run {draft.source}. Change what you like; the other stays as it is.", icon=":material/content_copy:"
@@ -204,5 +175,8 @@ preset_cards(draft)
 form, panel = st.columns([7, 3], gap="medium")
 with form:
     knob_form(draft)
+    if not draft.problems():
+        st.subheader("Before it starts", anchor=False)
+        previews(draft.config)
 with panel:
     start_panel(draft, have_data)

@@ -75,8 +75,11 @@ def normalization(config: RunConfig, images: NDArray[np.uint8]) -> Normalization
     if config.data.normalization == "pixel-mean":
         mean = images.mean(axis=0, dtype=np.float64) / 255
         return Normalization(_float32(mean), torch.ones(3, 1, 1))
-    # From counts of the 256 byte values: exact, and without a float copy of all images.
-    counts = np.stack([np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)])
+    # From counts of the 256 byte values: exact, and without a float copy of all images. A few thousand images at a
+    # time, because bincount makes eight bytes of each.
+    counts = np.zeros((3, 256))
+    for some in np.array_split(images, -(-len(images) // 4_000)):
+        counts += [np.bincount(some[:, channel].ravel(), minlength=256) for channel in range(3)]
     share, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
     mean = share @ values
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))

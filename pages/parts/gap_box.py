@@ -8,8 +8,8 @@ from core import comparison, figures_compare
 from core.comparison import Contender
 from core.errors import LabError
 from core.gap import HEADLINES, Gap, gap, points
-from pages.parts.knob_form import literal
 from pages.parts.live_chart import live_chart
+from pages.parts.shared import literal
 
 
 def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:

@@ -5,7 +5,6 @@ key, because the state of a widget is lost when its page is left; the widgets ar
 every run and write into it when they change.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import streamlit as st
 from core.config import CLASSES, KNOBS, TEST_PER_CLASS, TRAIN_PER_CLASS, RunConfig
 from core.knobs import Knob, plain
 from core.presets import PRESETS, nearest
+from pages.parts.shared import literal
 
 PAIR = ("deer", "dog")
 SECTIONS = {
@@ -198,9 +198,9 @@ def knob_form(draft: Draft) -> None:
         with st.container(border=True):
             st.subheader(title, icon=icon, anchor=False)
             if "data.classes" in paths:
-                _classes(draft, problems.get("data.classes"))
+                class_picker(draft, problems.get("data.classes"))
             basic = [path for path in paths if path not in ADVANCED and path != "data.classes"]
-            _grid(draft, basic, problems, changed)
+            knob_grid(draft, basic, problems, changed)
             _more(draft, title, [path for path in paths if path in ADVANCED], problems, changed)
 
 
@@ -212,10 +212,10 @@ def _more(draft: Draft, title: str, paths: list[str], problems: dict[str, str], 
     notes = [(path, "red" if path in problems else "orange") for path in paths if path in changed | problems.keys()]
     label = f"More {title.lower()} knobs " + " ".join(f":{c}[● {KNOBS[path].label.lower()}]" for path, c in notes)
     with st.expander(label, key=f"more-{title}"):
-        _grid(draft, paths, problems, changed)
+        knob_grid(draft, paths, problems, changed)
 
 
-def _grid(draft: Draft, paths: list[str], problems: dict[str, str], changed: set[str]) -> None:
+def knob_grid(draft: Draft, paths: list[str], problems: dict[str, str], changed: set[str]) -> None:
     grid = st.grid(3, min_column_width=180)
     for path in paths:
         with grid.cell():
@@ -223,7 +223,7 @@ def _grid(draft: Draft, paths: list[str], problems: dict[str, str], changed: set
             _problem(problems.get(path))
 
 
-def _classes(draft: Draft, problem: str | None) -> None:
+def class_picker(draft: Draft, problem: str | None) -> None:
     key = _key(draft, "data.classes")
     st.pills(
         _label(draft, "data.classes", draft.config.data.classes != draft.recipe.data.classes),
@@ -288,8 +288,3 @@ def _label(draft: Draft, path: str, changed: bool) -> str:
 def _problem(text: str | None) -> None:
     if text:
         st.markdown(f":small[:red[:material/error: {literal(text)}]]")
-
-
-def literal(text: str) -> str:
-    """``text`` so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_\[\]$:<>#~|])", r"\\\1", text)

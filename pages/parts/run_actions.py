@@ -11,9 +11,8 @@ import streamlit as st
 
 from core import bulk, comparison
 from core.store import RunStore
-from pages.parts.knob_form import literal
 from pages.parts.run_table import PICKED, PROBLEMS, pick
-from pages.parts.shared import error_box
+from pages.parts.shared import error_box, literal
 
 _TRASHED = "compare_trashed"
 

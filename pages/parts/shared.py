@@ -1,5 +1,7 @@
 """Small things every page needs: the store, a box for an error, how a state looks."""
 
+import re
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -52,3 +54,8 @@ def state_badge(state: str) -> None:
     """A run's state as a badge."""
     icon, colour = STATE_LOOKS[state]
     st.badge(state, icon=icon, color=colour)  # type: ignore[arg-type]  # the table holds colours only
+
+
+def literal(text: str) -> str:
+    """``text`` so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_\[\]$:<>#~|])", r"\\\1", text)

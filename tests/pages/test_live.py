@@ -84,7 +84,7 @@ def test_finished(page, store):
     assert "60.57 %" in charts(app)["accuracy"]["alt"]
     bars = charts(app)["by-class"]["figure"]["data"][0]
     assert bars["x"] == [100 * share for share in made_record(4)["val_accuracy_by_class"]]
-    assert {"Queue the longer run", "Clone into the form"} == set(buttons(app))
+    assert {"Queue the longer run", "Clone into the form", "Classify pictures"} == set(buttons(app))
 
 
 def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
@@ -105,7 +105,7 @@ def test_running(page, store):
         assert app.query_params["run"] == run_id  # before the newer one, which is not at work
         assert app.progress[0].value == 25
         assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
-        assert buttons(app) == ["Stop and keep", "Stop and discard", "Clone into the form"]
+        assert buttons(app) == ["Stop and keep", "Stop and discard", "Clone into the form", "Classify pictures"]
         store.write_progress(run_id, PROGRESS | {"batch": 50})
         assert app.run().progress[0].value == 50
 

@@ -8,10 +8,9 @@ from streamlit.testing.v1 import AppTest
 import core.worker
 from core.config import CLASSES, KNOBS, RunConfig
 from core.data import cifar10
-from core.data.sources import Progress
-from core.errors import DataError
 from core.presets import PRESETS, command_line
-from pages.parts.knob_form import PAIR, Draft, fitted, literal, parts_in_words
+from pages.parts.knob_form import PAIR, Draft, fitted, parts_in_words
+from pages.parts.shared import literal
 from tests.made import made_run
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -228,30 +227,15 @@ def test_an_experiment_that_exists_is_pointed_at(app, store):
 
 
 def test_without_the_pictures_they_are_offered_and_nothing_starts(app, monkeypatch):
-    here = []
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: bool(here))
-
-    def acquire(progress, **_):
-        progress(Progress("npm", "Downloading", 10_000_000, 139_000_000, "B"))
-        here.append(True)
-
-    monkeypatch.setattr(cifar10, "acquire", acquire)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
     app.run()
     assert app.button(key="start").disabled
-    app.button(key="get-data").click().run()
-    assert not app.exception
-    assert not app.button(key="start").disabled
+    assert app.button(key="get-data").label == "Get the data"
 
 
-def test_pictures_that_cannot_be_had_are_a_sentence(app, monkeypatch):
-    def acquire(**_):
-        raise DataError("Nothing answers; connect to the internet.")
-
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
-    monkeypatch.setattr(cifar10, "acquire", acquire)
+def test_what_the_run_will_cost_is_told_before_it_starts(app):
     app.run()
-    app.button(key="get-data").click().run()
-    assert app.error[0].value == "Nothing answers; connect to the internet."
+    assert any("timer" in one.value for one in app.markdown)
 
 
 # --- the draft by itself ------------------------------------------------------------------------------

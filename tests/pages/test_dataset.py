@@ -1,0 +1,289 @@
+"""Dataset, and the previews of a config: real pictures, the split's own counts, and a way out of every trouble."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core import fetching, gallery
+from core.config import CLASSES, RunConfig
+from core.data import cifar10
+from core.errors import DataError
+from core.estimate import Speed, how, remember, shape
+from core.presets import PRESETS
+from core.store import this_host
+from pages.parts.knob_form import Draft
+
+PAGE = Path(__file__).parents[2] / "pages" / "dataset.py"
+
+
+@pytest.fixture
+def page(store, monkeypatch):
+    """The page on its own, not run yet."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    return AppTest.from_file(str(PAGE), default_timeout=30)
+
+
+@pytest.fixture
+def fetch(monkeypatch):
+    """An acquisition of the test's own; ``acquire`` fails as a download without a network does."""
+    fetch = fetching.Fetch()
+
+    def refuse(progress):
+        raise DataError("CIFAR-10 could not be downloaded. Connect to the internet, and try again.")
+
+    monkeypatch.setattr(cifar10, "acquire", refuse)
+    monkeypatch.setattr("pages.parts.get_data.FETCH", fetch)
+    return fetch
+
+
+def opened(page, view, **query):
+    page.query_params["view"] = view
+    for name, value in query.items():
+        page.query_params[name] = str(value)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def grids(page):
+    """What each picture grid was given."""
+    found = [one.proto for one in page.get("bidi_component")]
+    return [json.loads(one.json) for one in found if one.component_name == "resnet_lab_picture_grid"]
+
+
+def pictures(grid):
+    """The pixels of a grid's tiles: uint8 (n, 3, 32, 32)."""
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(grid["sheet"].partition(",")[2]))))
+    corners = [divmod(at, grid["sheetColumns"]) for at in range(len(grid["tiles"]))]
+    tiles = [sheet[32 * row : 32 * row + 32, 32 * column : 32 * column + 32] for row, column in corners]
+    return np.stack(tiles).transpose(0, 3, 1, 2)
+
+
+def words(page):
+    shown = [*page.markdown, *page.caption, *page.info, *page.error, *page.warning, *page.success]
+    return "\n".join(one.value for one in shown)
+
+
+# --- without the data -------------------------------------------------------------------------------
+
+
+def test_without_the_data_it_is_offered_and_a_failure_can_be_tried_again(page, fetch, monkeypatch, tmp_path):
+    monkeypatch.setenv("RESNET_LAB_DATA", str(tmp_path / "empty"))
+    page.run()
+    assert not page.exception
+    assert not page.tabs
+    assert str(tmp_path / "empty") in words(page)
+    page.button(key="get-data").click().run()
+    fetch.wait()
+    page.run()
+    assert "Connect to the internet" in words(page)
+    assert page.button(key="get-data").label == "Try again"
+
+
+def test_damaged_data_is_named_and_can_be_got_again(page, fetch, monkeypatch):
+    def damaged(folder=None):
+        raise DataError("The copy is damaged: test_batch.bin is not the official file.")
+
+    monkeypatch.setattr(cifar10, "load", damaged)
+    page.run()
+    assert not page.exception
+    assert "test_batch.bin" in words(page)
+    assert page.button(key="get-data")
+
+
+def test_verifying_says_how_it_went(page, monkeypatch):
+    monkeypatch.setattr(cifar10, "verify", lambda folder=None: None)
+    page.run().button(key="verify").click().run()
+    assert "byte for byte" in words(page)
+
+    def damaged(folder=None):
+        raise DataError("data_batch_3.bin is not the official file.")
+
+    monkeypatch.setattr(cifar10, "verify", damaged)
+    page.button(key="verify").click().run()
+    assert "data_batch_3.bin" in words(page)
+
+
+# --- pictures ---------------------------------------------------------------------------------------
+
+
+def test_the_pictures_shown_are_those_of_the_class_and_side(page):
+    opened(page, "Pictures")
+    page.button_group(key="class").set_value("ship").run()
+    page.button_group(key="side").set_value("test").run()
+    (grid,) = grids(page)
+    data = cifar10.load()
+    here = gallery.indices(data.labels, "ship", "test")[: len(grid["tiles"])]
+    assert (pictures(grid) == data.images[here]).all()
+    assert grid["tiles"][0]["label"] == f"Picture {here[0]:,}: ship, official test picture"
+    assert "1,000 pictures" in words(page)
+    assert grid["clickable"]
+
+
+def test_another_page_shows_other_pictures_and_another_class_begins_at_the_first(page):
+    opened(page, "Pictures")
+    first = grids(page)[0]["tiles"]
+    page.get("pagination")[0].set_value(2).run()
+    second = grids(page)[0]["tiles"]
+    assert not {one["label"] for one in first} & {one["label"] for one in second}
+    page.button_group(key="class").set_value("frog").run()
+    assert grids(page)[0]["tiles"][0]["label"].startswith("Picture 0: frog")
+
+
+# --- augmentation -----------------------------------------------------------------------------------
+
+
+def test_the_strip_is_what_training_shows_of_the_picture(page):
+    opened(page, "Augmentation").number_input(key="picture").set_value(17).run()
+    chosen, strip = grids(page)
+    data, config = cifar10.load(), PRESETS["fast"].config
+    assert (pictures(chosen)[0] == data.images[17]).all()
+    assert (pictures(strip) == gallery.as_trained(config, data, [17], range(1, 13))[:, 0]).all()
+    assert [one["caption"] for one in strip["tiles"]] == [f"epoch {one}" for one in range(1, 13)]
+
+
+def test_a_link_opens_its_picture_and_is_kept_up_to_date(page):
+    opened(page, "Augmentation", picture=50_003)
+    assert (pictures(grids(page)[0])[0] == cifar10.load().images[50_003]).all()
+    page.number_input(key="picture").set_value(8).run()
+    assert page.query_params["picture"] == "8"
+
+
+@pytest.mark.parametrize("picture", ["60000", "cat"])
+def test_a_link_to_no_picture_opens_the_first(page, picture):
+    opened(page, "Augmentation", picture=picture)
+    assert page.number_input(key="picture").value == 0
+
+
+def test_a_knob_changes_the_strip(page):
+    opened(page, "Augmentation")
+    before = pictures(grids(page)[1])
+    field = next(one for one in page.text_input if one.key.startswith("augment.cutout"))
+    field.set_value("16").run()
+    after = pictures(grids(page)[1])
+    assert (before != after).any()
+    assert "16 × 16" in words(page)
+
+
+def test_a_knob_out_of_range_is_said_and_nothing_is_augmented(page):
+    opened(page, "Augmentation")
+    next(one for one in page.text_input if one.key.startswith("augment.cutout")).set_value("99").run()
+    assert not page.exception
+    assert "99 is out of range" in words(page)
+    assert len(grids(page)) == 1
+
+
+def test_it_is_said_whether_a_run_sees_exactly_this(page):
+    trained = opened(page, "Augmentation").number_input(key="picture")
+    trained.set_value(17).run()
+    assert "is shown exactly this" in words(page)
+    page.number_input(key="picture").set_value(50_017).run()
+    assert "does not train on the picture" in words(page)
+
+
+# --- split ------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_the_splits_counts(page):
+    opened(page, "Split")
+    page.selectbox(key="split-preset").set_value("report").run()
+    table = page.dataframe[0].value
+    expected = gallery.class_counts(PRESETS["report"].config, cifar10.load().labels)
+    assert table.loc[list(CLASSES)].to_numpy().tolist() == expected.to_numpy().tolist()
+    assert table.loc["all"].tolist() == [50_000, 10_000, 0]
+    assert "Pooled" in words(page)
+
+
+def test_an_impossible_split_is_said(page):
+    opened(page, "Split")
+    next(one for one in page.text_input if one.key.startswith("data.train_size")).set_value("50001").run()
+    assert not page.exception
+    assert "50,001 is more than the 50,000 official training images" in words(page)
+    assert not page.dataframe
+
+
+def test_what_was_chosen_is_there_again(page):
+    page.session_state["dataset"] = draft = Draft("quick", PRESETS["quick"].config)
+    draft.take("data.test_size", "1234")
+    opened(page, "Split")
+    assert page.dataframe[0].value.loc["all", "Test"] == 1_234
+
+
+# --- previews ---------------------------------------------------------------------------------------
+
+
+def preview(part, **knobs):
+    """A page with nothing on it but a preview of a config."""
+
+    def script(part, knobs):
+        from core.config import RunConfig
+        from pages.parts import preview
+
+        getattr(preview, part)(RunConfig().replace(knobs))
+
+    app = AppTest.from_function(script, args=(part, knobs), default_timeout=30).run()
+    assert not app.exception
+    return app
+
+
+def test_the_schedule_is_previewed():
+    app = preview("schedule_preview", **{"train.schedule": "constant", "train.lr": 0.07})
+    assert "stays at 0.07" in words(app)
+    (chart,) = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    assert set(chart["figure"]["data"][0]["y"]) == {0.07}
+
+
+def test_augmented_pictures_are_previewed_with_the_runs_own_chance():
+    config = RunConfig().replace({"augment.translate": "shift", "train.seed": 3})
+    app = preview("augmentation_preview", **{"augment.translate": "shift", "train.seed": 3})
+    (grid,) = grids(app)
+    data, shown = cifar10.load(), pictures(grid)
+    numbers = gallery.of_training(config, data, 3)
+    versions = gallery.as_trained(config, data, numbers, range(1, 6))
+    assert (shown[0] == data.images[numbers[0]]).all()
+    assert (shown[1:6] == versions[:, 0]).all()
+    assert (shown[7:12] == versions[:, 1]).all()
+
+
+def test_without_pictures_the_preview_says_where_to_get_them(monkeypatch):
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
+    app = preview("augmentation_preview")
+    assert "Dataset page" in words(app)
+    assert not grids(app)
+
+
+def test_layers_are_previewed():
+    app = preview("layer_table_preview", **{"model.shortcut": "report"})
+    assert "273,066 trainable parameters" in words(app)
+    assert app.dataframe[0].value["parameters"].sum() == 273_066
+
+
+def test_the_estimate_offers_a_measurement_until_there_is_one(store, monkeypatch):
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    app = preview("estimate_line")
+    assert "No measurement on this machine yet" in words(app)
+    assert app.button(key="measure")
+    config = RunConfig()
+    remember(store, Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 1_000.0, 3_000.0, "probe"))
+    app.run()
+    assert "About 19 min (measured on this machine)" in words(app)
+    assert not app.button
+
+
+def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+
+    def measured(config, store):
+        speed = Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 500.0, 1_500.0, "probe")
+        remember(store, speed)
+
+    monkeypatch.setattr("core.probe.measure", measured)
+    app = preview("estimate_line")
+    app.button(key="measure").click().run()
+    assert "(measured on this machine)" in words(app)
