@@ -3,12 +3,15 @@
     python benchmarks/compare_many.py [--runs 1000] [--epochs 200] [--repeats 10]
 
 Makes the runs in a temporary folder (not flushed to the disk one by one, as they are thrown away), then
-times, in this process: the table of all runs read for the first time and again; the page opened and
-refreshed in Streamlit's AppTest, without and with picked runs. The browser's own time is not in it.
+times, in this process: the table of all runs read for the very first time, by a server just started that
+finds the rows an earlier one kept, again, and after one run changed; the page opened and refreshed in
+Streamlit's AppTest, without and with picked runs. The browser's own time is not in it. Memory is told by
+how far the process's peak rose, so only the first figure can be large.
 """
 
 import argparse
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -20,7 +23,8 @@ from unittest import mock
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from streamlit.testing.v1 import AppTest  # noqa: E402 - the project's folder comes first
+import pandas as pd  # noqa: E402 - the project's folder comes first
+from streamlit.testing.v1 import AppTest  # noqa: E402
 
 from core.presets import PRESETS  # noqa: E402
 from core.store import RunStore  # noqa: E402
@@ -55,6 +59,21 @@ def tell(what: str, times: list[float]) -> None:
     print(f"{what:<44} n = {len(times):>2}   median {middle:6.3f} s   {low:.3f} to {high:.3f} s")
 
 
+def tell_memory(what: str, work: Callable[[], object]) -> None:
+    """A line with the time ``work`` takes, once, and by how much it raised the peak of memory (MiB)."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took = seconds(work)
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS tells bytes, Linux KiB
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+    print(f"{what:<44} n =  1   {took:13.3f} s   peak memory + {grown:.0f} MiB")
+
+
+def change_one(store: RunStore, run_id: str) -> pd.DataFrame:
+    """Rename a run, and read the table."""
+    store.annotate(run_id, name=f"{store.meta(run_id).name}!")
+    return store.frame()
+
+
 def page(picked: list[str]) -> AppTest:
     """The page in a new session."""
     app = AppTest.from_file(str(PROJECT / "pages" / "compare.py"), default_timeout=120)
@@ -84,10 +103,14 @@ def main() -> None:
             took = seconds(lambda: make_runs(RunStore(folder), args.runs, args.epochs))
         print(f"{args.runs:,} runs × {args.epochs} epochs, made in {took:.0f} s")
         store = RunStore(folder)
-        tell("table of all runs, never read before", [seconds(store.frame)])
-        tell("table of all runs, nothing changed", [seconds(store.frame) for _ in range(args.repeats)])
-        tell("page opened by a server just started", [seconds(page([]).run)])
         ids = store.ids()
+        tell_memory("table of all runs, never read before", store.frame)
+        tell_memory("table of all runs, server just started", RunStore(folder).frame)
+        started = [RunStore(folder) for _ in range(args.repeats)]
+        tell("table of all runs, server just started", [seconds(one.frame) for one in started])
+        tell("table of all runs, nothing changed", [seconds(store.frame) for _ in range(args.repeats)])
+        tell("table of all runs, one changed", [seconds(lambda: change_one(store, ids[0])) for _ in range(5)])
+        tell("page opened by a server just started", [seconds(page([]).run)])
         time_page("none picked", [], args.repeats)
         time_page("6 runs picked", ids[:6], args.repeats)
         time_page("100 runs picked", ids[:100], args.repeats)

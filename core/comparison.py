@@ -34,8 +34,6 @@ SORTS: dict[str, tuple[str, str, bool]] = {
 MOST_LINKED = 100
 #: Unknown names of a link that are looked up one by one, each a search through all runs.
 _MOST_SOUGHT = 5
-#: Points of a run's small curve in the table.
-SPARK_POINTS = 40
 
 ALL_CLASSES = "all ten"
 #: What stands for a knob that has no effect in a run.
@@ -337,31 +335,3 @@ def over_seeds(groups: Iterable[Contender]) -> pd.DataFrame:
                 row[column] += f" (n = {len(values)})"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-# --- small curves ---------------------------------------------------------------------------------
-
-
-class Sparklines:
-    """The course of each run's validation accuracy in a few points; remembers what it has made."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[Any, list[float]]] = {}
-
-    def of(self, store: RunStore, frame: pd.DataFrame) -> list[list[float]]:
-        """For each row at most :data:`SPARK_POINTS` shares from 0 to 1, the last epoch among them."""
-        stamps = zip(frame["id"], frame["seconds"], frame["last_val_accuracy"], strict=True)
-        return [self._one(store, run_id, (seconds, last)) for run_id, seconds, last in stamps]
-
-    def _one(self, store: RunStore, run_id: str, stamp: tuple[float, float]) -> list[float]:
-        if pd.isna(stamp[0]):
-            return []
-        known = self._made.get(run_id)
-        if known is None or known[0] != stamp:
-            try:
-                accuracy = store.metrics(run_id)["val_accuracy"].to_numpy(float)
-            except LabError:  # gone to the trash meanwhile
-                return []
-            at = np.linspace(0, len(accuracy) - 1, min(len(accuracy), SPARK_POINTS)).round().astype(int)
-            known = self._made[run_id] = (stamp, accuracy[at].round(4).tolist())
-        return known[1]

@@ -8,12 +8,13 @@ import pandas as pd
 from core.cli_text import Answer
 from core.comparison import as_tuple, knob_value
 from core.config import KNOBS
+from core.frames import CURVE
 from core.store import RunStore
 
 
 def table_csv(frame: pd.DataFrame) -> str:
-    """The rows with every column, settings as the command line writes them."""
-    plain = frame.copy()
+    """The rows with every column but the small curve, settings as the command line writes them."""
+    plain = frame.drop(columns=CURVE)
     plain["tags"] = plain["tags"].map(lambda tags: ",".join(as_tuple(tags)))
     for path in KNOBS:
         sound = frame["state"] != "damaged"

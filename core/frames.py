@@ -1,20 +1,28 @@
 """Runs as tables: one row an epoch, or one row a run.
 
-A :class:`Reader` reads only what changed since it last looked: a cursor into each metrics.jsonl,
-and a row per run that is made anew when one of the run's files has another time or size.
+A :class:`Reader` reads only what changed since it last looked: a cursor into each metrics.jsonl that
+was asked for, and a row per run that is made anew when one of the run's files has another time or size.
+The rows of runs that rest are kept in ``.cache/summaries.json``, so that a server just started need not
+read every epoch of every run to show a table.
 """
 
 import contextlib
+import hashlib
 import json
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from core.config import KNOBS
+from core.config import KNOBS, RunConfig
 from core.errors import StoreError
+from core.files import write_atomically
 
 if TYPE_CHECKING:
     from core.store import RunStore
@@ -37,7 +45,18 @@ SUMMARY = (
     "min_val_loss", "min_val_objective", "test_accuracy", "test_loss", "signature", "error",
 )  # fmt: skip
 
+#: The last column of that table: the course of validation accuracy in at most so many points, the first
+#: and the last epoch among them, as a tuple of shares; for the eye, so neither printed nor exported.
+CURVE = "curve"
+CURVE_POINTS = 40
+
 _FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json")
+_AT_WORK = ("running", "stopping")
+
+#: Raised when rows come to be made in another way; other columns, knobs or defaults are noticed without.
+_ROWS_VERSION = 1
+#: Seconds between two writings of the kept rows.
+_WRITE_EVERY = 5.0
 
 #: What every epoch has as a number; a line without is no record.
 _FIGURES = tuple(name for name in METRICS if not name.endswith("_by_class"))
@@ -74,26 +93,40 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def thin_curve(records: list[dict[str, Any]]) -> tuple[float, ...]:
+    """Validation accuracies (0 to 1) of at most :data:`CURVE_POINTS` epochs evenly apart, first and last included."""
+    if not records:
+        return ()
+    at = np.linspace(0, len(records) - 1, min(len(records), CURVE_POINTS)).round().astype(int)
+    return tuple(round(records[one]["val_accuracy"], 4) for one in at)
+
+
 class Reader:
-    """Reads runs as tables and remembers what it has read. Safe to share between threads."""
+    """Reads the runs of one store as tables and remembers what it has read. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._cursors: dict[Path, _Cursor] = {}
-        self._rows: dict[Path, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self._table_lock = Lock()
+        self._kept: _KeptRows | None = None
 
     def metrics(self, path: Path) -> pd.DataFrame:
-        """The epochs in a metrics.jsonl, one row each; empty with the same columns if there is none."""
-        records = self._records(path)
+        """The epochs in a metrics.jsonl, one row each; empty with the same columns if there is none.
+
+        Raises StoreError for a file that cannot be read.
+        """
+        records = self._records(path, keep=True)
         table = pd.DataFrame.from_records(records, columns=None)
         return table.reindex(columns=[*METRICS, *(one for one in table.columns if one not in METRICS)])
 
     def frame(self, store: "RunStore") -> pd.DataFrame:
         """All runs of ``store``, newest first. A damaged run has a row too, with its error."""
-        rows = [self._row(store, run_id) for run_id in store.ids()]
-        return pd.DataFrame.from_records(rows, columns=[*SUMMARY, *KNOBS])
+        with self._table_lock:  # while one thread reads a thousand runs the others wait for its rows
+            rows = self._rows(store)
+        return pd.DataFrame.from_records(rows, columns=[*SUMMARY, *KNOBS, CURVE])
 
-    def _records(self, path: Path) -> list[dict[str, Any]]:
+    def _records(self, path: Path, *, keep: bool) -> list[dict[str, Any]]:
+        """The epochs in a file, remembered to go on from if ``keep`` or if they already are."""
         with self._lock:
             try:
                 stat = path.stat()
@@ -101,40 +134,51 @@ class Reader:
                 return []
             cursor = self._cursors.get(path)
             if cursor is None or cursor.inode != stat.st_ino or cursor.offset > stat.st_size:
-                cursor = self._cursors[path] = _Cursor(stat.st_ino)
+                cursor = _Cursor(stat.st_ino)
+                if keep or path in self._cursors:
+                    self._cursors[path] = cursor
             if cursor.offset < stat.st_size:
                 cursor.read_on(path)
             return list(cursor.records)
 
-    def _row(self, store: "RunStore", run_id: str) -> dict[str, Any]:
-        folder = store.root / run_id
-        stamp = tuple(map(_stamp, [*(folder / name for name in _FILES), store.local_file]))
-        with self._lock:
-            known = self._rows.get(folder)
-        row = known[1] if known and known[0] == stamp else self._make_row(store, run_id)
-        with self._lock:
-            self._rows[folder] = (stamp, row)
-        if row["state"] in ("running", "stopping"):
+    def _rows(self, store: "RunStore") -> list[dict[str, Any]]:
+        if self._kept is None:
+            self._kept = _KeptRows(store.cache_folder / "summaries.json")
+        run_ids, local = store.ids(), _stamp([str(store.local_file)])
+        rows = [self._row(store, run_id, local, self._kept) for run_id in run_ids]
+        self._kept.forget_others(run_ids)
+        self._kept.write_if_due()
+        return rows
+
+    def _row(self, store: "RunStore", run_id: str, local: list[int], kept: "_KeptRows") -> dict[str, Any]:
+        # Looked at before the files are read: what changes in between is seen the next time.
+        stamp = _stamp(f"{store.root}/{run_id}/{name}" for name in _FILES)
+        row = kept.get(run_id, stamp, local)
+        if row is None:
+            row = self._make_row(store, run_id)
+            kept.put(run_id, stamp, local, row)
+        if row["state"] in _AT_WORK:
             # Whether it still runs is told by its lock, which no file's time shows.
             with contextlib.suppress(StoreError):  # deleted since we looked
                 row = {**row, "state": store.status(run_id).state}
         return row
 
     def _make_row(self, store: "RunStore", run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = {"id": run_id, "state": "damaged"}
+        row: dict[str, Any] = {"id": run_id, "state": "damaged", CURVE: ()}
         try:
             meta, status, config = store.meta(run_id), store.status_for_holder(run_id), store.config(run_id)
             result = store.result(run_id) or {}
+            records = self._records(store.root / run_id / "metrics.jsonl", keep=False)
         except StoreError as error:
             return row | {"error": str(error)}
         best = result["best"] if isinstance(result.get("best"), dict) else {}
-        return row | config.values() | summarize(self._records(store.root / run_id / "metrics.jsonl")) | {
+        return row | config.values() | summarize(records) | {
             "name": meta.name, "pinned": meta.pinned, "tags": meta.tags, "note": meta.note, "study": meta.study,
             "parent": meta.parent, "reference": meta.reference, "created_at": meta.created_at,
             "state": status.state, "epoch": status.epoch, "epochs": config.train.epochs,
             "queued_at": status.queued_at, "started_at": status.started_at, "finished_at": status.finished_at,
             "error": status.error, "selected_on": config.data.validation, "signature": config.signature(),
-            "test_accuracy": best.get("accuracy"), "test_loss": best.get("loss"),
+            "test_accuracy": best.get("accuracy"), "test_loss": best.get("loss"), CURVE: thin_curve(records),
         }  # fmt: skip
 
 
@@ -146,17 +190,103 @@ class _Cursor:
         self.records: list[dict[str, Any]] = []
 
     def read_on(self, path: Path) -> None:
-        with path.open("rb") as file:
-            file.seek(self.offset)
-            new = file.read()
+        try:
+            with path.open("rb") as file:
+                file.seek(self.offset)
+                new = file.read()
+        except OSError as error:
+            raise StoreError(f"{path.name} of run {path.parent.name} cannot be read: {error.strerror}.") from error
         whole = new[: new.rfind(b"\n") + 1]  # a line without its end is still being written, or torn
         self.offset += len(whole)
         self.records += [record for line in whole.splitlines() if (record := parse_record(line))]
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+class _KeptRows:
+    """Rows of the table of runs, each with the stamp of the files it was made from, in memory and in a file.
+
+    A row serves as long as the stamp is the same. What a person added to a reference run is in a file common
+    to all, so the stamp of that one counts for reference runs alone. The file holds what can be made again.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._rows = self._read()
+        self._changed, self._written = False, -math.inf
+
+    def get(self, run_id: str, stamp: list[int], local: list[int]) -> dict[str, Any] | None:
+        """The row, if it still holds."""
+        known = self._rows.get(run_id)
+        return known[1] if known and known[0] == _whole_stamp(stamp, local, known[1]) else None
+
+    def put(self, run_id: str, stamp: list[int], local: list[int], row: dict[str, Any]) -> None:
+        """Keep a new row. That of a damaged run is not: what mends it (a permission) may leave the files' times."""
+        if row["state"] == "damaged":
+            self._rows.pop(run_id, None)
+        else:
+            self._rows[run_id] = _whole_stamp(stamp, local, row), row
+            self._changed |= _rests(row)
+
+    def forget_others(self, run_ids: Iterable[str]) -> None:
+        """Drop the rows of runs that are gone."""
+        for run_id in self._rows.keys() - set(run_ids):
+            del self._rows[run_id]
+            self._changed = True
+
+    def write_if_due(self) -> None:
+        """Bring the file up to date, if a row changed and it was not written only just now."""
+        now = monotonic()
+        if not self._changed or now - self._written < _WRITE_EVERY:
+            return
+        self._changed, self._written = False, now
+        kept = {run_id: one for run_id, one in self._rows.items() if _rests(one[1])}
+        # On a full disk or in a folder that may not be written, the next server reads the runs again.
+        with contextlib.suppress(StoreError, OSError):
+            self._path.parent.mkdir(exist_ok=True)
+            write_atomically(self._path, json.dumps({"format": _rows_format(), "rows": kept}))
+
+    def _read(self) -> dict[str, tuple[list[int], dict[str, Any]]]:
+        try:
+            content = json.loads(self._path.read_bytes())
+            if content["format"] != _rows_format():
+                return {}
+            return {run_id: (stamp, _read_row(run_id, row)) for run_id, (stamp, row) in content["rows"].items()}
+        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            return {}  # none there, or damaged
+
+
+def _rows_format() -> str:
+    """Changes with everything that decides what is in a row, so that another program's rows are not taken for ours."""
+    deciding = (_ROWS_VERSION, SUMMARY, CURVE, CURVE_POINTS, KNOBS, RunConfig())
+    return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
+
+
+def _read_row(run_id: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it was before JSON made lists of its tuples; ValueError for what is none of ``run_id``."""
+    if row["id"] != run_id or not row.keys() >= {"state", "name", "reference", CURVE, *KNOBS}:
+        raise ValueError
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+
+
+def _rests(row: dict[str, Any]) -> bool:
+    """Whether the run neither waits nor works, so that its row is worth writing down."""
+    return row["state"] not in ("queued", *_AT_WORK)
+
+
+def _whole_stamp(stamp: list[int], local: list[int], row: dict[str, Any]) -> list[int]:
+    return stamp + local if row["reference"] else stamp
+
+
+def _stamp(paths: Iterable[str]) -> list[int]:
+    """Inode, time of change in ns and size of each file, zeros for one that is not there.
+
+    Text, not Path: five files of a thousand runs are looked at whenever a page is drawn.
+    """
+    found: list[int] = []
+    for path in paths:
+        try:
+            stat = os.stat(path)
+        except OSError:
+            found += (0, 0, 0)
+        else:
+            found += (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return found

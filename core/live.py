@@ -3,6 +3,7 @@
 A :class:`RunView` is one look at a run's folder. Nothing is kept from one look to the next.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -94,9 +95,9 @@ def choose(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[st
 def labels(frame: pd.DataFrame) -> dict[str, str]:
     """What to call each run: its name, with the end of its id if others share it, or its id."""
     names = {str(run_id): str(name or "") for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
-    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+    count = Counter(names.values())
     return {
-        run_id: (f"{name} ({run_id[-4:]})" if name in shared else name) if name else run_id
+        run_id: (f"{name} ({run_id[-4:]})" if count[name] > 1 else name) if name else run_id
         for run_id, name in names.items()
     }
 

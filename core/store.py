@@ -286,7 +286,7 @@ class RunStore:
         return self._reader.metrics(self.folder(run_id) / "metrics.jsonl")
 
     def frame(self) -> pd.DataFrame:
-        """All runs as one tidy table, newest first (columns: :data:`core.frames.SUMMARY`, then the knobs)."""
+        """All runs as one tidy table, newest first (columns: :data:`core.frames.SUMMARY`, the knobs, ``curve``)."""
         return self._reader.frame(self)
 
     # --- writing a run (its holder) ---------------------------------------------------------------

@@ -300,7 +300,7 @@ def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
         st.info(
             "No run passes these filters. Empty the search or the filters to see all.", icon=":material/filter_alt:"
         )
-    run_table(store, rows, labels, columns, picked)
+    run_table(rows, labels, columns, picked)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(rows):,} of {len(frame):,} runs", width="stretch")
         st.download_button(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from core import comparison
-from core.comparison import Filter, Sparklines, contenders, group_key, shown
+from core.comparison import Filter, contenders, group_key, shown
 from core.config import RunConfig
 from core.live import labels
 from tests.made import made_record, made_run
@@ -189,22 +189,3 @@ def test_the_best_two_are_of_the_commonest_task(store):
     groups = contenders(frame, labels(frame))
     chosen = comparison.best_two(groups)
     assert [next(one.config.train.lr for one in groups if one.id == run_id) for run_id in chosen] == [0.2, 0.3]
-
-
-# --- small curves ---------------------------------------------------------------------------------
-
-
-def test_a_small_curve_is_made_anew_when_its_run_goes_on(store):
-    run_id = made_run(store, epochs=100, state="running", config=BASE.replace({"train.epochs": 200}))
-    lines = Sparklines()
-    (before,) = lines.of(store, store.frame())
-    assert len(before) == comparison.SPARK_POINTS
-    assert before[-1] == pytest.approx(made_record(100)["val_accuracy"], abs=1e-4)
-    store.append_record(run_id, made_record(101) | {"val_accuracy": 0.123})
-    assert lines.of(store, store.frame())[0][-1] == 0.123
-
-
-def test_a_run_without_an_epoch_has_no_small_curve(store):
-    made_run(store, epochs=0, state="queued")
-    (store.root / made_run(store) / "config.json").write_text("{")
-    assert Sparklines().of(store, store.frame()) == [[], []]

@@ -28,6 +28,7 @@ def test_the_table_as_csv_has_every_run_and_setting(some, tmp_path):
     path.write_text(exports.table_csv(some.frame()))
     table = pd.read_csv(path).set_index("name")
     assert len(table) == 4
+    assert "curve" not in table.columns
     assert table.loc["Baseline", "tags"] == "old,sgd"
     assert table.loc["Pair", "data.classes"] == "deer,dog"
     assert table.loc["adam", "train.optimizer"] == "adam"

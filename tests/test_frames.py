@@ -1,5 +1,6 @@
 """Tables of runs and epochs: only what changed is read, and the figures are the right ones."""
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core import frames
+from core import files, frames
 from core.config import KNOBS, RunConfig
-from core.frames import METRICS, SUMMARY, Reader, parse_record, summarize
+from core.errors import StoreError
+from core.frames import CURVE, CURVE_POINTS, METRICS, SUMMARY, Reader, parse_record, summarize, thin_curve
 from core.store import RunStore
 from tests.made import made_record, made_run
 
@@ -136,6 +138,26 @@ def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
     assert summarize([]) == {}
 
 
+# --- small curves ---------------------------------------------------------------------------------
+
+
+def test_a_short_curve_is_whole_and_a_long_one_keeps_its_ends() -> None:
+    assert thin_curve([]) == ()
+    assert thin_curve(with_accuracies(0.5)) == (0.5,)
+    assert thin_curve(with_accuracies(0.5, 0.12346, 0.7)) == (0.5, 0.1235, 0.7)
+    long = thin_curve(with_accuracies(*(epoch / 1000 for epoch in range(1, 201))))
+    assert len(long) == CURVE_POINTS and (long[0], long[-1]) == (0.001, 0.2)
+    assert list(long) == sorted(set(long))
+
+
+def test_a_row_has_its_runs_curve(store: RunStore) -> None:
+    made_run(store, epochs=3)
+    made_run(store, epochs=0, state="queued")
+    (store.folder(made_run(store)) / "config.json").write_text("{")
+    expected = tuple(round(made_record(epoch)["val_accuracy"], 4) for epoch in (1, 2, 3))
+    assert store.frame()[CURVE].tolist() == [(), (), expected]
+
+
 # --- the table of runs ----------------------------------------------------------------------------
 
 
@@ -144,7 +166,7 @@ def test_a_row_tells_a_run(store: RunStore) -> None:
     run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",), note="why")
     store.write_result(run_id, {"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
     frame = store.frame()
-    assert list(frame.columns) == [*SUMMARY, *KNOBS]
+    assert list(frame.columns) == [*SUMMARY, *KNOBS, CURVE]
     row = frame.loc[0]
     assert (row["id"], row["name"], row["state"], row["tags"], row["note"]) == (
         run_id, "pair", "finished", ("a",), "why",
@@ -157,7 +179,7 @@ def test_a_row_tells_a_run(store: RunStore) -> None:
 
 
 def test_runs_are_newest_first_and_none_are_a_table_too(store: RunStore) -> None:
-    assert list(store.frame().columns) == [*SUMMARY, *KNOBS] and store.frame().empty
+    assert list(store.frame().columns) == [*SUMMARY, *KNOBS, CURVE] and store.frame().empty
     made = [made_run(store, epochs=1) for _ in range(3)]
     assert list(store.frame()["id"]) == made[::-1]
 
@@ -227,3 +249,195 @@ def test_two_stores_see_each_others_runs(store: RunStore) -> None:
     assert list(other.frame()["id"]) == [run_id]
     store.append_record(run_id, made_record(2))
     assert len(other.metrics(run_id)) == 2
+
+
+def test_epochs_that_cannot_be_read_are_a_damaged_run(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    (store.folder(run_id) / "metrics.jsonl").mkdir()
+    row = store.frame().loc[0]
+    assert row["state"] == "damaged" and f"metrics.jsonl of run {run_id} cannot be read" in row["error"]
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.metrics(run_id)
+
+
+# --- what a new server need not read --------------------------------------------------------------
+
+
+def summaries(store: RunStore) -> Path:
+    return store.cache_folder / "summaries.json"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the runs whose metrics.jsonl was opened to be read since it was last cleared."""
+    found: list[str] = []
+    open_path = Path.open
+
+    def count(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
+        if path.name == "metrics.jsonl" and mode == "rb":
+            found.append(path.parent.name)
+        return open_path(path, mode, *args, **more)
+
+    monkeypatch.setattr(Path, "open", count)
+    return found
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is written at every change."""
+    monkeypatch.setattr(frames, "_WRITE_EVERY", 0.0)
+
+
+def test_a_new_server_opens_no_epochs_of_runs_that_did_not_change(store: RunStore, opened: list[str]) -> None:
+    config = RunConfig().replace({"train.epochs": 9, "data.classes": ("deer", "dog")})
+    ids = [made_run(store, config=config, tags=("a",), note="ä"), made_run(store, state="failed"), made_run(store)]
+    store.append_record(ids[2], made_record(5) | {"val_loss": math.nan, "train_loss": math.inf})
+    opened.clear()
+    before = store.frame()
+    assert sorted(opened) == sorted(ids)
+    opened.clear()
+    after = RunStore(store.root).frame()
+    pd.testing.assert_frame_equal(after, before)
+    assert after.map(type).equals(before.map(type)), "tuples stay tuples"
+    assert opened == []
+
+
+def test_a_new_server_reads_a_changed_run_again_and_that_one_alone(store: RunStore, opened: list[str]) -> None:
+    changed, renamed, _ = (made_run(store) for _ in range(3))
+    store.frame()
+    store.append_record(changed, made_record(5))
+    store.annotate(renamed, name="new")
+    opened.clear()
+    rows = RunStore(store.root).frame().set_index("id")
+    assert rows.loc[changed, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    assert rows.loc[renamed, "name"] == "new"
+    assert sorted(opened) == sorted([changed, renamed])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_file_follows_changes_and_is_left_alone_without(store: RunStore, opened: list[str]) -> None:
+    run_id = made_run(store)
+    store.frame()
+    store.append_record(run_id, made_record(5))
+    store.frame()
+    written = summaries(store).stat().st_ino
+    opened.clear()
+    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    store.frame()
+    assert opened == [] and summaries(store).stat().st_ino == written
+
+
+def test_many_changes_are_written_together(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(frames, "monotonic", lambda: now)
+    run_id = made_run(store)
+    store.frame()
+    first = summaries(store).read_text()
+    store.annotate(run_id, name="new")
+    store.frame()
+    assert summaries(store).read_text() == first
+    now += frames._WRITE_EVERY
+    store.frame()
+    assert '"new"' in summaries(store).read_text()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("state", ["queued", "running", "stopping"])
+def test_a_run_that_waits_or_works_is_not_written_down(store: RunStore, state: str) -> None:
+    active = made_run(store, state=state)
+    store.frame()
+    assert not summaries(store).exists()
+    store.append_record(active, made_record(5))
+    store.frame()
+    assert not summaries(store).exists(), "nor does an epoch of it cause a writing"
+    resting = made_run(store)
+    store.frame()
+    assert list(json.loads(summaries(store).read_text())["rows"]) == [resting]
+
+
+@pytest.mark.parametrize("content", ["", '{"format": ', "[]", "3", "[" * 100_000])
+def test_a_damaged_file_is_not_used(store: RunStore, content: str) -> None:
+    made_run(store)
+    before = store.frame()
+    summaries(store).write_text(content)
+    pd.testing.assert_frame_equal(RunStore(store.root).frame(), before)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"rows": {', '"runs": {'), ('"rows": {', '"rows": 3, "runs": {'), ('"train.lr"', '"train.rate"'),
+     ('"id": "2', '"id": "3'), ('"format": "', '"format": "x')],
+)  # fmt: skip
+def test_a_file_with_other_things_in_it_is_not_used(store: RunStore, old: str, new: str) -> None:
+    made_run(store)
+    before = store.frame()
+    text = summaries(store).read_text()
+    assert old in text
+    summaries(store).write_text(text.replace(old, new).replace("finished", "failed"))
+    pd.testing.assert_frame_equal(RunStore(store.root).frame(), before)
+
+
+def test_rows_of_a_program_with_other_columns_are_not_used(
+    store: RunStore, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = made_run(store)
+    store.frame()
+    opened.clear()
+    monkeypatch.setattr(frames, "SUMMARY", (*SUMMARY, "invented"))
+    RunStore(store.root).frame()
+    assert opened == [run_id]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_deleted_run_leaves_no_row_in_the_file(store: RunStore) -> None:
+    kept, thrown = made_run(store), made_run(store)
+    store.frame()
+    assert thrown in summaries(store).read_text()
+    store.trash(thrown)
+    assert list(RunStore(store.root).frame()["id"]) == [kept]
+    assert thrown not in summaries(store).read_text()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_that_cannot_be_written_is_no_harm(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = made_run(store)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "replace", full)
+        assert list(store.frame()["id"]) == [run_id]
+    assert not summaries(store).exists() and not list(store.cache_folder.glob("*.tmp"))
+    store.cache_folder.rmdir()
+    store.cache_folder.write_text("a file where the folder should be")
+    assert list(RunStore(store.root).frame()["id"]) == [run_id]
+
+
+def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, opened: list[str]) -> None:
+    reference, own = made_run(store, name="published"), made_run(store)
+    path = store.folder(reference) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    store.frame()
+    store.annotate(reference, name="mine", tags=["theirs"])
+    opened.clear()
+    rows = RunStore(store.root).frame().set_index("id")
+    assert (rows.loc[reference, "name"], rows.loc[reference, "tags"]) == ("mine", ("theirs",))
+    assert rows.loc[own, "state"] == "finished" and opened == [reference]
+
+
+def test_a_run_that_was_mended_is_shown_at_once(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = made_run(store)
+    with monkeypatch.context() as patched:  # as when reading was not permitted, which the files' times do not show
+        patched.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        assert store.frame().loc[0, "state"] == "damaged"
+    assert store.frame().loc[0, ["id", "state"]].tolist() == [run_id, "finished"]
+
+
+def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
+    asked, other = made_run(store), made_run(store)
+    store.metrics(asked)
+    store.frame()
+    assert [path.parent.name for path in store._reader._cursors] == [asked]
+    store.append_record(other, made_record(5))
+    assert len(store.metrics(other)) == 5

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core import comparison
 from core.cli_text import SELECTED_ON
-from core.comparison import SORTS, Filter, Sparklines
+from core.comparison import SORTS, Filter
 from core.config import KNOBS
 from core.store import STATES, RunStore
 
@@ -43,11 +43,6 @@ COLUMNS: dict[str, tuple[str, bool]] = {
     "error": ("Error", False),
 }
 _KNOB_NAMES = {path: knob.label for path, knob in KNOBS.items()}
-
-
-@st.cache_resource
-def _sparklines(root: str) -> Sparklines:
-    return Sparklines()
 
 
 # --- which runs are picked ------------------------------------------------------------------------
@@ -131,16 +126,14 @@ def _several(label: str, key: str, options: list[str]) -> list[str]:
     return st.multiselect(label, options, key=key, placeholder="All", bind="query-params")
 
 
-def run_table(
-    store: RunStore, rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]
-) -> None:
+def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
     """The rows with a box each; choosing boxes changes the picked runs."""
     visible = rows["id"].tolist()
     st.session_state[_VISIBLE] = visible
     wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
     if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
         st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
-    table = _cells(store, rows, labels, columns)
+    table = _cells(rows, labels, columns)
     st.dataframe(
         table,
         key=TABLE,
@@ -154,19 +147,19 @@ def run_table(
     )
 
 
-def _cells(store: RunStore, rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
+def _cells(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame({"run": rows["id"].map(labels)})
     if rows["pinned"].fillna(False).astype(bool).any():
         table.insert(0, "pinned", rows["pinned"].fillna(False).astype(bool))
     for name in columns:
-        table[name] = comparison.setting_cells(rows, name) if name in KNOBS else _cell(store, rows, name)
+        table[name] = comparison.setting_cells(rows, name) if name in KNOBS else _cell(rows, name)
     return table
 
 
-def _cell(store: RunStore, rows: pd.DataFrame, name: str) -> Any:
+def _cell(rows: pd.DataFrame, name: str) -> Any:
     match name:
         case "curve":
-            return _sparklines(str(store.root)).of(store, rows)
+            return rows["curve"].map(list)
         case "best" | "last" | "test":
             column = {"best": "best_val_accuracy", "last": "last_val_accuracy", "test": "test_accuracy"}[name]
             return 100 * pd.to_numeric(rows[column])

@@ -1,0 +1,87 @@
+"""What a busy page costs a training run, with our setting of OpenMP's spinning and with its default.
+
+Each figure is the speed of real training steps (preset quick) in a process of its own for a few seconds;
+beside it, or not, another program keeps a core busy a fifth of the time, as a page that is polled does.
+The kinds are run in turn, so that the machine's moods meet all of them; the table gives ratios to the
+median of "ours, alone".
+
+    python -m benchmarks.contention [rounds]
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from core import SPINS
+
+SECONDS = 6.0
+KINDS = {"ours": SPINS, "OpenMP's default": "300000"}
+
+BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < 0.2: pass\n time.sleep(0.8)"
+
+
+def train() -> None:
+    """Train for some seconds at the training thread's priority and print images per second."""
+    from core.data import cifar10
+    from core.data.task import make_task
+    from core.presets import PRESETS
+    from core.training.environment import resolve
+    from core.training.trainer import Trainer
+    from core.worker import yield_to_pages
+
+    yield_to_pages()
+    config, data = PRESETS["quick"].config, cifar10.load()
+    environment = resolve(config, {"device": "cpu", "precision": sys.argv[2], "threads": os.cpu_count()})
+    trainer = Trainer(config, make_task(config, data.images, data.labels, environment.torch_device), environment)
+    began, steps = 0.0, 0
+    for at, _ in enumerate(trainer.train()):
+        if at == 5:  # the first steps also prepare kernels
+            began, steps = time.perf_counter(), -1
+        steps += 1
+        if began and time.perf_counter() - began > SECONDS:
+            break
+    print(steps * config.train.batch_size / (time.perf_counter() - began))
+
+
+def speed(spin: str, busy: bool, precision: str) -> float:
+    """Images per second of a new process."""
+    other = subprocess.Popen([sys.executable, "-c", BUSY]) if busy else None
+    try:
+        told = subprocess.run(
+            [sys.executable, "-m", "benchmarks.contention", "--train", precision],
+            env={**os.environ, "GOMP_SPINCOUNT": spin}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    finally:
+        if other:
+            other.kill()
+            other.wait()
+    return float(told.stdout)
+
+
+def main(rounds: int) -> None:
+    """Print the table."""
+    from core.training.environment import faster_precision, processor_name
+
+    precision = faster_precision("cpu", os.cpu_count() or 1, 20, 16)
+    kinds = [(name, busy) for busy in (False, True) for name in KINDS]
+    speeds: dict[tuple[str, bool], list[float]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind in kinds:
+            speeds[kind].append(speed(KINDS[kind[0]], kind[1], precision))
+    reference = statistics.median(speeds["ours", False])
+    print(f"{processor_name()}, {os.cpu_count()} cores, {precision}, {time.strftime('%Y-%m-%d')}, n = {rounds} each\n")
+    print("| spinning | beside it | images/s, median (least–most) | ratio |\n| --- | --- | --- | --- |")
+    for name, busy in kinds:
+        got = speeds[name, busy]
+        beside = "a core busy 20 % of the time" if busy else "nothing"
+        spread = f"{statistics.median(got):.0f} ({min(got):.0f}–{max(got):.0f})"
+        print(f"| {name} ({KINDS[name]}) | {beside} | {spread} | {statistics.median(got) / reference:.2f} |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--train"]:
+        train()
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

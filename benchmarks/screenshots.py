@@ -1,0 +1,109 @@
+"""The README's pictures, drawn from the real app: two quick runs are trained, then each page is looked at.
+
+Needs Chromium. Run by `make screenshots`; writes docs/*.png.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from core.config import RunConfig
+from core.data import cifar10
+from core.presets import PRESETS
+from core.settings import PROJECT
+from core.store import RunStore
+
+SIZE = {"width": 1440, "height": 900}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def start(runs: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A server over ``runs`` that answers, and its address."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "serve.py", "--server.port", str(port)],
+        cwd=PROJECT,
+        env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
+        stdout=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return server, address
+
+
+def quick(seed: int) -> RunConfig:
+    """The quick preset with another seed."""
+    return PRESETS["quick"].config.replace({"train.seed": seed})
+
+
+def take(page: Page, address: str, name: str, settle: float = 4.0) -> None:
+    """One page as it stands after a moment."""
+    page.goto(address)
+    time.sleep(settle)
+    page.screenshot(path=PROJECT / "docs" / f"{name}.png")
+
+
+def main() -> None:
+    """Train, look, draw."""
+    folder = Path(tempfile.mkdtemp())
+    store = RunStore(folder / "runs")
+    first = store.create(quick(0), name="A first taste")
+    second = store.create(quick(1).replace({"augment.translate": "crop"}), name="With random crops")
+    server, address = start(store.root)
+    try:
+        while store.status(first).active:
+            time.sleep(0.5)
+        while len(store.records(second)) < 3:
+            time.sleep(0.2)
+        with sync_playwright() as playwright:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+            page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+            take(page, f"{address}/live?run={second}", "live")
+            take(page, address, "home")
+            take(page, f"{address}/new_run", "new_run", 6)
+            take(page, f"{address}/dataset", "dataset", 6)
+            while store.status(second).active:
+                time.sleep(0.5)
+            take(page, f"{address}/compare?runs={first},{second}", "compare", 8)
+            page.goto(f"{address}/classify?run={first}")
+            time.sleep(6)
+            page.locator("input[type=file]").first.set_input_files(pictures(folder))
+            time.sleep(6)
+            page.screenshot(path=PROJECT / "docs" / "classify.png")
+            browser.close()
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Three of the official test images, enlarged, as files to drop."""
+    data, files = cifar10.load(), []
+    for label in (1, 7, 8):
+        at = int((data.labels[cifar10.TRAIN_IMAGES :] == label).argmax()) + cifar10.TRAIN_IMAGES
+        path = folder / f"{cifar10.CLASSES[label]}.png"
+        Image.fromarray(data.images[at].transpose(1, 2, 0)).resize((256, 256)).save(path)
+        files.append(path)
+    return files
+
+
+if __name__ == "__main__":
+    main()
