@@ -1,7 +1,7 @@
 """What a busy page costs a training run, with our setting of OpenMP's spinning and with its default.
 
 Each figure is the speed of real training steps (preset quick) in a process of its own for a few seconds;
-beside it, or not, another program keeps a core busy a fifth of the time, as a page that is polled does.
+beside it another program keeps a core busy none, a fifth (as a page that is polled) or most of the time.
 The kinds are run in turn, so that the machine's moods meet all of them; the table gives ratios to the
 median of "ours, alone".
 
@@ -19,7 +19,9 @@ from core import SPINS
 SECONDS = 6.0
 KINDS = {"ours": SPINS, "OpenMP's default": "300000"}
 
-BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < 0.2: pass\n time.sleep(0.8)"
+SHARES = (0.0, 0.2, 0.9)
+
+BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < {0}: pass\n time.sleep(1 - {0})"
 
 
 def train() -> None:
@@ -45,9 +47,9 @@ def train() -> None:
     print(steps * config.train.batch_size / (time.perf_counter() - began))
 
 
-def speed(spin: str, busy: bool, precision: str) -> float:
+def speed(spin: str, busy: float, precision: str) -> float:
     """Images per second of a new process."""
-    other = subprocess.Popen([sys.executable, "-c", BUSY]) if busy else None
+    other = subprocess.Popen([sys.executable, "-c", BUSY.format(busy)]) if busy else None
     try:
         told = subprocess.run(
             [sys.executable, "-m", "benchmarks.contention", "--train", precision],
@@ -65,17 +67,17 @@ def main(rounds: int) -> None:
     from core.training.environment import faster_precision, processor_name
 
     precision = faster_precision("cpu", os.cpu_count() or 1, 20, 16)
-    kinds = [(name, busy) for busy in (False, True) for name in KINDS]
-    speeds: dict[tuple[str, bool], list[float]] = {kind: [] for kind in kinds}
+    kinds = [(name, busy) for busy in SHARES for name in KINDS]
+    speeds: dict[tuple[str, float], list[float]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
         for kind in kinds:
             speeds[kind].append(speed(KINDS[kind[0]], kind[1], precision))
-    reference = statistics.median(speeds["ours", False])
+    reference = statistics.median(speeds["ours", 0.0])
     print(f"{processor_name()}, {os.cpu_count()} cores, {precision}, {time.strftime('%Y-%m-%d')}, n = {rounds} each\n")
     print("| spinning | beside it | images/s, median (least–most) | ratio |\n| --- | --- | --- | --- |")
     for name, busy in kinds:
         got = speeds[name, busy]
-        beside = "a core busy 20 % of the time" if busy else "nothing"
+        beside = f"a core busy {100 * busy:.0f} % of the time" if busy else "nothing"
         spread = f"{statistics.median(got):.0f} ({min(got):.0f}–{max(got):.0f})"
         print(f"| {name} ({KINDS[name]}) | {beside} | {spread} | {statistics.median(got) / reference:.2f} |")
 

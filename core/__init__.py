@@ -5,7 +5,7 @@ Nothing in this package imports Streamlit. ``python -m core`` is its command lin
 
 import os
 
-# Read by GNU OpenMP when torch is imported, so it is set before. A training thread that waits for its team spins at
-# first and then sleeps; with the default of 300,000 turns it burns the core its team mate needs whenever a page or
-# another program wants one, and a step takes ten times as long (`python -m benchmarks.contention` measures it).
+# Read by GNU OpenMP when torch is imported, so it is set before. A training thread that waits for its team mate spins
+# for so many turns and then sleeps. With the default of 300,000 it burns the core the mate needs when another program
+# wants one too; fewer cost nothing on a quiet machine (`python -m benchmarks.contention` measures both).
 SPINS = os.environ.setdefault("GOMP_SPINCOUNT", "5000")

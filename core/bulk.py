@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from core.cli_text import percent
 from core.errors import LabError
 from core.store import RunStore
+from core.words import percent
 
 
 @dataclass(frozen=True)

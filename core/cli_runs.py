@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core.cli_text import SELECTED_ON, Answer, duration, facts, known, moment, nats, percent, table
+from core.cli_text import Answer, facts, table
 from core.config import KNOBS, RunConfig
 from core.errors import ImageError, LabError, StoreError
 from core.frames import SUMMARY, summarize
 from core.presets import command_line, nearest
 from core.store import RunStore
+from core.words import SELECTED_ON, duration, known, moment, nats, percent
 
 
 def list_runs(args: argparse.Namespace, store: RunStore) -> Answer:

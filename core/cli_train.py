@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from core.cli_text import SELECTED_ON, Answer, duration, nats, percent
+from core.cli_text import Answer
 from core.config import RunConfig
 from core.errors import ConfigError, DataError, LabError
 from core.presets import preset
 from core.store import RunStore, Status
+from core.words import SELECTED_ON, duration, nats, percent
 
 if TYPE_CHECKING:
     from core.training.records import BatchRecord

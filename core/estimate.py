@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from core.cli_text import duration
 from core.config import RunConfig
 from core.errors import StoreError
 from core.files import told_plainly, write_atomically
 from core.store import RunStore, this_host
+from core.words import duration
 
 #: Reading and checking the images, choosing a precision, building the network.
 START_SECONDS = 3.0

@@ -15,6 +15,7 @@ from core.comparison import Contender
 from core.config import RunConfig
 from core.errors import LabError
 from core.statistics import Interval, Spread, newcombe, next_run, spread, welch, wilson
+from core.words import percent
 
 Part = Literal["test", "validation"]
 Verdict = Literal["real", "on these images", "for these seeds", "not shown"]
@@ -167,11 +168,6 @@ def _verdict(by_images: Interval, by_seeds: Interval | None) -> Verdict:
 def in_words(part: Part) -> str:
     """The images of a part: ``test images``."""
     return "test images" if part == "test" else "held-out validation images"
-
-
-def percent(share: float) -> str:
-    """``91.25 %``."""
-    return f"{100 * share:.2f} %"
 
 
 def points(interval: Interval) -> str:

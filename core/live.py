@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import pandas as pd
 
-from core.cli_text import SELECTED_ON as PARTS
-from core.cli_text import duration, nats, percent
 from core.config import RunConfig
 from core.errors import StoreError
 from core.figures import SELECTED_ON, RunCurves
 from core.frames import summarize
 from core.published import reference_line
 from core.store import AT_WORK, RunStore, Status
+from core.words import SELECTED_ON as PARTS
+from core.words import duration, nats, percent
 
 
 @dataclass(frozen=True)

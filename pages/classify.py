@@ -15,12 +15,12 @@ from PIL import Image
 
 from core import figures
 from core.classify import Classifier
-from core.cli_text import percent
 from core.config import CLASSES
 from core.data import cifar10
 from core.data.split import split
 from core.errors import LabError, StoreError
 from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many, to_network
+from core.words import percent
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_PICTURES = 200

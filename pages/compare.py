@@ -12,23 +12,19 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core import comparison, exports, figures, figures_compare, live
-from core.cli_text import SELECTED_ON
 from core.comparison import SORTS, Contender
 from core.config import KNOBS
 from core.errors import LabError
 from core.figures import RunCurves, View
 from core.store import AT_WORK
+from core.words import SELECTED_ON
+from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
 from pages.parts.gap_box import gap_box
 from pages.parts.live_chart import live_chart
 from pages.parts.run_actions import actions, messages, note_problems, trash_box
 from pages.parts.run_table import filters, picked_runs, run_table
 from pages.parts.shared import error_box, get_store
 
-SMOOTHING: dict[figures.Smoothing, str] = {
-    "none": "No smoothing",
-    "exponential": "Exponential mean",
-    "median": "Running median",
-}
 #: Pixels a chart needs to be read beside another one.
 WIDE_ENOUGH = 400
 #: Runs drawn in one chart: more are no longer told apart.
@@ -36,7 +32,7 @@ MOST_DRAWN = 24
 BELOW = "The numbers are in the table below."
 #: What a link may say; the page's words are the address's.
 CHOICES: dict[str, Mapping[Any, str]] = {
-    "x": {one: words.split(" (")[0] for one, words in figures.X_AXES.items()},
+    "x": AXES,
     "smoothing": SMOOTHING,
     "sort": {one: words for one, (words, *_) in SORTS.items()},
 }
@@ -50,55 +46,6 @@ def any_active(frame: pd.DataFrame) -> bool:
 
 
 # --- the page, from top to bottom -----------------------------------------------------------------
-
-
-def controls(*, several_seeds: bool) -> tuple[View, bool]:
-    """How the curves are looked at, and whether seeds are grouped. What Live has too is shared with it."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        x = st.segmented_control(
-            "Horizontal axis",
-            list(figures.X_AXES),
-            key="x",
-            default="epoch",
-            required=True,
-            format_func=CHOICES["x"].__getitem__,
-            label_visibility="collapsed",
-            bind="query-params",
-        )
-        smoothing = st.selectbox(
-            "Smoothing",
-            list(SMOOTHING),
-            key="smoothing",
-            format_func=SMOOTHING.__getitem__,
-            label_visibility="collapsed",
-            width=175,
-            bind="query-params",
-        )
-        span = 1
-        if smoothing != "none":
-            span = st.number_input(
-                "Epochs to smooth over",
-                2,
-                100,
-                value=5,
-                key="span",
-                label_visibility="collapsed",
-                icon=":material/calendar_view_week:",
-                width=120,
-                bind="query-params",
-            )
-        log_loss = st.toggle("Log loss", key="log", bind="query-params")
-        chance = st.toggle("Chance line", value=True, key="chance", bind="query-params")
-        grouped = several_seeds and st.toggle(
-            "Group seeds",
-            value=True,
-            key="seeds",
-            bind="query-params",
-            help="Runs that differ in the seed alone: their mean, a band of one standard deviation to each side, and "
-            "each run faint behind it. Training curves are shown where nothing is grouped.",
-        )
-        train = not grouped and st.toggle("Train curves", value=True, key="train", bind="query-params")
-    return View(x, smoothing, span, log_loss, chance, train), grouped
 
 
 def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
@@ -264,7 +211,7 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
         return
     few = sound.head(MOST_DRAWN)
     groups = comparison.contenders(few, labels)
-    look, grouped = controls(several_seeds=len(groups) < len(few))
+    look, grouped = curve_controls(several_seeds=len(groups) < len(few))
     if not grouped:
         groups = comparison.contenders(few, labels, grouped=False)
     colours = figures.colours([group.id for group in groups])

@@ -5,12 +5,12 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from core.cli_text import percent
 from core.data import cifar10
 from core.errors import LabError
 from core.fetching import FETCH
 from core.presets import PRESETS
 from core.store import AT_WORK
+from core.words import percent
 from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal
 
 SHOWN = 6

@@ -8,14 +8,10 @@ from core import figures, live
 from core.errors import LabError
 from core.presets import command_line
 from core.store import RESUMABLE
+from pages.parts.curve_controls import curve_controls
 from pages.parts.live_chart import live_chart
 from pages.parts.shared import error_box, get_store, literal, state_badge
 
-SMOOTHING: dict[figures.Smoothing, str] = {
-    "none": "No smoothing",
-    "exponential": "Exponential mean",
-    "median": "Running median",
-}
 #: Pixels a chart needs to be read beside another one.
 WIDE_ENOUGH = 400
 #: More runs have no colours of their own.
@@ -154,49 +150,6 @@ def facts(view: live.RunView) -> None:
             st.metric(one.label, one.value, one.note, delta_color="off", delta_arrow="off", border=True)
 
 
-def controls() -> figures.View:
-    """How the curves are looked at. All of it is in the address too."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        x = st.segmented_control(
-            "Horizontal axis",
-            list(figures.X_AXES),
-            key="x",
-            default="epoch",
-            required=True,
-            format_func=lambda one: figures.X_AXES[one].split(" (")[0],
-            label_visibility="collapsed",
-            bind="query-params",
-        )
-        smoothing = st.selectbox(
-            "Smoothing",
-            list(SMOOTHING),
-            key="smoothing",
-            format_func=SMOOTHING.__getitem__,
-            label_visibility="collapsed",
-            width=175,
-            bind="query-params",
-        )
-        span = 1
-        if smoothing != "none":
-            span = st.number_input(
-                "Epochs to smooth over",
-                2,
-                100,
-                value=5,
-                key="span",
-                label_visibility="collapsed",
-                icon=":material/calendar_view_week:",
-                width=120,
-                bind="query-params",
-            )
-        log_loss = st.toggle("Log loss", key="log", bind="query-params")
-        chance = st.toggle(
-            "Reference lines", value=True, key="chance", bind="query-params", help="Guessing, and the report’s result."
-        )
-        train = st.toggle("Train curves", value=True, key="train", bind="query-params")
-    return figures.View(x, smoothing, span, log_loss, chance, train)
-
-
 def charts(views: list[live.RunView], look: figures.View) -> None:
     """Accuracy beside loss, and what explains them below."""
     runs = [view.curves for view in views]
@@ -234,7 +187,8 @@ def watch(ids: list[str], labels: dict[str, str], states: dict[str, str]) -> Non
             st.markdown(f"**{literal(view.label)}**")
         header(view)
     facts(views[0])
-    charts(views, controls())
+    look, _ = curve_controls()
+    charts(views, look)
     papers(views[0])
 
 

@@ -64,6 +64,7 @@ def test_stopping_from_outside_leaves_the_run_to_be_resumed(store, worker):
     wait_for(lambda: len(store.records(run_id)) > done)
     store.request_stop(run_id, keep=False)
     wait_for(lambda: run_id in store.trashed())
+    assert run_id not in store.ids()
 
 
 def test_dead_runs_are_marked_before_the_queue_goes_on(store, worker):
@@ -122,6 +123,7 @@ def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
     away.rename(store.root)
     run_id = store.create(tiny_config(*SHORT))
     wait_for(lambda: store.status(run_id).state == "finished")
+    assert len(store.records(run_id)) == 1
 
 
 def test_the_thread_lets_the_pages_go_first(store, monkeypatch):

@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from core import comparison
-from core.cli_text import SELECTED_ON
 from core.comparison import SORTS, Filter
 from core.config import KNOBS
 from core.store import STATES, RunStore
+from core.words import SELECTED_ON
 
 TABLE = "compare_table"
 PICKED = "compare_picked"

@@ -155,7 +155,7 @@ def test_the_penalty_is_keras_l2_on_the_kernels():
     record = epochs_of(trainer)[-1]
     kernels = [one.weight for one in trainer.model.modules() if isinstance(one, torch.nn.Conv2d)]
     assert record.val_objective - record.val_loss == pytest.approx(
-        1e-4 * sum(float((w**2).sum()) for w in kernels), rel=1e-4
+        1e-4 * sum(float((w.detach() ** 2).sum()) for w in kernels), rel=1e-4
     )
 
 

@@ -1,0 +1,35 @@
+"""Figures as a person reads them, the same in the terminal and on every page."""
+
+import math
+from datetime import datetime
+
+#: What a run was validated on, and so what chose its best epoch.
+SELECTED_ON = {"held-out": "held-out images", "test": "test images"}
+
+
+def known(number: float | None) -> bool:
+    """Whether there is a figure at all: neither missing nor NaN, as an empty cell of a table is."""
+    return number is not None and not math.isnan(number)
+
+
+def percent(share: float | None) -> str:
+    """``91.25 %``, or a dash."""
+    return f"{100 * share:.2f} %" if share is not None and known(share) else "–"
+
+
+def nats(loss: float | None) -> str:
+    """A loss to four places, or a dash."""
+    return f"{loss:.4f}" if loss is not None and known(loss) else "–"
+
+
+def moment(seconds: float | None) -> str:
+    """A time since 1970 as the clock here shows it, or a dash."""
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds is not None and known(seconds) else "–"
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``12 min`` or ``3 h 05 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
