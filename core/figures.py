@@ -32,7 +32,7 @@ X_AXES: dict[X, str] = {"epoch": "Epoch", "step": "Step (batches)", "images": "I
 SELECTED_ON = {"held-out": "held-out images", "test": "test images, as in the report"}
 _VALIDATION = {"held-out": "validation (held out)", "test": "test images (also chose the best epoch)"}
 _TRAIN = "train (running mean over augmented batches)"
-_LOG_TICKS = [digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5)]
+LOG_TICKS = [digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5)]
 _NOT_YET = "The first point appears when the first epoch ends."
 
 
@@ -101,9 +101,9 @@ def accuracy(
     view = view or View()
     figure = _curves(runs, view, "accuracy", "Accuracy (%)", 100.0, ".2f", " %")
     for k in sorted({len(run.classes) for run in runs}) if view.chance else ():
-        _line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
+        line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
     if reference:
-        _line_across(figure, 100 * reference[1], f"{reference[0]}: {100 * reference[1]:.2f} %", dash="dashdot")
+        published_line(figure, reference)
     return figure
 
 
@@ -113,9 +113,9 @@ def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["los
     title = {"loss": "Cross-entropy", "objective": "Objective: cross-entropy + L2 penalty"}[kind]
     figure = _curves(runs, view, kind, f"{title} (nats per image)", 1.0, ".4f", "")
     if view.log_loss:
-        figure.update_yaxes(type="log", tickvals=_LOG_TICKS, uirevision=f"{kind} {view.x} log")
+        figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{kind} {view.x} log")
     for k in sorted({len(run.classes) for run in runs}) if view.chance and kind == "loss" else ():
-        _line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
+        line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
     return figure
 
 
@@ -137,7 +137,7 @@ def speed(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
 def _curves(
     runs: Sequence[RunCurves], view: View, kind: str, title: str, scale: float, form: str, unit: str
 ) -> go.Figure:
-    figure, divisor = _figure(runs, view, title, kind)
+    figure, divisor = new_figure(runs, view, title, kind)
     drawn = _Scale(divisor, scale, form, unit, _mode(runs))
     for run in runs:
         for part in ("train", "val") if view.train else ("val",):
@@ -171,7 +171,7 @@ def _add_curve(
     figure: go.Figure, run: RunCurves, part: str, kind: str, view: View, scale: _Scale, *, alone: bool
 ) -> None:
     measured = run.metrics[f"{part}_{kind}"].astype(float) * scale.y
-    shown = _smooth(measured, view)
+    shown = smoothed_values(measured, view)
     x = (run.metrics[view.x] / scale.x).tolist()
     words = _TRAIN if part == "train" else _VALIDATION[run.selected_on]
     line = {
@@ -190,11 +190,11 @@ def _add_curve(
     told = f"%{{customdata[1]:{scale.form}}}{scale.unit}"
     if view.smoothing != "none":
         told += f" (smoothed %{{y:{scale.form}}}{scale.unit})"
-    epoch = "" if _unified(figure) else "epoch %{customdata[0]}: "
+    epoch = "" if is_unified(figure) else "epoch %{customdata[0]}: "
     figure.add_scatter(
         x=x, y=shown.tolist(), line=line, mode=scale.mode, marker={"size": 5},
-        name=words if alone else f"{_escaped(run.label)} · {words}", showlegend=alone or part == "val",
-        legendgroup=group, uid=f"{run.id} {part}", meta=short if alone else f"{_escaped(run.label)} {short}",
+        name=words if alone else f"{escaped(run.label)} · {words}", showlegend=alone or part == "val",
+        legendgroup=group, uid=f"{run.id} {part}", meta=short if alone else f"{escaped(run.label)} {short}",
         customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
         hovertemplate=f"%{{meta}}: {epoch}{told}<extra></extra>",
     )  # fmt: skip
@@ -210,25 +210,25 @@ def _mark_best(figure: go.Figure, run: RunCurves, view: View, kind: str, scale: 
         x=[row[view.x] / scale.x], y=[value], mode="markers", name=words, uid=f"{run.id} best",
         marker={"symbol": "star", "size": 14, "color": run.colour, "line": {"width": 1, "color": "white"}},
         legendgroup=f"{run.id} val" if alone else run.id, showlegend=False,
-        meta="" if alone else f"{_escaped(run.label)}, ", hovertemplate=f"★ %{{meta}}{words}<extra></extra>",
+        meta="" if alone else f"{escaped(run.label)}, ", hovertemplate=f"★ %{{meta}}{words}<extra></extra>",
     )  # fmt: skip
 
 
 def _plain(runs: Sequence[RunCurves], view: View, column: str, title: str, form: str, unit: str) -> go.Figure:
     """One curve a run, nothing smoothed."""
-    figure, divisor = _figure(runs, view, title, column)
+    figure, divisor = new_figure(runs, view, title, column)
     for run in runs:
         figure.add_scatter(
-            x=(run.metrics[view.x] / divisor).tolist(), y=run.metrics[column].tolist(), name=_escaped(run.label),
+            x=(run.metrics[view.x] / divisor).tolist(), y=run.metrics[column].tolist(), name=escaped(run.label),
             uid=f"{run.id} {column}", mode=_mode(runs), marker={"size": 5},
-            line={"color": run.colour, "width": 2}, showlegend=len(runs) > 1, meta=_escaped(run.label),
+            line={"color": run.colour, "width": 2}, showlegend=len(runs) > 1, meta=escaped(run.label),
             customdata=run.metrics["epoch"].tolist(),
             hovertemplate=f"%{{meta}}: %{{y:{form}}}{unit} (epoch %{{customdata}})<extra></extra>",
         )  # fmt: skip
     return figure
 
 
-def _smooth(values: pd.Series, view: View) -> pd.Series:
+def smoothed_values(values: pd.Series, view: View) -> pd.Series:
     if view.smoothing == "exponential":
         return values.ewm(span=view.span).mean()
     if view.smoothing == "median":
@@ -248,11 +248,11 @@ def class_accuracy(runs: Sequence[RunCurves]) -> go.Figure:
         shares = run.metrics["val_accuracy_by_class"][run.metrics["epoch"] == run.best_epoch].iloc[0]
         percent = [100 * share for share in shares]
         figure.add_bar(
-            y=list(run.classes), x=percent, orientation="h", name=f"{_escaped(run.label)}, epoch {run.best_epoch}",
+            y=list(run.classes), x=percent, orientation="h", name=f"{escaped(run.label)}, epoch {run.best_epoch}",
             marker={"color": run.colour}, text=[f"{one:.1f}" for one in percent], textposition="auto", uid=run.id,
             showlegend=len(runs) > 1, hovertemplate="%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    return figure if figure.data else _say(figure, _NOT_YET)
+    return figure if figure.data else say(figure, _NOT_YET)
 
 
 def probabilities(
@@ -273,7 +273,7 @@ def probabilities(
     for number, (name, row) in enumerate(rows.items()):
         percent = [None if (share := row[at]) is None else 100 * float(share) for at in order]
         figure.add_bar(
-            y=[classes[at] for at in order], x=percent, orientation="h", name=_escaped(name), uid=str(number),
+            y=[classes[at] for at in order], x=percent, orientation="h", name=escaped(name), uid=str(number),
             marker={"color": (run_colours or {}).get(name, _FOR_RUNS[number % len(_FOR_RUNS)])},
             text=["" if one is None else f"{one:.1f} %" for one in percent], textposition="auto",
             showlegend=len(rows) > 1, hovertemplate="%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>",
@@ -284,23 +284,25 @@ def probabilities(
 # --- what all figures share -----------------------------------------------------------------------
 
 
-def _figure(runs: Sequence[RunCurves], view: View, title: str, kind: str) -> tuple[go.Figure, float]:
+def new_figure(runs: Sequence[RunCurves], view: View, title: str, kind: str) -> tuple[go.Figure, float]:
     """An empty figure with its axes, and what to divide x by: seconds are shown as minutes or hours."""
     longest = max((run.metrics[view.x].max() for run in runs if len(run.metrics)), default=0)
     x_title, divisor = X_AXES[view.x], 1.0
     if view.x == "seconds":
         unit, divisor = next(one for one in _TIMES if longest < one[2] or one is _TIMES[-1])[:2]
         x_title = f"{x_title} ({unit})"
-    figure = go.Figure(layout=_layout())
-    figure.update_xaxes(title=_titled(x_title), uirevision=view.x, zeroline=False, rangemode="tozero", automargin=True)
-    figure.update_yaxes(title=_titled(title), uirevision=f"{kind} {view.x}", zeroline=False, automargin=True)
+    figure = go.Figure(layout=plain_layout())
+    figure.update_xaxes(
+        title=with_title(x_title), uirevision=view.x, zeroline=False, rangemode="tozero", automargin=True
+    )
+    figure.update_yaxes(title=with_title(title), uirevision=f"{kind} {view.x}", zeroline=False, automargin=True)
     if view.x == "epoch":
         figure.update_xaxes(dtick=1 if longest <= 12 else None)
     # Curves over steps or time of different runs share no positions to compare at.
     figure.update_layout(hovermode="x unified" if len(runs) == 1 or view.x == "epoch" else "closest")
     if view.x == "epoch":
         figure.update_xaxes(unifiedhovertitle={"text": "Epoch %{x}"})
-    return (figure, divisor) if longest else (_say(figure, _NOT_YET), divisor)
+    return (figure, divisor) if longest else (say(figure, _NOT_YET), divisor)
 
 
 #: Unit of time, its seconds, and the longest run shown in it.
@@ -316,7 +318,7 @@ def _mode(runs: Sequence[RunCurves]) -> str:
     return "lines+markers" if max((len(run.metrics) for run in runs), default=0) <= 30 else "lines"
 
 
-def _layout() -> dict[str, Any]:
+def plain_layout() -> dict[str, Any]:
     return {
         "template": {},
         "uirevision": "kept",
@@ -327,19 +329,19 @@ def _layout() -> dict[str, Any]:
     }
 
 
-def _titled(words: str) -> dict[str, Any]:
+def with_title(words: str) -> dict[str, Any]:
     return {"text": words, "font": {"size": 13}}
 
 
 def _bars(title: str, classes: Sequence[str], groups: int) -> go.Figure:
     """An empty figure for bars to the right, as high as ``groups`` bars for each of the classes need."""
     names = list(dict.fromkeys(classes))
-    figure = go.Figure(layout=_layout() | {"bargap": 0.25, "height": (10 + 16 * max(groups, 1)) * len(names) + 80})
-    figure.update_xaxes(title=_titled(title), range=[0, 100], uirevision="bars", automargin=True)
+    figure = go.Figure(layout=plain_layout() | {"bargap": 0.25, "height": (10 + 16 * max(groups, 1)) * len(names) + 80})
+    figure.update_xaxes(title=with_title(title), range=[0, 100], uirevision="bars", automargin=True)
     return figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", automargin=True)
 
 
-def _line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, below: bool = False) -> None:
+def line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, below: bool = False) -> None:
     label = {"text": words, "textposition": "end", "yanchor": "top" if below else "bottom"}
     figure.add_shape(
         type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line={"color": NEUTRAL, "width": 1.5, "dash": dash},
@@ -347,14 +349,20 @@ def _line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, 
     )  # fmt: skip
 
 
-def _say(figure: go.Figure, words: str) -> go.Figure:
+def published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
+    """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent."""
+    name, share = reference
+    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", below=True)
+
+
+def say(figure: go.Figure, words: str) -> go.Figure:
     return figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
 
 
-def _unified(figure: go.Figure) -> bool:
+def is_unified(figure: go.Figure) -> bool:
     return str(figure.layout.hovermode) == "x unified" and figure.layout.xaxis.title.text == X_AXES["epoch"]
 
 
-def _escaped(label: str) -> str:
+def escaped(label: str) -> str:
     """A name a person gave, so that Plotly takes no part of it for markup."""
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

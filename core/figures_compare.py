@@ -47,46 +47,51 @@ def course(group: GroupCurves, column: str, x: str) -> pd.DataFrame:
     ).reset_index()
 
 
-def bands(groups: Sequence[GroupCurves], view: View, kind: _Kind = "accuracy") -> go.Figure:
+def bands(
+    groups: Sequence[GroupCurves], view: View, kind: _Kind = "accuracy", reference: tuple[str, float] | None = None
+) -> go.Figure:
     """Validation curves of groups: the mean, a band of one standard deviation (n − 1) to each side, each run behind.
 
-    Smoothing applies to the mean and the band. A group of one run is its curve alone.
+    Smoothing applies to the mean and the band. A group of one run is its curve alone. ``reference`` is a published
+    accuracy to draw as a line, its name and a share from 0 to 1.
     """
     title, scale, form, unit = {
         "accuracy": ("Validation accuracy (%)", 100.0, ".2f", " %"),
         "loss": ("Validation cross-entropy (nats per image)", 1.0, ".4f", ""),
     }[kind]
     runs = [run for group in groups for run in group.runs]
-    figure, divisor = figures._figure(runs, view, title, kind)
+    figure, divisor = figures.new_figure(runs, view, title, kind)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
             _add_group(figure, group, view, f"val_{kind}", divisor, scale, form, unit)
     if kind == "loss" and view.log_loss:
-        figure.update_yaxes(type="log", tickvals=figures._LOG_TICKS, uirevision=f"{kind} {view.x} log")
+        figure.update_yaxes(type="log", tickvals=figures.LOG_TICKS, uirevision=f"{kind} {view.x} log")
+    if reference and kind == "accuracy":
+        figures.published_line(figure, reference)
     if view.chance:
         for k in sorted({len(run.classes) for run in runs}):
             if kind == "accuracy":
-                figures._line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
+                figures.line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
             else:
-                figures._line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
+                figures.line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
     return figure
 
 
 def _add_group(
     figure: go.Figure, group: GroupCurves, view: View, column: str, divisor: float, scale: float, form: str, unit: str
 ) -> None:
-    several, label = len(group.runs) > 1, figures._escaped(group.label)
+    several, label = len(group.runs) > 1, figures.escaped(group.label)
     quiet = {"mode": "lines", "hoverinfo": "skip", "showlegend": False, "legendgroup": group.id}
     for run in group.runs if several else ():
         figure.add_scatter(
             x=run.metrics[view.x].to_numpy(float) / divisor, y=run.metrics[column].to_numpy(float) * scale,
             line={"color": group.colour, "width": 1}, opacity=0.35, uid=f"{run.id} single",
-            name=figures._escaped(run.label), **quiet,
+            name=figures.escaped(run.label), **quiet,
         )  # fmt: skip
     table = course(group, column, view.x)
     x = table["x"].to_numpy() / divisor
-    mean = figures._smooth(table["mean"] * scale, view).to_numpy()
-    sd = figures._smooth(table["sd"].fillna(0.0) * scale, view).to_numpy()
+    mean = figures.smoothed_values(table["mean"] * scale, view).to_numpy()
+    sd = figures.smoothed_values(table["sd"].fillna(0.0) * scale, view).to_numpy()
     if several:
         # The fill takes the line's colour at half strength, and so the theme's.
         edge = {**quiet, "line": {"color": group.colour, "width": 0}, "opacity": 0.4}
@@ -98,7 +103,7 @@ def _add_group(
             uid=f"{group.id} measured", name=f"{label}, as measured", **quiet,
         )  # fmt: skip
     told = f"%{{y:{form}}}{unit}" + (f" ± %{{customdata[1]:{form}}}{unit} (n = %{{customdata[2]}})" if several else "")
-    epoch = "" if figures._unified(figure) else "epoch %{customdata[0]}: "
+    epoch = "" if figures.is_unified(figure) else "epoch %{customdata[0]}: "
     figure.add_scatter(
         x=x, y=mean, name=label, uid=f"{group.id} mean", legendgroup=group.id, meta=label,
         mode="lines+markers" if len(x) <= 30 else "lines", marker={"size": 5},
@@ -115,15 +120,17 @@ def intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
 
     ``colours`` are those of the better and of the other.
     """
-    figure = go.Figure(layout=figures._layout() | {"height": 170, "showlegend": False, "hovermode": "closest"})
+    figure = go.Figure(layout=figures.plain_layout() | {"height": 170, "showlegend": False, "hovermode": "closest"})
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
         _add_side(figure, side, colour, in_words(gap.part))
-    figure.update_xaxes(title=figures._titled(f"Accuracy on {in_words(gap.part)} (%)"), zeroline=False, automargin=True)
+    figure.update_xaxes(
+        title=figures.with_title(f"Accuracy on {in_words(gap.part)} (%)"), zeroline=False, automargin=True
+    )
     return figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
 
 
 def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
-    label = figures._escaped(side.label)
+    label = figures.escaped(side.label)
     mean = 100 * side.over_seeds.mean
     if side.over_seeds.n > 1:
         figure.add_scatter(
@@ -161,12 +168,12 @@ def parallel(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val
     words = {"best_val_accuracy": "Best validation accuracy (%)", "test_accuracy": "Test accuracy (%)"}[outcome]
     dimensions = [_dimension(rows, path) for path in paths]
     dimensions.append({"label": words, "values": percent.tolist(), "tickformat": ".1f"})
-    figure = go.Figure(layout=figures._layout() | {"height": 420, "margin": {"l": 60, "r": 90, "t": 84, "b": 24}})
+    figure = go.Figure(layout=figures.plain_layout() | {"height": 420, "margin": {"l": 60, "r": 90, "t": 84, "b": 24}})
     figure.add_parcoords(
         dimensions=dimensions, labelangle=-20, uid="parallel", unselected={"line": {"opacity": 0.06}},
         line={"color": percent.tolist(), "colorscale": _LOW_TO_HIGH, "cmin": cmin, "cmax": cmax},
     )  # fmt: skip
-    return figure if len(rows) else figures._say(figure, "No picked run has finished an epoch yet.")
+    return figure if len(rows) else figures.say(figure, "No picked run has finished an epoch yet.")
 
 
 def _dimension(rows: pd.DataFrame, path: str) -> dict[str, Any]:

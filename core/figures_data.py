@@ -40,12 +40,12 @@ def rates(config: RunConfig) -> pd.DataFrame:
 def schedule(config: RunConfig) -> go.Figure:
     """The learning rate over the epochs of a checked config; in powers of ten where it falls by factors."""
     table = rates(config)
-    figure = go.Figure(layout=figures._layout())
+    figure = go.Figure(layout=figures.plain_layout())
     figure.update_layout(height=220, hovermode="x", showlegend=False)
     figure.update_xaxes(
-        title=figures._titled("Epochs trained"), range=[0, config.train.epochs], zeroline=False, automargin=True
+        title=figures.with_title("Epochs trained"), range=[0, config.train.epochs], zeroline=False, automargin=True
     )
-    figure.update_yaxes(title=figures._titled("Learning rate"), rangemode="tozero", zeroline=False, automargin=True)
+    figure.update_yaxes(title=figures.with_title("Learning rate"), rangemode="tozero", zeroline=False, automargin=True)
     figure.add_scatter(
         x=table["epoch"].tolist(), y=table["lr"].tolist(), mode="lines", uid="lr",
         line={"color": PALETTE[0], "width": 2.5},
@@ -54,7 +54,7 @@ def schedule(config: RunConfig) -> go.Figure:
     if config.train.schedule in _BY_FACTORS and table["lr"].max() >= 100 * table["lr"].min() > 0:
         figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     if config.train.schedule == "plateau":
-        figures._say(figure, "Falls when the validation objective<br>stops falling: nobody knows when.")
+        figures.say(figure, "Falls when the validation objective<br>stops falling: nobody knows when.")
     return figure
 
 
@@ -74,9 +74,11 @@ def schedule_in_words(config: RunConfig) -> str:
 
 def class_counts(counts: pd.DataFrame) -> go.Figure:
     """Pictures of each class in each part, as bars laid end to end; ``counts`` as from ``gallery.class_counts``."""
-    figure = go.Figure(layout=figures._layout() | {"barmode": "stack", "bargap": 0.3, "height": 26 * len(counts) + 100})
+    figure = go.Figure(
+        layout=figures.plain_layout() | {"barmode": "stack", "bargap": 0.3, "height": 26 * len(counts) + 100}
+    )
     figure.update_layout(legend={"traceorder": "normal"})
-    figure.update_xaxes(title=figures._titled("Pictures"), tickformat=",d", zeroline=False, automargin=True)
+    figure.update_xaxes(title=figures.with_title("Pictures"), tickformat=",d", zeroline=False, automargin=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
     for at, part in enumerate(counts.columns):
         if counts[part].sum() == 0:

@@ -14,7 +14,6 @@ from core.config import RunConfig
 from core.errors import StoreError
 from core.figures import SELECTED_ON, RunCurves
 from core.frames import summarize
-from core.published import reference_line
 from core.store import AT_WORK, RunStore, Status
 from core.words import SELECTED_ON as PARTS
 from core.words import duration, nats, percent
@@ -200,9 +199,3 @@ def _described(kind: str, view: RunView) -> str:
         best, last = percent(found["best_val_accuracy"]), percent(found["last_val_accuracy"])
         return f"{view.label}: best {best} in epoch {found['best_epoch']}, last {last}."
     return f"{view.label}: lowest {nats(found['min_val_loss'])}, last {nats(found['last_val_loss'])} on validation."
-
-
-def reference(views: Sequence[RunView]) -> tuple[str, float] | None:
-    """The report's result for the classes of the runs shown, if they all share them and it has one."""
-    found = {reference_line(view.config) for view in views}
-    return found.pop() if len(found) == 1 else None

@@ -4,6 +4,7 @@ Its losses include the L2 penalty (our *objective*); its accuracies are the best
 on the test images. Every point is one run of 200 epochs at batch 128, but for the knob that was varied.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.config import CLASSES, RunConfig
@@ -54,7 +55,8 @@ def main_result(config: RunConfig) -> Point | None:
     return max(points, key=lambda one: one.value, default=None)
 
 
-def reference_line(config: RunConfig) -> tuple[str, float] | None:
-    """Name and accuracy (0–1) of the report's result, where the config has the same classes."""
-    point = main_result(config)
+def reference_line(configs: Iterable[RunConfig]) -> tuple[str, float] | None:
+    """Name and accuracy (0–1) of the report's result, if all ``configs`` share the classes of one."""
+    points = {main_result(config) for config in configs}
+    point = points.pop() if len(points) == 1 else None
     return None if point is None else ("the report’s best, chosen on its test images", point.best_accuracy)

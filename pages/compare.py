@@ -16,6 +16,7 @@ from core.comparison import SORTS, Contender
 from core.config import KNOBS
 from core.errors import LabError
 from core.figures import RunCurves, View
+from core.published import reference_line
 from core.store import AT_WORK
 from core.words import SELECTED_ON
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
@@ -50,6 +51,7 @@ def any_active(frame: pd.DataFrame) -> bool:
 
 def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
     """Accuracy beside loss: curves of runs, or where there are seeds to group, means and bands."""
+    published = reference_line(group.config for group in groups) if look.chance else None
     drawn = [
         figures_compare.GroupCurves(
             group.id,
@@ -64,9 +66,10 @@ def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapp
     ]
     runs = [run for group in drawn for run in group.runs]
     if len(runs) > len(drawn):
-        accuracy, loss = (figures_compare.bands(drawn, look, kind) for kind in ("accuracy", "loss"))
+        accuracy = figures_compare.bands(drawn, look, "accuracy", published)
+        loss = figures_compare.bands(drawn, look, "loss")
     else:
-        accuracy, loss = figures.accuracy(runs, look), figures.loss(runs, look)
+        accuracy, loss = figures.accuracy(runs, look, published), figures.loss(runs, look)
     names = ", ".join(group.label for group in drawn)
     # On a narrow screen each name takes a line above the curves.
     height = 380 + 12 * min(len(drawn), MOST_DRAWN)

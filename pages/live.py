@@ -7,6 +7,7 @@ import streamlit as st
 from core import figures, live
 from core.errors import LabError
 from core.presets import command_line
+from core.published import reference_line
 from core.store import RESUMABLE
 from pages.parts.curve_controls import curve_controls
 from pages.parts.live_chart import live_chart
@@ -154,7 +155,7 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
     """Accuracy beside loss, and what explains them below."""
     runs = [view.curves for view in views]
     with st.grid(2, min_column_width=WIDE_ENOUGH):
-        published = live.reference(views) if look.chance else None
+        published = reference_line(view.config for view in views) if look.chance else None
         live_chart(figures.accuracy(runs, look, published), "accuracy", live.described("Accuracy", views))
         live_chart(figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
     with st.expander("Accuracy by class, at the best epoch"):

@@ -143,14 +143,3 @@ def test_a_chart_in_words_has_the_numbers(store):
     assert "a run: best 60.57 % in epoch 4, last 60.57 %." in live.described("Accuracy", [view])
     assert f"lowest {made_record(4)['val_loss']:.4f}" in live.described("Cross-entropy", [view])
     assert "no epoch has ended yet" in live.described("Accuracy", [seen(store, made_run(store, 0))])
-
-
-def test_the_reports_result_is_drawn_only_where_all_runs_have_its_classes(store):
-    ten, pair, other = (
-        seen(store, made_run(store, config=RunConfig().replace({"data.classes": classes}), epochs=2))
-        for classes in (RunConfig().data.classes, ("deer", "dog"), ("cat", "dog"))
-    )
-    assert live.reference([ten])[1] == 0.9137
-    assert live.reference([pair])[1] == 0.968522
-    assert live.reference([other]) is None
-    assert live.reference([ten, pair]) is None

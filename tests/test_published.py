@@ -20,9 +20,15 @@ def test_every_figure_has_its_points():
 def test_a_reference_belongs_to_its_classes(classes, accuracy):
     config = RunConfig().replace({"data.classes": classes})
     assert main_result(config).best_accuracy == accuracy
-    name, value = reference_line(config)
+    name, value = reference_line([config])
     assert value == accuracy and "chosen on its test images" in name
 
 
-def test_other_classes_have_no_reference():
-    assert reference_line(RunConfig().replace({"data.classes": ("cat", "dog")})) is None
+def test_a_line_is_drawn_only_where_all_runs_have_the_classes_of_one_result():
+    ten, pair, other = (
+        RunConfig().replace({"data.classes": one}) for one in (CLASSES, ("deer", "dog"), ("cat", "dog"))
+    )
+    assert reference_line([ten, ten.replace({"train.lr": 0.2})])[1] == 0.9137
+    assert reference_line([other]) is None
+    assert reference_line([ten, pair]) is None
+    assert reference_line([]) is None
