@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -9,6 +10,7 @@ from core.data import cifar10
 from tests.conftest import wait_for
 
 
+@pytest.mark.timeout(600)  # a real run, perhaps on busy or older cores
 def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     server = serve()
     page.goto(server.url)
@@ -20,7 +22,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     wait_for(lambda: len(server.store.ids()) == 1, 30)
     run_id = server.store.ids()[0]
     expect(page).to_have_url(re.compile(rf"/live\?.*run={run_id}"))
-    wait_for(lambda: len(server.store.records(run_id)) >= 2, 120)
+    wait_for(lambda: len(server.store.records(run_id)) >= 2, 240)
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible()
     page.wait_for_function(
@@ -32,7 +34,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     accuracies = [100 * one["val_accuracy"] for one in server.store.records(run_id)][:2]
     assert any([round(y, 3) for y in ys[:2]] == [round(y, 3) for y in accuracies] for ys in drawn), (drawn, accuracies)
 
-    wait_for(lambda: server.store.status(run_id).state == "finished", 180)
+    wait_for(lambda: server.store.status(run_id).state == "finished", 300)
     best = server.store.status(run_id).best_val_accuracy
     assert best > 0.4
     expect(page.get_by_text(f"{100 * best:.1f}").first).to_be_visible()
