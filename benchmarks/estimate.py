@@ -4,7 +4,7 @@
 
 Each config is predicted twice, from a probe of its own network (what "Measure on this machine" does) and
 by scaling the probe of the first; then it is trained in a temporary folder, and the time it took is
-compared. Promised are 25 % on a machine that does nothing else; other work makes runs slower than any
+compared. Wanted are 25 % on a machine that does nothing else; other work makes runs slower than any
 estimate. Settings apply to all three; one thread disturbs and is disturbed less. Two minutes on two processors.
 """
 

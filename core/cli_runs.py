@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from core.bulk import each
 from core.cli_text import Answer, facts, table
 from core.config import KNOBS, RunConfig
-from core.errors import ImageError, LabError, StoreError
+from core.errors import ImageError, StoreError
 from core.frames import SUMMARY, summarize
 from core.presets import command_line, nearest
 from core.store import RunStore
@@ -213,13 +214,9 @@ def _find_trashed(store: RunStore, text: str) -> str:
 
 
 def _each(done: str, ids: Iterable[str], act: Callable[[str], object]) -> Answer:
-    """``act`` on each run; one that refuses does not keep the others from it."""
-    acted, errors = [], []
-    for run_id in dict.fromkeys(ids):
-        try:
-            act(run_id)
-            acted.append(run_id)
-        except LabError as error:
-            errors.append(str(error))
-    text = "\n".join(f"Run {run_id} is {done}." for run_id in acted)
-    return Answer(text, {done: acted, "errors": errors}, errors, code=int(bool(errors)))
+    """``act`` on each run once, and what came of it."""
+    outcome = each(dict.fromkeys(ids), act)
+    text = "\n".join(f"Run {run_id} is {done}." for run_id in outcome.done)
+    return Answer(
+        text, {done: outcome.done, "errors": outcome.problems}, outcome.problems, code=int(bool(outcome.problems))
+    )

@@ -320,8 +320,7 @@ def memory_bytes(config: RunConfig) -> int:
     picture of the batch every number that leaves a convolution twice, as such and after norm and ReLU, kept for
     the way back; three of the widest layer on that way; the input four times; all of it and a quarter, which
     the allocator wastes; and in the evaluation after it, for 500 pictures, four of the widest layer. Getting
-    ready: a copy of the training images. A number takes 4 bytes, 2 in bf16. Within a fifth of the peaks
-    measured for eight configs on a processor.
+    ready: a copy of the training images. A number takes 4 bytes, 2 in bf16.
     """
     cost, train, sizes = network_cost(config), config.train, config.part_sizes()
     width = 2 if train.precision == "bf16" else 4

@@ -451,7 +451,7 @@ VALID = [saved(corners(), form) for form in FORMATS] + [
 ]
 
 
-def never_another_error(data: bytes) -> None:
+def check_no_other_error(data: bytes) -> None:
     try:
         picture = read_picture(data, "fuzz")
     except ImageError as error:
@@ -466,7 +466,7 @@ def never_another_error(data: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([b"", *(data[:16] for data in VALID)]), st.binary(max_size=400))
 def test_arbitrary_bytes(start: bytes, rest: bytes) -> None:
-    never_another_error(start + rest)
+    check_no_other_error(start + rest)
 
 
 @settings(max_examples=700, deadline=None)
@@ -477,7 +477,7 @@ def test_valid_files_changed_at_random(draw: st.DataObject) -> None:
         # Headers are where the surprises are.
         place = draw.draw(st.one_of(st.integers(0, min(200, len(data) - 1)), st.integers(0, len(data) - 1)))
         data[place] = draw.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
-    never_another_error(bytes(data[: draw.draw(st.integers(0, len(data)) | st.just(len(data)))]))
+    check_no_other_error(bytes(data[: draw.draw(st.integers(0, len(data)) | st.just(len(data)))]))
 
 
 # What the network sees

@@ -245,7 +245,7 @@ def test_a_failed_run_can_be_retried_from_its_last_good_state(store, monkeypatch
 
 
 def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypatch):
-    run_id = store.create(tiny_config())
+    straight, run_id = ran(store), store.create(tiny_config())
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -262,6 +262,7 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypa
     assert [one["epoch"] for one in store.records(run_id)][:2] == [1, 2]
     store.enqueue(run_id)
     assert run(store, run_id).state == "finished"
+    assert same_weights(store, run_id, straight)
 
 
 def test_a_damaged_state_is_told_and_a_pickle_in_its_place_does_not_run(store, tmp_path):

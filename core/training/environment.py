@@ -88,7 +88,7 @@ def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
         return "fp32"
     fp32 = _step_seconds(Environment(device, "fp32", threads), depth, width, limit=float("inf"))
     try:
-        # Without bf16 instructions one such step can take twenty times as long: give up at the first slow one.
+        # Without bf16 instructions one such step can take more than ten times as long: give up at the first slow one.
         bf16 = _step_seconds(Environment(device, "bf16", threads), depth, width, limit=2 * fp32)
     except RuntimeError:  # no bf16 kernels for this device
         return "fp32"
