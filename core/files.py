@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core.errors import StoreError
 
@@ -49,3 +50,8 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace ``path`` with names and values as JSON."""
+    write_atomically(path, json.dumps(content, indent=1) + "\n")

@@ -84,13 +84,13 @@ def test_an_impossible_config_makes_no_run(store: RunStore) -> None:
 
 def test_no_reader_meets_half_a_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    write = store_module._write_json
+    write = store_module.write_json
 
     def look_and_write(path: Path, content: dict[str, object]) -> None:
         seen.append(store.ids())
         write(path, content)
 
-    monkeypatch.setattr(store_module, "_write_json", look_and_write)
+    monkeypatch.setattr(store_module, "write_json", look_and_write)
     run_id = store.create(RunConfig())
     assert seen == [[], [], []]
     assert store.ids() == [run_id]

@@ -1,0 +1,360 @@
+"""One run's files: which runs there are, what each file says, and how its holder writes it.
+
+The rest of :class:`core.store.RunStore` stands on this: :mod:`core.store_trash` and :mod:`core.store_queue`
+know no file's content but through it.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+from filelock import FileLock, Timeout
+
+from core.config import RunConfig
+from core.errors import ConfigError, RunBusy, StoreError
+from core.files import told_plainly, write_atomically, write_json
+from core.frames import parse_record
+
+State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
+STATES: tuple[str, ...] = get_args(State)
+#: States in which a process is at work, or was when it died.
+AT_WORK = ("running", "stopping")
+#: States from which a run can go on exactly where it was.
+RESUMABLE = ("stopped", "interrupted", "failed")
+
+#: What the name of a run looks like.
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a run is called and where it came from."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    pinned: bool = False
+    owner: str = ""
+    study: str | None = None
+    parent: str | None = None
+    reference: bool = False
+    created_at: float = 0.0
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands. Times are seconds since 1970; accuracies are shares from 0 to 1."""
+
+    state: State = "queued"
+    epoch: int = 0
+    epochs: int = 0
+    best_epoch: int | None = None
+    best_val_accuracy: float | None = None
+    queued_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    heartbeat: float | None = None
+    host: str | None = None
+    pid: int | None = None
+    error: str | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is waiting for the queue or at work."""
+        return self.state == "queued" or self.state in AT_WORK
+
+
+class RunFiles:
+    """The files of all runs under one folder, each read and written by its name."""
+
+    def __init__(self, root: Path | str):
+        self.root = Path(root)
+        with told_plainly(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+
+    # --- which runs there are ---------------------------------------------------------------------
+
+    def ids(self) -> list[str]:
+        """Ids of all runs, newest first."""
+        try:
+            with os.scandir(self.root) as entries:
+                found = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and entry.is_dir()]
+        except OSError as error:
+            raise StoreError(f"The folder of runs, {self.root}, cannot be read: {error.strerror}.") from error
+        return sorted(found, reverse=True)
+
+    def folder(self, run_id: str) -> Path:
+        """The run's folder. Raises StoreError for what is no run id, or no run here."""
+        path = self.root / self.checked_id(run_id)
+        if not path.is_dir():
+            where = " It is in the trash; restore it first." if (self.trash_folder / run_id).is_dir() else ""
+            raise StoreError(f"There is no run {run_id}.{where}")
+        return path
+
+    @staticmethod
+    def checked_id(run_id: str) -> str:
+        """``run_id`` if it has the form of one, else StoreError; no other text ever touches a path."""
+        if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+            shown = re.sub(r"[^\x20-\x7e]", "?", str(run_id))[:60]
+            raise StoreError(f"“{shown}” is no run id; one looks like 20261124-093000-k7fa.")
+        return run_id
+
+    def find(self, text: str) -> str:
+        """The run meant by a full id, a unique end or beginning of one, a name, or ``latest``."""
+        runs = self.ids()
+        if text == "latest" and runs:
+            return runs[0]
+        if text in runs:
+            return text
+        named = [one for one in runs if text and self._is_named(one, text)]
+        alike = named or [one for one in runs if len(text) >= 4 and (one.startswith(text) or one.endswith(text))]
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            raise StoreError(f"“{text}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
+        if RUN_ID.fullmatch(text):
+            self.folder(text)
+        raise StoreError(f"There is no run “{text}”; `python -m core list` shows those there are.")
+
+    def _is_named(self, run_id: str, text: str) -> bool:
+        try:
+            return self.meta(run_id).name == text
+        except StoreError:
+            return False
+
+    # --- reading a run ----------------------------------------------------------------------------
+
+    def config(self, run_id: str) -> RunConfig:
+        """The run's configuration. Raises StoreError if the file is missing or not allowed."""
+        content = self._read_json(run_id, "config.json")
+        try:
+            return RunConfig.from_dict(content)
+        except ConfigError as error:
+            raise StoreError(f"The configuration of run {run_id} cannot be used: {error}") from error
+
+    def meta(self, run_id: str) -> Meta:
+        """Name, tags and origin; for a reference run with what the person added."""
+        content = self._read_json(run_id, "meta.json")
+        try:
+            meta = Meta(**{**content, "tags": tuple(content.get("tags", ()))})
+        except (TypeError, AttributeError) as error:
+            raise StoreError(f"meta.json of run {run_id} is damaged: it does not hold a run's description.") from error
+        if meta.reference:
+            with contextlib.suppress(TypeError, ValueError):  # an edited .local.json is not worth losing the run for
+                own = dict(self._local().get(run_id, {}))
+                return replace(meta, **{**own, "tags": tuple(own.get("tags", meta.tags))})
+        return meta
+
+    def status(self, run_id: str) -> Status:
+        """How the run stands now: ``running`` with a free lock is told as ``interrupted``."""
+        status = self.status_for_holder(run_id)
+        if status.state in AT_WORK and not self.held(run_id):
+            # The process may have let go between our two looks; then the file tells the end.
+            status = self.status_for_holder(run_id)
+            if status.state in AT_WORK:
+                return replace(status, state="interrupted")
+        if status.state == "running" and self.stop_request(run_id):
+            return replace(status, state="stopping")
+        return status
+
+    def status_for_holder(self, run_id: str) -> Status:
+        """The state as the file says it, for the process that holds the lock."""
+        try:
+            status = Status(**self._read_json(run_id, "status.json"))
+        except TypeError as error:
+            raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
+        if status.state not in STATES:
+            raise StoreError(f"status.json of run {run_id} names the unknown state “{status.state}”.")
+        return status
+
+    def progress(self, run_id: str) -> dict[str, Any] | None:
+        """What is known inside the epoch, or ``None``."""
+        return self._optional_json(run_id, "progress.json")
+
+    def result(self, run_id: str) -> dict[str, Any] | None:
+        """The test evaluation made once at the end, or ``None``."""
+        return self._optional_json(run_id, "result.json")
+
+    def log(self, run_id: str) -> str:
+        """The run's log as text, empty if nothing was written."""
+        try:
+            return (self.folder(run_id) / "log.txt").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def records(self, run_id: str) -> list[dict[str, Any]]:
+        """The finished epochs, oldest first; a torn last line is left out."""
+        try:
+            lines = (self.folder(run_id) / "metrics.jsonl").read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        return [record for line in lines[:-1] if (record := parse_record(line))]
+
+    def best_weights(self, run_id: str) -> Path:
+        """Path of best.safetensors; StoreError if the run has none yet."""
+        path = self.folder(run_id) / "best.safetensors"
+        if not path.is_file():
+            raise StoreError(f"Run {run_id} has no weights yet: they are kept from its first finished epoch on.")
+        return path
+
+    def last_state(self, run_id: str) -> Path | None:
+        """Path of last.pt, or ``None`` before the first finished epoch."""
+        path = self.folder(run_id) / "last.pt"
+        return path if path.is_file() else None
+
+    # --- writing a run (its holder) ---------------------------------------------------------------
+
+    def write_status(self, run_id: str, status: Status) -> None:
+        """Replace the state."""
+        write_json(self.folder(run_id) / "status.json", asdict(status))
+
+    def write_progress(self, run_id: str, progress: Mapping[str, Any]) -> None:
+        """Replace what is known inside the epoch."""
+        write_json(self.folder(run_id) / "progress.json", progress)
+
+    def write_environment(self, run_id: str, environment: Mapping[str, Any]) -> None:
+        """Record versions, processor, threads and precision the run is trained with."""
+        path = self.folder(run_id) / "meta.json"
+        write_json(path, {**self._read_json(run_id, "meta.json"), "environment": dict(environment)})
+
+    def write_result(self, run_id: str, result: Mapping[str, Any]) -> None:
+        """Keep the test evaluation."""
+        write_json(self.folder(run_id) / "result.json", result)
+
+    def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes | Any) -> None:
+        """Replace the weights or the state to go on from (bytes, or a function that writes to a file)."""
+        write_atomically(self.folder(run_id) / name, content)
+
+    def append_record(self, run_id: str, record: Mapping[str, Any]) -> None:
+        """Append one epoch to metrics.jsonl and flush it to the disk."""
+        path = self.folder(run_id) / "metrics.jsonl"
+        with told_plainly(path), path.open("ab+") as file:
+            _end_torn_line(file)
+            file.write(json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def cut_records(self, run_id: str, epoch: int) -> None:
+        """Drop the epochs after ``epoch``: those whose state to go on from was not kept."""
+        kept = [one for one in self.records(run_id) if one["epoch"] <= epoch]
+        write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in kept))
+
+    def append_log(self, run_id: str, text: str) -> None:
+        """Add a line with the time to the log."""
+        path = self.folder(run_id) / "log.txt"
+        with told_plainly(path), path.open("a") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+
+    # --- who works on it --------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def hold(self, run_id: str) -> Iterator[None]:
+        """Hold the run's lock: nobody else works on it meanwhile. Raises RunBusy if another process does."""
+        with locked(self.folder(run_id) / ".lock", run_id):
+            yield
+
+    def held(self, run_id: str) -> bool:
+        """Whether some process holds the run's lock."""
+        return is_locked(self.folder(run_id) / ".lock")
+
+    def stop_request(self, run_id: str) -> str | None:
+        """``"keep"`` or ``"discard"`` if someone asked the run to stop, else ``None``."""
+        try:
+            return "discard" if (self.folder(run_id) / "stop").read_text() == "discard" else "keep"
+        except OSError:
+            return None
+
+    def clear_stop(self, run_id: str) -> None:
+        """Forget the request to stop and what was known inside the epoch."""
+        for name in ("stop", "progress.json"):
+            (self.folder(run_id) / name).unlink(missing_ok=True)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    @property
+    def trash_folder(self) -> Path:
+        """Where deleted runs wait."""
+        return self.root / ".trash"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be made again."""
+        return self.root / ".cache"
+
+    @property
+    def local_file(self) -> Path:
+        """What the person here added to reference runs; not shared."""
+        return self.root / ".local.json"
+
+    def _local(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.local_file.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _read_json(self, run_id: str, name: str) -> dict[str, Any]:
+        path = self.folder(run_id) / name
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise StoreError(f"Run {run_id} has no {name}; its folder is incomplete.") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"{name} of run {run_id} cannot be read; the file is damaged ({error}).") from error
+        if not isinstance(content, dict):
+            raise StoreError(f"{name} of run {run_id} is damaged: it holds no names and values.")
+        return content
+
+    def _optional_json(self, run_id: str, name: str) -> dict[str, Any] | None:
+        return self._read_json(run_id, name) if (self.folder(run_id) / name).is_file() else None
+
+
+def _end_torn_line(file: BinaryIO) -> None:
+    """Close the last line of an appended file if a crash left it open, so that ours stands alone."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+
+
+@contextlib.contextmanager
+def locked(path: Path, run_id: str) -> Iterator[None]:
+    """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
+    lock = FileLock(path)
+    try:
+        # A reader that looks whether the lock is free holds it for an instant; wait longer than that.
+        lock.acquire(timeout=2)
+    except Timeout:  # itself an OSError, so it comes before the others
+        raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
+    except OSError as error:
+        raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock file."""
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def this_host() -> str:
+    """Name of this computer."""
+    return socket.gethostname()
