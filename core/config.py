@@ -164,10 +164,15 @@ class RunConfig:
     def signature(self) -> str:
         """Sixteen hex digits that two configs share when they train the same thing.
 
-        Knobs without effect and how it is computed (device, precision, threads) do not count.
+        Knobs without effect and how it is computed (device, precision, threads) do not count; of the parts'
+        sizes what they come to does, so that “all” and 50,000 are the same.
         """
         how = {"train.device", "train.precision", "train.threads"}
         values = {path: value for path, value in self.values().items() if path not in how and self.in_effect(path)}
+        sizes = self.part_sizes()
+        values |= {"data.train_size": sizes.train + sizes.validation, "data.test_size": sizes.test}
+        if "data.validation_size" in values:
+            values["data.validation_size"] = sizes.validation
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

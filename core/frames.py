@@ -54,7 +54,7 @@ _FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.js
 _AT_WORK = ("running", "stopping")
 
 #: Raised when rows come to be made in another way; other columns, knobs or defaults are noticed without.
-_ROWS_VERSION = 1
+_ROWS_VERSION = 2
 #: Seconds between two writings of the kept rows.
 _WRITE_EVERY = 5.0
 

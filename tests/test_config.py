@@ -315,6 +315,16 @@ def test_a_knob_counts_as_soon_as_it_has_an_effect() -> None:
     assert adam.signature() == adam.replace({"train.momentum": 0.5}).signature()
 
 
+def test_the_signature_counts_what_the_sizes_of_parts_come_to() -> None:
+    whole = RunConfig()
+    named = {"data.train_size": 50_000, "data.test_size": 10_000, "data.validation_size": 5_000}
+    assert whole.signature() == whole.replace(named).signature()
+    assert whole.signature() != whole.replace({"data.train_size": 49_999}).signature()
+    pooled = whole.replace({"data.split": "pooled", "data.train_size": 40_000})
+    assert pooled.signature() == pooled.replace({"data.test_size": 20_000}).signature()
+    assert pooled.signature() != pooled.replace({"data.test_size": 10_000}).signature()
+
+
 def test_the_signature_is_sixteen_hex_digits_and_the_same_tomorrow() -> None:
     signature = RunConfig().signature()
     assert len(signature) == 16
