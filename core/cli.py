@@ -1,9 +1,9 @@
 """``python -m core …``: all of the laboratory without a browser.
 
 Here are the words of the command line and its exit codes; what a command does is in ``cli_train.py``,
-``cli_runs.py`` and ``cli_about.py``. The answer goes to stdout, as text or with ``--json`` as JSON and
-nothing else; progress and errors go to stderr. Exit codes: 0 all done, 1 not (a sentence says why),
-2 the command line was not understood, 130 Ctrl-C.
+``cli_runs.py``, ``cli_study.py`` and ``cli_about.py``. The answer goes to stdout, as text or with ``--json``
+as JSON and nothing else; progress and errors go to stderr. Exit codes: 0 all done, 1 not (a sentence says
+why), 2 the command line was not understood, 130 Ctrl-C.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import cli_about, cli_runs, cli_train
+from core import cli_about, cli_runs, cli_study, cli_train
 from core.cli_text import Answer
 from core.errors import LabError, StoreError
 from core.presets import PRESETS
@@ -77,6 +77,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_training(add)
     _add_runs(add)
+    study = commands.add_parser(
+        "study", help="vary a knob over values and seeds; the report's studies", parents=[common]
+    )
+    cli_study.add_parser(study, common, _add_config)
     _add_about(add)
     return parser
 

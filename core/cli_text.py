@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     """What a command has to say: ``text`` for a person, ``data`` for a script, and how it went.
 

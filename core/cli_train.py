@@ -43,11 +43,11 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
         ids = [store.create(config, name=name, **about) for config, name in wanted]
         runs = [{"id": run_id, "state": "queued", "seed": store.config(run_id).train.seed} for run_id in ids]
         return Answer("\n".join(f"Queued run {run_id}; the app trains it." for run_id in ids), {"runs": runs})
-    _need_data()
+    need_data()
     outcomes: list[dict[str, Any]] = []
-    with _CtrlC() as ctrl_c:
+    with CtrlC() as ctrl_c:
         for config, name in wanted:
-            outcomes.append(_train_new(store, config, {"name": name, **about}, ctrl_c))
+            outcomes.append(train_new(store, config, {"name": name, **about}, ctrl_c))
             if ctrl_c.pressed:
                 break
     return _answer(outcomes, ctrl_c.pressed and (len(outcomes) < len(wanted) or outcomes[-1]["state"] == "stopped"))
@@ -94,7 +94,8 @@ def _per_seed(config: RunConfig, name: str, seeds: int) -> Iterator[tuple[RunCon
         yield one, f"{name}, seed {seed}" if name and seeds > 1 else name
 
 
-def _need_data() -> None:
+def need_data() -> None:
+    """Raise DataError if CIFAR-10 is not here."""
     from core.data import cifar10
 
     if not cifar10.available():
@@ -104,11 +105,12 @@ def _need_data() -> None:
 # --- training one run -----------------------------------------------------------------------------
 
 
-def _train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "_CtrlC") -> dict[str, Any]:
+def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> dict[str, Any]:
+    """Make a run that is this process's from the first instant, train it, and tell how it then stands."""
     from core import runner
 
     with store.create_held(config, **about) as run_id:
-        status = _watched(store, run_id, runner.run_held, ctrl_c)
+        status = watched(store, run_id, runner.run_held, ctrl_c)
         discard = store.stop_request(run_id) == "discard"
         store.clear_stop(run_id)
     if discard and status.state == "stopped":
@@ -124,13 +126,13 @@ def _go_on(store: RunStore, run_id: str, queue: bool) -> Answer:
         if store.status(run_id).state != "queued":
             store.enqueue(run_id)
         return Answer(f"Queued run {run_id}; the app trains it.", {"runs": [{"id": run_id, "state": "queued"}]})
-    _need_data()
-    with _CtrlC() as ctrl_c:
-        outcome = _outcome(store, run_id, _watched(store, run_id, runner.run, ctrl_c), config)
+    need_data()
+    with CtrlC() as ctrl_c:
+        outcome = _outcome(store, run_id, watched(store, run_id, runner.run, ctrl_c), config)
     return _answer([outcome], ctrl_c.pressed and outcome["state"] == "stopped")
 
 
-def _watched(store: RunStore, run_id: str, work: Work, ctrl_c: "_CtrlC") -> Status:
+def watched(store: RunStore, run_id: str, work: Work, ctrl_c: "CtrlC") -> Status:
     """Train a run while its progress is shown and Ctrl-C is heard."""
     display = Display(store.config(run_id).train.epochs)
 
@@ -144,14 +146,14 @@ def _watched(store: RunStore, run_id: str, work: Work, ctrl_c: "_CtrlC") -> Stat
         return work(store, run_id, on_batch=on_batch, on_epoch=display.on_epoch)
 
 
-class _CtrlC:
+class CtrlC:
     """Hears Ctrl-C inside a ``with`` block: the first asks for a stop, the second ends the program at once."""
 
     def __init__(self) -> None:
         self.pressed = False
         self._taken = False
 
-    def __enter__(self) -> "_CtrlC":
+    def __enter__(self) -> "CtrlC":
         self._main = threading.current_thread() is threading.main_thread()
         if self._main:
             self._before = signal.signal(signal.SIGINT, self._hear)

@@ -96,7 +96,7 @@ class RunStore(Queue):
 
     def _stage(self, config: RunConfig, meta: Meta, last_state: Path | None) -> tuple[str, Path]:
         now = time.time()
-        run_id = _new_id(now)
+        run_id = new_id(now)
         staged = self.cache_folder / f"new-{run_id}"
         try:
             with told_plainly(staged):
@@ -125,7 +125,7 @@ class RunStore(Queue):
         return self._reader.frame(self)
 
 
-def _new_id(now: float) -> str:
+def new_id(now: float) -> str:
     """An id that sorts by time to the millisecond: two of its last characters count, two are random."""
     base = len(_ALPHABET)
     tick = int(now % 1 * base**2)

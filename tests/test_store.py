@@ -139,8 +139,8 @@ def test_ids_sort_by_time_and_are_safe_names(store: RunStore) -> None:
     made = [store.create(RunConfig()) for _ in range(5)]
     assert store.ids() == made[::-1] == sorted(made, reverse=True)
     assert all(re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}", one) for one in made)
-    early, later = store_module._new_id(1_700_000_000.0), store_module._new_id(1_700_000_000.01)
-    assert early < later < store_module._new_id(1_700_000_001.0)
+    early, later = store_module.new_id(1_700_000_000.0), store_module.new_id(1_700_000_000.01)
+    assert early < later < store_module.new_id(1_700_000_001.0)
 
 
 @pytest.mark.parametrize("run_id", HOSTILE)
