@@ -17,6 +17,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.config import RunConfig
+from core.overfitting import onset
 
 #: Colours told apart with every common kind of colour blindness (Okabe & Ito, "Color Universal Design",
 #: 2008, darkened for thin lines); the theme's categorical colours in the same order.
@@ -214,6 +215,34 @@ def _mark_best(figure: go.Figure, run: RunCurves, view: View, kind: str, scale: 
     )  # fmt: skip
 
 
+def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Literal["accuracy", "loss"]) -> None:
+    """Mark in a figure of :func:`accuracy` or :func:`loss` where each run begins to over-fit, if it does.
+
+    A diamond on the validation curve; with one run a line too. ``runs`` and ``view`` are those of the figure.
+    """
+    divisor, scale = _divisor(runs, view), 100.0 if kind == "accuracy" else 1.0
+    for run in runs:
+        found = onset(run.metrics)
+        if found is None:
+            continue
+        row = run.metrics[run.metrics["epoch"] == found.epoch].iloc[0]
+        x, alone = row[view.x] / divisor, len(runs) == 1
+        words = f"over-fitting from about epoch {found.epoch} on"
+        figure.add_scatter(
+            x=[x], y=[row[f"val_{kind}"] * scale], mode="markers", name=words, uid=f"{run.id} onset",
+            marker={"symbol": "diamond-open", "size": 12, "color": run.colour, "line": {"width": 2}},
+            legendgroup=f"{run.id} val" if alone else run.id, showlegend=False,
+            meta="" if alone else f"{escaped(run.label)}, ", hovertemplate=f"◇ %{{meta}}{words}<extra></extra>",
+        )  # fmt: skip
+        if alone:
+            label = {"text": "over-fitting", "textposition": "start", "textangle": 0, "xanchor": "left", "padding": 4}
+            figure.add_shape(
+                type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, layer="below",
+                line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
+                label={**label, "font": {"size": 11, "color": NEUTRAL}},
+            )  # fmt: skip
+
+
 def _plain(runs: Sequence[RunCurves], view: View, column: str, title: str, form: str, unit: str) -> go.Figure:
     """One curve a run, nothing smoothed."""
     figure, divisor = new_figure(runs, view, title, column)
@@ -286,11 +315,10 @@ def probabilities(
 
 def new_figure(runs: Sequence[RunCurves], view: View, title: str, kind: str) -> tuple[go.Figure, float]:
     """An empty figure with its axes, and what to divide x by: seconds are shown as minutes or hours."""
-    longest = max((run.metrics[view.x].max() for run in runs if len(run.metrics)), default=0)
-    x_title, divisor = X_AXES[view.x], 1.0
+    longest = _longest(runs, view)
+    x_title, divisor = X_AXES[view.x], _divisor(runs, view)
     if view.x == "seconds":
-        unit, divisor = next(one for one in _TIMES if longest < one[2] or one is _TIMES[-1])[:2]
-        x_title = f"{x_title} ({unit})"
+        x_title = f"{x_title} ({next(unit for unit, seconds, _ in _TIMES if seconds == divisor)})"
     figure = go.Figure(layout=plain_layout())
     figure.update_xaxes(
         title=with_title(x_title), uirevision=view.x, zeroline=False, rangemode="tozero", automargin=True
@@ -311,6 +339,17 @@ _TIMES: tuple[tuple[str, float, float], ...] = (
     ("minutes", 60.0, 10_800.0),
     ("hours", 3600.0, math.inf),
 )
+
+
+def _longest(runs: Sequence[RunCurves], view: View) -> float:
+    """Where the last of the curves ends, in the unit of the tables."""
+    return max((run.metrics[view.x].max() for run in runs if len(run.metrics)), default=0)
+
+
+def _divisor(runs: Sequence[RunCurves], view: View) -> float:
+    """What the table's horizontal numbers are divided by to be shown: seconds become minutes or hours."""
+    longest = _longest(runs, view) if view.x == "seconds" else 0.0
+    return next(seconds for _, seconds, below in _TIMES if longest < below)
 
 
 def _mode(runs: Sequence[RunCurves]) -> str:

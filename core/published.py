@@ -2,12 +2,19 @@
 
 Its losses include the L2 penalty (our *objective*); its accuracies are the best over all epochs, chosen
 on the test images. Every point is one run of 200 epochs at batch 128, but for the knob that was varied.
+The 28 results it compares itself with are in :mod:`core.published_tables`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.config import CLASSES, RunConfig
+
+#: The knobs that the report varied, by its names, and their paths here.
+VARIED = {"train_size": "data.train_size", "batch_size": "train.batch_size", "epochs": "train.epochs"}
+
+#: How its points are called in a legend.
+IN_WORDS = "the report (one run each, chosen on its test images)"
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,16 @@ class Point:
     value: int
     best_accuracy: float
     min_loss: float
+
+    @property
+    def path(self) -> str:
+        """The path of the varied knob."""
+        return VARIED[self.varied]
+
+    @property
+    def images(self) -> int:
+        """Images it was tested on: all of its classes that did not train (50,000 did unless this was varied)."""
+        return 6_000 * len(TASKS[self.task]) - (self.value if self.varied == "train_size" else 50_000)
 
 
 POINTS = (
@@ -47,6 +64,11 @@ POINTS = (
 
 #: The classes of each of the report's tasks.
 TASKS = {"deer-dog": ("deer", "dog"), "all-ten": CLASSES}
+
+
+def points_of(classes: Sequence[str], path: str) -> tuple[Point, ...]:
+    """The report's points for a study of the knob at ``path`` on these classes, smallest value first; often none."""
+    return tuple(one for one in POINTS if set(TASKS[one.task]) == set(classes) and one.path == path)
 
 
 def main_result(config: RunConfig) -> Point | None:

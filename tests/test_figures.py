@@ -17,9 +17,11 @@ from core.figures import (
     colours,
     learning_rate,
     loss,
+    mark_onsets,
     probabilities,
     speed,
 )
+from core.overfitting import onset
 from core.settings import PROJECT
 from tests.made import made_record, made_run
 
@@ -226,3 +228,45 @@ def test_the_palette_is_the_themes():
     theme = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
     assert tuple(theme["light"]["chartCategoricalColors"]) == PALETTE
     assert len(theme["dark"]["chartCategoricalColors"]) == len(PALETTE)
+
+
+# --- over-fitting ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def over_fitted(store):
+    """Makes the curves of a run whose validation loss is lowest in epoch 10 of 30 and ends far above."""
+
+    def make(label="one", end=2.0) -> RunCurves:
+        run_id = made_run(store, 0)
+        for epoch in range(1, 31):
+            value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
+            store.append_record(run_id, made_record(epoch) | {"val_loss": value, "seconds": 3_600.0 * epoch})
+        return RunCurves.of(run_id, label, store.config(run_id), store.metrics(run_id))
+
+    return make
+
+
+@pytest.mark.parametrize(("kind", "make", "scale"), [("accuracy", accuracy, 100.0), ("loss", loss, 1.0)])
+def test_the_onset_of_over_fitting_is_on_the_validation_curve(over_fitted, kind, make, scale):
+    run = over_fitted()
+    epoch = onset(run.metrics).epoch
+    assert epoch == 9  # whose median is as low as that of 10, and first
+    for view, x in ((View(chance=False), epoch), (View(x="seconds", chance=False), float(epoch))):
+        figure = make([run], view)
+        mark_onsets(figure, [run], view, kind)
+        (mark,) = (trace for trace in figure.data if trace.uid.endswith(" onset"))
+        assert mark.x[0] == x  # the ninth epoch, or the ninth hour
+        assert mark.y[0] == pytest.approx(scale * run.metrics[f"val_{kind}"].iloc[epoch - 1])
+        assert f"epoch {epoch}" in mark.name
+        assert [shape.x0 for shape in figure.layout.shapes] == [x]
+
+
+def test_a_run_that_does_not_over_fit_is_not_marked_and_several_get_no_lines(over_fitted):
+    sound, one, other = over_fitted("sound", end=1.02), over_fitted("one"), over_fitted("<b>other")
+    figure = loss([sound, one, other], View(chance=False))
+    mark_onsets(figure, [sound, one, other], View(), "loss")
+    marks = [trace for trace in figure.data if trace.uid.endswith(" onset")]
+    assert [trace.uid.split()[0] for trace in marks] == [one.id, other.id]
+    assert marks[1].meta == "&lt;b&gt;other, "
+    assert not figure.layout.shapes

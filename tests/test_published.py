@@ -1,9 +1,85 @@
 """The published numbers as printed, and where they are drawn."""
 
+import csv
+import re
+from pathlib import Path
+
 import pytest
 
-from core.config import CLASSES, RunConfig
-from core.published import POINTS, main_result, reference_line
+from core.config import CLASSES, KNOBS, RunConfig
+from core.published import POINTS, main_result, points_of, reference_line
+from core.published_tables import RESULTS
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def printed(name):
+    """The rows of a table as it was typed from the report, every cell text."""
+    with (FIXTURES / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_point_of_the_figures_is_the_printed_one_to_the_last_digit():
+    ours = [(one.figure, one.task, one.varied, one.value, one.best_accuracy, one.min_loss) for one in POINTS]
+    theirs = [
+        (int(row["figure"]), row["task"], row["varied"], int(row["value"]),
+         float(row["best_accuracy"]), float(row["min_loss"]))
+        for row in printed("figures.csv")
+    ]  # fmt: skip
+    assert ours == theirs
+
+
+def test_each_point_was_tested_on_as_many_images_as_the_report_says():
+    told = [re.search(r"test (?:= the other )?(\d+)", row["fixed"]).group(1) for row in printed("figures.csv")]
+    assert [one.images for one in POINTS] == [int(number) for number in told]
+
+
+def test_the_tables_are_the_printed_ones():
+    ours = [(one.table, one.method, one.reference, one.accuracy, one.note) for one in RESULTS]
+    theirs = [
+        (int(row["table"]), row["method"], row["reference_as_printed"], float(row["accuracy_percent"]), row["note"])
+        for row in printed("tables.csv")
+    ]
+    assert ours == theirs
+    assert [sum(one.table == table for one in RESULTS) for table in (1, 2)] == [14, 14]
+
+
+def test_a_result_links_to_its_paper_where_the_number_is_known():
+    linked = [row["note"] for row in printed("tables.csv") if row["note"].startswith("arXiv:")]
+    assert [one.link for one in RESULTS if one.link] == [
+        "https://arxiv.org/abs/" + note.split(":")[1] for note in linked
+    ]
+    assert {one.link for one in RESULTS if not one.note.startswith("arXiv")} == {None}
+
+
+def test_the_two_wrong_references_are_put_right():
+    assert {one.reference: one.authors for one in RESULTS if one.wrong_reference} == {
+        "Karpathy 2011": "Lee, Gallagher & Tu 2015",
+        "Courbariaux et al. 2015": "Liao & Carneiro 2015",
+    }
+    assert all(one.authors == one.reference for one in RESULTS if not one.wrong_reference)
+
+
+@pytest.mark.parametrize(
+    ("classes", "path", "figure", "values"),
+    [
+        (("dog", "deer"), "data.train_size", 3, [6_000, 7_000, 8_000, 9_000, 10_000]),
+        (CLASSES, "data.train_size", 5, [30_000, 35_000, 40_000, 45_000, 50_000]),
+        (CLASSES, "train.batch_size", 7, [32, 64, 128, 256, 512]),
+        (CLASSES, "train.epochs", 9, [100, 200, 300, 400, 500]),
+    ],
+)
+def test_a_study_finds_the_points_of_its_figure(classes, path, figure, values):
+    found = points_of(classes, path)
+    assert {one.figure for one in found} == {figure}
+    assert [one.value for one in found] == values
+    assert path in KNOBS
+
+
+def test_other_classes_and_other_knobs_have_no_points():
+    assert points_of(("cat", "dog"), "data.train_size") == ()
+    assert points_of(("deer", "dog"), "train.epochs") == ()
+    assert points_of(CLASSES, "train.lr") == ()
 
 
 def test_the_best_published_results_are_the_reports_own():
