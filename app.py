@@ -55,6 +55,12 @@ page = st.navigation(
             help="Runs side by side: curves, settings that differ, whether a gap is real.",
         ),
         st.Page(
+            "pages/studies.py",
+            title="Studies",
+            icon=":material/science:",
+            help="One knob over several values and seeds, as one object; the report’s four among them.",
+        ),
+        st.Page(
             "pages/dataset.py",
             title="Dataset",
             icon=":material/photo_library:",

@@ -111,9 +111,15 @@ def estimate_line(config: RunConfig, runs: int = 1) -> None:
     expected = estimate(config, store)
     words = expected.in_words(runs)
     st.markdown(f":material/timer: {words[0].upper()}{words[1:]}", help=expected.span_in_words(runs) or None)
-    if not expected.measured and st.button(
+    if not expected.measured:
+        measure_button(config)
+
+
+def measure_button(config: RunConfig, key: str = "measure") -> None:
+    """Measure how fast this machine trains ``config``, when asked to."""
+    if st.button(
         "Measure on this machine",
-        key="measure",
+        key=key,
         type="tertiary",
         icon=":material/speed:",
         help="Trains on made-up pictures for about five seconds.",

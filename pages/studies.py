@@ -1,0 +1,312 @@
+"""Studies: a question to training as one object. Define it, watch its runs, see what came out and how sure it is."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core import study_work
+from core.bulk import Outcome
+from core.comparison import link_text
+from core.config import KNOBS
+from core.errors import LabError
+from core.store import AT_WORK, RunStore
+from core.study import Study, seeds_from_text, values_from_text
+from core.study_form import copy_of
+from core.study_store import StudyStore, as_text
+from core.study_work import CellStatus
+from pages.parts.shared import error_box, get_store, literal
+from pages.parts.study_form import cost_line, study_form
+from pages.parts.study_results import study_results
+
+NEW = "new"
+#: States in which something changes by itself.
+MOVING = ("queued", *AT_WORK)
+
+store = get_store()
+studies = StudyStore(store)
+
+
+# --- what the buttons do --------------------------------------------------------------------------
+
+
+def act(what: Callable[[], Outcome | None], done: str) -> None:
+    """Do it and say so, or keep the reason why not for the page."""
+    try:
+        outcome = what()
+    except LabError as error:
+        st.session_state["study_problems"] = [str(error)]
+        return
+    if outcome is not None:
+        st.session_state["study_problems"] = outcome.problems
+        count = len(outcome.done)
+        done = f"{count} run{'s' * (count != 1)} {done}" if count else "Nothing to do: no run is in that state."
+    st.toast(literal(done), icon=":material/check:")
+
+
+def go_to(study_id: str) -> None:
+    """Show a study; the address names it."""
+    st.query_params["study"] = study_id
+
+
+def put_away(study_id: str, study: Study) -> None:
+    """To the trash, with a way back."""
+
+    def trash() -> None:
+        studies.trash(study_id)
+        st.session_state["study_undo"] = study_id
+        st.query_params.pop("study", None)
+
+    act(trash, f"{study.name} is in the trash; its runs stay.")
+
+
+def bring_back(study_id: str) -> None:
+    """Out of the trash again."""
+
+    def restore() -> None:
+        studies.restore(study_id)
+        st.session_state.pop("study_undo", None)
+        go_to(study_id)
+
+    act(restore, "The study is back.")
+
+
+def copy(study: Study) -> None:
+    """A copy of one's own, shown at once."""
+    act(lambda: go_to(studies.create(copy_of(study))), "This is a copy; change it as you like.")
+
+
+# --- the page, from top to bottom -----------------------------------------------------------------
+
+
+def chooser(known: dict[str, Study], chosen: str) -> None:
+    """Which study, or a new one."""
+    st.session_state["study_shown"] = chosen
+    frame = store.frame()
+    words = {
+        one: f"{study.name} · {study_work.counts_in_words(study_work.statuses(one, study, frame))}"
+        for one, study in known.items()
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Study",
+            [*known, NEW],
+            key="study_shown",
+            format_func=lambda one: words.get(one, "A new study"),
+            on_change=lambda: go_to(st.session_state["study_shown"]),
+        )
+        st.button("New study", icon=":material/add:", on_click=go_to, args=(NEW,), disabled=chosen == NEW)
+
+
+def messages() -> None:
+    """What an action left to say, and how to undo the trash."""
+    for sentence in st.session_state.pop("study_problems", []):
+        error_box(sentence)
+    gone = st.session_state.get("study_undo")
+    if gone and gone in studies.trashed():
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(":material/delete: The study is in the trash; its runs stay.", width="content")
+            st.button("Undo", icon=":material/undo:", type="primary", on_click=bring_back, args=(gone,))
+
+
+def actions(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
+    """What can be done with the study as it stands."""
+    states = study_work.counts(cells)
+    begun = any(state != "missing" for state in states)
+    with st.container(horizontal=True):
+        if states.keys() & {"missing", "stopped", "interrupted"}:
+            st.button(
+                "Go on" if begun else "Start",
+                icon=":material/play_arrow:",
+                type="primary",
+                help="Queues every run that is not finished. Those that exist already are not trained again.",
+                on_click=act,
+                args=(lambda: study_work.start(store, study_id), "in the queue."),
+            )
+        if "queued" in states:
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                help="Takes the waiting runs out of the queue; the one at work goes on to its end.",
+                on_click=act,
+                args=(lambda: study_work.pause(store, study_id), "taken out of the queue."),
+            )
+        if states.keys() & set(AT_WORK):
+            st.button(
+                "Stop now",
+                icon=":material/stop:",
+                help="The run at work stops within a batch, the waiting ones leave the queue. All can go on later.",
+                on_click=act,
+                args=(lambda: study_work.pause(store, study_id, running_too=True), "stopped."),
+            )
+        if "failed" in states:
+            st.button(
+                f"Retry {states['failed']} failed",
+                icon=":material/refresh:",
+                on_click=act,
+                args=(lambda: study_work.retry(store, study_id), "in the queue again."),
+            )
+        if not study.reference:
+            with st.popover("Add values or seeds", icon=":material/add:"):
+                grow(study_id, study)
+        runs = [one.run_id for one in cells if one.run_id and one.state != "queued"]
+        if runs and st.button("Open in Compare", icon=":material/compare_arrows:", help="Its runs, side by side."):
+            st.switch_page("pages/compare.py", query_params={"runs": link_text(runs)})
+        st.button(
+            "Copy", icon=":material/content_copy:", help="A study like it, to change.", on_click=copy, args=(study,)
+        )
+        st.download_button(
+            "Definition as JSON", as_text(study), "study.json", "application/json", icon=":material/data_object:",
+            on_click="ignore",
+        )  # fmt: skip
+        if not study.reference:
+            st.button(
+                "Trash", icon=":material/delete:", help="Puts the study away; its runs stay.",
+                on_click=put_away, args=(study_id, study),
+            )  # fmt: skip
+
+
+def grow(study_id: str, study: Study) -> None:
+    """More values or seeds; what was trained stays."""
+    with st.form("grow", border=False, clear_on_submit=True):
+        texts = {
+            axis.path: st.text_input(axis.label, placeholder=f"more, beside {axis.in_words()}", key=f"grow_{axis.path}")
+            for axis in study.axes
+        }
+        seeds = st.text_input("Seeds", placeholder=f"more, beside {', '.join(map(str, study.seeds))}", key="grow_seeds")
+        if st.form_submit_button("Add", type="primary"):
+
+            def add() -> None:
+                values = {path: values_from_text(path, text) for path, text in texts.items() if text.strip()}
+                studies.replace(study_id, study.extended(values, seeds_from_text(seeds)))
+
+            act(add, "Added; “Go on” trains them.")
+            st.rerun()
+
+
+def standing(cells: Sequence[CellStatus]) -> None:
+    """How far it is and what is left."""
+    share = sum(_share(one) for one in cells) / len(cells)
+    st.progress(min(share, 1.0), f"{len(cells)} runs: {study_work.counts_in_words(cells)}")
+    if any(one.state not in ("finished", "failed") for one in cells):
+        cost_line(list(cells), "measure_study")
+
+
+def _share(one: CellStatus) -> float:
+    if one.state == "finished":
+        return 1.0
+    return 0.0 if one.row is None else float(one.row["epoch"]) / one.cell.config.train.epochs
+
+
+def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
+    """Every run the study asks for, its state and its result."""
+    found = study_work.outcomes(study, cells).set_index("run_id", drop=False)
+    rows = []
+    for one in cells:
+        row = {KNOBS[path].label: KNOBS[path].show(value) for path, value in one.cell.settings.items()}
+        result = found.loc[one.run_id] if one.run_id in found.index else None
+        rows.append(
+            row
+            | {
+                "seed": one.cell.seed,
+                "state": "to do" if one.state == "missing" else one.state,
+                "epoch": f"{one.row['epoch']:.0f}/{one.cell.config.train.epochs}" if one.row else "",
+                "accuracy": None if result is None else 100 * result["accuracy"],
+                "objective": None if result is None else result["objective"],
+                "run": f"live?run={one.run_id}" if one.run_id else None,
+                "error": one.row["error"] if one.row and one.state == "failed" else None,
+            }
+        )
+    table = pd.DataFrame(rows)
+    if table["error"].isna().all():
+        table = table.drop(columns="error")
+    of = st.column_config
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "seed": of.NumberColumn("Seed", width=60),
+            "state": of.TextColumn("State", width=90),
+            "epoch": of.TextColumn("Epoch", width=80),
+            "accuracy": of.NumberColumn("Best accuracy", format="%.2f %%"),
+            "objective": of.NumberColumn(
+                "Lowest objective", format="%.4f", help="Cross-entropy + L2 penalty, nats per image."
+            ),
+            "run": of.LinkColumn("Run", display_text="open"),
+            "error": of.TextColumn("Why it failed"),
+        },
+        placeholder="",
+        alt="Every run of the study: its settings, state and result.",
+    )
+
+
+def body(study_id: str, moving: bool) -> None:
+    """Everything that changes while the study's runs train."""
+    try:
+        study = studies.get(study_id)
+    except LabError:
+        st.rerun()
+    cells = study_work.statuses(study_id, study, store.frame())
+    if moving != any(one.state in MOVING for one in cells):
+        st.rerun()  # other buttons, and perhaps nothing left to watch
+    standing(cells)
+    study_results(study, cells)
+    with st.expander(f"All {len(cells)} runs", expanded=len(cells) <= 15, icon=":material/table_rows:"):
+        cell_table(study, cells)
+
+
+def heading(study: Study) -> None:
+    """What it asks, in words."""
+    st.subheader(literal(study.name), anchor=False)
+    told = [f"{axis.in_words()}." for axis in study.axes]
+    told.append(f"Seeds {', '.join(map(str, study.seeds))}.")
+    if study.scale < 1:
+        told.append(f"Scaled: {study.scale:.3g} times the epochs and milestones of the report.")
+    if study.reference:
+        told.append("It came with the program and is read-only; copy it to change it.")
+    if study.note:
+        st.markdown(literal(study.note))
+    st.caption(literal(" ".join(told)))
+
+
+def introduction(store: RunStore) -> None:
+    """What a study is, for whoever sees the first."""
+    st.markdown(
+        "A study asks what one knob does: the same recipe with several values of it, each with one seed or more. "
+        "Its runs go through the queue like any other; values and seeds can be added later, and what was trained "
+        "before is not trained again."
+    )
+    if not store.ids():
+        st.caption(
+            "There is no run yet. The report’s Figure 3 at a tenth of its epochs is the shortest way to a result."
+        )
+
+
+st.title("Studies", anchor=False)
+messages()
+known, damaged = studies.all()
+for one in damaged:
+    error_box(one.problem)
+wanted = st.query_params.get("study")
+if wanted and wanted != NEW and wanted not in known:
+    try:
+        wanted = studies.find(wanted)
+    except LabError as error:
+        error_box(error)
+        wanted = None
+chosen = wanted or next(iter(known), NEW)
+st.query_params["study"] = chosen
+if known:
+    chooser(known, chosen)
+if chosen == NEW:
+    introduction(store)
+    if made := study_form():
+        st.session_state["done"] = "The study is defined. Look at its runs, then start it."
+        go_to(made)
+        st.rerun()
+    st.stop()
+heading(known[chosen])
+cells = study_work.statuses(chosen, known[chosen], store.frame())
+actions(chosen, known[chosen], cells)
+moving = any(one.state in MOVING for one in cells)
+st.fragment(body, run_every=3 if moving else None)(chosen, moving)

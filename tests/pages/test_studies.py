@@ -1,0 +1,196 @@
+"""Studies: defined in the browser, started, paused, grown, put away; its figures are those of the runs' files."""
+
+import json
+
+import pytest
+
+from core.presets import PRESETS
+from core.study import Axis, Study
+from core.study_presets import published_study
+from core.study_store import StudyStore
+from tests.made import made_run, tiny_config
+from tests.pages.test_app import app, words
+
+__all__ = ["app"]
+
+
+@pytest.fixture
+def studies(store):
+    return StudyStore(store)
+
+
+@pytest.fixture
+def study_id(studies):
+    """Four cells of a small study, nothing trained."""
+    return studies.create(Study("rates", tiny_config(), (Axis("train.lr", (0.1, 0.2)),), (0, 1)))
+
+
+def shown(app, query: str = ""):
+    """The page, opened by its address."""
+    app.query_params.update(dict(part.split("=") for part in query.split("&") if part))
+    return app.run().switch_page("pages/studies.py").run()
+
+
+def button(app, label: str):
+    """The button of that label."""
+    return next(one for one in app.button if one.label == label)
+
+
+def labels(app) -> list[str]:
+    return [one.label for one in app.button]
+
+
+# --- defining -------------------------------------------------------------------------------------
+
+
+def test_without_a_study_the_page_says_what_one_is_and_offers_the_reports(app):
+    shown(app)
+    assert not app.exception
+    assert "A study asks what one knob does" in words(app)
+    assert len(app.radio(key="study_figure").options) == 4
+
+
+def test_a_published_study_is_defined_in_a_click(app, studies):
+    shown(app)
+    app.radio(key="study_figure").set_value(7).run()
+    app.text_input(key="study_seeds").set_value("0-2").run()
+    button(app, "Define the study").click().run()
+    assert not app.exception
+    (study,) = studies.all()[0].values()
+    expected = published_study(7, scale=0.1, seeds=(0, 1, 2))
+    assert (study.base, study.axes, study.seeds, study.figure) == (
+        expected.base, expected.axes, expected.seeds, 7,
+    )  # fmt: skip
+    assert "15 to do" in app.get("progress")[0].proto.text
+
+
+def test_a_time_asks_for_a_measurement_first(app):
+    shown(app)
+    app.selectbox(key="study_size").set_value("About one hour here").run()
+    assert "needs this machine's speed" in words(app)
+    assert button(app, "Define the study").disabled
+    assert app.button(key="measure_report")
+
+
+def test_problems_stand_by_the_fields_and_nothing_is_defined(app, studies):
+    shown(app)
+    app.text_input(key="study_values_train.lr_A first taste").set_value("0.1, fast").run()
+    app.text_input(key="study_own_seeds").set_value("x").run()
+    assert "“fast” is not a number" in words(app)
+    assert "is no seed" in words(app)
+    assert app.button(key="define_own").disabled
+    assert studies.ids() == []
+
+
+def test_ones_own_study_of_two_knobs(app, studies):
+    shown(app)
+    app.text_input(key="study_name").set_value("mine").run()
+    app.multiselect(key="study_paths").set_value(["train.lr", "train.batch_size"]).run()
+    app.text_input(key="study_values_train.batch_size_A first taste").set_value("16, 32").run()
+    app.button(key="define_own").click().run()
+    (study,) = studies.all()[0].values()
+    assert study.base == PRESETS["quick"].config
+    assert study.axes == (Axis("train.lr", (0.05, 0.1, 0.2)), Axis("train.batch_size", (16, 32)))
+    assert study.seeds == (0, 1, 2)
+
+
+# --- a study and its runs -------------------------------------------------------------------------
+
+
+def test_start_queues_and_pause_takes_back(app, store, study_id):
+    shown(app)
+    button(app, "Start").click().run()
+    assert len(store.queue()) == 4
+    assert "4 queued" in app.get("progress")[0].proto.text
+    button(app, "Pause").click().run()
+    assert store.queue() == []
+    assert {store.status(one).state for one in store.ids()} == {"stopped"}
+    button(app, "Go on").click().run()
+    assert len(store.queue()) == 4
+    assert not app.exception
+
+
+def test_every_state_has_its_words_and_its_buttons(app, store, studies, study_id):
+    cells = studies.get(study_id).cells()
+    for cell, state in zip(cells, ("finished", "failed", "interrupted"), strict=False):
+        run_id = made_run(store, 4, state, cell.config, study=study_id)
+    shown(app)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["state"].tolist() == ["finished", "failed", "interrupted", "to do"]
+    assert table["error"].dropna().tolist() == ["The loss became infinite in epoch 3; try a smaller learning rate."]
+    assert table["run"][2] == f"live?run={run_id}"
+    assert {"Go on", "Retry 1 failed", "Open in Compare"} <= set(labels(app))
+    button(app, "Retry 1 failed").click().run()
+    assert len(store.queue()) == 1
+
+
+def test_the_results_are_those_of_the_files(app, store, studies, study_id):
+    cell = studies.get(study_id).cells()[1]
+    run_id = made_run(store, 4, "finished", cell.config, study=study_id)
+    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.625, "loss": 1.0}, "last": {}})
+    shown(app)
+    table = app.dataframe[0].value
+    assert table["accuracy"][1] == 62.5
+    assert table["objective"][1] == min(one["val_objective"] for one in store.records(run_id))
+
+
+def test_values_and_seeds_are_added(app, studies, study_id):
+    shown(app)
+    app.text_input(key="grow_train.lr").set_value("0.05")
+    app.text_input(key="grow_seeds").set_value("2")
+    button(app, "Add").click().run()
+    study = studies.get(study_id)
+    assert (study.axes[0].values, study.seeds) == ((0.05, 0.1, 0.2), (0, 1, 2))
+    app.text_input(key="grow_train.lr").set_value("99")
+    button(app, "Add").click().run()
+    assert "out of range" in words(app)
+    assert studies.get(study_id) == study
+
+
+def test_a_study_put_away_comes_back(app, studies, study_id):
+    shown(app)
+    button(app, "Trash").click().run()
+    assert studies.ids() == []
+    button(app, "Undo").click().run()
+    assert studies.ids() == [study_id]
+    assert not app.exception
+
+
+def test_a_study_that_came_with_the_program_is_copied_to_change_it(app, studies, study_id):
+    path = studies.root / f"{study_id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    shown(app)
+    assert not {"Trash", "Add"} & set(labels(app))
+    button(app, "Copy").click().run()
+    assert len(studies.ids()) == 2
+    assert "Trash" in labels(app)
+
+
+def test_a_link_opens_exactly_its_study(app, studies, study_id):
+    studies.create(Study("newer", tiny_config(), (Axis("train.lr", (0.1,)),)))
+    shown(app, f"study={study_id}")
+    assert app.subheader[0].value == "rates"
+
+
+@pytest.mark.parametrize("bad", ["../../etc/passwd", "20260101-000000-abcd", "x" * 3000, "<img src=x>"])
+def test_a_bad_link_is_told_and_another_study_shown(app, study_id, bad):
+    app.query_params["study"] = bad
+    app.run().switch_page("pages/studies.py").run()
+    assert not app.exception
+    assert "There is no study" in app.error[0].value
+    assert app.subheader[0].value == "rates"
+
+
+def test_a_damaged_study_is_told_and_spoils_no_other(app, studies, study_id):
+    (studies.root / "20260101-000000-abcd.json").write_text("{")
+    shown(app)
+    assert "Study 20260101-000000-abcd cannot be used" in app.error[0].value
+    assert app.subheader[0].value == "rates"
+
+
+def test_a_name_is_shown_as_it_is(app, studies):
+    studies.create(Study("<b>**x** $y$", tiny_config(), (Axis("train.lr", (0.1,)),), note="[a](b)"))
+    shown(app)
+    assert app.subheader[0].value == r"\<b\>\*\*x\*\* \$y\$"
+    assert r"\[a\](b)" in words(app)
