@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from core.bulk import Outcome, each
+from core.config import KNOBS
 from core.errors import StoreError
 from core.estimate import estimate, network_cost
 from core.store import AT_WORK, RunStore
@@ -189,7 +190,7 @@ def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
             continue
         rows.append(
             {
-                **one.cell.settings,
+                **{path: _plain(path, value) for path, value in one.cell.settings.items()},
                 "train.seed": one.cell.seed,
                 "run_id": row["id"],
                 "accuracy": float(accuracy),
@@ -203,3 +204,8 @@ def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=[*(axis.path for axis in study.axes), *OUTCOMES])
+
+
+def _plain(path: str, value: Any) -> Any:
+    """A setting as a table holds it: numbers and truths as they are, all else as the command line writes it."""
+    return value if isinstance(value, int | float) else KNOBS[path].show(value)

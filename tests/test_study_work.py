@@ -244,3 +244,14 @@ def test_a_made_run_is_ordinary(store, study_id, study):
     config = store.config(run_id)
     assert resolve(config).threads == 1
     assert RunConfig.from_dict(config.to_dict()) == study.cells()[0].config
+
+
+def test_values_that_are_no_numbers_stand_in_the_table_as_text(store):
+    base = tiny_config("train.schedule=multi-step", "train.milestones=2,3")
+    axes = Axis("train.milestones", ((2, 3), (3,))), Axis("train.nesterov", (False, True))
+    study = Study("x", base, axes)
+    study_id = StudyStore(store).create(study)
+    run_id = cell_run(store, study_id, 0)
+    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
+    row = outcomes(study, statuses(study_id, study, store.frame())).iloc[0]
+    assert (row["train.milestones"], row["train.nesterov"]) == ("2,3", False)

@@ -69,6 +69,13 @@ function draw(Plotly, node) {
     displaylogo: false,
     // The last of these would upload the chart; nothing leaves this machine.
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
+    modeBarButtonsToAdd: [
+      {
+        name: "Download plot as SVG",
+        icon: Plotly.Icons.disk,
+        click: (chart) => Plotly.downloadImage(chart, { format: "svg", filename: chart.latest.file }),
+      },
+    ],
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };
   Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {
