@@ -5,6 +5,7 @@ configuration, so a run that was trained for another reason serves as a cell too
 :mod:`core.study_store`'s business, how far one is and what is done with it :mod:`core.study_work`'s.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -78,14 +79,7 @@ class Study:
     def cells(self) -> list[Cell]:
         """Every run it asks for: all values with the first seed, then all with the next, so that a rough picture
         comes early. Two combinations that train the same thing are one cell."""
-        found: dict[str, Cell] = {}
-        for seed in self.seeds:
-            for values in itertools.product(*(axis.values for axis in self.axes)):
-                settings = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
-                config = self.base.replace({**settings, SEED: seed})
-                signature = config.signature()
-                found.setdefault(signature, Cell(settings, seed, config, signature))
-        return list(found.values())
+        return list(_cells(self))
 
     @property
     def size(self) -> int:
@@ -229,6 +223,18 @@ class Study:
             _figure(content.get("figure")), _number(content, "scale", 1.0), content.get("reference") is True,
             _number(content, "created_at", 0.0),
         ).checked()  # fmt: skip
+
+
+@functools.lru_cache(maxsize=32)  # a page asks again every few seconds
+def _cells(study: Study) -> tuple[Cell, ...]:
+    found: dict[str, Cell] = {}
+    for seed in study.seeds:
+        for values in itertools.product(*(axis.values for axis in study.axes)):
+            settings = {axis.path: value for axis, value in zip(study.axes, values, strict=True)}
+            config = study.base.replace({**settings, SEED: seed})
+            signature = config.signature()
+            found.setdefault(signature, Cell(settings, seed, config, signature))
+    return tuple(found.values())
 
 
 def scaled_epochs(epochs: int, scale: float) -> int:

@@ -1,0 +1,74 @@
+"""Make runs and studies that were trained here the program's own, so that they can be committed.
+
+    python -m benchmarks.reference STUDY … [--run RUN …]
+
+Every finished run of the studies, and the runs named, become reference runs: read-only, without the state to
+go on from and without their owner's name. Of each study the best run keeps its weights, and so does every
+run named. What is left is listed with its size, ready for `git add -f`.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+
+from core.files import write_atomically
+from core.settings import runs_folder
+from core.store import RunStore
+from core.study_store import StudyStore
+from core.study_work import outcomes, statuses
+
+KEPT = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt")
+NOTHING_OF_THIS_MACHINE = {"owner": ""}
+
+
+def publish_run(store: RunStore, run_id: str, weights: bool) -> int:
+    """Make one run a reference; returns the bytes it holds then."""
+    status = store.status(run_id)
+    if status.state != "finished":
+        raise SystemExit(f"Run {run_id} is {status.state}; only finished runs can be committed.")
+    folder = store.folder(run_id)
+    kept = (*KEPT, "best.safetensors") if weights else KEPT
+    for path in folder.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    meta = json.loads((folder / "meta.json").read_text())
+    content = {**meta, **NOTHING_OF_THIS_MACHINE, "reference": True}
+    write_atomically(folder / "meta.json", json.dumps(content, indent=1) + "\n")
+    anonymous = replace(status, host=None, pid=None)
+    store.write_status(run_id, anonymous)
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def publish_study(store: RunStore, study_id: str) -> dict[str, bool]:
+    """Make a study a reference; returns its finished runs, and whether each keeps its weights."""
+    studies = StudyStore(store)
+    study = studies.get(study_id)
+    found = outcomes(study, statuses(study_id, study, store.frame()))
+    if found.empty:
+        raise SystemExit(f"Study {study_id} has no finished run.")
+    path = studies.root / f"{study_id}.json"
+    write_atomically(path, json.dumps({**study.to_dict(), "reference": True}, indent=1) + "\n")
+    best = found.loc[found["accuracy"].idxmax(), "run_id"]
+    return {run_id: run_id == best for run_id in found["run_id"]}
+
+
+def main() -> None:
+    """Publish, and list what there is to add."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", nargs="*")
+    parser.add_argument("--run", nargs="*", default=[])
+    args = parser.parse_args()
+    store, wanted = RunStore(runs_folder()), dict.fromkeys(args.run, True)
+    for study_id in args.study:
+        for run_id, weights in publish_study(store, study_id).items():
+            wanted[run_id] = wanted.get(run_id, False) or weights
+    sizes = {run_id: publish_run(store, run_id, weights) for run_id, weights in wanted.items()}
+    for study_id in args.study:
+        print(store.root / ".studies" / f"{study_id}.json")
+    for run_id, size in sizes.items():
+        print(f"{store.root / run_id}  {size / 1e6:.2f} MB")
+    print(f"{sum(sizes.values()) / 1e6:.2f} MB in all")
+
+
+if __name__ == "__main__":
+    main()
