@@ -4,7 +4,6 @@ The pictures stay in the session when another page is looked at: of each, a smal
 the 32×32 pixels the network gets, both ways of cropping.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,14 @@ from core import figures
 from core.classify import Classifier
 from core.config import CLASSES
 from core.data import cifar10
-from core.data.split import split
 from core.errors import LabError, StoreError
-from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many, to_network
+from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many
+from core.tray import CROPS, MOST_PICTURES, Shown, Tray, classify, results_table, shown, unseen_images
 from core.words import percent
 from pages.parts.shared import error_box, get_store, literal
 
-MOST_PICTURES = 200
 A_PAGE = 12
-SIDE = 320  # longer side of the copy kept of a picture, in pixels
 ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
-CROPS: dict[Crop, str] = {"centre": "Square from the middle", "whole": "Whole picture, squeezed"}
 SOURCES = {
     "files": ":material/upload_file: Files",
     "test": ":material/grid_view: Test images",
@@ -35,40 +31,6 @@ SOURCES = {
 }
 
 store = get_store()
-
-
-@dataclass
-class Shown:
-    """A picture in the session; ``truth`` is its class where that is known."""
-
-    name: str
-    about: str
-    image: Image.Image
-    inputs: dict[Crop, np.ndarray]
-    truth: str | None = None
-    results: dict[tuple[str, int, str], np.ndarray] = field(default_factory=dict)
-
-
-@dataclass
-class Tray:
-    """All pictures of the session, the newest first, and what was refused of the last files."""
-
-    pictures: list[Shown] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    uploads: int = 0
-    draw: int = 0
-
-    def add(self, new: list[Shown]) -> None:
-        room = MOST_PICTURES - len(self.pictures)
-        if len(new) > room:
-            self.refused.append(
-                f"{len(new) - room} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
-                "Clear the list to make room."
-            )
-        self.pictures = new[:room] + self.pictures
-
-    def clear(self) -> None:
-        self.pictures, self.refused = [], []
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network…")
@@ -130,16 +92,6 @@ def choose_runs(runs: pd.DataFrame) -> list[str]:
 # --- where pictures come from -------------------------------------------------------------------------
 
 
-def shown(picture: Picture) -> Shown:
-    """What is kept of a picture that was read."""
-    small = picture.image.copy()
-    small.thumbnail((SIDE, SIDE))
-    about = f"{picture.width} × {picture.height} {picture.format}"
-    if picture.frames > 1:
-        about += f", the first of {picture.frames} frames"
-    return Shown(picture.name, about, small, {crop: to_network(picture, crop) for crop in CROPS})
-
-
 def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
     """Read files into the tray; a sentence for each that cannot be read, the others go on."""
     tray.refused = []
@@ -152,16 +104,8 @@ def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
 
 def take_test_images(tray: Tray, run_id: str) -> None:
     """One image a class that the run did not train on."""
-    config, data = store.config(run_id), cifar10.load()
-    test = split(config, data.labels).test
-    chance = np.random.default_rng(tray.draw)
+    new = unseen_images(store.config(run_id), cifar10.load(), tray.draw)
     tray.draw += 1
-    new = []
-    for name in config.data.classes:
-        at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
-        pixels = np.array(data.images[at])
-        image = Image.fromarray(pixels.transpose(1, 2, 0))
-        new.append(Shown(f"CIFAR-10 {at}", "32 × 32 test image", image, dict.fromkeys(CROPS, pixels), truth=name))
     tray.refused = []
     tray.add(new)
 
@@ -199,33 +143,6 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
 
 
 # --- what came out ------------------------------------------------------------------------------------
-
-
-def classify(pictures: list[Shown], network: Classifier, time: int, crop: Crop) -> np.ndarray:
-    """float32 (n, k): probabilities of each picture, computed once a picture, run and crop."""
-    key = (network.run_id, time, crop)
-    new = [one for one in pictures if key not in one.results]
-    if new:
-        found = network.probabilities(np.stack([one.inputs[crop] for one in new]))
-        for one, row in zip(new, found, strict=True):
-            one.results[key] = row
-    return np.stack([one.results[key] for one in pictures])
-
-
-def results_table(pictures: list[Shown], network: Classifier, rows: np.ndarray) -> pd.DataFrame:
-    """A row a picture: what it is taken for, how surely, what else, and every class's probability."""
-    order = np.argsort(-rows, axis=1)
-    names = np.array(network.classes)
-    return pd.DataFrame(
-        {
-            "picture": [one.name for one in pictures],
-            "taken for": names[order[:, 0]],
-            "probability": rows.max(axis=1),
-            "or else": names[order[:, 1]],
-            "truth": [one.truth or "" for one in pictures],
-            **{name: rows[:, at] for at, name in enumerate(network.classes)},
-        }
-    )
 
 
 def card(at: int, one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarray]) -> None:

@@ -10,11 +10,12 @@ from core import figures_data, gallery, settings
 from core.config import CLASSES, KNOBS
 from core.data import cifar10
 from core.data.cifar10 import IMAGES, Cifar10
+from core.draft import Draft
 from core.errors import LabError
 from core.gallery import SIDES
 from core.presets import PRESETS
 from pages.parts.get_data import get_data_box
-from pages.parts.knob_form import Draft, class_picker, knob_grid
+from pages.parts.knob_form import class_picker, knob_grid
 from pages.parts.live_chart import live_chart
 from pages.parts.picture_grid import picture_grid
 from pages.parts.shared import error_box, literal

@@ -1,6 +1,6 @@
 """New run: choose a recipe, change what you like, start.
 
-The choices are a Draft (pages/parts/knob_form.py) that stays when another page is looked at.
+The choices are a Draft (core/draft.py) that stays when another page is looked at.
 """
 
 from typing import Any
@@ -9,10 +9,11 @@ import streamlit as st
 
 from core.config import KNOBS
 from core.data import cifar10
+from core.draft import MOST_RUNS, Draft, parts_in_words, work_in_words
 from core.errors import LabError
 from core.presets import PRESETS, command_line
 from pages.parts.get_data import get_data_box
-from pages.parts.knob_form import MOST_RUNS, Draft, knob_form, parts_in_words, work_in_words
+from pages.parts.knob_form import knob_form
 from pages.parts.preview import estimate_line, previews
 from pages.parts.shared import error_box, get_store, literal
 

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 from core import fetching, gallery
 from core.config import CLASSES, RunConfig
 from core.data import cifar10
+from core.draft import Draft
 from core.errors import DataError
 from core.estimate import Speed, how, remember, shape
 from core.presets import PRESETS
 from core.store import this_host
-from pages.parts.knob_form import Draft
 
 PAGE = Path(__file__).parents[2] / "pages" / "dataset.py"
 

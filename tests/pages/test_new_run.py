@@ -6,10 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core.worker
-from core.config import CLASSES, KNOBS, RunConfig
+from core.config import KNOBS, RunConfig
 from core.data import cifar10
 from core.presets import PRESETS, command_line
-from pages.parts.knob_form import PAIR, Draft, fitted, parts_in_words
+from pages.parts.knob_form import PAIR
 from pages.parts.shared import literal
 from tests.made import made_run
 
@@ -236,70 +236,6 @@ def test_without_the_pictures_they_are_offered_and_nothing_starts(app, monkeypat
 def test_what_the_run_will_cost_is_told_before_it_starts(app):
     app.run()
     assert any("timer" in one.value for one in app.markdown)
-
-
-# --- the draft by itself ------------------------------------------------------------------------------
-
-
-def test_a_pair_keeps_the_published_studys_sizes():
-    config = fitted(PRESETS["report"].config, PAIR)
-    assert config.data.train_size == 10_000
-    assert config.part_sizes().test == 2_000
-
-
-def test_the_validation_part_keeps_its_share_when_the_training_part_shrinks():
-    assert fitted(PRESETS["he2016"].config, PAIR).data.validation_size == 1_000
-    assert fitted(PRESETS["quick"].config, PAIR).data.validation_size == 500
-
-
-def test_sizes_come_back_with_the_classes():
-    draft = Draft()
-    draft.choose_preset("report")
-    for classes in (PAIR, ("cat",), (), CLASSES):
-        draft.choose_classes(classes)
-    assert draft.config == PRESETS["report"].config
-
-
-def test_a_size_somebody_chose_stays_while_it_fits():
-    draft = Draft()
-    draft.take("data.train_size", "9000")
-    draft.choose_classes(PAIR)
-    assert draft.config.data.train_size == 9_000
-    draft.take("data.train_size", "10000")
-    draft.choose_classes(CLASSES)
-    assert draft.config.data.train_size == 10_000
-
-
-def test_what_cannot_be_read_keeps_its_text_and_the_last_value():
-    draft = Draft()
-    draft.take("train.lr", "fast")
-    assert (draft.shown("train.lr"), draft.config.train.lr) == ("fast", 0.1)
-    assert "train.lr" in draft.problems()
-    draft.take("train.lr", "0.2")
-    assert (draft.shown("train.lr"), draft.config.train.lr) == ("0.2", 0.2)
-    assert draft.problems() == {}
-
-
-def test_other_classes_leave_what_was_typed_elsewhere():
-    draft = Draft()
-    draft.take("train.lr", "fast")
-    draft.choose_classes(PAIR)
-    assert draft.shown("train.lr") == "fast"
-    draft.choose_preset("quick")
-    assert draft.shown("train.lr") == "0.1"
-
-
-def test_an_unreadable_knob_out_of_effect_stops_nothing():
-    draft = Draft()
-    draft.take("train.momentum", "much")
-    draft.take("train.optimizer", "adam")
-    assert draft.problems() == {}
-
-
-def test_validation_on_the_test_part_is_told_honestly():
-    said = parts_in_words(PRESETS["report"].config)
-    assert "50,000" in said and "10,000 test images" in said and "chosen on the images it is judged by" in said
-    assert "45,000" in parts_in_words(PRESETS["he2016"].config) and "5,000" in parts_in_words(PRESETS["he2016"].config)
 
 
 @pytest.mark.parametrize("path", KNOBS)
