@@ -23,7 +23,8 @@ from core.overfitting import onset
 #: 2008, darkened for thin lines); the theme's categorical colours in the same order.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b88700", "#56b4e9", "#5b6169", "#7b4fa3")
 NEUTRAL = PALETTE[6]
-_FOR_RUNS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
+#: The colours of runs and series; grey is for what belongs to none.
+FOR_RUNS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
 
 X = Literal["epoch", "step", "images", "seconds"]
 Smoothing = Literal["none", "exponential", "median"]
@@ -75,15 +76,15 @@ class View:
 
 def colour_of(run_id: str) -> str:
     """The run's own colour, the same on every page and every day."""
-    return _FOR_RUNS[zlib.crc32(run_id.encode()) % len(_FOR_RUNS)]
+    return FOR_RUNS[zlib.crc32(run_id.encode()) % len(FOR_RUNS)]
 
 
 def colours(run_ids: Sequence[str]) -> dict[str, str]:
     """A colour for each run of one figure: its own, unless an older run has the same; then the next free one."""
     taken: dict[str, str] = {}
     for run_id in sorted(run_ids):
-        first = _FOR_RUNS.index(colour_of(run_id))
-        wheel = _FOR_RUNS[first:] + _FOR_RUNS[:first]
+        first = FOR_RUNS.index(colour_of(run_id))
+        wheel = FOR_RUNS[first:] + FOR_RUNS[:first]
         free = [colour for colour in wheel if colour not in taken.values()]
         taken[run_id] = (free or wheel)[0]
     return taken
@@ -303,7 +304,7 @@ def probabilities(
         percent = [None if (share := row[at]) is None else 100 * float(share) for at in order]
         figure.add_bar(
             y=[classes[at] for at in order], x=percent, orientation="h", name=escaped(name), uid=str(number),
-            marker={"color": (run_colours or {}).get(name, _FOR_RUNS[number % len(_FOR_RUNS)])},
+            marker={"color": (run_colours or {}).get(name, FOR_RUNS[number % len(FOR_RUNS)])},
             text=["" if one is None else f"{one:.1f} %" for one in percent], textposition="auto",
             showlegend=len(rows) > 1, hovertemplate="%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>",
         )  # fmt: skip

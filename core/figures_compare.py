@@ -22,7 +22,7 @@ _Kind = Literal["accuracy", "loss"]
 
 
 #: Orange, grey, blue: seen on paper and on slate, and told apart with colour blindness.
-_LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
+LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def parallel(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val
     figure = go.Figure(layout=figures.plain_layout() | {"height": 420, "margin": {"l": 60, "r": 90, "t": 84, "b": 24}})
     figure.add_parcoords(
         dimensions=dimensions, labelangle=-20, uid="parallel", unselected={"line": {"opacity": 0.06}},
-        line={"color": percent.tolist(), "colorscale": _LOW_TO_HIGH, "cmin": cmin, "cmax": cmax},
+        line={"color": percent.tolist(), "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax},
     )  # fmt: skip
     return figure if len(rows) else figures.say(figure, "No picked run has finished an epoch yet.")
 
