@@ -61,6 +61,12 @@ page = st.navigation(
             help="One knob over several values and seeds, as one object; the report’s four among them.",
         ),
         st.Page(
+            "pages/leaderboard.py",
+            title="Leaderboard",
+            icon=":material/leaderboard:",
+            help="Published results on the ten classes, and this machine’s among them.",
+        ),
+        st.Page(
             "pages/dataset.py",
             title="Dataset",
             icon=":material/photo_library:",

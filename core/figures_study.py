@@ -26,7 +26,7 @@ from core.words import SELECTED_ON
 
 _TITLES: dict[Metric, str] = {
     "accuracy": "Best accuracy (%)",
-    "objective": "Lowest objective: cross-entropy + L2 penalty (nats per image)",
+    "objective": "Lowest objective, with L2 penalty (nats per image)",
     "loss": "Lowest validation cross-entropy (nats per image)",
 }
 #: Numbers that span this factor or more stand on a logarithmic axis.

@@ -13,7 +13,7 @@ from core.presets import PRESETS
 from tests.made import made_record, made_run
 
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = ("home", "new_run", "live", "compare", "studies", "dataset", "classify")
+PAGES = ("home", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
 
 
 @pytest.fixture
