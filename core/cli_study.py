@@ -212,6 +212,15 @@ def _left(left: study_work.Preview) -> str:
     return f"To do: {left.runs} run{'s' * (left.runs != 1)}, {time} on this machine{disk}."
 
 
+def figures(args: argparse.Namespace, store: RunStore) -> Answer:
+    """A study's figures and what they say, as SVG, PNG and CSV files in a folder."""
+    from core import study_report
+
+    study_id = StudyStore(store).find(args.study)
+    files = study_report.write(store, study_id, args.to)
+    return Answer("\n".join(str(one) for one in files), {"files": [str(one) for one in files]})
+
+
 def export(args: argparse.Namespace, store: RunStore) -> Answer:
     """The study's definition as a JSON file that ``create --file`` reads on any machine."""
     study = StudyStore(store).get(StudyStore(store).find(args.study))
@@ -266,6 +275,8 @@ def add_parser(
     pausing = _study(one("pause", pause, "take a study's waiting runs out of the queue"))
     pausing.add_argument("--running-too", action="store_true", help="stop the run at work as well")
     _study(one("retry", retry, "queue a study's failed cells again"))
+    drawing = _study(one("figures", figures, "write a study's figures and what they say"))
+    drawing.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder for the files")
     exporting = _study(one("export", export, "write a study's definition as JSON"))
     exporting.add_argument("--to", type=Path, metavar="FILE", help="default: the terminal")
     _study(one("trash", trash, "put a study away; its runs stay"))

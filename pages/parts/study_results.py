@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
-from core import figures, overfitting
+from core import figures, figures_study, overfitting, study_report
+from core.comparison import knob_name
 from core.figures import RunCurves
+from core.findings import Finding
 from core.study import Study
-from core.study_work import CellStatus
+from core.study_report import Panel
+from core.study_work import CellStatus, outcomes
+from pages.parts.curve_controls import AXES
 from pages.parts.live_chart import live_chart
 from pages.parts.shared import get_store, literal
 
@@ -16,22 +21,100 @@ WIDE_ENOUGH = 400
 
 
 def study_results(study: Study, cells: Sequence[CellStatus]) -> None:
-    """Everything about the outcomes; nothing before a run has an epoch."""
+    """Everything about the outcomes; a word about what will be here before a run has an epoch."""
     begun = [one for one in cells if one.row is not None and one.row["epoch"]]
-    if begun:
-        one_run(begun)
+    if not begun:
+        st.info("The figures appear here when the first run has finished.", icon=":material/insights:")
+        return
+    x = along(study)
+    table = outcomes(study, cells)
+    if not table.empty:
+        figures_and_sentences(study, table, x)
+    fair_axes(study, cells, x)
+    one_run(begun)
+
+
+def along(study: Study) -> str:
+    """The varied knob on the horizontal axis: asked where there are several."""
+    paths = [axis.path for axis in study.axes]
+    if len(paths) == 1:
+        return paths[0]
+    chosen: str = st.segmented_control(
+        "Along", paths, default=paths[0], required=True, key="study_x", format_func=knob_name, bind="query-params"
+    )
+    return chosen
+
+
+def figures_and_sentences(study: Study, table: pd.DataFrame, x: str) -> None:
+    """Best accuracy and lowest objective against the knob, and what each says."""
+    with st.grid(2, min_column_width=WIDE_ENOUGH) as grid:
+        for panel in study_report.panels(study, table, x):
+            with grid.cell():
+                panel_box(panel)
+    st.download_button(
+        "Figures as CSV",
+        lambda: study_report.data(study, table, x).to_csv(index=False),
+        "study.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Means, deviations and intervals, the report’s points among them. A chart’s camera saves it as PNG, "
+        "the disk beside it as SVG.",
+    )
+
+
+def panel_box(panel: Panel) -> None:
+    """A figure and its sentences."""
+    st.markdown(f"**{panel.title}**")
+    live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
+    for found in panel.findings:
+        sentences(found)
+
+
+def sentences(found: Finding) -> None:
+    """What one line of a figure says, how sure it is, and what else to know."""
+    name = f"{literal(found.label)}: " if found.label else ""
+    st.markdown(f"{name}**{found.headline}.** {literal(' '.join(found.sentences))}")
+    for text in found.thin:
+        st.markdown(f":small[:orange[:material/warning:] {literal(text)}]")
+    if found.caveats:
+        st.caption(literal(" ".join(found.caveats)))
+
+
+def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
+    """All cells' curves over epochs, steps, images or time: what is fair depends on what is paid for."""
+    box = st.expander(
+        "The curves of all values", icon=":material/stacked_line_chart:", key="study_fair", on_change="rerun"
+    )
+    if not box.open:
+        return
+    with box:
+        axis = st.segmented_control(
+            "Over", list(AXES), key="study_over", default="epoch", required=True, format_func=AXES.__getitem__,
+            help="With small batches an epoch has more steps; over time or images the comparison may turn round.",
+        )  # fmt: skip
+        view = figures.View(x=axis)
+        groups = study_report.curves_by_value(get_store(), study, cells, x)
+        names = ", ".join(label for label, _ in groups)
+        with st.grid(2, min_column_width=WIDE_ENOUGH):
+            live_chart(figures_study.curves(groups, view), "study-curves-accuracy", f"Validation accuracy of {names}.")
+            live_chart(
+                figures_study.curves(groups, view, "loss"), "study-curves-loss", f"Validation cross-entropy of {names}."
+            )
 
 
 def one_run(cells: Sequence[CellStatus]) -> None:
     """Accuracy and loss of one cell, training and validation, with the onset of over-fitting."""
     by_id = {one.run_id: one for one in cells if one.run_id}
-    with st.expander("The four curves of a run", icon=":material/show_chart:", expanded=len(by_id) == 1):
+    box = st.expander("The four curves of a run", icon=":material/show_chart:", key="study_four", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         chosen = st.selectbox("Run", list(by_id), key="study_run", format_func=lambda one: by_id[one].cell.in_words())
         if chosen is None:
             return
-        config = by_id[chosen].cell.config
         metrics = get_store().metrics(chosen)
-        run = RunCurves.of(chosen, by_id[chosen].cell.in_words(), config, metrics)
+        run = RunCurves.of(chosen, by_id[chosen].cell.in_words(), by_id[chosen].cell.config, metrics)
         view = figures.View()
         accuracy, loss = figures.accuracy([run], view), figures.loss([run], view)
         figures.mark_onsets(accuracy, [run], view, "accuracy")

@@ -194,3 +194,31 @@ def test_a_name_is_shown_as_it_is(app, studies):
     shown(app)
     assert app.subheader[0].value == r"\<b\>\*\*x\*\* \$y\$"
     assert r"\[a\](b)" in words(app)
+
+
+def test_a_finished_study_shows_its_figures_and_what_they_say(app, store, studies):
+    study = published_study(3, scale=0.1, seeds=(0, 1))
+    study_id = studies.create(study)
+    for at, cell in enumerate(study.cells()):
+        made_run(store, 6 + at % 3, "finished", cell.config, study=study_id)
+    shown(app)
+    assert not app.exception
+    figures = [json.loads(one.proto.json) if hasattr(one.proto, "json") else one for one in app.get("bidi_component")]
+    assert len(figures) == 2
+    told = words(app)
+    assert "Training part from 6,000 to 10,000 images" in told
+    assert "the report saw" in told
+    assert any(one.label == "Figures as CSV" for one in app.get("download_button"))
+
+
+def test_a_study_of_two_knobs_asks_along_which(app, store, studies):
+    axes = Axis("train.lr", (0.1, 0.2)), Axis("train.momentum", (0.8, 0.9))
+    study = Study("two", tiny_config("data.validation=test"), axes)
+    study_id = studies.create(study)
+    for cell in study.cells():
+        made_run(store, 4, "finished", cell.config, study=study_id)
+    shown(app)
+    assert not app.exception
+    assert "Learning rate from 0.1 to 0.2" in words(app)
+    app.segmented_control(key="study_x").set_value("train.momentum").run()
+    assert "Momentum from 0.8 to 0.9" in words(app)
