@@ -159,7 +159,7 @@ def _axes(
     title = _TITLES[metric]
     if metric == "accuracy" and (chosen := set(outcomes["selected_on"].astype(str))):
         told = " or ".join(SELECTED_ON.get(one, one) for one in sorted(chosen))
-        title += f", epoch chosen on {told}"
+        title += f", chosen on {told}"
     figure.update_yaxes(title=figures.with_title(title), uirevision=f"{metric} {x}", zeroline=False, automargin=True)
     figure.update_xaxes(
         title=figures.with_title(knob_name(x) if x in KNOBS else x), uirevision=x, zeroline=False, automargin=True
@@ -206,8 +206,8 @@ def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, *,
             hoverinfo="skip",
         )  # fmt: skip
     several = any(cell.spread.n > 1 for cell in line.cells)
-    bars = "mean ± sd over seeds" if several else "one seed each, so no deviation"
-    thin = "; thin bar: 95 % interval of the choice of images" if metric == "accuracy" else ""
+    bars = "mean ± sd over seeds" if several else "one seed each, no deviation"
+    thin = "; thin: 95 %, choice of images" if metric == "accuracy" else ""
     name = f"{bars}{thin}" if alone else f"{label} ({bars})"
     figure.add_scatter(
         x=x, y=means, mode="lines+markers+text" if joined else "markers+text", uid=f"{uid} mean", name=name,

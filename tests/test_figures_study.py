@@ -44,7 +44,7 @@ def test_the_choice_of_images_is_a_thin_bar_of_its_own():
     assert thin.error_y.thickness < thick.error_y.thickness
     assert thin.error_y.array[2] == pytest.approx(100 * (wilson(0.96, 2_000).high - 0.96))
     assert thin.error_y.arrayminus[0] == pytest.approx(100 * (0.91 - wilson(0.91, 2_000).low))
-    assert "thin bar: 95 % interval of the choice of images" in thick.name
+    assert "thin: 95 %, choice of images" in thick.name
     assert "choice of 2,000 images" in thick.customdata[0]
 
 
