@@ -1,6 +1,8 @@
 """What a study shows, ready to be looked at or taken away: its figures, the data in them and what they say."""
 
-from collections.abc import Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import plotly.graph_objects as go
 
 from core import figures_study, findings
 from core.cli_text import Answer
-from core.errors import LabError
+from core.errors import LabError, StoreError
 from core.figures import RunCurves
 from core.files import told_plainly, write_atomically
 from core.findings import Finding
@@ -103,25 +105,43 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
             record = [findings.as_record(one) for one in panel.findings]
             written.append(_write(folder / f"{name}-{panel.metric}.json", Answer("", record).as_json() + "\n"))
             pictures.append((folder / f"{name}-{panel.metric}", panel.figure))
-    for path, figure in pictures:
-        written += draw(figure, path)
-    return written
+    return written + draw(pictures)
 
 
-def draw(figure: go.Figure, path: Path) -> list[Path]:
-    """The figure as ``path``.svg and ``path``.png on white. Raises LabError without a Chrome or Chromium."""
-    figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
+def draw(pictures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
+    """Each figure as ``path``.svg and ``path``.png on white; returns the files.
+
+    Raises LabError without a Chrome or Chromium.
+    """
     files = []
-    for kind, scale in (("svg", 1), ("png", 2)):
-        try:
-            content = figure.to_image(format=kind, width=WIDTH, height=HEIGHT, scale=scale)
-        except Exception as error:  # kaleido and the browser it drives raise almost anything
-            raise LabError(
-                "Pictures are drawn by Chrome or Chromium, and none could be used here "
-                f"({type(error).__name__}). Install Chromium; the data and the sentences are written."
-            ) from error
-        files.append(_write(path.with_name(f"{path.name}.{kind}"), content))
+    with _one_browser():
+        for path, figure in pictures:
+            figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
+            for kind, scale in (("svg", 1), ("png", 2)):
+                content = figure.to_image(format=kind, width=WIDTH, height=HEIGHT, scale=scale)
+                files.append(_write(path.with_name(f"{path.name}.{kind}"), content))
     return files
+
+
+@contextlib.contextmanager
+def _one_browser() -> Iterator[None]:
+    """One browser for all pictures: starting it takes ten times as long as drawing one."""
+    import kaleido  # the page, which needs no files, does without it
+
+    kaleido.start_sync_server(n=1, silence_warnings=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Plotly warns that the browser was started by us
+            yield
+    except StoreError:
+        raise
+    except Exception as error:  # kaleido and the browser it drives raise almost anything
+        raise LabError(
+            "Pictures are drawn by Chrome or Chromium, and none could be used here "
+            f"({type(error).__name__}). Install Chromium; the data and the sentences are written."
+        ) from error
+    finally:
+        kaleido.stop_sync_server(silence_warnings=True)
 
 
 def _write(path: Path, content: bytes | str) -> Path:
