@@ -53,8 +53,8 @@ class Draft:
         untouched = {path: after[path] for path in _SIZES if self.config[path] == before[path]}
         self._become(fitted(self.config, classes).replace(untouched), own)
 
-    def copy_run(self, run_id: str, config: RunConfig, name: str, tags: tuple[str, ...]) -> None:
-        """Start from what another run was made of."""
+    def copy_run(self, run_id: str | None, config: RunConfig, name: str, tags: tuple[str, ...]) -> None:
+        """Start from what another run was made of, or from a config that is no run's yet."""
         self.preset, self.source, self.name, self.tags = nearest(config).name, run_id, name, tags
         self.editions.update(("name", "tags"))
         self._forget_unread()

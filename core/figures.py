@@ -109,6 +109,14 @@ def accuracy(
     return figure
 
 
+def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
+    """Validation accuracy in percent for a glance: no legend, and as wide as the run's ``epochs`` will be."""
+    figure = accuracy([run], View(train=False))
+    figure.update_layout(showlegend=False, height=150)
+    figure.update_xaxes(title=None, range=[0, max(epochs, 2) * 1.02], dtick=None)
+    return figure.update_yaxes(title=None, ticksuffix=" %", nticks=5)
+
+
 def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["loss", "objective"] = "loss") -> go.Figure:
     """Cross-entropy, or what training minimises: the objective, which adds the L2 penalty. Nats per image."""
     view = view or View()

@@ -22,6 +22,10 @@ class Queue(Trash):
         """The lock of whoever works the queue, not acquired."""
         return FileLock(self.root / ".queue.lock")
 
+    def order_lock(self) -> FileLock:
+        """The lock of whoever changes the order of the waiting runs, not acquired."""
+        return FileLock(self.root / ".order.lock")
+
     def queue(self) -> list[str]:
         """Ids of the waiting runs, the next first."""
         waiting = []

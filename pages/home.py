@@ -1,17 +1,23 @@
-"""Home: what trains now, what waits, what came out; for a newcomer, the first three steps."""
+"""Home: what trains now, what waits, what came out, and how it stands beside the report.
+
+For a newcomer, the first three steps.
+"""
 
 from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
+from core import figures, live, overview
 from core.data import cifar10
 from core.errors import LabError
 from core.fetching import FETCH
+from core.overview import Beside, Best, Overview
 from core.presets import PRESETS
-from core.store import AT_WORK
 from core.words import percent
-from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal
+from pages.parts.live_chart import live_chart
+from pages.parts.queue_box import messages, queue_box
+from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal, open_page
 
 SHOWN = 6
 
@@ -29,7 +35,7 @@ def start_quick() -> None:
         st.switch_page("pages/live.py", query_params={"run": run_id})
 
 
-def first_steps(have_data: bool, have_runs: bool) -> None:
+def first_steps(have_data: bool, have_runs: bool, have_weights: bool) -> None:
     """Three steps, a click each; the next one to do stands out."""
     steps = st.grid(3, min_column_width=240)
     with steps.container(border=True, height="stretch", vertical_alignment="distribute"):
@@ -40,7 +46,7 @@ def first_steps(have_data: bool, have_runs: bool) -> None:
             )
         elif st.button("Get the data", key="home-data", type="primary", icon=":material/download:"):
             FETCH.start()
-            st.switch_page("pages/dataset.py")
+            open_page("pages/dataset.py")
     with steps.container(border=True, height="stretch", vertical_alignment="distribute"):
         say("2 · Train a network", PRESETS["quick"].summary)
         kind: Literal["primary", "secondary"] = "primary" if have_data and not have_runs else "secondary"
@@ -48,8 +54,8 @@ def first_steps(have_data: bool, have_runs: bool) -> None:
             start_quick()
     with steps.container(border=True, height="stretch", vertical_alignment="distribute"):
         say("3 · Show it a picture", "Drop any photograph and see what the network takes it for.")
-        if st.button("Classify", key="home-classify", icon=":material/image_search:", disabled=not have_runs):
-            st.switch_page("pages/classify.py")
+        if st.button("Classify", key="home-classify", icon=":material/image_search:", disabled=not have_weights):
+            open_page("pages/classify.py")
 
 
 def say(title: str, words: str) -> None:
@@ -59,79 +65,139 @@ def say(title: str, words: str) -> None:
         st.caption(words)
 
 
-def overview() -> None:
-    """Everything that changes while something trains."""
-    frame = store.frame()
-    if busy and not is_busy(frame):
-        st.rerun()  # nothing left to watch
-    training = frame[frame["state"].isin(AT_WORK)]
-    waiting = frame[frame["state"] == "queued"].sort_values("queued_at")
-    if is_busy(frame):
-        st.subheader("Now", anchor=False)
-    for _, run in training.iterrows():
-        training_card(run)
-    if len(waiting):
-        with st.container(border=True):
-            for place, (_, run) in enumerate(waiting.iterrows(), start=1):
-                run_row(run, f"number {place} in the queue")
-    done = frame[~frame["state"].isin([*AT_WORK, "queued"])]
-    best = done.dropna(subset=["best_val_accuracy"]).sort_values("best_val_accuracy", ascending=False)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        list_runs("Newest", done)
-    with right:
-        list_runs("Best", best)
-
-
-def training_card(run: pd.Series) -> None:
-    """A run at work, with how far it is."""
-    with st.container(border=True):
-        run_row(run, accuracy_words(run))
-        progress = store.progress(run["id"])
-        if progress is None:
-            st.progress(run["epoch"] / run["epochs"], f"Epoch {run['epoch']:.0f} of {run['epochs']:.0f}")
-            return
-        share = (progress["epoch"] - 1 + progress["batch"] / progress["batches"]) / progress["epochs"]
-        words = f"Epoch {progress['epoch']} of {progress['epochs']}, batch {progress['batch']} of {progress['batches']}"
-        st.progress(min(share, 1.0), words)
-
-
-def list_runs(title: str, frame: pd.DataFrame) -> None:
-    """The first few runs of a table."""
+def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
+    """Everything that changes while something trains or waits. ``fresh`` holds the table of runs just read."""
+    frame = fresh.pop() if fresh else store.frame()
+    runs = Overview.of(frame)
+    if watching != runs.busy:
+        st.rerun()  # there is something new to watch, or nothing left
+    messages(store, frame)
+    now(runs.training)
+    queue_box(store, runs.waiting)
     if frame.empty:
         return
-    st.subheader(title, anchor=False)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        newest(runs.rest)
+    with right:
+        best(runs.rest)
+    beside_report(frame)
+
+
+def now(training: pd.DataFrame) -> None:
+    """The runs at work, each with how far it is and its curve in small."""
+    if training.empty:
+        return
+    st.subheader("Now", anchor=False)
+    labels = live.labels(training)
+    for run_id, label in labels.items():
+        try:
+            view = live.look(store, run_id, label)
+        except LabError as error:  # gone or damaged since the table was read
+            error_box(error)
+            continue
+        with st.container(border=True):
+            run_link(run_id, label, view.state)
+            st.progress(live.share_done(view), live.standing(store, view))
+            live_chart(
+                figures.small_accuracy(view.curves, view.config.train.epochs),
+                f"home-{run_id}",
+                live.described("Accuracy", [view]),
+            )
+
+
+def newest(rest: pd.DataFrame) -> None:
+    """The runs made last."""
+    if rest.empty:
+        return
+    st.subheader("Newest", anchor=False)
     with st.container(border=True):
-        for _, run in frame.head(SHOWN).iterrows():
-            run_row(run, accuracy_words(run))
+        for row in rest.head(SHOWN).to_dict("records"):
+            run_row(row, overview.in_words(row))
 
 
-def run_row(run: pd.Series, words: str) -> None:
+def best(rest: pd.DataFrame) -> None:
+    """The most accurate runs, apart for each set of classes."""
+    tasks = overview.best_by_task(rest, SHOWN)
+    if not tasks:
+        return
+    st.subheader("Best", anchor=False)
+    with st.container(border=True):
+        for task, rows in tasks:
+            if len(tasks) > 1:
+                st.markdown(f":small[**{task}**]")
+            for row in rows.to_dict("records"):
+                run_row(row, overview.accuracy_in_words(row))
+
+
+def run_row(row: overview.Row, words: str) -> None:
     """A run's name as a link with its state's icon; below it the state and a few words."""
-    name = run["name"] if isinstance(run["name"], str) and run["name"] else run["id"]
-    icon, colour = STATE_LOOKS[run["state"]]
+    _, colour = STATE_LOOKS[row["state"]]
     with st.container(gap="xxsmall"):
-        st.page_link("pages/live.py", label=literal(name), icon=icon, query_params={"run": run["id"]})
-        st.caption(f":{colour}[{run['state']}] · {words}")
+        run_link(row["id"], overview.name_of(row), row["state"])
+        st.caption(f":{colour}[{row['state']}] · {literal(words)}")
 
 
-def accuracy_words(run: pd.Series) -> str:
-    """The best accuracy and what chose it; for a held-out choice the test accuracy too, once there is one."""
-    if pd.isna(run["best_val_accuracy"]):
-        return "no epoch finished"
-    words = (
-        f"{percent(run['best_val_accuracy'])} on {'held-out' if run['selected_on'] == 'held-out' else 'test'} images"
-    )
-    return words if pd.isna(run["test_accuracy"]) else f"{words}, {percent(run['test_accuracy'])} on test images"
+def run_link(run_id: str, label: str, state: str) -> None:
+    """A way to the run's own page."""
+    st.page_link("pages/live.py", label=literal(label), icon=STATE_LOOKS[state][0], query_params={"run": run_id})
 
 
-def is_busy(frame: pd.DataFrame) -> bool:
-    """Whether something trains or waits."""
-    return bool(frame["state"].isin([*AT_WORK, "queued"]).any())
+def beside_report(frame: pd.DataFrame) -> None:
+    """The report's two results, and the best ones here on the same classes."""
+    st.subheader("Beside the report", anchor=False)
+    cards = st.grid(2, min_column_width=340)
+    for task in overview.beside_report(frame):
+        with cards.container(border=True, height="stretch"):
+            task_card(task)
 
 
-st.title("ResNet Lab", anchor=False)
+def task_card(task: Beside) -> None:
+    """One task: the report's accuracy, ours by both rules, and the runs that reached it."""
+    st.markdown(f"**{task.title}** :gray[· the report trained on {task.point.value:,} images]")
+    with st.grid(3, min_column_width=125):
+        metric("Report", task.point.best_accuracy, "on its test images")
+        for label, found in (("Here, as the report", task.as_report), ("Here, held out", task.honest)):
+            if found:
+                metric(label, found.accuracy, overview.points_in_words(found.ahead))
+    if task.as_report is None and task.honest is None:
+        st.caption(task.empty_in_words())
+    best_line(task.as_report, "As the report’s, its best epoch was chosen on the test images: a little too high.")
+    best_line(task.honest, "Its best epoch was chosen on held-out images, and tested once: the stricter rule.")
+    if task.as_report is None and st.button(
+        "Take the report’s recipe",
+        key=f"recipe-{task.point.task}",
+        icon=":material/content_copy:",
+        help="Opens New run with the report’s settings for these classes.",
+    ):
+        st.session_state["draft_from"] = task.recipe
+        st.session_state["done"] = "The report’s settings are in the form."
+        open_page("pages/new_run.py")
+
+
+def metric(label: str, share: float, note: str) -> None:
+    """An accuracy in large letters."""
+    st.metric(label, percent(share), note, delta_color="off", delta_arrow="off")
+
+
+def best_line(found: Best | None, rule: str) -> None:
+    """Which run it was and what chose its epoch."""
+    if found is None:
+        return
+    with st.container(gap="xxsmall"):
+        st.page_link(
+            "pages/live.py", label=literal(found.name), icon=":material/trophy:", query_params={"run": found.run_id}
+        )
+        st.caption(f"{found.in_words()}. {rule}")
+
+
+frame = store.frame()
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title("ResNet Lab", anchor=False, width="content")
+    if not overview.newcomer(frame) and st.button("New run", icon=":material/add_circle:", type="primary"):
+        open_page("pages/new_run.py")
 st.markdown("What each knob of training does to an image classifier: a residual network on CIFAR-10, on this machine.")
-busy = is_busy(store.frame())
-first_steps(cifar10.available(), bool(store.ids()))
-st.fragment(overview, run_every="2s" if busy else None)()
+if overview.newcomer(frame):
+    first_steps(cifar10.available(), not frame.empty, overview.has_weights(frame))
+busy = Overview.of(frame).busy
+st.fragment(body, run_every=2 if busy else None)(busy, [frame])

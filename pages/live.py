@@ -11,7 +11,7 @@ from core.published import reference_line
 from core.store import RESUMABLE
 from pages.parts.curve_controls import curve_controls
 from pages.parts.live_chart import live_chart
-from pages.parts.shared import error_box, get_store, literal, state_badge
+from pages.parts.shared import error_box, get_store, literal, open_page, state_badge
 
 #: Pixels a chart needs to be read beside another one.
 WIDE_ENOUGH = 400
@@ -124,7 +124,7 @@ def actions(view: live.RunView) -> None:
             "Clone into the form", icon=":material/content_copy:", help="Opens New run with this run’s settings."
         ):
             st.session_state["draft_from"] = view.id
-            st.switch_page("pages/new_run.py")
+            open_page("pages/new_run.py")
         if view.status.best_epoch and st.button(
             "Classify pictures", icon=":material/image_search:", help="Drop pictures on this run’s best weights."
         ):
@@ -204,7 +204,7 @@ if problem:
 if chosen is None:
     st.info("There is no run yet. Start one, and its curves grow here while it trains.", icon=":material/show_chart:")
     if st.button("New run", icon=":material/add_circle:", type="primary"):
-        st.switch_page("pages/new_run.py")
+        open_page("pages/new_run.py")
     st.stop()
 st.query_params["run"] = chosen
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import KNOBS
+from core.config import KNOBS, RunConfig
 from core.data import cifar10
 from core.draft import MOST_RUNS, Draft, parts_in_words, work_in_words
 from core.errors import LabError
@@ -21,9 +21,13 @@ store = get_store()
 
 
 def current_draft() -> Draft:
-    """The draft of this session; a copy of a run if ``?from=ID`` or another page asks for one."""
+    """The draft of this session; a copy of a run if ``?from=ID`` or another page asks for one (a page by a run's id,
+    or by a RunConfig; name, tags and note stay then)."""
     draft: Draft = st.session_state.setdefault("new_run", Draft())
-    if wanted := st.session_state.pop("draft_from", None) or st.query_params.pop("from", None):
+    wanted = st.session_state.pop("draft_from", None) or st.query_params.pop("from", None)
+    if isinstance(wanted, RunConfig):
+        draft.copy_run(None, wanted, draft.name, draft.tags)
+    elif wanted:
         try:
             run_id = store.find(wanted)
             meta = store.meta(run_id)

@@ -1,6 +1,7 @@
 """Small things every page needs: the store, a box for an error, how a state looks."""
 
 import re
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -43,6 +44,11 @@ def _go_through_app() -> None:
 @st.cache_resource
 def _store_at(root: str) -> RunStore:
     return RunStore(root)
+
+
+def open_page(page: str) -> NoReturn:
+    """Go to another page. ``st.switch_page`` alone fails where a widget's value is in the address that is left."""
+    st.switch_page(page, query_params={})
 
 
 def error_box(error: Exception | str) -> None:

@@ -196,9 +196,10 @@ def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
     assert [one.value for one in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
 
 
-def test_cloning_opens_the_form(page, store):
+@pytest.mark.parametrize("looked_at", [{}, {"x": "Step", "log": "true"}])
+def test_cloning_opens_the_form_whatever_the_address_holds(page, store, looked_at):
     made_run(store, 4, name="mine")
-    app = page()
+    app = page(**looked_at)
     button(app, "Clone into the form").click().run()
     assert not app.exception
     assert app.title[0].value == "New run"

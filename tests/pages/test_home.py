@@ -1,0 +1,318 @@
+"""Home in each state: what it says is in the run files, and what its buttons do is in them afterwards."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core.worker
+from core.data import cifar10
+from core.presets import PRESETS
+from core.published import TASKS
+from tests.made import made_record, made_run
+
+APP = Path(__file__).parents[2] / "app.py"
+REPORT = PRESETS["report"].config
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The app on the test's own runs, with a worker that takes none."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def words(app) -> str:
+    """What the page says in texts, captions and links."""
+    assert not app.exception
+    shown = [*app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.subheader]
+    return "\n".join([*(one.value for one in shown), *links(app)]).replace("\\", "")
+
+
+def links(app) -> list[str]:
+    return [one.proto.label.replace("\\", "") for one in app.get("page_link")]
+
+
+def said(app) -> list[str]:
+    return [one.value.replace("\\", "") for one in app.toast]
+
+
+def curves(app) -> dict[str, list[list[float]]]:
+    """Of every chart, by its alt text, the heights of its curves."""
+    found = [one.proto for one in app.get("bidi_component")]
+    data = [json.loads(one.json) for one in found if one.component_name == "resnet_lab_live_chart"]
+    return {one["alt"]: [trace["y"] for trace in one["figure"]["data"]] for one in data}
+
+
+def waiting(store, *names) -> list[str]:
+    """Waiting runs a second apart, the next first."""
+    made = [made_run(store, epochs=0, state="queued", name=name) for name in names]
+    for at, run_id in enumerate(made):
+        store.write_status(run_id, replace(store.status(run_id), queued_at=float(at)))
+    return made
+
+
+# --- empty ----------------------------------------------------------------------------------------
+
+
+def test_empty_offers_a_newcomer_the_next_step(app, store):
+    app.run()
+    assert not app.button(key="quick").disabled
+    assert app.button(key="home-classify").disabled
+    assert not {"Now", "Newest", "Best", "Beside the report"} & {one.value for one in app.subheader}
+    app.button(key="quick").click().run()
+    (run_id,) = store.ids()
+    assert store.config(run_id) == PRESETS["quick"].config
+    assert app.query_params["run"] == run_id
+
+
+def test_without_the_pictures_nothing_can_start(app, monkeypatch):
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
+    app.run()
+    assert app.button(key="quick").disabled
+    assert not app.button(key="home-data").disabled
+
+
+def test_the_first_steps_are_gone_when_a_run_is_finished(app, store):
+    run_id = made_run(store, state="stopped")
+    app.run()
+    assert "quick" in [one.key for one in app.button]
+    assert not app.button(key="home-classify").disabled
+    store.write_status(run_id, replace(store.status(run_id), state="finished"))
+    app.run()
+    assert "quick" not in [one.key for one in app.button]
+
+
+# --- queued ---------------------------------------------------------------------------------------
+
+
+def order(app) -> list[str]:
+    """The waiting runs as the page lists them."""
+    return [one for one in links(app) if one in ("one", "two", "three")]
+
+
+def test_three_waiting_runs_stand_in_the_queues_order(app, store):
+    waiting(store, "one", "two", "three")
+    app.run()
+    assert order(app) == ["one", "two", "three"]
+    assert "number 3 in the queue" in words(app)
+    assert "Waiting (3)" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("button", "name", "now", "told"),
+    [
+        ("front", "three", ["three", "one", "two"], "“three” is next in the queue."),
+        ("up", "three", ["one", "three", "two"], "“three” is number 2 in the queue."),
+        ("down", "one", ["two", "one", "three"], "“one” is number 2 in the queue."),
+    ],
+)
+def test_the_order_is_changed_by_a_click_that_says_so(app, store, button, name, now, told):
+    ids = dict(zip(("one", "two", "three"), waiting(store, "one", "two", "three"), strict=True))
+    app.run()
+    app.button(key=f"{button} {ids[name]}").click().run()
+    assert order(app) == now
+    assert store.queue() == [ids[one] for one in now]
+    assert said(app) == [told]
+
+
+def test_at_the_ends_of_the_queue_the_buttons_are_off(app, store):
+    first, second = waiting(store, "one", "two")
+    app.run()
+    states = {key: app.button(key=f"{key} {run}").disabled for key in ("front", "up", "down") for run in [first]}
+    assert states == {"front": True, "up": True, "down": False}
+    assert app.button(key=f"down {second}").disabled
+
+
+def test_a_cancelled_run_is_stopped_and_comes_back_to_its_place(app, store):
+    ids = waiting(store, "one", "two", "three")
+    app.run()
+    app.button(key=f"cancel {ids[1]}").click().run()
+    assert said(app) == ["“two” was taken out of the queue."]
+    assert store.status(ids[1]).state == "stopped"
+    assert store.queue() == [ids[0], ids[2]]
+    app.button(key=f"back {ids[1]}").click().run()
+    assert said(app) == ["“two” is number 2 in the queue."]
+    assert store.queue() == ids
+    assert f"back {ids[1]}" not in [one.key for one in app.button]
+
+
+def test_the_only_run_can_be_cancelled_and_put_back(app, store):
+    (run_id,) = waiting(store, "one")
+    app.run()
+    app.button(key=f"cancel {run_id}").click().run()
+    assert not app.exception
+    app.button(key=f"back {run_id}").click().run()
+    assert store.queue() == [run_id]
+
+
+def test_a_run_resumed_elsewhere_is_no_longer_offered_back(app, store):
+    run_id, _ = waiting(store, "one", "two")
+    app.run()
+    app.button(key=f"cancel {run_id}").click().run()
+    store.enqueue(run_id)
+    app.run()
+    assert f"back {run_id}" not in [one.key for one in app.button]
+
+
+def test_a_run_that_began_meanwhile_is_not_moved_and_the_page_says_why(app, store):
+    first, second = waiting(store, "one", "two")
+    app.run()
+    with store.hold(second):
+        store.write_status(second, replace(store.status(second), state="running"))
+        app.button(key=f"up {second}").click().run()
+        assert "only a waiting run can be moved" in words(app)
+    assert store.queue() == [first]
+
+
+def test_a_long_queue_is_leafed_through(app, store):
+    ids = waiting(store, *(f"run {at}" for at in range(20)))
+    app.run()
+    assert [one for one in links(app) if one.startswith("run ")] == [f"run {at}" for at in range(8)]
+    app.session_state["queue_page"] = 3
+    app.run()
+    assert [one for one in links(app) if one.startswith("run ")] == [f"run {at}" for at in range(16, 20)]
+    for run_id in ids[5:]:
+        store.request_stop(run_id)
+    app.run()
+    assert not app.exception
+    assert [one for one in links(app) if one in ("run 0", "run 4")] == ["run 0", "run 4"]
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def test_a_running_run_shows_how_far_it_is_and_its_curve(app, store):
+    run_id = made_run(store, epochs=2, state="running", name="at work")
+    store.write_status(run_id, replace(store.status_for_holder(run_id), epochs=4))
+    progress = {
+        "epoch": 2, "epochs": 4, "batch": 30, "batches": 120, "loss": 1.5, "accuracy": 0.4, "lr": 0.1,
+        "images_per_second": 500.0, "seconds_left": 90.0,
+    }  # fmt: skip
+    store.write_progress(run_id, progress)
+    with store.hold(run_id):
+        app.run()
+        (bar,) = app.get("progress")
+        assert "Epoch 2 of 4 · batch 30 of 120" in bar.text
+        assert "2 min left" in bar.text
+        ((alt, drawn),) = curves(app).items()
+    assert "at work" in alt
+    assert [round(one, 6) for one in drawn[0]] == [
+        round(100 * made_record(epoch)["val_accuracy"], 6) for epoch in (1, 2)
+    ]
+
+
+def test_a_run_that_gets_ready_is_shown_without_a_point(app, store):
+    run_id = made_run(store, epochs=0, state="running")
+    with store.hold(run_id):
+        app.run()
+        assert "Getting ready" in app.get("progress")[0].text
+        assert not app.exception
+
+
+def test_a_damaged_run_at_work_does_not_hide_the_others(app, store):
+    run_id = made_run(store, state="running", name="sound")
+    bad = made_run(store, state="running", name="bad")
+    with store.hold(run_id), store.hold(bad):
+        (store.root / bad / "config.json").write_text("{")
+        app.run()
+        assert "sound" in words(app)
+
+
+# --- what came out --------------------------------------------------------------------------------
+
+
+def test_a_finished_run_shows_the_accuracy_of_its_files(app, store):
+    run_id = made_run(store, name="the one")
+    app.run()
+    assert "the one" in words(app)
+    assert f"{100 * made_record(4)['val_accuracy']:.2f} % on held-out images" in words(app)
+    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.9876})
+    app.run()
+    assert "98.76 % on held-out images" in words(app)
+    store.write_result(run_id, {"best": {"accuracy": 0.8765, "loss": 0.4}})
+    app.run()
+    assert "87.65 % on test images" in words(app)
+
+
+def test_the_page_says_when_the_best_epoch_was_chosen_on_the_test_images(app, store):
+    made_run(store, config=REPORT)
+    app.run()
+    assert f"{100 * made_record(4)['val_accuracy']:.2f} % on test images" in words(app)
+
+
+def test_a_failed_run_says_why(app, store):
+    made_run(store, state="failed", name="unlucky")
+    app.run()
+    assert "unlucky" in words(app)
+    assert "failed] · The loss became infinite in epoch 3" in words(app)
+
+
+def test_an_interrupted_run_is_told_as_such(app, store):
+    run_id = made_run(store, state="running", name="cut short")  # nobody holds its lock
+    app.run()
+    assert "interrupted] · " in words(app)
+    assert store.status(run_id).state == "interrupted"
+    assert not app.get("progress")
+
+
+# --- beside the report ----------------------------------------------------------------------------
+
+
+def metrics(app) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in app.metric:
+        found.setdefault(one.label, []).append(one.value)
+    return found
+
+
+def test_the_reports_results_stand_beside_the_best_ones_of_the_same_classes(app, store):
+    made_run(store, epochs=4, config=REPORT, name="like it")
+    app.run()
+    assert metrics(app) == {
+        "Report": ["91.37 %", "96.85 %"],
+        "Here, as the report": [f"{100 * made_record(4)['val_accuracy']:.2f} %"],
+    }
+    assert "10,000 test images" in words(app)
+    assert "No run of these classes yet" in words(app)  # of the pair
+
+
+def test_the_reports_recipe_is_a_click_away_where_there_is_nothing_to_compare(app, store):
+    made_run(store, epochs=4, config=REPORT)
+    app.run()
+    app.button(key="recipe-deer-dog").click().run()
+    assert app.title[0].value == "New run"
+    app.button(key="start").click().run()
+    assert store.config(store.ids()[0]) == REPORT.replace(
+        {"data.classes": TASKS["deer-dog"], "data.train_size": 10_000}
+    )
+
+
+# --- many -----------------------------------------------------------------------------------------
+
+
+def test_a_thousand_runs_are_shown_without_reading_them_one_by_one(app, store, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    template = store.root / made_run(store, epochs=3)
+    for at in range(999):
+        folder = store.root / f"20250101-000000-{''.join('23456789ab'[int(digit)] for digit in f'{at:04}')}"
+        folder.mkdir()
+        for path in template.glob("*.json*"):
+            (folder / path.name).write_bytes(path.read_bytes())
+    store.frame()  # the rows are kept from here on
+    monkeypatch.undo()
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    app.run()
+    assert not app.exception
+    assert len(links(app)) < 20
+
+    read = []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or original(path))
+    app.run()
+    assert not [path for path in read if path.parent.parent == store.root and path.parent.name.startswith("20")]
