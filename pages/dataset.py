@@ -18,7 +18,7 @@ from pages.parts.get_data import get_data_box
 from pages.parts.knob_form import class_picker, knob_grid
 from pages.parts.live_chart import live_chart
 from pages.parts.picture_grid import picture_grid
-from pages.parts.shared import error_box, literal
+from pages.parts.shared import error_box, literal, open_page
 
 A_PAGE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
 VIEWS = ("Pictures", "Augmentation", "Split")
@@ -132,6 +132,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             else "Made by training's own code. This split does not train on the picture; a training picture is "
             "changed like this."
         )
+        take_into_a_run(draft, "take-augmentation")
 
 
 # --- splits -------------------------------------------------------------------------------------------
@@ -164,6 +165,21 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
         )  # fmt: skip
     with chart:
         live_chart(figures_data.class_counts(counts), "dataset-split", figures_data.class_counts_in_words(counts))
+    take_into_a_run(draft, "take-split")
+
+
+def take_into_a_run(draft: Draft, key: str) -> None:
+    """On with what is previewed: New run opens with it, the rest as the chosen preset has it."""
+    if st.button(
+        "Take this into a new run",
+        key=key,
+        type="primary",
+        icon=":material/arrow_forward:",
+        help="Opens New run with these classes, this split and this augmentation; the rest is the preset’s.",
+    ):
+        st.session_state["draft_from"] = draft.config
+        st.session_state["done"] = "Classes, split and augmentation are in the form."
+        open_page("pages/new_run.py")
 
 
 def choose_preset(draft: Draft, key: str) -> None:

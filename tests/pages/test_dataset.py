@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+import core.worker
 from core import fetching, gallery
 from core.config import CLASSES, RunConfig
 from core.data import cifar10
@@ -19,6 +20,7 @@ from core.estimate import Speed, how, remember, shape
 from core.presets import PRESETS
 from core.store import this_host
 
+APP = Path(__file__).parents[2] / "app.py"
 PAGE = Path(__file__).parents[2] / "pages" / "dataset.py"
 
 
@@ -287,3 +289,63 @@ def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
     app = preview("estimate_line")
     app.button(key="measure").click().run()
     assert "(measured on this machine)" in words(app)
+
+
+# --- on into a run ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The whole app on this page, with a worker that takes no run."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    return AppTest.from_file(str(APP), default_timeout=30).run().switch_page("pages/dataset.py")
+
+
+def field(app, path):
+    """The widget of a knob."""
+    kinds = (app.text_input, app.selectbox, app.button_group, app.toggle)
+    (found,) = [one for kind in kinds for one in kind if (one.key or "").split("#")[0] == path]
+    return found
+
+
+def started(app, store):
+    """The runs after a click on Start. (AppTest takes the next click for one on the page that was left.)"""
+    app.switch_page("pages/new_run.py").run().button(key="start").click().run()
+    return store.ids()
+
+
+def test_what_is_previewed_goes_into_a_new_run_with_its_changes_marked(app, store):
+    opened(app, "Split")
+    app.button(key="classes-Deer / dog").click().run()
+    field(app, "data.train_size").set_value("4000").run()
+    opened(app, "Augmentation")
+    field(app, "augment.cutout").set_value("7").run()
+    wanted = app.session_state["dataset"].config
+    app.button(key="take-augmentation").click().run()
+    assert not app.exception
+    assert app.title[0].value == "New run"
+    assert field(app, "data.train_size").value == "4000"
+    for path in ("data.train_size", "augment.cutout", "data.classes"):
+        assert "● preset" in field(app, path).label
+    assert "preset" not in field(app, "train.epochs").label
+    (run_id,) = started(app, store)
+    assert store.config(run_id) == wanted
+    assert (wanted.data.classes, wanted.data.train_size, wanted.augment.cutout) == (("deer", "dog"), 4_000, 7)
+
+
+def test_a_split_goes_into_a_new_run_and_leaves_its_name(app, store):
+    app.run().switch_page("pages/new_run.py").run()
+    app.text_input(key="name#0").set_value("mine").run()
+    opened(app.switch_page("pages/dataset.py"), "Split")
+    app.selectbox(key="split-preset").set_value("report").run()
+    app.button(key="take-split").click().run()
+    (run_id,) = started(app, store)
+    assert store.config(run_id) == PRESETS["report"].config
+    assert store.meta(run_id).name == "mine"
+
+
+def test_what_cannot_run_is_not_offered_on(page):
+    opened(page, "Split")
+    field(page, "data.classes").set_value(["cat"]).run()
+    assert "take-split" not in [one.key for one in page.button]
