@@ -11,12 +11,12 @@ sentence, as an :class:`~core.errors.ImageError`.
 
 import contextlib
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import ceil, floor
 from pathlib import Path
 from typing import Literal, assert_never, get_args
 
@@ -31,6 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from core.errors import ImageError
+from core.jpeg import without_detail
 
 # What a file begins with, and what reads it. `Image.open` would do the choosing, but it cannot say
 # whether a file is no picture or a damaged one, and takes some phones' JPEG for a format of its own.
@@ -56,8 +57,11 @@ MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 64_000_000
 MAX_PAGES = 1_000  # of a TIFF, counted
 MAX_SCANS = 100  # of a progressive JPEG: most have ten
-DISPLAY = 1024  # longer side of the picture kept, in pixels
+# Longer side of the picture kept, in pixels: enough to show it, and to cut the smallest square by hand
+# from a photo with about the 32 pixels the network sees. It takes at most 0.8 MB of memory.
+DISPLAY = 512
 NETWORK = 32  # side of a CIFAR-10 picture
+LEAST_SIDE = 0.1  # of a square cut by hand, as a fraction of the picture's shorter side
 
 _ALLOWED = (
     f"choose a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture of at most "
@@ -73,15 +77,42 @@ CROPS: tuple[Crop, ...] = get_args(Crop)
 
 
 @dataclass(frozen=True)
+class Square:
+    """A square cut by hand, for a picture of any size. Raises :class:`ImageError` unless all three are finite.
+
+    Numbers out of range are taken for the nearest that are possible, so that the square always lies
+    inside the picture.
+    """
+
+    x: float = 0.5  # its centre, as a fraction of the width from the left
+    y: float = 0.5  # its centre, as a fraction of the height from the top
+    side: float = 1.0  # as a fraction of the picture's shorter side, from LEAST_SIDE to 1
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.x, self.y, self.side))):
+            raise ImageError(
+                f"No square can be cut at ({self.x}, {self.y}) with side {self.side}; give its centre and its side "
+                "as fractions from 0 to 1."
+            )
+
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom in whole pixels of a picture of that size; as wide as high, at least 1 pixel."""
+        side = max(1, round(min(width, height) * min(max(self.side, LEAST_SIDE), 1.0)))
+        left = min(max(math.floor(min(max(self.x, 0.0), 1.0) * width - side / 2), 0), width - side)
+        top = min(max(math.floor(min(max(self.y, 0.0), 1.0) * height - side / 2), 0), height - side)
+        return left, top, left + side, top + side
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture as a person would see it, and what its file was."""
 
     name: str  # without folders and unprintable characters, at most 80 long
-    image: Image.Image  # RGB, upright, on white where it was transparent, longer side at most 1024 pixels
+    image: Image.Image  # RGB, upright, on white where it was transparent, longer side at most 512 pixels
     width: int  # of the original in pixels, upright
     height: int
     mode: str  # Pillow's name for the original's kind of pixel: "RGB", "P", "CMYK", "I;16"…
-    format: str  # one of FORMATS
+    format: str  # one of FORMATS, or "test image" for one of CIFAR-10
     frames: int  # of an animation, or pages of a TIFF (counted up to 1,000); `image` is the first
 
 
@@ -98,7 +129,7 @@ def read_picture(data: bytes | Path, name: str) -> Picture:
         file = reader(io.BytesIO(content))
         width, height = file.size
         if width * height > MAX_PIXELS:
-            megapixels = ceil(width * height / 10**6)
+            megapixels = math.ceil(width * height / 10**6)
             raise _refusal(name, f"has {width:,} × {height:,} pixels ({megapixels:,} megapixels)")
         # Each scan goes over the whole picture: within 10 MB, a file can be made that takes ten minutes.
         if "progressive" in file.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
@@ -106,6 +137,8 @@ def read_picture(data: bytes | Path, name: str) -> Picture:
         mode, frames = file.mode, _count_frames(file)
         # JPEG alone can be decoded at a half, a quarter or an eighth of its size, in less time.
         scale = next((scale for scale in (1, 2, 4) if max(file.size) <= scale * DISPLAY), 8)
+        if scale == 8 and "progressive" in file.info:
+            file = reader(io.BytesIO(without_detail(content)))
         file.draft(None, (max(1, width // scale), max(1, height // scale)))
         file.load()
         orientation = _orientation(file)
@@ -141,44 +174,37 @@ def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[Picture | Image
         return list(pool.map(attempt, files))
 
 
-def to_network(
-    picture: Picture, crop: Crop = "centre", box: tuple[float, float, float, float] | None = None
-) -> np.ndarray:
-    """The part of ``picture`` that ``crop`` names, as uint8 of shape (3, 32, 32), red first.
+def part(crop: Crop, width: int, height: int, square: Square | None = None) -> tuple[int, int, int, int]:
+    """What ``crop`` takes of a picture of that size: left, top, right and bottom in pixels.
 
     - ``"centre"``: the largest square in the middle. Shapes stay true, the ends are lost.
     - ``"whole"``: everything, squeezed to a square. Bars that pad it to one instead would put straight
       edges into the picture, which no training picture has, and spend many of the few pixels on nothing.
-    - ``"hand"``: ``box`` as (left, top, right, bottom), fractions of the width and the height in 0–1,
-      squeezed to a square likewise. Raises :class:`ImageError` unless left < right and top < bottom.
-
-    A 32×32 picture comes out of ``"centre"`` and ``"whole"`` bit for bit, a smaller one is enlarged
-    smoothly. A larger one is averaged by whole factors down to two to four times the size, and from there
-    bicubic: the averages keep fine texture from turning into patterns (aliasing). Beyond that the
-    filter matters little: only nearest neighbour costs accuracy (Chrabaszcz et al. 2017, arXiv:1707.08819).
+    - ``"hand"``: ``square``; where none was chosen, the largest in the middle.
     """
-    width, height = picture.image.size
     match crop:
         case "whole":
-            part = (0, 0, width, height)
+            return 0, 0, width, height
         case "centre":
-            side = min(width, height)
-            left, top = (width - side) // 2, (height - side) // 2
-            part = (left, top, left + side, top + side)
+            return Square().box(width, height)
         case "hand":
-            x0, y0, x1, y1 = box or (0, 0, 0, 0)
-            if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-                raise ImageError(
-                    f'"{picture.name}" cannot be cropped to {box or "no box"}; give left, top, right and bottom '
-                    "as fractions from 0 to 1, left less than right and top less than bottom."
-                )
-            # Every pixel the box touches, so that there is one at least.
-            part = (floor(x0 * width), floor(y0 * height), ceil(x1 * width), ceil(y1 * height))
+            return (square or Square()).box(width, height)
         case _:
             assert_never(crop)
+
+
+def to_network(picture: Picture, crop: Crop = "centre", square: Square | None = None) -> np.ndarray:
+    """The :func:`part` of ``picture`` that ``crop`` names, as uint8 of shape (3, 32, 32), red first.
+
+    A 32×32 picture comes out bit for bit, a smaller part is enlarged smoothly. A larger one is averaged
+    by whole factors down to two to four times the size, and from there bicubic: the averages keep fine
+    texture from turning into patterns (aliasing). Beyond that the filter matters little: only nearest
+    neighbour costs accuracy (Chrabaszcz et al. 2017, arXiv:1707.08819).
+    """
+    box = part(crop, *picture.image.size, square)
     # Cropped first: `resize(box=…)` would let the filter reach across the edge of the box.
-    square = picture.image.crop(part).resize((NETWORK, NETWORK), Image.Resampling.BICUBIC, reducing_gap=2)
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+    small = picture.image.crop(box).resize((NETWORK, NETWORK), Image.Resampling.BICUBIC, reducing_gap=2)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
 def _shown(name: str) -> str:

@@ -1,39 +1,97 @@
-"""The tray: pictures of a session, what a network saw of each, and what it took them for.
+"""The tray: pictures of a session, how each is cut, and what a network took it for.
 
-Of each picture only a small copy to show and the 32×32 pixels of every crop are kept, so that hundreds
-fit into a session. Where pictures come from and how they look on a page is not here.
+Of each picture the copy of at most 512 pixels that :mod:`core.pictures` made is kept, up to 0.8 MB, so that
+a square can be cut from it by hand at any time: a full tray of 200 takes 160 MB at most. Where pictures
+come from and how they look on a page is not here.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from core.config import CLASSES, RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
-from core.pictures import Crop, Picture, to_network
+from core.pictures import Crop, Picture, Square, part, to_network
 
 if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to import
     from core.classify import Classifier
 
 MOST_PICTURES = 200
-SIDE = 320  # longer side of the copy kept of a picture, in pixels
-CROPS: dict[Crop, str] = {"centre": "Square from the middle", "whole": "Whole picture, squeezed"}
+SIDE = 320  # longer side of a browser's copy of a picture, in pixels: twice what is shown
+MIDDLE = Square()
+CROPS: dict[Crop, str] = {
+    "centre": "Square from the middle",
+    "whole": "Whole picture, squeezed",
+    "hand": "Square by hand",
+}
 
 
 @dataclass
 class Shown:
-    """A picture in the session; ``truth`` is its class where that is known."""
+    """A picture in the session; ``truth`` is its class where that is known.
 
-    name: str
-    about: str
-    image: Image.Image
-    inputs: dict[Crop, np.ndarray]
+    ``square`` is what was last cut by hand, at first the largest in the middle; ``number`` tells pictures
+    of one name apart.
+    """
+
+    picture: Picture
     truth: str | None = None
-    results: dict[tuple[str, int, str], np.ndarray] = field(default_factory=dict)
+    square: Square = MIDDLE
+    number: int = 0
+    _seen: dict[Crop, NDArray[np.uint8]] = field(default_factory=dict)
+    _results: dict[tuple[str, int, Crop], NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        return self.picture.name
+
+    @property
+    def about(self) -> str:
+        """Size and format of its file."""
+        one = self.picture
+        first = f", the first of {one.frames} frames" if one.frames > 1 else ""
+        return f"{one.width} × {one.height} {one.format}{first}"
+
+    @cached_property
+    def address(self) -> str:
+        """A copy for the browser as a ``data:`` address; its longer side has at most 320 pixels."""
+        copy, file = self.picture.image.copy(), BytesIO()
+        copy.thumbnail((SIDE, SIDE))
+        form = "PNG" if max(copy.size) <= 64 else "JPEG"  # each of a few pixels is seen; a photo shall be small
+        copy.save(file, form, quality=85)
+        return f"data:image/{form.lower()};base64,{b64encode(file.getvalue()).decode()}"
+
+    def cut(self, square: Square) -> None:
+        """Cut another square by hand."""
+        self.square = square
+        self._seen.pop("hand", None)
+        self._results = {key: row for key, row in self._results.items() if key[2] != "hand"}
+
+    def seen(self, crop: Crop) -> NDArray[np.uint8]:
+        """uint8 (3, 32, 32): what the network sees of it."""
+        if crop not in self._seen:
+            self._seen[crop] = to_network(self.picture, crop, self.square)
+        return self._seen[crop]
+
+    def cut_in_words(self, crop: Crop) -> str:
+        """How it is cut; a square by hand with the share of the width (x) and the height (y) it spans."""
+        if crop != "hand":
+            return {"centre": "middle square", "whole": "whole, squeezed"}[crop]
+        width, height = self.picture.image.size
+        left, top, right, bottom = part(crop, width, height, self.square)
+        x, y = (
+            f"{100 * a / of:.0f}–{100 * b / of:.0f} %" for a, b, of in ((left, right, width), (top, bottom, height))
+        )
+        return f"by hand, x {x}, y {y}"
 
 
 @dataclass
@@ -44,28 +102,24 @@ class Tray:
     refused: list[str] = field(default_factory=list)
     uploads: int = 0
     draw: int = 0
+    count: int = 0
 
     def add(self, new: list[Shown]) -> None:
+        """Put pictures in front, and number them; what finds no room is left out, and said."""
         room = MOST_PICTURES - len(self.pictures)
         if len(new) > room:
             self.refused.append(
                 f"{len(new) - room} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
                 "Clear the list to make room."
             )
+        for one in new[:room]:
+            self.count += 1
+            one.number = self.count
         self.pictures = new[:room] + self.pictures
 
     def clear(self) -> None:
+        """Empty it."""
         self.pictures, self.refused = [], []
-
-
-def shown(picture: Picture) -> Shown:
-    """What is kept of a picture that was read."""
-    small = picture.image.copy()
-    small.thumbnail((SIDE, SIDE))
-    about = f"{picture.width} × {picture.height} {picture.format}"
-    if picture.frames > 1:
-        about += f", the first of {picture.frames} frames"
-    return Shown(picture.name, about, small, {crop: to_network(picture, crop) for crop in CROPS})
 
 
 def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
@@ -75,25 +129,26 @@ def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
     found = []
     for name in config.data.classes:
         at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
-        pixels = np.array(data.images[at])
-        image = Image.fromarray(pixels.transpose(1, 2, 0))
-        found.append(Shown(f"CIFAR-10 {at}", "32 × 32 test image", image, dict.fromkeys(CROPS, pixels), truth=name))
+        image = Image.fromarray(np.array(data.images[at]).transpose(1, 2, 0))
+        found.append(Shown(Picture(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1), truth=name))
     return found
 
 
-def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop) -> np.ndarray:
-    """float32 (n, k): probabilities of each picture, computed once a picture, run and crop."""
+def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:
+    """float32 (n, k): probabilities of each picture, computed once a picture, run, weights (their file's
+    ``time``) and cut."""
     key = (network.run_id, time, crop)
-    new = [one for one in pictures if key not in one.results]
+    new = [one for one in pictures if key not in one._results]
     if new:
-        found = network.probabilities(np.stack([one.inputs[crop] for one in new]))
+        found = network.probabilities(np.stack([one.seen(crop) for one in new]))
         for one, row in zip(new, found, strict=True):
-            one.results[key] = row
-    return np.stack([one.results[key] for one in pictures])
+            one._results[key] = row
+    return np.stack([one._results[key] for one in pictures])
 
 
-def results_table(pictures: list[Shown], network: "Classifier", rows: np.ndarray) -> pd.DataFrame:
-    """A row a picture: what it is taken for, how surely, what else, and every class's probability."""
+def results_table(pictures: list[Shown], network: "Classifier", rows: NDArray[np.float32], crop: Crop) -> pd.DataFrame:
+    """A row a picture: what it is taken for, how surely, what else, how it was cut, and every class's
+    probability."""
     order = np.argsort(-rows, axis=1)
     names = np.array(network.classes)
     return pd.DataFrame(
@@ -102,6 +157,7 @@ def results_table(pictures: list[Shown], network: "Classifier", rows: np.ndarray
             "taken for": names[order[:, 0]],
             "probability": rows.max(axis=1),
             "or else": names[order[:, 1]],
+            "cut": [one.cut_in_words(crop) for one in pictures],
             "truth": [one.truth or "" for one in pictures],
             **{name: rows[:, at] for at, name in enumerate(network.classes)},
         }

@@ -1,7 +1,6 @@
 """Classify: show a trained network pictures, and see what it takes them for.
 
-The pictures stay in the session when another page is looked at: of each, a small copy to show and
-the 32×32 pixels the network gets, both ways of cropping.
+The pictures stay in the session (a :class:`~core.tray.Tray`) when another page is looked at.
 """
 
 from typing import Any
@@ -18,8 +17,9 @@ from core.config import CLASSES
 from core.data import cifar10
 from core.errors import LabError, StoreError
 from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many
-from core.tray import CROPS, MOST_PICTURES, Shown, Tray, classify, results_table, shown, unseen_images
+from core.tray import CROPS, MOST_PICTURES, Shown, Tray, classify, results_table, unseen_images
 from core.words import percent
+from pages.parts.cut_picture import cut_picture
 from pages.parts.shared import error_box, get_store, literal
 
 A_PAGE = 12
@@ -96,7 +96,7 @@ def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
     """Read files into the tray; a sentence for each that cannot be read, the others go on."""
     tray.refused = []
     read = read_many(files)
-    tray.add([shown(one) for one in read if isinstance(one, Picture)])
+    tray.add([Shown(one) for one in read if isinstance(one, Picture)])
     tray.refused += [str(one) for one in read if not isinstance(one, Picture)]
     tray.uploads += 1  # an empty field for the next files
     st.rerun()
@@ -145,23 +145,23 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
 # --- what came out ------------------------------------------------------------------------------------
 
 
-def card(at: int, one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarray]) -> None:
-    """A picture, what the network sees of it, and what it says. ``at`` is its place in the tray."""
+def card(one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarray]) -> None:
+    """A picture, what the network sees of it, and what it says."""
     said, surely = networks[0].classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{said}** {surely}{verdict(one, said)}")
         with st.container(horizontal=True):
-            st.image(squared(one.image), "as dropped", width=128, alt=f"{one.name}, as dropped")
+            cut_picture(one, crop, f"cut-{one.number}", one.cut)
             st.image(
-                Image.fromarray(one.inputs[crop].transpose(1, 2, 0)).resize((128, 128), Image.Resampling.NEAREST),
+                Image.fromarray(one.seen(crop).transpose(1, 2, 0)).resize((128, 128), Image.Resampling.NEAREST),
                 "as the network sees it",
                 width=128,
                 output_format="PNG",
-                alt=f"{one.name}, as the network sees it, 32 × 32 pixels",
+                alt=f"{one.name}, as the network sees it, 32 × 32 pixels, {one.cut_in_words(crop)}",
             )
         st.plotly_chart(
             bars(networks, rows),
-            key=f"bars-{at}",
+            key=f"bars-{one.number}",
             config={"displayModeBar": False},
             alt=f"Probabilities of the likeliest classes of {one.name}: {said} {surely}",
         )
@@ -192,12 +192,15 @@ def verdict(one: Shown, said: str) -> str:
     return " :green[:material/check: right]" if said == one.truth else f" :red[:material/close: truth: {one.truth}]"
 
 
-def squared(image: Image.Image) -> Image.Image:
-    """The picture in the middle of a transparent square, so that cards line up."""
-    side = max(image.size)
-    square = Image.new("RGBA", (side, side))
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return square
+@st.fragment
+def results_part(tray: Tray, run_ids: list[str]) -> None:
+    """All about the pictures there are; a square cut by hand redraws this part alone."""
+    if not tray.pictures:
+        st.rerun()  # they were just cleared
+    try:
+        show_results(tray, run_ids)
+    except StoreError as error:
+        error_box(error)
 
 
 def show_results(tray: Tray, run_ids: list[str]) -> None:
@@ -221,14 +224,14 @@ def show_results(tray: Tray, run_ids: list[str]) -> None:
     grid = st.grid(3, min_column_width=300)
     for at in range((page - 1) * A_PAGE, min(page * A_PAGE, len(tray.pictures))):
         with grid.cell():
-            card(at, tray.pictures[at], crop, networks, [row[at] for row in rows])
+            card(tray.pictures[at], crop, networks, [row[at] for row in rows])
     for network, row in zip(networks, rows, strict=True):
-        show_table(tray, network, row)
+        show_table(tray, network, row, crop)
 
 
-def show_table(tray: Tray, network: Classifier, rows: np.ndarray) -> None:
+def show_table(tray: Tray, network: Classifier, rows: np.ndarray, crop: Crop) -> None:
     """The results of one run, with a download."""
-    results = results_table(tray.pictures, network, rows)
+    results = results_table(tray.pictures, network, rows, crop)
     st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
     known = results[results["truth"] != ""]
     if len(known):
@@ -237,7 +240,7 @@ def show_table(tray: Tray, network: Classifier, rows: np.ndarray) -> None:
     st.dataframe(
         results,
         hide_index=True,
-        column_order=["picture", "taken for", "probability", "or else", *(["truth"] if len(known) else [])],
+        column_order=["picture", "taken for", "probability", "or else", "cut", *(["truth"] if len(known) else [])],
         column_config={"probability": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)},
         alt="What each picture is taken for, with its probability",
     )
@@ -269,9 +272,6 @@ bring_pictures(tray, run_ids[0])
 for sentence in tray.refused:
     st.warning(literal(sentence), icon=":material/broken_image:")
 if tray.pictures:
-    try:
-        show_results(tray, run_ids)
-    except StoreError as error:
-        error_box(error)
+    results_part(tray, run_ids)
 else:
     st.caption("The network knows only the classes it was trained on, and takes anything else for one of them.")

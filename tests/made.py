@@ -43,6 +43,20 @@ def made_run(
     return run_id
 
 
+def made_weights(store: RunStore, run_id: str, seed: int = 0) -> None:
+    """Best weights for a run: a network that was never trained, which is enough to have opinions."""
+    import torch
+    from safetensors.torch import save
+
+    from core.model import resnet
+
+    config = store.config(run_id)
+    chance = torch.Generator().manual_seed(seed)
+    model = resnet(config.model.depth, len(config.data.classes), config.model.width, generator=chance)
+    inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
+    store.write_file(run_id, "best.safetensors", save({**model.state_dict(), **inputs}))
+
+
 def tiny_config(*settings: str) -> RunConfig:
     """A config that trains for real in about a second: 8 layers, 600 real images, 4 epochs."""
     base = RunConfig().set_from_text(

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from core import pictures
 from core.errors import ImageError
-from core.pictures import FORMATS, MAX_BYTES, Picture, read_many, read_picture, to_network
+from core.pictures import FORMATS, LEAST_SIDE, MAX_BYTES, Picture, Square, part, read_many, read_picture, to_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on damaged files
 
@@ -101,7 +101,7 @@ def test_orientation_of_a_photo_decoded_at_a_fraction() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     picture = read_picture(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")
-    assert (picture.width, picture.height, picture.image.size) == (3000, 4000, (750, 1000))
+    assert (picture.width, picture.height, picture.image.size) == (3000, 4000, (375, 500))
     assert letters(picture.image) == "BRWG"
 
 
@@ -168,8 +168,8 @@ def test_white_stays_white_when_a_large_grey_picture_is_made_small() -> None:
         large = np.zeros((1500, 1501), np.float32)
         large[:, 700:] = white
         small = np.asarray(read_picture(saved(Image.fromarray(large), "TIFF"), "x").image)
-        assert (small[:, :470] == 0).all(), "no rings beside the edge"
-        assert (small[:, 485:] == 255).all(), "no rings beside the edge"
+        assert (small[:, :232] == 0).all(), "no rings beside the edge"
+        assert (small[:, 246:] == 255).all(), "no rings beside the edge"
 
 
 @pytest.mark.filterwarnings("error")
@@ -254,23 +254,23 @@ def test_a_phone_that_adds_a_second_picture_still_made_a_jpeg() -> None:
     assert (picture.format, picture.frames, letters(picture.image)) == ("JPEG", 1, "RGBW")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 20_000), (20_000, 1), (1025, 3), (1023, 1024)])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 20_000), (20_000, 1), (513, 3), (511, 512)])
 def test_odd_sizes(width: int, height: int) -> None:
     picture = read_picture(saved(Image.new("RGB", (width, height), BLUE), "PNG"), "odd.png")
     assert (picture.width, picture.height) == (width, height)
-    assert max(picture.image.size) == min(1024, max(width, height))
+    assert max(picture.image.size) == min(512, max(width, height))
     for crop in pictures.CROPS:
-        part = to_network(picture, crop, (0, 0, 0.5, 0.5))
+        part = to_network(picture, crop, Square(0.2, 0.8, 0.5))
         assert (part == np.array(BLUE, np.uint8)[:, None, None]).all()
 
 
 def test_photos_are_made_small_faithfully() -> None:
-    """Decoding a JPEG at a quarter of its size must give what averaging the whole would."""
+    """Decoding a JPEG at an eighth of its size must give what averaging the whole would."""
     smooth = noise(16, 12).resize((4000, 3000), Image.Resampling.BICUBIC)
     small = read_picture(saved(smooth, "JPEG"), "photo.jpg").image
-    assert small.size == (1000, 750)
-    assert np.abs(np.asarray(small, int) - np.asarray(smooth.reduce(4), int)).max() <= 6
-    assert read_picture(saved(smooth, "PNG"), "photo.png").image.size == (1024, 768)
+    assert small.size == (500, 375)
+    assert np.abs(np.asarray(small, int) - np.asarray(smooth.reduce(8), int)).max() <= 6
+    assert read_picture(saved(smooth, "PNG"), "photo.png").image.size == (512, 384)
 
 
 def test_shown_names() -> None:
@@ -459,7 +459,7 @@ def check_no_other_error(data: bytes) -> None:
         assert str(error).endswith(ALLOWED)
         return
     assert picture.image.mode == "RGB"
-    assert max(picture.image.size) <= 1024
+    assert max(picture.image.size) <= 512
     assert to_network(picture).shape == (3, 32, 32)
 
 
@@ -494,7 +494,7 @@ def test_a_cifar_picture_passes_unchanged(crop: pictures.Crop) -> None:
     assert seen.dtype == np.uint8
     assert seen.flags.c_contiguous
     assert np.array_equal(seen, np.asarray(source).transpose(2, 0, 1))
-    assert np.array_equal(to_network(picture_of(source), "hand", (0, 0, 1, 1)), seen)
+    assert np.array_equal(to_network(picture_of(source), "hand", Square()), seen)
 
 
 def test_centre_is_the_largest_square_in_the_middle() -> None:
@@ -512,50 +512,70 @@ def test_whole_shows_everything_squeezed() -> None:
     assert tuple(seen[:, 31, 31]) == WHITE, "no bars"
 
 
-def test_hand_shows_the_box() -> None:
+def test_hand_shows_the_square() -> None:
     picture = picture_of(corners(640, 160))
-    for box, colour in (
-        ((0, 0, 0.5, 0.5), RED),
-        ((0.5, 0, 1, 0.5), GREEN),
-        ((0, 0.5, 0.5, 1), BLUE),
-        ((0.6, 0.55, 0.6001, 0.9), WHITE),  # thinner than a pixel
-        ((1 - 1e-16, 0.9, 1, 1 - 1e-16), WHITE),
+    for square, colour in (
+        (Square(0.1, 0.2, 0.4), RED),
+        (Square(0.9, 0.2, 0.4), GREEN),
+        (Square(0.2, 0.8, 0.4), BLUE),
+        (Square(2, 7, 0), WHITE),  # as far as there is picture, and as small as allowed
     ):
-        assert (to_network(picture, "hand", box) == np.array(colour, np.uint8)[:, None, None]).all()
+        assert (to_network(picture, "hand", square) == np.array(colour, np.uint8)[:, None, None]).all()
+    assert np.array_equal(to_network(picture, "hand"), to_network(picture, "centre"))
 
 
-share = st.floats(0, 1, exclude_max=True)
+def test_a_square_cut_from_a_turned_photo_is_where_it_is_seen() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = read_picture(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")  # upright: BRWG
+    for square, colour in ((Square(0.25, 0.25, 0.3), BLUE), (Square(0.8, 0.2, 0.3), RED), (Square(0, 1, 0.4), WHITE)):
+        seen = to_network(picture, "hand", square).astype(int)
+        assert np.abs(seen - np.array(colour)[:, None, None]).max() <= 8
 
 
-@given(st.integers(1, 40), st.integers(1, 1024), *[st.tuples(share, share).map(sorted)] * 2)
-def test_every_box_with_an_area_shows_something(width: int, height: int, xs: list[float], ys: list[float]) -> None:
+sides = st.integers(1, 600)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.floats(-0.5, 1.5)
+
+
+@given(sides, sides, numbers, numbers, numbers)
+def test_every_square_lies_inside_the_picture(width: int, height: int, x: float, y: float, side: float) -> None:
+    left, top, right, bottom = Square(x, y, side).box(width, height)
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert right - left == bottom - top
+    assert right - left >= np.floor(LEAST_SIDE * min(width, height))
+    assert (left, top, right, bottom) == Square(x, y, side).box(width, height)
+
+
+@given(sides, sides)
+def test_the_largest_square_is_the_one_in_the_middle(width: int, height: int) -> None:
+    side = min(width, height)
+    assert part("hand", width, height) == part("centre", width, height) == Square().box(width, height)
+    assert part("centre", width, height)[:2] == ((width - side) // 2, (height - side) // 2)
+
+
+@given(sides, sides, st.floats(0, 1), st.floats(0, 1), st.floats(LEAST_SIDE, 1))
+def test_a_square_is_cut_where_it_was_put(width: int, height: int, x: float, y: float, side: float) -> None:
+    left, top, right, bottom = Square(x, y, side).box(width, height)
+    assert right - left == pytest.approx(side * min(width, height), abs=1)
+    inside = ((right - left) / 2 <= x * width <= width - (right - left) / 2) and (
+        (bottom - top) / 2 <= y * height <= height - (bottom - top) / 2
+    )
+    if inside:
+        assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((x * width, y * height), abs=1)
+
+
+@given(sides, sides, numbers, numbers, numbers)
+@settings(max_examples=50)
+def test_any_square_of_one_colour_is_that_colour(width: int, height: int, x: float, y: float, side: float) -> None:
     picture = Picture("x", Image.new("RGB", (width, height), GREEN), width, height, "RGB", "PNG", 1)
-    box = (xs[0], ys[0], np.nextafter(xs[1], 1), np.nextafter(ys[1], 1))
-    seen = to_network(picture, "hand", box)
-    assert (seen == np.array(GREEN, np.uint8)[:, None, None]).all()
+    assert (to_network(picture, "hand", Square(x, y, side)) == np.array(GREEN, np.uint8)[:, None, None]).all()
 
 
-@pytest.mark.parametrize(
-    "box",
-    [
-        None,
-        (0, 0, 0, 0),
-        (0.5, 0, 0.5, 1),
-        (0, 0.5, 1, 0.5),
-        (0.6, 0, 0.5, 1),
-        (-0.1, 0, 1, 1),
-        (0, -0.1, 1, 1),
-        (0, 0, 1.1, 1),
-        (0, 0, 1, 1.1),
-        (float("nan"), 0, 1, 1),
-        (0, 0, 1, float("inf")),
-    ],
-)
-def test_boxes_that_cannot_be(box: tuple[float, float, float, float] | None) -> None:
-    picture = picture_of(corners())
-    with pytest.raises(ImageError, match=r'^"cat.png" cannot be cropped to .*; give left, top, .* from 0 to 1, .*\.$'):
-        to_network(picture, "hand", box)
-    to_network(picture, "centre", box)
+@pytest.mark.parametrize("place", [(float("nan"), 0, 1), (0, float("inf"), 1), (0, 0, float("-inf"))])
+def test_squares_that_cannot_be(place: tuple[float, float, float]) -> None:
+    with pytest.raises(ImageError, match=r"^No square can be cut at .*; give its centre and its side as .*\.$"):
+        Square(*place)
 
 
 def test_fine_texture_becomes_grey_not_patterns() -> None:

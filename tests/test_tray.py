@@ -1,5 +1,7 @@
 """The tray of pictures: how many it keeps, what is computed once, and what its table says."""
 
+import base64
+import io
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +11,8 @@ from PIL import Image
 from core.config import RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
-from core.pictures import Picture, to_network
-from core.tray import MOST_PICTURES, SIDE, Tray, classify, results_table, shown, unseen_images
+from core.pictures import Picture, Square, to_network
+from core.tray import MOST_PICTURES, SIDE, Shown, Tray, classify, results_table, unseen_images
 
 LABELS = np.tile(np.arange(10), 6_000)
 
@@ -36,8 +38,8 @@ def picture(width=64, height=48, value=51, name="one.png"):
 
 def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
     tray = Tray()
-    tray.add([shown(picture(name="first"))])
-    tray.add([shown(picture(name=str(at))) for at in range(MOST_PICTURES + 2)])
+    tray.add([Shown(picture(name="first"))])
+    tray.add([Shown(picture(name=str(at))) for at in range(MOST_PICTURES + 2)])
     assert len(tray.pictures) == MOST_PICTURES
     assert [one.name for one in (tray.pictures[0], tray.pictures[-1])] == ["0", "first"]
     assert "3 of the pictures were left out" in tray.refused[0]
@@ -45,17 +47,63 @@ def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
     assert (tray.pictures, tray.refused) == ([], [])
 
 
-def test_a_picture_is_kept_small_with_what_its_file_was():
-    whole = Picture("a.gif", Image.new("RGB", (1000, 500)), 4000, 2000, "P", "GIF", frames=7)
-    one = shown(whole)
-    assert max(one.image.size) == SIDE
-    assert whole.image.size == (1000, 500), "the picture itself is left as it was"
-    assert one.about == "4000 × 2000 GIF, the first of 7 frames"
-    np.testing.assert_array_equal(one.inputs["whole"], to_network(whole, "whole"))
+def test_what_its_file_was_is_told():
+    assert Shown(Picture("a.gif", Image.new("RGB", (1, 1)), 4000, 2000, "P", "GIF", 7)).about == (
+        "4000 × 2000 GIF, the first of 7 frames"
+    )
+    assert Shown(picture()).about == "64 × 48 PNG"
+
+
+@pytest.mark.parametrize(("size", "form", "expected"), [((32, 32), "PNG", (32, 32)), ((512, 100), "JPEG", (SIDE, 62))])
+def test_the_browsers_copy_is_small(size, form, expected):
+    one = Shown(picture(*size, value=200))
+    kind, content = one.address.split(";base64,")
+    assert kind == f"data:image/{form.lower()}"
+    copy = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert (copy.format, copy.size[0], copy.size[1]) == (form, expected[0], pytest.approx(expected[1], abs=1))
+    assert abs(copy.convert("RGB").getpixel((5, 5))[0] - 200) <= 2
+    assert one.picture.image.size == size, "the picture itself is left as it was"
+
+
+def halves(width=80, height=40):
+    """Black at the left, red at the right."""
+    one = picture(width, height, value=0)
+    one.image.paste((255, 0, 0), (width // 2, 0, width, height))
+    return Shown(one)
+
+
+def test_a_square_by_hand_changes_what_is_seen_and_said_and_nothing_else():
+    network, one, other = Network(), halves(), halves()
+    before = {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole", "hand")}
+    assert before["hand"] == before["centre"] == 0
+    one.cut(Square(0.9, 0.5, 0.5))
+    np.testing.assert_array_equal(one.seen("hand"), to_network(one.picture, "hand", Square(0.9, 0.5, 0.5)))
+    assert classify([one, other], network, 1, "hand")[:, 1].tolist() == [1, 0]
+    assert {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole")} == {"centre": 0, "whole": 0}
+
+
+def test_how_it_was_cut_is_told():
+    one = halves()
+    assert [one.cut_in_words(crop) for crop in ("centre", "whole")] == ["middle square", "whole, squeezed"]
+    assert one.cut_in_words("hand") == "by hand, x 25–75 %, y 0–100 %"
+    one.cut(Square(0.9, 2, 0.5))
+    assert one.cut_in_words("hand") == "by hand, x 75–100 %, y 50–100 %"
+    table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand")
+    assert table["cut"].tolist() == ["by hand, x 75–100 %, y 50–100 %"]
+
+
+def test_pictures_of_one_name_are_told_apart_by_number():
+    tray = Tray()
+    tray.add([Shown(picture()), Shown(picture())])
+    tray.add([Shown(picture())])
+    numbers = [one.number for one in tray.pictures]
+    tray.clear()
+    tray.add([Shown(picture())])
+    assert len({*numbers, tray.pictures[0].number}) == 4
 
 
 def test_what_was_computed_is_not_computed_again():
-    network, one, two = Network(), shown(picture(value=51)), shown(picture(value=204))
+    network, one, two = Network(), Shown(picture(value=51)), Shown(picture(value=204))
     first = classify([one], network, time=1, crop="centre")
     both = classify([two, one], network, time=1, crop="centre")
     np.testing.assert_allclose(both[:, 1], [0.8, 0.2])
@@ -67,9 +115,9 @@ def test_what_was_computed_is_not_computed_again():
 
 
 def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
-    pictures = [shown(picture(name="a")), shown(picture(name="b"))]
+    pictures = [Shown(picture(name="a")), Shown(picture(name="b"))]
     pictures[1].truth = "dog"
-    table = results_table(pictures, Network(), np.array([[0.75, 0.25], [0.4, 0.6]], np.float32))
+    table = results_table(pictures, Network(), np.array([[0.75, 0.25], [0.4, 0.6]], np.float32), "whole")
     assert table[["picture", "taken for", "or else", "truth"]].to_numpy().tolist() == [
         ["a", "deer", "dog", ""],
         ["b", "dog", "deer", "dog"],
@@ -90,7 +138,7 @@ def test_test_images_are_of_every_class_and_none_was_trained_on():
         for one in found:
             at = int(one.name.removeprefix("CIFAR-10 "))
             assert at in test
-            np.testing.assert_array_equal(one.inputs["centre"], images[at])
+            np.testing.assert_array_equal(one.seen("centre"), images[at])
         names.update(one.name for one in found)
     assert len(names) > 5, "another draw, other images"
     again = [one.name for one in unseen_images(config, data, 4)]

@@ -1,22 +1,20 @@
 """Classify: files in, the network's own probabilities out; a bad file is a sentence and the others go on."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 import core.worker
 from core.classify import Classifier
 from core.config import RunConfig
 from core.data import cifar10
-from core.model import resnet
-from core.pictures import read_picture, to_network
-from tests.made import made_run
+from core.pictures import Square, read_picture, to_network
+from tests.made import made_run, made_weights
 
 APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
@@ -26,15 +24,8 @@ def run_with_weights(store, classes=PAIR, seed=0, **about):
     """A run whose network was never trained, which is enough to have opinions."""
     config = RunConfig().replace({"data.classes": classes, "model.depth": 8, "model.width": 4, "train.epochs": 4})
     run_id = made_run(store, config=config, **about)
-    write_weights(store, run_id, seed)
+    made_weights(store, run_id, seed)
     return run_id
-
-
-def write_weights(store, run_id, seed):
-    config = store.config(run_id)
-    model = resnet(8, len(config.data.classes), 4, generator=torch.Generator().manual_seed(seed))
-    inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
-    store.write_file(run_id, "best.safetensors", save({**model.state_dict(), **inputs}))
 
 
 def png(seed, size=(48, 40)):
@@ -109,7 +100,7 @@ def test_other_weights_give_other_answers(app, store):
     opened(app)
     drop(app, ("one.png", png(1)))
     before = app.dataframe[0].value["probability"][0]
-    write_weights(store, run_id, seed=5)
+    made_weights(store, run_id, seed=5)
     app.run()
     row = expected(store, run_id, png(1))
     assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
@@ -132,6 +123,25 @@ def test_the_crop_changes_what_the_network_sees(app, store):
     app.button_group(key="classify.crop").set_value("whole").run()
     row = expected(store, run_id, content, "whole")
     assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
+
+
+def test_a_square_cut_by_hand_is_what_the_network_sees_and_what_the_table_tells(app, store):
+    run_id = run_with_weights(store)
+    opened(app)
+    content = png(3, (90, 30))
+    drop(app, ("wide.png", content), ("other.png", png(4, (90, 30))))
+    app.button_group(key="classify.crop").set_value("hand").run()
+    assert set(app.dataframe[0].value["cut"]) == {"by hand, x 33–67 %, y 0–100 %"}
+    tray = app.session_state["classify"]
+    tray.pictures[0].cut(Square(0.1, 0.5, 0.5))
+    app.run()
+    seen = to_network(read_picture(content, "x.png"), "hand", Square(0.1, 0.5, 0.5))
+    row = Classifier.load(store, run_id).probabilities(seen[None])[0]
+    table = app.dataframe[0].value
+    assert table["probability"][0] == pytest.approx(row.max(), rel=1e-4)
+    assert table["cut"].tolist() == ["by hand, x 1–18 %, y 23–73 %", "by hand, x 33–67 %, y 0–100 %"]
+    placed = [json.loads(one.proto.json)["square"] for one in app.get("bidi_component")]
+    assert placed == [[0.1, 0.5, 0.5], [0.5, 0.5, 1.0]]
 
 
 def test_pictures_stay_when_another_page_is_looked_at(app, store):
