@@ -34,7 +34,7 @@ X_AXES: dict[X, str] = {"epoch": "Epoch", "step": "Step (batches)", "images": "I
 SELECTED_ON = {"held-out": "held-out images", "test": "test images, as in the report"}
 _VALIDATION = {"held-out": "validation (held out)", "test": "test images (also chose the best epoch)"}
 _TRAIN = "train (running mean over augmented batches)"
-LOG_TICKS = [digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5)]
+LOG_TICKS = [digit * 10.0**power for power in range(-4, 9) for digit in (1, 2, 5)]
 _NOT_YET = "The first point appears when the first epoch ends."
 
 
@@ -72,6 +72,7 @@ class View:
     log_loss: bool = False
     chance: bool = True
     train: bool = True
+    log_x: bool = False
 
 
 def colour_of(run_id: str) -> str:
@@ -333,7 +334,9 @@ def new_figure(runs: Sequence[RunCurves], view: View, title: str, kind: str) -> 
         title=with_title(x_title), uirevision=view.x, zeroline=False, rangemode="tozero", automargin=True
     )
     figure.update_yaxes(title=with_title(title), uirevision=f"{kind} {view.x}", zeroline=False, automargin=True)
-    if view.x == "epoch":
+    if view.log_x:
+        figure.update_xaxes(type="log", rangemode="normal", tickvals=LOG_TICKS, uirevision=f"{view.x} log")
+    elif view.x == "epoch":
         figure.update_xaxes(dtick=1 if longest <= 12 else None)
     # Curves over steps or time of different runs share no positions to compare at.
     figure.update_layout(hovermode="x unified" if len(runs) == 1 or view.x == "epoch" else "closest")

@@ -144,6 +144,16 @@ def test_training_curves_can_be_left_out(curves):
     assert set(traces(accuracy([curves()], View(train=False)))) == {"val", "best"}
 
 
+def test_log_x(curves):
+    run = curves()
+    for figure in (accuracy([run], View(log_x=True)), speed([run], View(x="images", log_x=True))):
+        assert figure.layout.xaxis.type == "log"
+        assert figure.layout.xaxis.dtick is None, "on a logarithmic axis it would mean powers of ten"
+    assert accuracy([run]).layout.xaxis.type is None
+    assert accuracy([run], View(log_x=True)).layout.xaxis.uirevision != accuracy([run]).layout.xaxis.uirevision
+    assert traces(accuracy([run], View(log_x=True)))["val"].x == traces(accuracy([run]))["val"].x
+
+
 def test_log_loss(curves):
     assert loss([curves()], View(log_loss=True)).layout.yaxis.type == "log"
     assert loss([curves()]).layout.yaxis.type is None

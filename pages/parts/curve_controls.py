@@ -52,7 +52,15 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
                 width=120,
                 bind="query-params",
             )
-        log_loss = st.toggle("Log loss", key="log", bind="query-params")
+        log_x = st.toggle(
+            "Log x",
+            key="logx",
+            bind="query-params",
+            help="A logarithmic horizontal axis: shows the first epochs of a long run.",
+        )
+        log_loss = st.toggle(
+            "Log loss", key="log", bind="query-params", help="A logarithmic vertical axis for the cross-entropy."
+        )
         chance = st.toggle(
             "Reference lines",
             value=True,
@@ -64,4 +72,4 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
             "Group seeds", value=True, key="seeds", bind="query-params", help=SEEDS_HELP
         )
         train = not grouped and st.toggle("Train curves", value=True, key="train", bind="query-params")
-    return figures.View(x, smoothing, span, log_loss, chance, train), grouped
+    return figures.View(x, smoothing, span, log_loss, chance, train, log_x), grouped
