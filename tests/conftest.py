@@ -37,26 +37,34 @@ class Server:
         self.process.wait()
 
 
+def start_server(folder: Path, script: str = "serve.py") -> Server:
+    """A server on a free port over the runs in ``folder``/runs, when it answers; whoever starts it ends it."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    log, runs = folder / f"server-{port}.log", folder / "runs"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
+        cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
+    )  # fmt: skip
+    server = Server(f"http://127.0.0.1:{port}", RunStore(runs), process, log)
+    try:
+        wait_for(lambda: answers(server), 60)
+    except BaseException:
+        server.kill()
+        raise
+    return server
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers over the same runs; all are ended after the test."""
     started: list[Server] = []
 
     def start(script: str = "serve.py") -> Server:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        log = tmp_path / f"server-{port}.log"
-        runs = tmp_path / "runs"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
-            cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
-        )  # fmt: skip
-        server = Server(f"http://127.0.0.1:{port}", RunStore(runs), process, log)
-        started.append(server)
-        wait_for(lambda: answers(server), 60)
-        return server
+        started.append(start_server(tmp_path, script))
+        return started[-1]
 
     yield start
     for one in started:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import start_server
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -48,6 +50,14 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """One server for all tests of a file; they share its runs, and leave none at work."""
+    server = start_server(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.kill()
 
 
 @pytest.fixture

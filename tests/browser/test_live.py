@@ -11,11 +11,12 @@ CHART = ".js-plotly-plot"
 DRAWN = f"() => {{ const c = document.querySelector('{CHART}'); return c?.data?.[0] && c.data[0].x.length > 1; }}"
 
 NODE = f"document.querySelector('{CHART}')"
+LONGEST = f"Math.max(...{NODE}.data.map(t => (t.x || []).length))"
 SHOWN = f"{NODE}._fullData.map(t => t.visible)"
 
 
-def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(serve, page):
-    server = serve()
+def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
+    server = lab
     run_id = server.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
     page.goto(f"{server.url}/live?run={run_id}")
     page.wait_for_function(DRAWN, timeout=90_000)
@@ -55,13 +56,25 @@ def test_a_link_to_a_run_opens_it_first_thing_on_a_plain_server(serve, page, sto
     expect(page.get_by_role("img", name=re.compile("the wanted one")).first).to_be_visible()
 
 
-def test_two_tabs_show_the_same_run_and_one_stops_it_for_both(serve, page):
-    server = serve()
-    run_id = server.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
+def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(lab, page):
+    run_id = lab.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
     other = page.context.new_page()
     for tab in (page, other):
-        tab.goto(f"{server.url}/live?run={run_id}")
+        tab.goto(f"{lab.url}/live")  # a run at work is shown without being asked for
         tab.wait_for_function(DRAWN, timeout=90_000)
+        expect(tab).to_have_url(re.compile(run_id))
+        expect(tab).to_have_title(re.compile(rf"^\d+\s?% · {run_id}"))
+    page.reload()
+    page.wait_for_function(DRAWN)
+    seen = page.evaluate(LONGEST)
+    page.wait_for_function(f"n => ({LONGEST}) > n", arg=seen)
+    assert lab.store.status(run_id).state == "running"
+
     page.get_by_role("button", name="Stop and keep").click()
     expect(other.get_by_role("button", name="Resume")).to_be_visible(timeout=60_000)
-    assert server.store.status(run_id).state == "stopped"
+    assert lab.store.status(run_id).state == "stopped"
+    kept = len(lab.store.records(run_id))
+    other.get_by_role("button", name="Resume").click()
+    page.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
+    page.get_by_role("button", name="Stop and discard").click()
+    wait_for(lambda: run_id in lab.store.trashed(), 60)

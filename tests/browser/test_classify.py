@@ -1,0 +1,86 @@
+"""Classify in a real browser: dropped files, one of them corrupt, and a square cut by hand."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from core.classify import Classifier
+from core.config import RunConfig
+from core.pictures import Square, read_picture, to_network
+from tests.made import made_run, made_weights
+
+SEEN = re.compile("as the network sees it")
+
+
+@pytest.fixture(scope="module")
+def run_id(lab):
+    """A run whose network has opinions."""
+    config = RunConfig().replace({"model.depth": 8, "model.width": 4, "train.epochs": 4})
+    made = made_run(lab.store, config=config, name="the network")
+    made_weights(lab.store, made)
+    return made
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A picture three times as wide as high, whose parts differ."""
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 18, 3), np.uint8)
+    path = tmp_path / "wide.png"
+    Image.fromarray(pixels).resize((300, 100), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def said(lab, run_id, path, square=None):
+    """What a card says of the picture in ``path``: the likeliest class and its probability."""
+    seen = to_network(read_picture(path, path.name), "hand" if square else "centre", square)
+    network = Classifier.load(lab.store, run_id)
+    row = network.probabilities(seen[None])[0]
+    return f"{network.classes[row.argmax()]} {100 * row.max():.1f} %"
+
+
+def drop(page, lab, run_id, *paths):
+    page.goto(f"{lab.url}/classify?run={run_id}")
+    page.locator("input[type=file]").first.set_input_files(paths)
+
+
+def test_of_three_dropped_files_two_are_classified_and_a_sentence_names_the_third(lab, page, run_id, wide, tmp_path):
+    whole, corrupt = tmp_path / "whole.jpg", tmp_path / "corrupt.jpg"
+    Image.open(wide).resize((200, 200)).save(whole)
+    corrupt.write_bytes(whole.read_bytes()[:400])
+    drop(page, lab, run_id, wide, corrupt, whole)
+    expect(page.get_by_role("img", name=SEEN)).to_have_count(2)
+    sentence = page.get_by_role("alert").filter(has_text="corrupt.jpg")
+    expect(sentence).to_have_count(1)
+    expect(sentence).to_contain_text("cut short or damaged")
+    for path in (wide, whole):
+        expect(page.get_by_text(path.name).first).to_be_visible()
+        expect(page.get_by_text(said(lab, run_id, path))).to_be_visible()
+
+
+def test_a_square_is_cut_by_keyboard_and_by_hand(lab, page, run_id, wide):
+    drop(page, lab, run_id, wide)
+    expect(page.get_by_text(said(lab, run_id, wide))).to_be_visible()
+    page.get_by_text("Square by hand").click()
+    square = page.get_by_role("slider", name=re.compile("wide.png"))
+    square.focus()
+    for key in ["ArrowLeft"] * 5 + ["-"] * 20 + ["Shift+ArrowUp"]:
+        page.keyboard.press(key)
+    expect(page.get_by_role("img", name=re.compile("by hand, x 35–55 %, y 10–70 %"))).to_be_visible()
+    cut = Square(0.45, 0.4, 0.6)
+    expect(page.get_by_text(said(lab, run_id, wide, cut))).to_be_visible()
+    expect(square).to_have_attribute("aria-valuetext", re.compile("^60 % of the shorter side, its middle 45 %"))
+    expect(square).to_be_focused()
+
+    place = square.bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 400, place["y"] - 100, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text(said(lab, run_id, wide, Square(1, 0, 0.6)))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("by hand, x 80–100 %, y 0–60 %"))).to_be_visible()
+
+    page.get_by_role("button", name="Back to the middle").click()
+    expect(page.get_by_text(said(lab, run_id, wide))).to_be_visible()

@@ -1,0 +1,64 @@
+"""Compare in a real browser: the trash and back, and a link that opens exactly the view it was taken from."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from core.config import RunConfig
+from tests.conftest import wait_for
+from tests.made import made_run
+
+CHART = "document.querySelector('.js-plotly-plot')"
+CURVES = f"""() => {{
+    const chart = {CHART};
+    return chart?.layout && [chart.layout.xaxis.title.text, chart.data.map(t => t.uid).filter(Boolean).sort()];
+}}"""
+
+
+@pytest.fixture(scope="module")
+def runs(lab):
+    """Three runs with other settings; the last is not asked for."""
+    base = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "train.epochs": 6})
+    return [
+        made_run(lab.store, epochs=6, config=base.replace({"train.lr": lr}), name=f"rate {lr}")
+        for lr in (0.1, 0.2, 0.3)
+    ]
+
+
+def test_runs_go_to_the_trash_and_come_back(lab, page, runs):
+    page.goto(f"{lab.url}/compare?runs={runs[0]},{runs[1]}")
+    page.wait_for_function(f"() => {CHART}?.data?.length > 0")
+    page.get_by_role("button", name="Trash", exact=True).click()
+    expect(page.get_by_text("2 runs moved to the trash.")).to_be_visible()
+    wait_for(lambda: set(lab.store.trashed()) == set(runs[:2]), 10)
+    expect(page).not_to_have_url(re.compile(runs[0]))
+    expect(page.get_by_text("1 of 1 runs")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("3 of 3 runs")).to_be_visible()
+    assert lab.store.trashed() == []
+    assert set(lab.store.ids()) == set(runs)
+    expect(page.get_by_text("2 runs picked")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"runs=.*{runs[0]}"))
+
+
+def test_a_link_opened_in_a_new_tab_shows_exactly_this_view(lab, page, runs):
+    page.goto(f"{lab.url}/compare?runs={runs[0]},{runs[1]}")
+    page.wait_for_function(f"() => {CHART}?.data?.length > 0")
+    page.get_by_role("radio", name="Images seen").or_(page.get_by_text("Images seen", exact=True)).first.click()
+    page.get_by_role("combobox", name="Smoothing").click()
+    page.get_by_role("option", name="Running median").click()
+    page.wait_for_function(f"() => {CHART}.data.some(t => t.uid?.endsWith('measured'))")
+    here = page.evaluate(CURVES)
+    page.get_by_role("button", name="Link to this view").click()
+    link = page.get_by_test_id("stCode").filter(has_text="/compare?").inner_text().strip()
+
+    other = page.context.new_page()
+    other.goto(link)
+    other.wait_for_function(f"() => {CHART}?.data?.some(t => t.uid?.endsWith('measured'))")
+    assert other.evaluate(CURVES) == here
+    title, uids = here
+    assert title == "Images seen"
+    assert {uid.split(" ")[0] for uid in uids} - {"key"} == set(runs[:2])
+    expect(other.get_by_text("2 runs picked")).to_be_visible()
+    expect(other.get_by_text("Running median")).to_be_visible()
