@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from core import address, settings
 from core.errors import LabError
 from core.settings import PROJECT
 from core.static import publish_plotly
 from core.worker import ensure_worker
-from pages.parts.shared import error_box
+from pages.parts.shared import error_box, literal
 
 # A residual block: the way through the layers, and the shortcut around them. Drawn here, because the
 # named icons are fetched from another server when they are to be a tab's.
@@ -21,6 +22,7 @@ st.logo(ICON, size="large")
 
 # `streamlit run app.py` has no launcher: both are done once and cost nothing afterwards.
 try:
+    settings.check()
     ensure_worker()
     publish_plotly(PROJECT)
 except LabError as error:
@@ -83,4 +85,6 @@ page = st.navigation(
 # What a page says as it sends the person to another would be lost with it; it is said here.
 if done := st.session_state.pop("done", None):
     st.toast(done, icon=":material/check:")
+if warning := address.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
+    st.warning(literal(warning), icon=":material/lan:")
 page.run()

@@ -19,7 +19,10 @@ from core.errors import LabError, StoreError
 from core.presets import PRESETS
 from core.settings import runs_folder
 from core.store import RunStore
+from core.words import one_line
 
+#: Runs that one command makes.
+MOST_SEEDS = 1_000
 _RUN = "a run: its id, a unique beginning or end of it, its name, or “latest”"
 
 
@@ -103,7 +106,7 @@ def _add_training(add: _Add) -> None:
     train.add_argument("--tag", action="append", default=[], metavar="TAG", help="a tag; may be repeated")
     train.add_argument("--note", default="", help="a note to keep with it")
     train.add_argument(
-        "--seeds", type=_positive, default=1, metavar="N", help="train N runs with rising seeds, one after the other"
+        "--seeds", type=_few, default=1, metavar="N", help="train N runs with rising seeds, one after the other"
     )
     _add_queue(train)
 
@@ -175,7 +178,16 @@ def _add_queue(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is no whole number of at least 1")
+    return number
+
+
+def _few(text: str) -> int:
+    if (number := _positive(text)) > MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{one_line(text, 40)} runs are too many; at most {MOST_SEEDS:,}")
     return number

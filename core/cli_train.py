@@ -6,7 +6,6 @@ takes it from the queue. Ctrl-C stops it after the current batch and keeps it.
 
 import argparse
 import contextlib
-import json
 import signal
 import statistics
 import sys
@@ -19,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from core import papers
 from core.cli_text import Answer
 from core.config import RunConfig
 from core.errors import ConfigError, DataError, LabError
+from core.files import MOST_BYTES
 from core.presets import preset
 from core.store import RunStore, Status
 from core.words import SELECTED_ON, duration, nats, percent
@@ -77,12 +78,13 @@ def wanted_config(args: argparse.Namespace) -> RunConfig:
 def read_config(path: Path) -> RunConfig:
     """The configuration in a config.json. Raises ConfigError if it is missing, damaged or not allowed."""
     try:
-        content = json.loads(path.read_bytes())
+        with path.open("rb") as file:  # a file, or what a shell's <(…) hands over
+            content = papers.parse(file.read(MOST_BYTES))
     except FileNotFoundError:
         raise ConfigError({"config": f"there is no file {path}."}) from None
     except OSError as error:
         raise ConfigError({"config": f"{path} cannot be read: {error.strerror}."}) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError({"config": f"{path} is no JSON file ({error})."}) from error
     return RunConfig.from_dict(content)
 

@@ -21,6 +21,10 @@ class ConfigError(LabError):
         super().__init__(" ".join(f"{path}: {text}" for path, text in problems.items()))
 
 
+class SettingError(LabError):
+    """An environment variable or a server setting that cannot be used."""
+
+
 class DataError(LabError):
     """CIFAR-10 could not be had, or what was found is not CIFAR-10."""
 

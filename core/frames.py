@@ -22,7 +22,8 @@ import pandas as pd
 
 from core.config import KNOBS, RunConfig
 from core.errors import StoreError
-from core.files import write_atomically
+from core.files import read_file, write_atomically
+from core.papers import is_figure, is_number
 
 if TYPE_CHECKING:
     from core.store import RunStore
@@ -58,8 +59,13 @@ _ROWS_VERSION = 2
 #: Seconds between two writings of the kept rows.
 _WRITE_EVERY = 5.0
 
-#: What every epoch has as a number; a line without is no record.
-_FIGURES = tuple(name for name in METRICS if not name.endswith("_by_class"))
+#: A hundred thousand epochs have half of it.
+METRICS_BYTES = 256 * 2**20
+
+_BY_CLASS = tuple(name for name in METRICS if name.endswith("_by_class"))
+#: What every epoch has as a number; a line without is no record. A loss alone may be infinite, or no number.
+_FIGURES = tuple(name for name in METRICS if name not in _BY_CLASS)
+_LOSSES = tuple(name for name in _FIGURES if name.endswith(("_loss", "_objective")))
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
@@ -68,9 +74,24 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int) or record["epoch"] < 1:
         return None
-    return record if all(isinstance(record.get(name), int | float) for name in _FIGURES) else None
+    for name in _FIGURES:
+        most = 1.0 if name.endswith("_accuracy") else math.inf
+        if not (is_number(record.get(name)) if name in _LOSSES else is_figure(record.get(name), most)):
+            return None
+    by_class = (record.get(name, []) for name in _BY_CLASS)
+    return record if all(isinstance(one, list) and all(map(is_number, one)) for one in by_class) else None
+
+
+def rising(records: Iterable[dict[str, Any] | None], last: int = 0) -> list[dict[str, Any]]:
+    """The records whose epoch is greater than all before it and than ``last``: each epoch counts once, in order."""
+    kept = []
+    for record in records:
+        if record is not None and record["epoch"] > last:
+            kept.append(record)
+            last = record["epoch"]
+    return kept
 
 
 def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -191,14 +212,13 @@ class _Cursor:
 
     def read_on(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                file.seek(self.offset)
-                new = file.read()
-        except OSError as error:
-            raise StoreError(f"{path.name} of run {path.parent.name} cannot be read: {error.strerror}.") from error
+            new = read_file(path, METRICS_BYTES, self.offset)
+        except FileNotFoundError:  # deleted since we looked
+            return
         whole = new[: new.rfind(b"\n") + 1]  # a line without its end is still being written, or torn
         self.offset += len(whole)
-        self.records += [record for line in whole.splitlines() if (record := parse_record(line))]
+        last = self.records[-1]["epoch"] if self.records else 0
+        self.records += rising((parse_record(line) for line in whole[:-1].split(b"\n") if line), last)
 
 
 class _KeptRows:

@@ -169,8 +169,8 @@ def facts(view: RunView) -> list[Fact]:
         Fact(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {part}"),
         Fact(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
     ]
-    best = (view.result or {}).get("best")
-    if best:
+    best = (view.result or {}).get("best") or {}
+    if {"epoch", "accuracy", "images"} <= best.keys():
         told.append(
             Fact(
                 f"Test accuracy, epoch {best['epoch']}",

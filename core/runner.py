@@ -5,18 +5,18 @@ gives the same metrics.jsonl whoever started it.
 """
 
 import contextlib
-import io
 import os
 import time
 import traceback
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
 from core.config import RunConfig
 from core.data import cifar10
@@ -29,9 +29,12 @@ from core.training.evaluation import Evaluation, evaluate
 from core.training.records import BatchRecord, EpochRecord
 from core.training.schedule import ENDS_AT_ZERO
 from core.training.trainer import Trainer
+from core.words import one_line
 
 PROGRESS_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
+#: What a file of weights has beside the network's: how a picture becomes its input.
+_INPUTS = ("input.mean", "input.std")
 
 OnBatch = Callable[[BatchRecord], object]
 OnEpoch = Callable[[dict[str, Any]], object]
@@ -163,10 +166,10 @@ def _prepare(store: RunStore, run_id: str) -> Trainer:
 
 def _restore_lost_records(store: RunStore, run_id: str, trainer: Trainer) -> None:
     """Write the epochs of the state that metrics.jsonl lacks: all of an extended run's parent, for one."""
-    known = {one["epoch"] for one in store.records(run_id)}
-    for record in trainer.history:
-        if record.epoch not in known:
-            store.append_record(run_id, record.to_dict())
+    records = store.records(run_id)
+    known = {one["epoch"] for one in records}
+    if lost := [one.to_dict() for one in trainer.history if one.epoch not in known]:
+        store.write_records(run_id, sorted([*records, *lost], key=lambda one: one["epoch"]))
 
 
 def _best_so_far(trainer: Trainer) -> dict[str, Any]:
@@ -221,7 +224,11 @@ def load_task(config: RunConfig, environment: Environment) -> Task:
 def load_state(path: Path) -> dict[str, Any]:
     """The state in a last.pt, read without running any code it may hold. Raises LabError if it is damaged."""
     try:
-        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as archive:
+            # torch.save packs nothing. What is packed can be a few bytes that unpack to all of the memory.
+            if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
+                raise zipfile.BadZipFile("not made by torch.save")
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise almost anything
         raise LabError(
             f"{path.name} of run {path.parent.name} is damaged: the run cannot go on from it. "
@@ -237,14 +244,40 @@ def load_weights(store: RunStore, run_id: str, config: RunConfig) -> tuple[torch
     path = store.best_weights(run_id)
     model = resnet(config.model.depth, len(config.data.classes), config.model.width, config.model.shortcut)
     try:
-        tensors = load_file(path)
-        inputs = {name: tensors.pop(name) for name in ("input.mean", "input.std")}
+        with safe_open(path, framework="pt") as file:
+            named = (file.metadata() or {}).get("classes")
+            tensors = {name: file.get_tensor(name) for name in _expected(model, file)}
+        inputs = {name: tensors.pop(name) for name in _INPUTS}
         model.load_state_dict(tensors)
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise StoreError(
             f"The weights of run {run_id} cannot be used: the file is damaged or belongs to another network."
         ) from error
+    if named is not None and named != ",".join(config.data.classes):
+        raise StoreError(
+            f"The weights of run {run_id} cannot be used: they tell {one_line(named.replace(',', ', '))} apart, its "
+            f"configuration says {', '.join(config.data.classes)}. One of the two files belongs to another run."
+        )
+    sound = all(one.isfinite().all() for one in (*model.state_dict().values(), *inputs.values()))
+    if not sound or not (inputs["input.std"] > 0).all():
+        raise StoreError(
+            f"The weights of run {run_id} cannot be used: some are no numbers, so its training broke down or the file "
+            "is damaged. Clone the run with a smaller learning rate."
+        )
     return model.eval(), inputs
+
+
+def _expected(model: torch.nn.Module, file: Any) -> list[str]:
+    """Names of the tensors in a file of weights; KeyError if they are not the model's and the input's, shapes too.
+
+    Told by the file's head, before a tensor that fits no memory is read.
+    """
+    shapes = {name: tuple(one.shape) for name, one in model.state_dict().items()}
+    found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+    inputs = {name: found.pop(name) for name in _INPUTS}
+    if found != shapes or any(shape not in ((3, 1, 1), (3, 32, 32)) for shape in inputs.values()):
+        raise KeyError
+    return [*found, *inputs]
 
 
 def extend(store: RunStore, run_id: str, epochs: int) -> str:

@@ -6,12 +6,14 @@ A setting says where files lie; what an experiment does is a knob, in :mod:`core
 import os
 from pathlib import Path
 
+from core.errors import SettingError
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 def runs_folder() -> Path:
     """Folder with one folder a run: ``RESNET_LAB_RUNS``, or ``runs`` in the project."""
-    return Path(os.environ.get("RESNET_LAB_RUNS") or PROJECT / "runs").expanduser()
+    return _folder("RESNET_LAB_RUNS") or PROJECT / "runs"
 
 
 def data_folder() -> Path:
@@ -19,10 +21,28 @@ def data_folder() -> Path:
 
     A class can point it at a shared folder, so that the images are downloaded once.
     """
-    return Path(os.environ.get("RESNET_LAB_DATA") or "~/.cache/resnet-lab").expanduser()
+    return _folder("RESNET_LAB_DATA") or Path("~/.cache/resnet-lab").expanduser()
 
 
 def data_source() -> Path | None:
     """Folder or archive of CIFAR-10 the person already has: ``RESNET_LAB_CIFAR10``, or none."""
-    given = os.environ.get("RESNET_LAB_CIFAR10")
-    return Path(given).expanduser() if given else None
+    return _folder("RESNET_LAB_CIFAR10")
+
+
+def check() -> None:
+    """Raise :class:`SettingError` if a variable names no place, before a page or a thread stumbles over it."""
+    for setting in (runs_folder, data_folder, data_source):
+        setting()
+
+
+def _folder(variable: str) -> Path | None:
+    """The place an environment variable names, or ``None`` if it is not set or empty."""
+    given = os.environ.get(variable)
+    try:
+        return Path(given).expanduser() if given else None
+    except RuntimeError:  # nobody called so
+        user = str(given).partition("/")[0]
+        raise SettingError(
+            f"{variable} says “{given}”, and nobody on this computer is called {user.removeprefix('~')}; "
+            "give the whole path, and start the program again."
+        ) from None

@@ -9,18 +9,20 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, Literal, get_args
 
 from filelock import FileLock, Timeout
 
+from core import papers
 from core.config import RunConfig
 from core.errors import ConfigError, RunBusy, StoreError
-from core.files import told_plainly, write_atomically, write_json
-from core.frames import parse_record
+from core.files import append_to_file, read_file, told_plainly, write_atomically, write_json
+from core.frames import METRICS_BYTES, parse_record, rising
+from core.words import one_line, printable
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 STATES: tuple[str, ...] = get_args(State)
@@ -28,6 +30,8 @@ STATES: tuple[str, ...] = get_args(State)
 AT_WORK = ("running", "stopping")
 #: States from which a run can go on exactly where it was.
 RESUMABLE = ("stopped", "interrupted", "failed")
+#: Of a longer log the end is told.
+LOG_BYTES = 200_000
 
 #: What the name of a run looks like.
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
@@ -103,13 +107,12 @@ class RunFiles:
     def checked_id(run_id: str) -> str:
         """``run_id`` if it has the form of one, else StoreError; no other text ever touches a path."""
         if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-            shown = re.sub(r"[^\x20-\x7e]", "?", str(run_id))[:60]
-            raise StoreError(f"“{shown}” is no run id; one looks like 20261124-093000-k7fa.")
+            raise StoreError(f"“{one_line(str(run_id), 60)}” is no run id; one looks like 20261124-093000-k7fa.")
         return run_id
 
     def find(self, text: str) -> str:
         """The run meant by a full id, a unique end or beginning of one, a name, or ``latest``."""
-        runs = self.ids()
+        runs, shown = self.ids(), one_line(text, 60)
         if text == "latest" and runs:
             return runs[0]
         if text in runs:
@@ -119,10 +122,10 @@ class RunFiles:
         if len(alike) == 1:
             return alike[0]
         if alike:
-            raise StoreError(f"“{text}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
+            raise StoreError(f"“{shown}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
         if RUN_ID.fullmatch(text):
             self.folder(text)
-        raise StoreError(f"There is no run “{text}”; `python -m core list` shows those there are.")
+        raise StoreError(f"There is no run “{shown}”; `python -m core list` shows those there are.")
 
     def _is_named(self, run_id: str, text: str) -> bool:
         try:
@@ -143,15 +146,12 @@ class RunFiles:
     def meta(self, run_id: str) -> Meta:
         """Name, tags and origin; for a reference run with what the person added."""
         content = self._read_json(run_id, "meta.json")
-        try:
-            meta = Meta(**{**content, "tags": tuple(content.get("tags", ()))})
-        except (TypeError, AttributeError) as error:
-            raise StoreError(f"meta.json of run {run_id} is damaged: it does not hold a run's description.") from error
-        if meta.reference:
-            with contextlib.suppress(TypeError, ValueError):  # an edited .local.json is not worth losing the run for
-                own = dict(self._local().get(run_id, {}))
-                return replace(meta, **{**own, "tags": tuple(own.get("tags", meta.tags))})
-        return meta
+        if wrong := papers.misfit(content, Meta):
+            raise StoreError(f"meta.json of run {run_id} is damaged: {wrong}.")
+        meta = Meta(**papers.tidied(content))
+        own = self._local().get(run_id) if meta.reference else None
+        # An edited .local.json is not worth losing the run for.
+        return replace(meta, **papers.tidied(own)) if isinstance(own, dict) and not papers.misfit(own, Meta) else meta
 
     def status(self, run_id: str) -> Status:
         """How the run stands now: ``running`` with a free lock is told as ``interrupted``."""
@@ -167,36 +167,42 @@ class RunFiles:
 
     def status_for_holder(self, run_id: str) -> Status:
         """The state as the file says it, for the process that holds the lock."""
-        try:
-            status = Status(**self._read_json(run_id, "status.json"))
-        except TypeError as error:
-            raise StoreError(f"status.json of run {run_id} is damaged: it does not hold a run's state.") from error
-        if status.state not in STATES:
-            raise StoreError(f"status.json of run {run_id} names the unknown state “{status.state}”.")
-        return status
+        content = self._read_json(run_id, "status.json")
+        if wrong := papers.misfit(content, Status):
+            raise StoreError(f"status.json of run {run_id} is damaged: {wrong}.")
+        return Status(**papers.tidied(content))
 
     def progress(self, run_id: str) -> dict[str, Any] | None:
         """What is known inside the epoch, or ``None``."""
-        return self._optional_json(run_id, "progress.json")
+        progress = self._optional_json(run_id, "progress.json")
+        if progress is not None and (wrong := papers.bad_progress(progress)):
+            raise StoreError(f"progress.json of run {run_id} is damaged: {wrong}.")
+        return progress
 
     def result(self, run_id: str) -> dict[str, Any] | None:
         """The test evaluation made once at the end, or ``None``."""
-        return self._optional_json(run_id, "result.json")
+        result = self._optional_json(run_id, "result.json")
+        if result is not None and (wrong := papers.bad_result(result)):
+            raise StoreError(f"result.json of run {run_id} is damaged: {wrong}.")
+        return result
 
     def log(self, run_id: str) -> str:
-        """The run's log as text, empty if nothing was written."""
+        """The run's log as text, of a long one the end; empty if nothing was written."""
+        path = self.folder(run_id) / "log.txt"
         try:
-            return (self.folder(run_id) / "log.txt").read_text(errors="replace")
+            text = read_file(path, start=max(path.lstat().st_size - LOG_BYTES, 0))
         except FileNotFoundError:
             return ""
+        told = printable(text[-LOG_BYTES:].decode(errors="replace"))
+        return told if len(text) < LOG_BYTES else f"… (the beginning is left out)\n{told.partition(chr(10))[2]}"
 
     def records(self, run_id: str) -> list[dict[str, Any]]:
         """The finished epochs, oldest first; a torn last line is left out."""
         try:
-            lines = (self.folder(run_id) / "metrics.jsonl").read_bytes().split(b"\n")
+            lines = read_file(self.folder(run_id) / "metrics.jsonl", METRICS_BYTES).split(b"\n")
         except FileNotFoundError:
             return []
-        return [record for line in lines[:-1] if (record := parse_record(line))]
+        return rising(parse_record(line) for line in lines[:-1])
 
     def best_weights(self, run_id: str) -> Path:
         """Path of best.safetensors; StoreError if the run has none yet."""
@@ -235,23 +241,20 @@ class RunFiles:
 
     def append_record(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Append one epoch to metrics.jsonl and flush it to the disk."""
-        path = self.folder(run_id) / "metrics.jsonl"
-        with told_plainly(path), path.open("ab+") as file:
-            _end_torn_line(file)
-            file.write(json.dumps(record).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_to_file(self.folder(run_id) / "metrics.jsonl", json.dumps(record).encode() + b"\n")
 
     def cut_records(self, run_id: str, epoch: int) -> None:
         """Drop the epochs after ``epoch``: those whose state to go on from was not kept."""
-        kept = [one for one in self.records(run_id) if one["epoch"] <= epoch]
-        write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in kept))
+        self.write_records(run_id, [one for one in self.records(run_id) if one["epoch"] <= epoch])
+
+    def write_records(self, run_id: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Replace metrics.jsonl with these epochs, which rise."""
+        write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in records))
 
     def append_log(self, run_id: str, text: str) -> None:
         """Add a line with the time to the log."""
-        path = self.folder(run_id) / "log.txt"
-        with told_plainly(path), path.open("a") as file:
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+        line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
+        append_to_file(self.folder(run_id) / "log.txt", line.encode(errors="replace"))
 
     # --- who works on it --------------------------------------------------------------------------
 
@@ -268,8 +271,8 @@ class RunFiles:
     def stop_request(self, run_id: str) -> str | None:
         """``"keep"`` or ``"discard"`` if someone asked the run to stop, else ``None``."""
         try:
-            return "discard" if (self.folder(run_id) / "stop").read_text() == "discard" else "keep"
-        except OSError:
+            return "discard" if read_file(self.folder(run_id) / "stop") == b"discard" else "keep"
+        except (OSError, StoreError):
             return None
 
     def clear_stop(self, run_id: str) -> None:
@@ -296,38 +299,32 @@ class RunFiles:
 
     def _local(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.local_file.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            content = papers.parse(read_file(self.local_file))
+        except (OSError, ValueError, StoreError):
             return {}
         return content if isinstance(content, dict) else {}
 
     def _read_json(self, run_id: str, name: str) -> dict[str, Any]:
         path = self.folder(run_id) / name
         try:
-            content = json.loads(path.read_bytes())
+            content = papers.parse(read_file(path))
         except FileNotFoundError:
             raise StoreError(f"Run {run_id} has no {name}; its folder is incomplete.") from None
-        except (OSError, ValueError, RecursionError) as error:
+        except ValueError as error:
             raise StoreError(f"{name} of run {run_id} cannot be read; the file is damaged ({error}).") from error
         if not isinstance(content, dict):
             raise StoreError(f"{name} of run {run_id} is damaged: it holds no names and values.")
         return content
 
     def _optional_json(self, run_id: str, name: str) -> dict[str, Any] | None:
-        return self._read_json(run_id, name) if (self.folder(run_id) / name).is_file() else None
-
-
-def _end_torn_line(file: BinaryIO) -> None:
-    """Close the last line of an appended file if a crash left it open, so that ours stands alone."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
+        return self._read_json(run_id, name) if os.path.lexists(self.folder(run_id) / name) else None
 
 
 @contextlib.contextmanager
 def locked(path: Path, run_id: str) -> Iterator[None]:
     """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
+    if path.is_symlink():  # to open it would empty what it leads to
+        raise StoreError(f"The folder of run {run_id} cannot be locked: its file .lock is a link; remove it.")
     lock = FileLock(path)
     try:
         # A reader that looks whether the lock is free holds it for an instant; wait longer than that.
@@ -344,13 +341,15 @@ def locked(path: Path, run_id: str) -> Iterator[None]:
 
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock file."""
-    if not path.exists():
+    if not path.is_file() or path.is_symlink():  # nobody holds what our programs would not open
         return False
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return True
+    except OSError:
+        return False
     lock.release()
     return False
 

@@ -101,25 +101,37 @@ class Tray:
     pictures: list[Shown] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     uploads: int = 0
+    taken: set[str] = field(default_factory=set)
     draw: int = 0
     count: int = 0
 
-    def add(self, new: list[Shown]) -> None:
-        """Put pictures in front, and number them; what finds no room is left out, and said."""
-        room = MOST_PICTURES - len(self.pictures)
-        if len(new) > room:
+    def room(self, wanted: int) -> int:
+        """How many of so many new pictures can be taken; says so if not all."""
+        free = MOST_PICTURES - len(self.pictures)
+        if wanted > free:
             self.refused.append(
-                f"{len(new) - room} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
+                f"{wanted - free} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
                 "Clear the list to make room."
             )
-        for one in new[:room]:
+        return min(wanted, free)
+
+    def add(self, new: list[Shown]) -> None:
+        """Put pictures in front, and number them; what finds no room is left out, and said."""
+        new = new[: self.room(len(new))]
+        for one in new:
             self.count += 1
             one.number = self.count
-        self.pictures = new[:room] + self.pictures
+        self.pictures = new + self.pictures
 
     def clear(self) -> None:
         """Empty it."""
         self.pictures, self.refused = [], []
+        self.empty_field()
+
+    def empty_field(self) -> None:
+        """An empty field for the next files; the server forgets those it kept for the one before."""
+        self.uploads += 1
+        self.taken = set()
 
 
 def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:

@@ -7,6 +7,18 @@ from datetime import datetime
 SELECTED_ON = {"held-out": "held-out images", "test": "test images"}
 
 
+def printable(text: str) -> str:
+    """``text`` without what no screen shows: control characters, marks that reverse text, half characters."""
+    return "".join(mark for mark in text if mark.isprintable() or mark in "\n\t\u3000\xa0")
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """``text`` in one line of at most ``most`` characters that can be shown, wherever it came from."""
+    # Looked at no further than needed: text from elsewhere can be endless.
+    short = " ".join(printable(" ".join(text[: 4 * most].split())).split())
+    return short if len(short) <= most else f"{short[: most - 1]}…"
+
+
 def known(number: float | None) -> bool:
     """Whether there is a figure at all: neither missing nor NaN, as an empty cell of a table is."""
     return number is not None and not math.isnan(number)

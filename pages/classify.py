@@ -23,6 +23,7 @@ from pages.parts.cut_picture import cut_picture
 from pages.parts.shared import error_box, get_store, literal
 
 A_PAGE = 12
+FIELD_BYTES = 64 * 2**20  # of files the server keeps for one session
 ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
 SOURCES = {
     "files": ":material/upload_file: Files",
@@ -95,10 +96,9 @@ def choose_runs(runs: pd.DataFrame) -> list[str]:
 def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
     """Read files into the tray; a sentence for each that cannot be read, the others go on."""
     tray.refused = []
-    read = read_many(files)
+    read = read_many(files[: tray.room(len(files))])
     tray.add([Shown(one) for one in read if isinstance(one, Picture)])
     tray.refused += [str(one) for one in read if not isinstance(one, Picture)]
-    tray.uploads += 1  # an empty field for the next files
     st.rerun()
 
 
@@ -127,11 +127,16 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
             accept_multiple_files=True,
             key=f"files-{tray.uploads}",
         )
-        if files:
-            take(tray, [(one.name, one.getvalue()) for one in files])
+        # The field is not emptied at once: beside a file of more than 10 MB it says that this one was not taken.
+        if new := [one for one in files if one.file_id not in tray.taken]:
+            tray.taken |= {one.file_id for one in new}
+            if sum(one.size for one in files) > FIELD_BYTES or len(files) > MOST_PICTURES:
+                tray.empty_field()
+            take(tray, [(one.name, one.getvalue()) for one in new])
     elif source == "camera":
         photo = st.camera_input("Take a photo", key=f"photo-{tray.uploads}")
         if photo:
+            tray.empty_field()
             take(tray, [("photo.jpg", photo.getvalue())])
     else:
         st.caption("One image of each class, from the part this run did not train on.")

@@ -208,8 +208,8 @@ def about_copy() -> None:
     """Where the copy is, and whether it is still what it should be."""
     with st.expander("The copy on this computer", icon=":material/hard_drive:"):
         st.markdown(
-            f"Folder: `{settings.data_folder()}`. All of it was compared with the official hashes when it was stored, "
-            "and is again whenever a process reads it first."
+            f"Folder: {literal(str(settings.data_folder()))}. All of it was compared with the official hashes when "
+            "it was stored, and is again whenever a process reads it first."
         )
         if st.button("Check every byte now", key="verify", icon=":material/verified:"):
             with st.spinner("Comparing with the official hashes…"):

@@ -168,7 +168,10 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
 def papers(view: live.RunView) -> None:
     """What the run was told, and what it told."""
     with st.expander("Log", expanded=view.state == "failed"):
-        st.code(store.log(view.id) or "Nothing was written yet.", language=None, wrap_lines=True, height=260)
+        try:
+            st.code(store.log(view.id) or "Nothing was written yet.", language=None, wrap_lines=True, height=260)
+        except LabError as error:  # a link, for one, which is not followed
+            error_box(error)
     with st.expander("Settings, as a command line"):
         st.code(command_line(view.config), language="bash", wrap_lines=True)
 

@@ -255,7 +255,7 @@ def test_epochs_that_cannot_be_read_are_a_damaged_run(store: RunStore) -> None:
     run_id = made_run(store, epochs=0)
     (store.folder(run_id) / "metrics.jsonl").mkdir()
     row = store.frame().loc[0]
-    assert row["state"] == "damaged" and f"metrics.jsonl of run {run_id} cannot be read" in row["error"]
+    assert row["state"] == "damaged" and f"metrics.jsonl in {run_id} cannot be read" in row["error"]
     with pytest.raises(StoreError, match="cannot be read"):
         store.metrics(run_id)
 
@@ -271,14 +271,12 @@ def summaries(store: RunStore) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the runs whose metrics.jsonl was opened to be read since it was last cleared."""
     found: list[str] = []
-    open_path = Path.open
 
-    def count(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
-        if path.name == "metrics.jsonl" and mode == "rb":
-            found.append(path.parent.name)
-        return open_path(path, mode, *args, **more)
+    def count(path: Path, *args: Any) -> bytes:
+        found.append(path.parent.name)
+        return files.read_file(path, *args)
 
-    monkeypatch.setattr(Path, "open", count)
+    monkeypatch.setattr(frames, "read_file", count)
     return found
 
 
@@ -429,7 +427,7 @@ def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, o
 def test_a_run_that_was_mended_is_shown_at_once(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = made_run(store)
     with monkeypatch.context() as patched:  # as when reading was not permitted, which the files' times do not show
-        patched.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        patched.setattr(files.os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "denied")))
         assert store.frame().loc[0, "state"] == "damaged"
     assert store.frame().loc[0, ["id", "state"]].tolist() == [run_id, "finished"]
 

@@ -396,8 +396,12 @@ def test_result_and_progress_are_read_as_written(store: RunStore) -> None:
     run_id = made_run(store)
     assert store.result(run_id) is None and store.progress(run_id) is None
     store.write_result(run_id, {"best": {"accuracy": 0.5}})
-    store.write_progress(run_id, {"batch": 3})
-    assert store.result(run_id) == {"best": {"accuracy": 0.5}} and store.progress(run_id) == {"batch": 3}
+    progress = {
+        "epoch": 5, "epochs": 9, "batch": 3, "batches": 8, "loss": 1.5, "accuracy": 0.5, "lr": 0.1,
+        "images_per_second": 900.0, "seconds_left": 60.0,
+    }  # fmt: skip
+    store.write_progress(run_id, progress)
+    assert store.result(run_id) == {"best": {"accuracy": 0.5}} and store.progress(run_id) == progress
 
 
 @pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json", "result.json"])

@@ -7,6 +7,7 @@ keeps the cache. A file from outside is read by its exact expected name, into a 
 ours, and a pickle may build numpy arrays and nothing else.
 """
 
+import gzip
 import io
 import json
 import pickle
@@ -15,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -29,6 +30,8 @@ IMAGE_BYTES = 3 * 32 * 32
 
 # The largest file of any layout has 31 MB: more is not CIFAR-10, and must not fill memory or disk.
 LARGEST_FILE_BYTES = 64 << 20
+# The python version unpacks to 186 MB, the largest of the three.
+LARGEST_ARCHIVE_BYTES = 400 << 20
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def _read_npm(folder: Path, batch: str) -> bytes:
     listing = "test_lables.json" if batch == "test_batch" else "train_lables.json"  # their spelling
     try:
         labels = json.loads(_content(folder / listing))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{listing} is damaged: it is not a list of labels.") from error
     if batch != "test_batch" and isinstance(labels, list):
         first = BATCH_NAMES.index(batch) * BATCH_IMAGES
@@ -238,12 +241,36 @@ def _members(archive: Path) -> Iterator[tuple[Layout, str, bytes, int]]:
     """Yield ``(layout, file name, content, position in the archive)`` of each expected regular file."""
     expected = {f"{layout.folder}/{name}": (layout, name) for layout in LAYOUTS for name in layout.files}
     try:
-        with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as members:
+        with archive.open("rb") as raw, tarfile.open(fileobj=_Unpacked(raw, archive.name), mode="r|") as members:
             for member in members:
                 layout_and_file = expected.get(member.name.removeprefix("./"))
                 if layout_and_file and member.isreg() and member.size <= LARGEST_FILE_BYTES:
                     content = members.extractfile(member)
                     if content is not None:
                         yield *layout_and_file, content.read(), raw.tell()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{archive.name} is cut short, damaged, or no tar archive.") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a tar archive, packed with gzip or not; DataError for more of them than CIFAR-10 has.
+
+    A few megabytes can unpack to any number of gigabytes, which a reader of tar skips for hours or, where they
+    pretend to be a name, keeps in memory.
+    """
+
+    def __init__(self, raw: BinaryIO, name: str):
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        self._file = gzip.GzipFile(fileobj=raw) if packed else raw
+        self._left, self._name = LARGEST_ARCHIVE_BYTES, name
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        content = self._file.read(size if size >= 0 else self._left + 1)
+        self._left -= len(content)
+        if self._left < 0:
+            raise DataError(
+                f"{self._name} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 20} MB, so it is not CIFAR-10."
+            )
+        return content

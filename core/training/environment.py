@@ -71,6 +71,11 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
     if recorded and {"device", "precision", "threads"} <= recorded.keys():
         environment = Environment(recorded["device"], recorded["precision"], recorded["threads"])
         _require(environment.device)
+        if environment.precision not in ("fp32", "bf16") or environment.threads not in range(1, 1025):
+            raise LabError(
+                f"The run was begun with the precision “{environment.precision}” and {environment.threads} threads, "
+                "says its meta.json; it takes fp32 or bf16, and 1 to 1,024 threads. Clone the run to start anew."
+            )
         return environment
     device = config.train.device if config.train.device != "auto" else _best_device()
     _require(device)
@@ -127,7 +132,7 @@ def _best_device() -> str:
 
 def _require(device: str) -> None:
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not here.get(device, False):
+    if not isinstance(device, str) or not here.get(device, False):
         there = ", ".join(name for name, available in here.items() if available)
         raise LabError(f"The device {device} is not available on this computer; available: {there}. "
                        "Clone the run and choose another device.")  # fmt: skip

@@ -9,7 +9,7 @@ from core.comparison import Contender
 from core.errors import LabError
 from core.gap import HEADLINES, Gap, gap, points
 from pages.parts.live_chart import live_chart
-from pages.parts.shared import literal
+from pages.parts.shared import literal, sentence
 
 
 def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
@@ -25,7 +25,7 @@ def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
     try:
         found = gap(first, second, looked_at=len(groups))
     except LabError as error:
-        st.info(str(error), icon=":material/info:")
+        st.info(sentence(error), icon=":material/info:")
         return
     by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
     left, right = st.columns(2)
@@ -62,8 +62,8 @@ def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
 def verdict(found: Gap) -> None:
     """The answer in words, and the numbers behind it."""
     st.markdown(f"**{HEADLINES[found.verdict]}**")
-    for sentence in found.sentences:
-        st.markdown(f"- {literal(sentence)}")
+    for one in found.sentences:
+        st.markdown(f"- {literal(one)}")
     st.table(
         {
             "Difference": f"{100 * found.difference:.2f} percentage points",

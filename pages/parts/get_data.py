@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import settings
 from core.fetching import FETCH
-from pages.parts.shared import error_box
+from pages.parts.shared import error_box, literal
 
 
 def get_data_box(trouble: str | None = None) -> None:
@@ -27,7 +27,7 @@ def get_data_box(trouble: str | None = None) -> None:
         if st.button(label, key="get-data", type="primary", icon=icon):
             FETCH.start()
             st.rerun()
-        st.caption(f"They go to {settings.data_folder()} (RESNET_LAB_DATA names another folder).")
+        st.caption(f"They go to {literal(str(settings.data_folder()))} (RESNET_LAB_DATA names another folder).")
 
 
 @st.fragment(run_every="0.5s")

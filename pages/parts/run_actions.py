@@ -12,7 +12,7 @@ import streamlit as st
 from core import bulk, comparison
 from core.store import RunStore
 from pages.parts.run_table import PICKED, PROBLEMS, pick
-from pages.parts.shared import error_box, literal
+from pages.parts.shared import error_box
 
 _TRASHED = "compare_trashed"
 
@@ -152,9 +152,7 @@ def trash_box(store: RunStore) -> None:
         return
     with box, st.form("restore", border=False, clear_on_submit=True):
         told = bulk.trashed(store)
-        wanted = st.multiselect(
-            "Runs to restore", list(told), format_func=lambda one: literal(told[one]), key="restore"
-        )
+        wanted = st.multiselect("Runs to restore", list(told), format_func=told.__getitem__, key="restore")
         if st.form_submit_button("Restore", icon=":material/restore_from_trash:"):
             _restore(store, wanted)
             st.rerun()

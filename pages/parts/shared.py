@@ -8,6 +8,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core.settings import runs_folder
 from core.store import RunStore
+from core.words import one_line
 
 #: Icon and colour of each state, for badges.
 STATE_LOOKS = {
@@ -53,7 +54,7 @@ def open_page(page: str) -> NoReturn:
 
 def error_box(error: Exception | str) -> None:
     """Show a LabError (or its sentence) to the person."""
-    st.error(str(error), icon=":material/error:")
+    st.error(sentence(error), icon=":material/error:")
 
 
 def state_badge(state: str) -> None:
@@ -62,6 +63,28 @@ def state_badge(state: str) -> None:
     st.badge(state, icon=icon, color=colour)  # type: ignore[arg-type]  # the table holds colours only
 
 
+#: What Streamlit makes icons, links, arrows and dashes of after Markdown was read, where no backslash helps.
+_MADE_LATER = re.compile(
+    r"(?<=:)(?=material/|//)|(?<=www)(?=\.)|(?<=@)|(?<=[-<~])(?=[-=>])|(?<=>)(?==)", flags=re.IGNORECASE
+)
+#: What Markdown reads as more than a character, anywhere or as the beginning of a list or a line.
+_MARKS = re.compile(r"[\\`*\[\]$<>#~|&]|:(?=[\w+-])|(?<!\w)_|_(?!\w)|^[-+=]")
+_COUNTED = re.compile(r"^([0-9]+)([.)])")
+
+
 def literal(text: str) -> str:
-    """``text`` so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_\[\]$:<>#~|])", r"\\\1", text)
+    """``text``, whoever wrote it, so that Markdown shows it as it is, in one line."""
+    whole = _MADE_LATER.sub("\N{WORD JOINER}", one_line(text, most=2_000))
+    return _COUNTED.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", whole))
+
+
+def sentence(error: Exception | str) -> str:
+    """A LabError's sentence as Markdown: what it quotes stays text, what stands between backticks is code."""
+    parts = re.split(r"(`[^`\n]+`)", one_line(str(error), most=2_000))
+    return "".join(part if at % 2 else _inline(part) for at, part in enumerate(parts))
+
+
+def _inline(part: str) -> str:
+    """A part of a sentence as text, with the spaces at its ends."""
+    lead, tail = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
+    return f"{lead}{literal(part)}{tail}" if part.strip() else part

@@ -187,7 +187,7 @@ def test_of_several_the_two_of_the_link_are_compared(app, store):
 def test_hostile_links_get_sentences(app, store):
     run_id = made_run(store)
     opened(app, "../../etc/passwd", run_id, x="<script>", sort="x", smoothing="\x00", a="../x", columns="no.knob")
-    said = words(app)
+    said = words(app).replace("\\", "")  # as Markdown shows it
     for part in ("../../etc/passwd", "x=“<script>”", "sort=“x”", "smoothing=“?”"):
         assert part in said
     assert "1 run picked" in said
