@@ -403,7 +403,7 @@ def line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, b
 def published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
     """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent."""
     name, share = reference
-    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", below=True)
+    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot")
 
 
 def say(figure: go.Figure, words: str) -> go.Figure:

@@ -27,11 +27,7 @@ if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to import
 MOST_PICTURES = 200
 SIDE = 320  # longer side of a browser's copy of a picture, in pixels: twice what is shown
 MIDDLE = Square()
-CROPS: dict[Crop, str] = {
-    "centre": "Square from the middle",
-    "whole": "Whole picture, squeezed",
-    "hand": "Square by hand",
-}
+CROPS: dict[Crop, str] = {"centre": "Middle square", "whole": "Whole, squeezed", "hand": "By hand"}
 
 
 @dataclass

@@ -252,7 +252,7 @@ def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
         )
     run_table(rows, labels, columns, picked)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(rows):,} of {len(frame):,} runs", width="stretch")
+        st.caption(f"{len(rows):,} of {len(frame):,} run{'s' * (len(frame) != 1)}", width="stretch")
         st.download_button(
             "Table as CSV",
             lambda: exports.table_csv(rows),

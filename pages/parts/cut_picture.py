@@ -12,7 +12,7 @@ import streamlit as st
 from core.pictures import LEAST_SIDE, Crop, Square
 from core.tray import Shown
 
-SIDE = 170  # of the box the picture is fitted into, in pixels
+SIDE = 144  # of the box the picture is fitted into, in pixels
 
 _HTML = """
 <figure class="cut">

@@ -60,6 +60,9 @@ function hideWithCurve(data, shown) {
   );
 }
 
+// One function for all draws: with another in its place Plotly takes the settings for changed, and begins anew.
+const saveSvg = (chart) => window.Plotly.downloadImage(chart, { format: "svg", filename: chart.latest.file });
+
 function draw(Plotly, node) {
   if (!node.isConnected) return;
   if (node.failed) node.replaceChildren();
@@ -70,11 +73,7 @@ function draw(Plotly, node) {
     // The last of these would upload the chart; nothing leaves this machine.
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
     modeBarButtonsToAdd: [
-      {
-        name: "Download plot as SVG",
-        icon: Plotly.Icons.disk,
-        click: (chart) => Plotly.downloadImage(chart, { format: "svg", filename: chart.latest.file }),
-      },
+      { name: "Download plot as SVG", icon: Plotly.Icons.disk, click: saveSvg },
     ],
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };

@@ -63,7 +63,7 @@ def test_of_three_dropped_files_two_are_classified_and_a_sentence_names_the_thir
 def test_a_square_is_cut_by_keyboard_and_by_hand(lab, page, run_id, wide):
     drop(page, lab, run_id, wide)
     expect(page.get_by_text(said(lab, run_id, wide))).to_be_visible()
-    page.get_by_text("Square by hand").click()
+    page.get_by_text("By hand", exact=True).click()
     square = page.get_by_role("slider", name=re.compile("wide.png"))
     square.focus()
     for key in ["ArrowLeft"] * 5 + ["-"] * 20 + ["Shift+ArrowUp"]:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import wait_for
@@ -13,6 +14,16 @@ DRAWN = f"() => {{ const c = document.querySelector('{CHART}'); return c?.data?.
 NODE = f"document.querySelector('{CHART}')"
 LONGEST = f"Math.max(...{NODE}.data.map(t => (t.x || []).length))"
 SHOWN = f"{NODE}._fullData.map(t => t.visible)"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_at_work(lab):
+    """A run that a failed test leaves training would be taken for the next test's."""
+    yield
+    for run_id in lab.store.ids():
+        if lab.store.status(run_id).active:
+            lab.store.request_stop(run_id)
+            wait_for(lambda run_id=run_id: not lab.store.status(run_id).active, 60)
 
 
 def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
