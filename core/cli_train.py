@@ -63,7 +63,14 @@ def extend(args: argparse.Namespace, store: RunStore) -> Answer:
     """Make a child of a finished run and train it to more epochs."""
     from core import runner
 
-    return _go_on(store, runner.extend(store, store.find(args.run), args.epochs), args.queue)
+    run_id = store.find(args.run)
+    if args.queue:
+        return _queued(runner.extend(store, run_id, args.epochs))
+    config, about = runner.extension(store, run_id, args.epochs)
+    need_data()
+    with CtrlC() as ctrl_c:
+        outcome = train_new(store, config, about, ctrl_c)
+    return _answer([outcome], ctrl_c.pressed and outcome["state"] == "stopped")
 
 
 def wanted_config(args: argparse.Namespace) -> RunConfig:
@@ -127,11 +134,15 @@ def _go_on(store: RunStore, run_id: str, queue: bool) -> Answer:
     if queue:
         if store.status(run_id).state != "queued":
             store.enqueue(run_id)
-        return Answer(f"Queued run {run_id}; the app trains it.", {"runs": [{"id": run_id, "state": "queued"}]})
+        return _queued(run_id)
     need_data()
     with CtrlC() as ctrl_c:
         outcome = _outcome(store, run_id, watched(store, run_id, runner.run, ctrl_c), config)
     return _answer([outcome], ctrl_c.pressed and outcome["state"] == "stopped")
+
+
+def _queued(run_id: str) -> Answer:
+    return Answer(f"Queued run {run_id}; the app trains it.", {"runs": [{"id": run_id, "state": "queued"}]})
 
 
 def watched(store: RunStore, run_id: str, work: Work, ctrl_c: "CtrlC") -> Status:

@@ -15,6 +15,7 @@ from typing import Any
 from core.checks import relations
 from core.errors import ConfigError
 from core.knobs import Knob, near
+from core.migrations import up_to_date
 from core.sections import CLASSES, TEST_PER_CLASS, TRAIN_PER_CLASS, AugmentConfig, DataConfig, ModelConfig, TrainConfig
 
 __all__ = ["CLASSES", "KNOBS", "SECTIONS", "AugmentConfig", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig"]
@@ -131,10 +132,12 @@ class RunConfig:
     def from_dict(cls, content: Any) -> "RunConfig":
         """The config in ``content`` (from :meth:`to_dict`); knobs not named take their defaults.
 
-        Raises ConfigError for another schema, unknown names and values that are not allowed.
+        What an older program wrote is brought up to date (:mod:`core.migrations`). Raises ConfigError for another
+        schema, unknown names and values that are not allowed.
         """
         if not isinstance(content, Mapping):
             raise ConfigError({"config": "is no configuration: it holds no names and values."})
+        content = up_to_date(content, SCHEMA_VERSION)
         schema = content.get("schema")
         if schema != SCHEMA_VERSION:
             newer = isinstance(schema, int) and schema > SCHEMA_VERSION

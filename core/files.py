@@ -4,14 +4,18 @@ import contextlib
 import errno
 import json
 import os
+import secrets
+import shutil
 import stat
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.errors import StoreError
 
+#: Seconds after which an unfinished file that nobody went on with was left by a program that was killed.
+ABANDONED_AFTER = 600.0
 #: Of a file with a few names and values.
 MOST_BYTES = 16 * 2**20
 #: A link is not followed, and a pipe that nobody writes into is not waited for. Windows knows neither.
@@ -45,12 +49,11 @@ def append_to_file(path: Path, text: bytes) -> None:
     Raises :class:`StoreError`, also for a link: what it leads to is not ours to write.
     """
     with told_plainly(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
         with open(_file_alone(handle), "ab+") as file:
             _end_torn_line(file)
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
 
 
 def _end_torn_line(file: BinaryIO) -> None:
@@ -99,18 +102,19 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
     """Replace ``path`` with ``content`` (bytes, text as UTF-8, or a function that writes to a file).
 
     A temporary file in the same folder is written, flushed to the disk and renamed over ``path``,
-    so a reader sees the old file or the new one. Raises :class:`StoreError` when it cannot.
+    so a reader sees the old file or the new one. Who may read it is for the umask to say, as with any new
+    file. Raises :class:`StoreError` when it cannot.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with told_plainly(path):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
                 if callable(content):
                     content(file)
                 else:
                     file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
+                flush(file)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -118,6 +122,34 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
             raise
 
 
+def flush(file: BinaryIO) -> None:
+    """Bring what was written to the disk, so that a power cut after this cannot take it."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace ``path`` with names and values as JSON."""
     write_atomically(path, json.dumps(content, indent=1) + "\n")
+
+
+def sweep(folder: Path, *patterns: str) -> None:
+    """Remove what a killed program left half done in ``folder``: temporary files, and whatever ``patterns`` name.
+
+    Someone may be writing just now, so only what was not touched for :data:`ABANDONED_AFTER` seconds goes. What
+    cannot be removed stays: it does no harm.
+    """
+    for pattern in (".*.tmp", *patterns):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if time.time() - _last_touched(path) < ABANDONED_AFTER:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+
+def _last_touched(path: Path) -> float:
+    """When the file, or the newest file in the folder, was last written; seconds since 1970."""
+    return max(one.lstat().st_mtime for one in (path, *path.rglob("*")))

@@ -23,6 +23,7 @@ from core.data import cifar10
 from core.data.task import Task, make_task
 from core.errors import ConfigError, LabError, RunBusy, StoreError
 from core.model.resnet import resnet
+from core.settings import without_home
 from core.store import RunStore, Status, this_host
 from core.training.environment import Environment, resolve
 from core.training.evaluation import Evaluation, evaluate
@@ -35,6 +36,9 @@ PROGRESS_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 #: What a file of weights has beside the network's: how a picture becomes its input.
 _INPUTS = ("input.mean", "input.std")
+
+#: How PyTorch says that there is no more, on an accelerator and on the processor.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 OnBatch = Callable[[BatchRecord], object]
 OnEpoch = Callable[[dict[str, Any]], object]
@@ -59,6 +63,7 @@ def run_held(
     store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None
 ) -> Status:
     """:func:`run` for a caller who holds the run's lock already; a request to discard is left to them."""
+    store.refuse_reference(run_id, "trained further")
     status = store.status_for_holder(run_id)
     if status.state == "finished":
         raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
@@ -103,14 +108,16 @@ class _Desk:
 
         Whatever this is cut short at, going on from last.pt trains the same epoch again to the same end.
         """
-        line = record.to_dict()
         if trainer.is_best:
-            about = {"epoch": str(record.epoch), "classes": ",".join(trainer.task.classes)}
-            self.store.write_file(self.run_id, "best.safetensors", save(trainer.weights(), about))
-        self.store.append_record(self.run_id, line)
+            self.keep_best(record.epoch, trainer)
+        self.store.append_record(self.run_id, record.to_dict())
         self.store.write_file(self.run_id, "last.pt", lambda file: torch.save(trainer.state(), file))
         best = {"best_epoch": record.epoch, "best_val_accuracy": record.val_accuracy} if trainer.is_best else {}
         self.update(epoch=record.epoch, heartbeat=time.time(), **best)
+
+    def keep_best(self, epoch: int, trainer: Trainer) -> None:
+        about = {"epoch": str(epoch), "classes": ",".join(trainer.task.classes)}
+        self.store.write_file(self.run_id, "best.safetensors", save(trainer.best or {}, about))
 
     def update(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
@@ -126,7 +133,10 @@ class _Desk:
 def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> None:
     store, run_id = desk.store, desk.run_id
     trainer = _prepare(store, run_id)
-    desk.update(epoch=trainer.epoch, **_best_so_far(trainer))
+    best = _best_so_far(trainer)
+    if trainer.best:
+        desk.keep_best(best["best_epoch"], trainer)
+    desk.update(epoch=trainer.epoch, **best)
     place = f"{trainer.environment.device}, {trainer.environment.precision}, {trainer.environment.threads} threads"
     desk.log(f"Training from epoch {trainer.epoch + 1} to {trainer.config.train.epochs} on {place}.")
     records = trainer.train()
@@ -152,24 +162,20 @@ def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> N
 
 
 def _prepare(store: RunStore, run_id: str) -> Trainer:
-    """The trainer of a run, at the epoch its last state was kept."""
+    """The trainer of a run, at the epoch its last state was kept.
+
+    What the other files hold beyond that state, or lack of it, is made to agree with it: a kill, a copy made
+    while the run was trained, or the parent of an extended run may have left them an epoch apart.
+    """
+    store.migrate(run_id)
     config = store.config(run_id)
     environment = resolve(config, store.meta(run_id).environment)
     store.write_environment(run_id, store.meta(run_id).environment or environment.describe())
     trainer = Trainer(config, load_task(config, environment), environment)
     if state := store.last_state(run_id):
         trainer.load(load_state(state))
-    store.cut_records(run_id, trainer.epoch)
-    _restore_lost_records(store, run_id, trainer)
+    store.write_records(run_id, [one.to_dict() for one in trainer.history])
     return trainer
-
-
-def _restore_lost_records(store: RunStore, run_id: str, trainer: Trainer) -> None:
-    """Write the epochs of the state that metrics.jsonl lacks: all of an extended run's parent, for one."""
-    records = store.records(run_id)
-    known = {one["epoch"] for one in records}
-    if lost := [one.to_dict() for one in trainer.history if one.epoch not in known]:
-        store.write_records(run_id, sorted([*records, *lost], key=lambda one: one["epoch"]))
 
 
 def _best_so_far(trainer: Trainer) -> dict[str, Any]:
@@ -200,13 +206,14 @@ def _fail(desk: _Desk, error: Exception) -> None:
     """End a run as failed, with the cause in a sentence and the traceback in its log."""
     if isinstance(error, LabError):
         cause = str(error)
-    elif isinstance(error, MemoryError) or "out of memory" in str(error):
+    elif isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
         cause = "The computer ran out of memory; try a smaller batch, width or depth."
     else:
         cause = f"Training failed with {type(error).__name__}: {error}. The log has the details."
+    cause = without_home(cause)
     # On a full disk even this cannot be written; the free lock then shows the run as interrupted.
     with contextlib.suppress(StoreError):
-        desk.log(cause + "\n" + "".join(traceback.format_exception(error)))
+        desk.log(cause + "\n" + without_home("".join(traceback.format_exception(error))))
     desk.status = replace(desk.status, state="failed", error=cause, finished_at=time.time())
     with contextlib.suppress(StoreError):
         desk.store.write_status(desk.run_id, desk.status)
@@ -285,6 +292,12 @@ def extend(store: RunStore, run_id: str, epochs: int) -> str:
 
     Raises LabError for a run that is not finished, and for schedules that end at zero.
     """
+    config, about = extension(store, run_id, epochs)
+    return store.create(config, **about)
+
+
+def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dict[str, Any]]:
+    """The child of :func:`extend`, not yet made: its config, and what ``store.create`` is to be told about it."""
     config, status = store.config(run_id), store.status(run_id)
     if status.active:
         raise RunBusy(f"Run {run_id} is {status.state}; it can be extended when it is finished.")
@@ -303,13 +316,12 @@ def extend(store: RunStore, run_id: str, epochs: int) -> str:
             {"train.epochs": f"{epochs} is no more than the {status.epoch} it has; take a higher number."}
         )
     meta = store.meta(run_id)
-    name = f"{meta.name or run_id} → {epochs} epochs"
-    longer = config.replace({"train.epochs": epochs})
-    child = store.create(longer, name=name, tags=meta.tags, parent=run_id, last_state=state)
-    with store.hold(child):
-        store.write_file(child, "best.safetensors", store.best_weights(run_id).read_bytes())
-        store.write_environment(child, meta.environment)
-    return child
+    about = {
+        "name": f"{meta.name or run_id} → {epochs} epochs", "tags": meta.tags, "parent": run_id,
+        "environment": meta.environment,
+        "files": {"last.pt": state, "best.safetensors": store.best_weights(run_id)},
+    }  # fmt: skip
+    return config.replace({"train.epochs": epochs}), about
 
 
 def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "test"] = "validation") -> dict[str, Any]:

@@ -4,6 +4,7 @@ A setting says where files lie; what an experiment does is a knob, in :mod:`core
 """
 
 import os
+import sys
 from pathlib import Path
 
 from core.errors import SettingError
@@ -46,3 +47,15 @@ def _folder(variable: str) -> Path | None:
             f"{variable} says “{given}”, and nobody on this computer is called {user.removeprefix('~')}; "
             "give the whole path, and start the program again."
         ) from None
+
+
+def without_home(text: str) -> str:
+    """``text`` with this project's files named from its folder, Python's from ``…``, and the home folder as ``~``.
+
+    For what goes into a run's folder: it may be handed on, and where it was made is nobody's business.
+    """
+    names = {f"{PROJECT}/": "", f"{sys.prefix}/": "…/", f"{sys.base_prefix}/": "…/", str(Path.home()): "~"}
+    names.pop("/", None)  # of a program without a home
+    for folder in sorted(names, key=len, reverse=True):  # the packages lie in the project, the project at home
+        text = text.replace(folder, names[folder])
+    return text

@@ -3,7 +3,7 @@
 A run is a folder. What each of its files holds:
 
 ====================  ==================================================================================
-config.json           the complete RunConfig, with a schema version
+config.json           the complete RunConfig, with a schema version; config.json.v0 and so on are what it was before
 meta.json             name, tags, note, owner, study, parent, whether it is a reference run, environment
 status.json           state, epoch, best so far, times, heartbeat, host and pid, error if any
 metrics.jsonl         one line per finished epoch, appended; a torn last line is ignored
@@ -31,16 +31,18 @@ import getpass
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from core.config import RunConfig
-from core.files import told_plainly, write_json
+from core.errors import StoreError
+from core.files import told_plainly, write_atomically, write_json
 from core.frames import Reader
 from core.store_files import AT_WORK, RESUMABLE, STATES, Meta, State, Status, locked, this_host
 from core.store_queue import Queue
@@ -48,6 +50,7 @@ from core.store_queue import Queue
 __all__ = ["AT_WORK", "RESUMABLE", "STATES", "Meta", "RunStore", "State", "Status", "this_host"]
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_TICKS = len(_ALPHABET) ** 2  # into which the last characters of an id divide a second
 
 
 class RunStore(Queue):
@@ -59,60 +62,61 @@ class RunStore(Queue):
 
     # --- making a run -----------------------------------------------------------------------------
 
-    def create(
-        self,
-        config: RunConfig,
-        *,
-        name: str = "",
-        tags: tuple[str, ...] = (),
-        note: str = "",
-        parent: str | None = None,
-        study: str | None = None,
-        last_state: Path | None = None,
-    ) -> str:
+    def create(self, config: RunConfig, *, files: Mapping[str, Path] | None = None, **about: Any) -> str:
         """Queue a new run and return its id.
 
-        The folder is prepared under another name and renamed, so that no reader meets half a run.
-        ``last_state`` is a last.pt to go on from. Raises ConfigError or StoreError.
+        The folder is prepared under another name and renamed, so that no reader meets half a run. ``about`` is
+        what :class:`Meta` holds: name, tags, note, parent, study, environment. ``files`` are copied into it by name:
+        a last.pt to go on from, for one. Raises ConfigError or StoreError.
         """
-        run_id, staged = self._stage(
-            config.checked(),
-            Meta(name=name.strip(), tags=tags, note=note, parent=parent, study=study, owner=_owner()),
-            last_state,
-        )
-        with told_plainly(self.root / run_id):
+        with self._staged(config, about, files) as (run_id, staged), told_plainly(self.root / run_id):
             staged.rename(self.root / run_id)
         return run_id
 
     @contextlib.contextmanager
-    def create_held(self, config: RunConfig, **about: Any) -> Iterator[str]:
+    def create_held(self, config: RunConfig, *, files: Mapping[str, Path] | None = None, **about: Any) -> Iterator[str]:
         """Like :meth:`create`, but the run is this process's from the first instant: no queue can take it."""
-        last_state = about.pop("last_state", None)
-        run_id, staged = self._stage(config.checked(), Meta(owner=_owner(), **about), last_state)
-        with locked(staged / ".lock", run_id):
+        with self._staged(config, about, files) as (run_id, staged), locked(staged / ".lock", run_id):
             with told_plainly(self.root / run_id):
                 staged.rename(self.root / run_id)
             yield run_id
 
-    def _stage(self, config: RunConfig, meta: Meta, last_state: Path | None) -> tuple[str, Path]:
-        now = time.time()
-        run_id = new_id(now)
+    @contextlib.contextmanager
+    def _staged(
+        self, config: RunConfig, about: Mapping[str, Any], files: Mapping[str, Path] | None
+    ) -> Iterator[tuple[str, Path]]:
+        """A new run complete in a folder beside the others, for the caller to move among them."""
+        config, now = config.checked(), time.time()
+        meta = Meta(**{"owner": _owner(), **about, "name": about.get("name", "").strip(), "created_at": now})
+        status = Status(state="queued", epochs=config.train.epochs, queued_at=self._end_of_queue())
+        run_id = new_id(now, max([*self.ids(), *self.trashed()], default=None))
         staged = self.cache_folder / f"new-{run_id}"
         try:
             with told_plainly(staged):
                 staged.mkdir(parents=True)
-            if last_state is not None:
-                with told_plainly(staged / "last.pt"):
-                    shutil.copyfile(last_state, staged / "last.pt")
+            for name, path in (files or {}).items():
+                with told_plainly(staged / name), path.open("rb") as source:
+                    write_atomically(staged / name, partial(shutil.copyfileobj, source))
             write_json(staged / "config.json", config.to_dict())
-            write_json(staged / "meta.json", asdict(replace(meta, created_at=now)))
-            write_json(
-                staged / "status.json", asdict(Status(state="queued", epochs=config.train.epochs, queued_at=now))
-            )
-        except BaseException:
+            write_json(staged / "meta.json", asdict(meta))
+            write_json(staged / "status.json", asdict(status))
+            yield run_id, staged
+        finally:
             shutil.rmtree(staged, ignore_errors=True)
-            raise
-        return run_id, staged
+
+    def adopt(self, folder: Path) -> None:
+        """Move a run's folder, complete and nobody's, among the runs. One whose id is here already is refused.
+
+        A reference run of another laboratory is a person's own here.
+        """
+        run_id = self.checked_id(folder.name)
+        for place, where in ((self.root, ""), (self.trash_folder, " in the trash")):
+            if (place / run_id).exists():
+                raise StoreError(f"Run {run_id} is here already{where}; it was left as it is.")
+        meta = RunStore(folder.parent).meta(run_id)
+        write_json(folder / "meta.json", asdict(replace(meta, reference=False)))
+        with told_plainly(self.root / run_id):
+            folder.rename(self.root / run_id)
 
     # --- tables -----------------------------------------------------------------------------------
 
@@ -125,12 +129,25 @@ class RunStore(Queue):
         return self._reader.frame(self)
 
 
-def new_id(now: float) -> str:
-    """An id that sorts by time to the millisecond: two of its last characters count, two are random."""
-    base = len(_ALPHABET)
-    tick = int(now % 1 * base**2)
-    tail = _ALPHABET[tick // base] + _ALPHABET[tick % base] + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
-    return datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S-") + tail
+def new_id(now: float, newest: str | None = None) -> str:
+    """An id that sorts by time to the millisecond: two of its last characters count, two are random.
+
+    It sorts behind ``newest`` though the clock may have been set back since (every autumn, for one: ids are in
+    local time).
+    """
+    at = datetime.fromtimestamp(now)
+    if newest is not None:
+        with contextlib.suppress(ValueError, OverflowError):  # 20269999-999999-aaaa has the form of an id, and no time
+            at = max(at, _just_after(newest))
+    tick = at.microsecond * _TICKS // 1_000_000
+    tail = _ALPHABET[tick // len(_ALPHABET)] + _ALPHABET[tick % len(_ALPHABET)]
+    return at.strftime("%Y%m%d-%H%M%S-") + tail + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
+
+
+def _just_after(run_id: str) -> datetime:
+    """The first moment whose ids sort behind this one."""
+    tick = _ALPHABET.index(run_id[16]) * len(_ALPHABET) + _ALPHABET.index(run_id[17]) + 1
+    return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S") + timedelta(microseconds=-(-tick * 1_000_000 // _TICKS))
 
 
 def _owner() -> str:

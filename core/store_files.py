@@ -33,6 +33,8 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 #: Of a longer log the end is told.
 LOG_BYTES = 200_000
 
+#: Seconds to wait for a lock. A reader that looks whether it is free holds it for an instant; this is longer.
+PATIENCE = 2.0
 #: What the name of a run looks like.
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
 
@@ -235,6 +237,15 @@ class RunFiles:
         """Keep the test evaluation."""
         write_json(self.folder(run_id) / "result.json", result)
 
+    def migrate(self, run_id: str) -> None:
+        """Replace a config.json of an older program by what it means today; the old file is kept."""
+        content = self._read_json(run_id, "config.json")
+        current = self.config(run_id).to_dict()
+        if content.get("schema") != current["schema"]:
+            path = self.folder(run_id) / "config.json"
+            write_atomically(path.with_name(f"config.json.v{content['schema']}"), path.read_bytes())
+            write_json(path, current)
+
     def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes | Any) -> None:
         """Replace the weights or the state to go on from (bytes, or a function that writes to a file)."""
         write_atomically(self.folder(run_id) / name, content)
@@ -243,12 +254,8 @@ class RunFiles:
         """Append one epoch to metrics.jsonl and flush it to the disk."""
         append_to_file(self.folder(run_id) / "metrics.jsonl", json.dumps(record).encode() + b"\n")
 
-    def cut_records(self, run_id: str, epoch: int) -> None:
-        """Drop the epochs after ``epoch``: those whose state to go on from was not kept."""
-        self.write_records(run_id, [one for one in self.records(run_id) if one["epoch"] <= epoch])
-
     def write_records(self, run_id: str, records: Sequence[Mapping[str, Any]]) -> None:
-        """Replace metrics.jsonl with these epochs, which rise."""
+        """Replace all epochs by ``records``, which rise: those that the state to go on from knows."""
         write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in records))
 
     def append_log(self, run_id: str, text: str) -> None:
@@ -259,9 +266,12 @@ class RunFiles:
     # --- who works on it --------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def hold(self, run_id: str) -> Iterator[None]:
-        """Hold the run's lock: nobody else works on it meanwhile. Raises RunBusy if another process does."""
-        with locked(self.folder(run_id) / ".lock", run_id):
+    def hold(self, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
+        """Hold the run's lock: nobody else works on it meanwhile.
+
+        Raises RunBusy if another process does, and still does after ``patience`` seconds.
+        """
+        with locked(self.folder(run_id) / ".lock", run_id, patience):
             yield
 
     def held(self, run_id: str) -> bool:
@@ -278,7 +288,9 @@ class RunFiles:
     def clear_stop(self, run_id: str) -> None:
         """Forget the request to stop and what was known inside the epoch."""
         for name in ("stop", "progress.json"):
-            (self.folder(run_id) / name).unlink(missing_ok=True)
+            path = self.folder(run_id) / name
+            with told_plainly(path):
+                path.unlink(missing_ok=True)
 
     # --- files ------------------------------------------------------------------------------------
 
@@ -321,14 +333,13 @@ class RunFiles:
 
 
 @contextlib.contextmanager
-def locked(path: Path, run_id: str) -> Iterator[None]:
+def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
     if path.is_symlink():  # to open it would empty what it leads to
         raise StoreError(f"The folder of run {run_id} cannot be locked: its file .lock is a link; remove it.")
     lock = FileLock(path)
     try:
-        # A reader that looks whether the lock is free holds it for an instant; wait longer than that.
-        lock.acquire(timeout=2)
+        lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:  # itself an OSError, so it comes before the others
         raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
     except OSError as error:

@@ -6,17 +6,28 @@ The queue is the folders in state ``queued``, by ``queued_at``; it survives ever
 import contextlib
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from core.errors import RunBusy, StoreError
-from core.files import write_atomically
+from core.files import sweep, write_atomically
+from core.frames import summarize
 from core.store_files import AT_WORK, RESUMABLE
 from core.store_trash import Trash
+
+#: Seconds to wait for the lock of a run that says it is at work: that it is held is what one expects.
+GLANCE = 0.1
 
 
 class Queue(Trash):
     """Waiting, stopping and going on. A run that is discarded goes to the trash."""
+
+    def __init__(self, root: Path | str):
+        super().__init__(root)
+        # Runs that did not wait when their status.json had this inode, time and size: they are not read again.
+        self._not_waiting: dict[str, tuple[int, int, int]] = {}
 
     def queue_lock(self) -> FileLock:
         """The lock of whoever works the queue, not acquired."""
@@ -28,13 +39,30 @@ class Queue(Trash):
 
     def queue(self) -> list[str]:
         """Ids of the waiting runs, the next first."""
-        waiting = []
-        for run_id in self.ids():
-            with contextlib.suppress(StoreError):
-                status = self.status(run_id)
+        return [run_id for _, run_id in self._waiting()]
+
+    def _waiting(self) -> list[tuple[float, str]]:
+        """When each waiting run was queued, and its id; the next first."""
+        found, waiting = self.ids(), []
+        for run_id in found:
+            with contextlib.suppress(StoreError, OSError):
+                stat = (self.root / run_id / "status.json").stat()
+                stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
+                if self._not_waiting.get(run_id) == stamp:
+                    continue
+                status = self.status_for_holder(run_id)
                 if status.state == "queued":
                     waiting.append((status.queued_at or 0.0, run_id))
-        return [run_id for _, run_id in sorted(waiting)]
+                else:
+                    self._not_waiting[run_id] = stamp
+        for gone in self._not_waiting.keys() - set(found):
+            self._not_waiting.pop(gone, None)
+        return sorted(waiting)
+
+    def _end_of_queue(self) -> float:
+        """A ``queued_at`` behind all waiting runs: now, unless the clock was set back since."""
+        waiting = self._waiting()
+        return max(time.time(), waiting[-1][0] + 1e-3) if waiting else time.time()
 
     def request_stop(self, run_id: str, *, keep: bool = True) -> None:
         """Ask whoever works on the run to stop within a batch; ``keep=False`` sends it to the trash then."""
@@ -56,7 +84,7 @@ class Queue(Trash):
 
     def enqueue(self, run_id: str) -> None:
         """Put a run that stopped, failed or was interrupted back into the queue, to go on where it was."""
-        self._refuse_reference(run_id, "trained further")
+        self.refuse_reference(run_id, "trained further")
         with self.hold(run_id):
             status = self.status_for_holder(run_id)
             if status.state not in (*RESUMABLE, *AT_WORK):
@@ -68,18 +96,28 @@ class Queue(Trash):
             self.write_status(
                 run_id,
                 replace(
-                    status, state="queued", queued_at=time.time(), error=None, finished_at=None, host=None, pid=None
+                    status,
+                    state="queued",
+                    queued_at=self._end_of_queue(),
+                    error=None,
+                    finished_at=None,
+                    host=None,
+                    pid=None,
                 ),
             )
 
     def mark_interrupted(self) -> list[str]:
-        """Write ``interrupted`` into the runs whose process died; returns their ids."""
+        """Write ``interrupted`` into the runs whose process died, and clean up after it; returns their ids."""
         found = []
+        sweep(self.root)
+        sweep(self.cache_folder, "new-*")
+        sweep(self.trash_folder, ".gone-*")
         for run_id in self.ids():
+            sweep(self.root / run_id)
             with contextlib.suppress(StoreError):
                 if self.status_for_holder(run_id).state not in AT_WORK:
                     continue
-                with self.hold(run_id):
+                with self.hold(run_id, GLANCE):
                     status = self.status_for_holder(run_id)
                     if status.state in AT_WORK:
                         wanted = self.stop_request(run_id)
@@ -88,6 +126,7 @@ class Queue(Trash):
                             run_id,
                             replace(
                                 status,
+                                **self._far(run_id),
                                 state="interrupted",
                                 finished_at=status.heartbeat,
                                 error="The program that trained this run ended before the run did.",
@@ -98,3 +137,11 @@ class Queue(Trash):
                 if run_id in found and wanted == "discard":
                     self.trash(run_id)
         return found
+
+    def _far(self, run_id: str) -> dict[str, Any]:
+        """How far the epochs on disk are: the process may have died between writing one and saying so."""
+        records = self.records(run_id)
+        found = summarize(records)
+        if not found:
+            return {}
+        return {"epoch": records[-1]["epoch"], **{one: found[one] for one in ("best_epoch", "best_val_accuracy")}}

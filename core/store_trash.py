@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.errors import RunBusy, StoreError
@@ -33,7 +34,7 @@ class Trash(RunFiles):
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash. A run at work and a reference run are refused."""
-        self._refuse_reference(run_id, "deleted")
+        self.refuse_reference(run_id, "deleted")
         if self.held(run_id):
             raise RunBusy(f"Run {run_id} is running; stop it before deleting it.")
         with self.hold(run_id), told_plainly(self.trash_folder / run_id):
@@ -60,17 +61,26 @@ class Trash(RunFiles):
         with told_plainly(self.root / run_id):
             path.rename(self.root / run_id)
 
+    def trash_size(self) -> int:
+        """Bytes that :meth:`empty_trash` would free."""
+        return sum(_size(self.trash_folder / run_id) for run_id in self.trashed())
+
     def empty_trash(self) -> int:
         """Delete what is in the trash for good; returns the bytes freed."""
         freed = 0
         for run_id in self.trashed():
             path = self.trash_folder / run_id
-            freed += sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+            # Under another name first: a kill in the middle leaves no half a run to be restored.
+            going = path.with_name(f".gone-{run_id}")
             with told_plainly(path):
-                shutil.rmtree(path)
+                size = _size(path)
+                path.rename(going)
+                shutil.rmtree(going)
+            freed += size
         return freed
 
-    def _refuse_reference(self, run_id: str, what: str) -> None:
+    def refuse_reference(self, run_id: str, what: str) -> None:
+        """Raise StoreError if this is a reference run, which cannot be ``what``."""
         reference: object = False
         with contextlib.suppress(StoreError):  # what cannot be read is no reference run
             reference = self._read_json(run_id, "meta.json").get("reference")
@@ -79,3 +89,8 @@ class Trash(RunFiles):
                 f"Run {run_id} is a reference run that came with the program; it cannot be {what}. "
                 "Clone it to change it."
             )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())

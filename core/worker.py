@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from core.errors import RunBusy
+from core.errors import RunBusy, StoreError
 from core.settings import runs_folder
 from core.store import RunStore
 
@@ -58,18 +58,21 @@ class Worker:
             self._ended.wait(POLL_SECONDS)
 
     def _take_next(self) -> None:
-        """Train the first waiting run that nobody else holds, or wait a moment if there is none."""
+        """Train the first waiting run that can be, or wait a moment if there is none."""
         for run_id in self.store.queue():
-            if self.store.held(run_id):
-                continue
-            from core.runner import run  # torch takes seconds to import; the server answers meanwhile
+            try:
+                if self.store.held(run_id) or self.store.status(run_id).state != "queued":
+                    continue
+                from core.runner import run  # torch takes seconds to import; the server answers meanwhile
 
-            # Someone else may have taken, stopped or deleted it since we looked.
-            with contextlib.suppress(RunBusy):
-                if self.store.status(run_id).state == "queued":
-                    run(self.store, run_id)
-                    self.trouble = None
-                    return
+                run(self.store, run_id)
+                self.trouble = None
+                return
+            except RunBusy:
+                pass  # someone else has taken, stopped or deleted it since we looked
+            except StoreError:
+                # It could not even be begun: its folder is gone or may not be written. The next one may be sound.
+                self.trouble = traceback.format_exc()
         self._ended.wait(POLL_SECONDS)
 
 

@@ -4,13 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import StoreError
-from core.files import write_atomically
+from core.files import sweep, write_atomically
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_the_old_content(file: 
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from core.files import write_atomically\n"
+        "from core.files import sweep, write_atomically\n"
         "def die(file):\n"
         "    file.write(b'half'); file.flush()\n"
         "    os._exit(9)\n"
@@ -111,3 +112,35 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_the_old_content(file: 
     project = Path(__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", program, str(file)], cwd=project, check=False).returncode == 9
     assert file.read_text() == "old"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_who_may_read_a_file_is_for_the_umask_to_say(file: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(file, "new")
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == mode
+
+
+def aged(path: Path) -> Path:
+    """As if the file, or the folder and all in it, had been written an hour ago."""
+    for one in (*path.rglob("*"), path):
+        os.utime(one, (time.time() - 3600,) * 2)
+    return path
+
+
+def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(file: Path) -> None:
+    left, fresh = file.with_name(".status.json.0a1b2c3d.tmp"), file.with_name(".last.pt.0a1b2c3d.tmp")
+    half, made = file.with_name("new-half"), file.with_name("new-just-now")
+    for folder in (half, made):
+        folder.mkdir()
+        (folder / "config.json").write_text("{")
+    for one in (left, fresh):
+        one.write_text("half")
+    aged(left), aged(half), aged(file), aged(made)
+    (made / "meta.json").write_text("{")
+    sweep(file.parent, "new-*")
+    assert sorted(one.name for one in file.parent.iterdir()) == [fresh.name, made.name, file.name]
+    assert len(list(made.iterdir())) == 2

@@ -211,6 +211,7 @@ def failing(monkeypatch, error: BaseException) -> None:
     [
         (MemoryError(), "ran out of memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), "ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"), "ran out of memory"),
         (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
     ],
 )
@@ -313,6 +314,49 @@ def test_extending_equals_having_trained_longer(store):
     assert untimed(store, child) == untimed(store, longer)
     assert same_weights(store, child, longer)
     assert len(store.records(parent)) == 3
+
+
+def test_a_child_waits_with_everything_its_parent_knew(store):
+    """Whoever takes it, and however soon: it is whole from the instant it can be seen."""
+    parent = ran(store, *CONSTANT, "train.epochs=2")
+    child = extend(store, parent, 3)
+    assert store.meta(child).environment == store.meta(parent).environment
+    for name in ("best.safetensors", "last.pt"):
+        assert (store.folder(child) / name).read_bytes() == (store.folder(parent) / name).read_bytes()
+    store.trash(child)
+
+
+def test_files_an_epoch_apart_are_made_to_agree_with_the_state(store, tmp_path):
+    """As a copy made while the run was trained has them: the state of epoch 3, best and record of epoch 1."""
+    straight, run_id = ran(store), store.create(tiny_config())
+    folder, early = store.folder(run_id), {}
+
+    def on_epoch(line):
+        if line["epoch"] == 1:
+            early.update({name: (folder / name).read_bytes() for name in ("best.safetensors", "metrics.jsonl")})
+        if line["epoch"] == 3:
+            store.request_stop(run_id)
+
+    run(store, run_id, on_epoch=on_epoch)
+    assert store.status(run_id).best_epoch > 1
+    for name, content in early.items():
+        (folder / name).write_bytes(content)
+    store.enqueue(run_id)
+    assert run(store, run_id).state == "finished"
+    assert untimed(store, run_id) == untimed(store, straight)
+    assert same_weights(store, run_id, straight)
+    assert store.result(run_id) == store.result(straight)
+
+
+def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
+    straight, run_id = ran(store), store.create(tiny_config())
+    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
+    path = store.last_state(run_id)
+    state = torch.load(path, weights_only=True)
+    torch.save({name: part for name, part in state.items() if name != "best"}, path)
+    store.enqueue(run_id)
+    assert run(store, run_id).state == "finished"
+    assert same_weights(store, run_id, straight)
 
 
 def test_extending_is_refused_with_the_reason(store):

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_a_new_run_waits_with_everything_it_was_given(store: RunStore, tmp_path:
     (tmp_path / "last.pt").write_bytes(b"state")
     config = RunConfig().replace({"train.epochs": 7, "train.lr": 0.3})
     about = {"tags": ("a", "b"), "note": "why", "parent": UNKNOWN, "study": "s1"}
-    run_id = store.create(config, name=" my run ", last_state=tmp_path / "last.pt", **about)
+    run_id = store.create(config, name=" my run ", files={"last.pt": tmp_path / "last.pt"}, **about)
     assert store.config(run_id) == config
     meta, status = store.meta(run_id), store.status(run_id)
     assert (meta.name, meta.tags, meta.note, meta.parent, meta.study) == ("my run", ("a", "b"), "why", UNKNOWN, "s1")
@@ -126,7 +127,7 @@ def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest
         lambda: store.write_status(run_id, Status(state="failed")),
         lambda: store.annotate(run_id, name="other"),
         lambda: store.write_file(run_id, "last.pt", b"state"),
-        lambda: store.cut_records(run_id, 1),
+        lambda: store.write_records(run_id, []),
     ):
         with pytest.raises(StoreError, match="the disk is full"):
             write()
@@ -265,6 +266,46 @@ def test_a_damaged_run_does_not_keep_the_others_from_being_marked(store: RunStor
     assert store.mark_interrupted() == [dead]
 
 
+def test_runs_at_work_do_not_hold_up_the_search_for_dead_ones(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a run that works is given the time of a reader's glance, not that of a person who waits."""
+    patience = []
+    hold = store.hold
+
+    def note(run_id: str, seconds: float = 99.0) -> contextlib.AbstractContextManager[None]:
+        patience.append(seconds)
+        return hold(run_id, seconds)
+
+    living, dead = running(store), running(store)
+    with another_process_holds(store, living):
+        monkeypatch.setattr(store, "hold", note)
+        assert store.mark_interrupted() == [dead]
+    assert len(patience) == 2 and max(patience) <= 0.1
+
+
+def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> None:
+    run_id = made_run(store)
+    store.trash(made_run(store))
+    left = [
+        store.folder(run_id) / ".last.pt.0a1b2c3d.tmp", store.root / ".local.json.0a1b2c3d.tmp",
+        store.cache_folder / f"new-{UNKNOWN}", store.trash_folder / f".gone-{UNKNOWN}",
+    ]  # fmt: skip
+    for path in left:
+        path.mkdir(parents=True) if path.suffix != ".tmp" else path.write_text("half")
+        os.utime(path, (1.0, 1.0))
+    store.mark_interrupted()
+    assert not any(path.exists() for path in left)
+    assert store.ids() == [run_id] and len(store.trashed()) == 1 and len(store.records(run_id)) == 4
+
+
+def test_a_dead_run_is_told_as_far_as_its_epochs_go(store: RunStore) -> None:
+    """Killed between an epoch's record and the state that tells of it."""
+    run_id = running(store)
+    store.append_record(run_id, made_record(3))
+    store.mark_interrupted()
+    status = store.status(run_id)
+    assert (status.epoch, status.best_epoch, status.best_val_accuracy) == (3, 3, made_record(3)["val_accuracy"])
+
+
 def test_a_run_made_held_can_be_taken_by_nobody(store: RunStore) -> None:
     with store.create_held(RunConfig(), name="mine") as run_id:
         assert store.queue() == [run_id] and store.meta(run_id).name == "mine"
@@ -337,6 +378,39 @@ def test_the_queue_is_in_the_order_of_queueing_and_survives(store: RunStore) -> 
     assert RunStore(store.root).queue() == [third, first]
 
 
+def test_a_clock_that_is_set_back_changes_no_order(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    first, second = store.create(RunConfig()), store.create(RunConfig())
+    store.request_stop(first)
+    store.enqueue(first)
+    for hours in (1, 24, 24 * 365 * 20):
+        monkeypatch.setattr(time, "time", lambda hours=hours: now - 3600 * hours)
+        made = store.create(RunConfig())
+        assert store.ids()[0] == store.find("latest") == made
+        assert store.queue()[-1] == made
+    assert store.queue()[:2] == [second, first]
+    assert len(set(store.ids())) == 5
+
+
+def test_a_run_called_by_a_time_that_never_was_stops_no_other(store: RunStore) -> None:
+    for name in ("20269999-999999-aaaa", "99991231-235959-zzzz", "20261124-093000-0000"):
+        made_run(store)
+        (store.root / store.ids()[0]).rename(store.root / name)
+        made = store.create(RunConfig())
+        assert store.status(made).state == "queued"
+        store.checked_id(made)
+
+
+def test_a_queue_is_seen_to_change_by_another_program(store: RunStore) -> None:
+    run_id = made_run(store, state="stopped")
+    assert store.queue() == store.queue() == []
+    RunStore(store.root).enqueue(run_id)
+    assert store.queue() == [run_id]
+    RunStore(store.root).request_stop(run_id)
+    assert store.queue() == []
+
+
 @pytest.mark.parametrize("state", ["stopped", "failed", "interrupted", "running", "stopping"])
 def test_a_run_that_did_not_end_well_can_be_queued_again(store: RunStore, state: str) -> None:
     run_id = made_run(store, state=state)
@@ -371,9 +445,9 @@ def test_a_torn_last_line_is_left_out_and_then_closed(store: RunStore) -> None:
 def test_epochs_whose_state_was_not_kept_are_cut(store: RunStore) -> None:
     run_id = made_run(store, epochs=4)
     before = store.records(run_id)
-    store.cut_records(run_id, 2)
+    store.write_records(run_id, before[:2])
     assert store.records(run_id) == before[:2]
-    store.cut_records(run_id, 0)
+    store.write_records(run_id, [])
     assert store.records(run_id) == []
 
 
@@ -532,7 +606,9 @@ def test_emptying_the_trash_tells_what_it_freed(store: RunStore) -> None:
     store.write_file(thrown, "last.pt", b"x" * 10_000)
     store.trash(thrown)
     size = sum(path.stat().st_size for path in (store.trash_folder / thrown).iterdir())
+    assert store.trash_size() == size
     assert store.empty_trash() == size > 10_000
+    assert store.trash_size() == 0 and list(store.trash_folder.iterdir()) == []
     assert store.trashed() == [] and store.ids() == [kept]
     assert store.empty_trash() == 0
 

@@ -49,6 +49,8 @@ class Trainer:
         self.optimizer = make_optimizer(train, self.model, device)
         self.average = self._make_average()
         self.history: list[EpochRecord] = []
+        #: :meth:`weights` of the best epoch so far; ``None`` before the first.
+        self.best: dict[str, Tensor] | None = None
         self.batches = math.ceil(len(task.train) / train.batch_size)
 
     @property
@@ -81,6 +83,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "history": [one.to_dict() for one in self.history],
+            "best": self.best,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -91,6 +94,7 @@ class Trainer:
             if self.average is not None and state["average"] is not None:
                 self.average.load_state_dict(state["average"])
             self.history = [EpochRecord(**one) for one in state["history"]]
+            self.best = _tensors(state.get("best"))  # states of before it was kept have none
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise LabError(
                 "The state to go on from does not fit this configuration; another network saved it or it is damaged."
@@ -154,6 +158,8 @@ class Trainer:
             val_accuracy_by_class=judgement.accuracy_by_class,
         )
         self.history.append(record)
+        if self.is_best:
+            self.best = self.weights()
         yield record
 
     def _step(self, rows: Tensor, draws: Draws) -> tuple[float, float, int]:
@@ -216,3 +222,10 @@ class Trainer:
         rows = draws.order[:STATISTICS_IMAGES].split(batch_size)
         with torch.no_grad(), self.environment.autocast():
             update_bn((self._batch(one, draws) for one in rows), self.average.module)
+
+
+def _tensors(best: Any) -> dict[str, Tensor] | None:
+    """The best epoch's tensors of a state, or ``None``; ValueError for anything else."""
+    if best is None or (isinstance(best, dict) and all(isinstance(one, Tensor) for one in best.values())):
+        return best
+    raise ValueError
