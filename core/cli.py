@@ -149,6 +149,16 @@ def _add_runs(add: _Add) -> None:
     restore = add("restore", cli_runs.restore, "bring runs back from the trash, or list those in it")
     restore.add_argument("run", nargs="*", metavar="RUN", help="a run in the trash: its id, or a unique part")
 
+    export = add("export", cli_runs.export, "pack runs into one .zip, to take them elsewhere")
+    export.add_argument("run", nargs="+", metavar="RUN", help=_RUN)
+    export.add_argument(
+        "--to", type=Path, required=True, metavar="FILE", help="the .zip to write; it must not exist yet"
+    )
+    bring_in = add("import", cli_runs.bring_in, "take runs from a .zip that was exported elsewhere", makes_runs=True)
+    bring_in.add_argument("file", type=Path, metavar="FILE", help="the .zip")
+    empty = add("empty-trash", cli_runs.empty_trash, "delete what is in the trash for good")
+    empty.add_argument("--yes", action="store_true", help="do it; without, only tell what it would free")
+
 
 def _add_about(add: _Add) -> None:
     data = add("data", cli_about.data, "get CIFAR-10 and verify it", needs_store=False)

@@ -1,18 +1,20 @@
-"""The commands about runs there are: list, show, stop, evaluate, classify, trash and restore."""
+"""The commands about runs there are: list, show, stop, evaluate, classify, the trash, export and import."""
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core.bulk import each
+from core import moves
+from core.bulk import Outcome, each
 from core.cli_text import Answer, facts, table
 from core.config import KNOBS, RunConfig
 from core.errors import ImageError, StoreError
+from core.files import write_atomically
 from core.frames import SUMMARY, summarize
 from core.presets import command_line, nearest
 from core.store import RunStore
-from core.words import SELECTED_ON, duration, known, moment, nats, percent
+from core.words import SELECTED_ON, duration, filesize, known, moment, nats, percent
 
 
 def list_runs(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -213,9 +215,44 @@ def _find_trashed(store: RunStore, text: str) -> str:
     raise StoreError(f"There is no run “{text}” in the trash; `python -m core restore` shows those there are.")
 
 
+def empty_trash(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Tell what emptying the trash frees, and with ``--yes`` do it: there is no way back."""
+    count, size = len(store.trashed()), store.trash_size()
+    data = {"runs": count, "bytes": size, "emptied": bool(args.yes and count)}
+    if not count:
+        return Answer("The trash is empty.", data)
+    runs = "1 run" if count == 1 else f"{count:,} runs"
+    if not args.yes:
+        return Answer(f"{runs} with {filesize(size)} would be deleted for good; add --yes to do it.", data)
+    data["bytes"] = store.empty_trash()
+    return Answer(f"Deleted {runs} for good; {filesize(data['bytes'])} are free again.", data)
+
+
+# --- elsewhere and back ---------------------------------------------------------------------------
+
+
+def export(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Pack runs into one .zip."""
+    ids = list(dict.fromkeys(store.find(text) for text in args.run))
+    if args.to.exists():
+        raise StoreError(f"{args.to} exists already; give another name or remove it.")
+    write_atomically(args.to, lambda file: moves.export(store, ids, file))
+    size = args.to.stat().st_size
+    runs = f"Run {ids[0]} is" if len(ids) == 1 else f"{len(ids)} runs are"
+    return Answer(f"{runs} in {args.to} ({filesize(size)}).", {"file": str(args.to), "runs": ids, "bytes": size})
+
+
+def bring_in(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Take the runs from a .zip; those that are here already are left as they are."""
+    return _answer("imported", moves.bring_in(store, args.file, str(args.file)))
+
+
 def _each(done: str, ids: Iterable[str], act: Callable[[str], object]) -> Answer:
     """``act`` on each run once, and what came of it."""
-    outcome = each(dict.fromkeys(ids), act)
+    return _answer(done, each(dict.fromkeys(ids), act))
+
+
+def _answer(done: str, outcome: Outcome) -> Answer:
     text = "\n".join(f"Run {run_id} is {done}." for run_id in outcome.done)
     return Answer(
         text, {done: outcome.done, "errors": outcome.problems}, outcome.problems, code=int(bool(outcome.problems))

@@ -1,10 +1,12 @@
-"""Files to take away: the table of runs, the epochs of some runs, or runs whole, as CSV and strict JSON."""
+"""Files to take away: the table of runs, the epochs of some runs, or runs whole, as CSV, strict JSON and .zip."""
 
+import io
 from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
 
+from core import moves
 from core.cli_text import Answer
 from core.comparison import as_tuple, knob_value
 from core.config import KNOBS
@@ -58,3 +60,10 @@ def runs_json(store: RunStore, run_ids: Sequence[str]) -> str:
             }
         )
     return Answer("", content).as_json()
+
+
+def runs_zip(store: RunStore, run_ids: Sequence[str]) -> bytes:
+    """The runs with their weights, as :func:`core.moves.bring_in` takes them elsewhere."""
+    packed = io.BytesIO()
+    moves.export(store, run_ids, packed)
+    return packed.getvalue()

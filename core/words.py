@@ -45,3 +45,10 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def filesize(size: int) -> str:
+    """``840 kB``, ``12.3 MB`` or ``2.1 GB``, in thousands."""
+    if size < 1_000_000:
+        return f"{-(-size // 1_000)} kB"
+    return f"{size / 1e6:,.1f} MB" if size < 1_000_000_000 else f"{size / 1e9:,.1f} GB"

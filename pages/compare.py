@@ -22,7 +22,7 @@ from core.words import SELECTED_ON
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
 from pages.parts.gap_box import gap_box
 from pages.parts.live_chart import live_chart
-from pages.parts.run_actions import actions, messages, note_problems, trash_box
+from pages.parts.run_actions import actions, import_box, messages, note_problems, trash_box
 from pages.parts.run_table import filters, picked_runs, run_table
 from pages.parts.shared import error_box, get_store
 
@@ -196,6 +196,15 @@ def take_away(rows: pd.DataFrame, picked: Sequence[str]) -> None:
             on_click="ignore",
             help="The picked runs whole: settings, result, every epoch.",
         )
+        st.download_button(
+            "Runs as .zip",
+            lambda: exports.runs_zip(store, sound),
+            "runs.zip",
+            "application/zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+            help="The picked runs with their weights, to open them in a ResNet Lab elsewhere.",
+        )
         with st.popover("Link to this view", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]
             st.code(f"{address}?{urlencode(st.query_params.to_dict())}", language=None, wrap_lines=True)
@@ -276,6 +285,7 @@ def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
             "their gap means appear here.",
             icon=":material/check_box:",
         )
+    import_box(store)
     trash_box(store)
 
 
@@ -286,6 +296,7 @@ if start.empty:
     if st.button("New run", icon=":material/add_circle:", type="primary"):
         st.switch_page("pages/new_run.py")
     messages(store)
+    import_box(store)
     trash_box(store)
 note_problems(comparison.problems_in_link(st.query_params, CHOICES))
 watching = any_active(start)

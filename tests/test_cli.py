@@ -254,6 +254,24 @@ def test_extend_goes_on_as_a_new_run(core: Core, trained: RunStore) -> None:
     assert len(trained.records(parent)) == 2
 
 
+def test_an_extended_run_is_this_programs_from_the_first_instant(
+    core: Core, trained: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No app beside it can take the child from the queue: at no time does it wait without being held."""
+    from core import runner
+
+    held = []
+    real = runner.run_held
+
+    def look(store: RunStore, run_id: str, **heard: Any) -> Status:
+        held.append((store.status_for_holder(run_id).state, store.held(run_id)))
+        return real(store, run_id, **heard)
+
+    monkeypatch.setattr(runner, "run_held", look)
+    assert core("extend", "tiny", "--epochs", 3, on=trained).code == 0
+    assert held == [("queued", True)]
+
+
 def test_a_schedule_that_ends_at_zero_is_not_extended(core: Core, store: RunStore) -> None:
     run_id = made_run(store)
     store.write_file(run_id, "last.pt", b"state")
@@ -463,6 +481,52 @@ def test_a_misspelled_run_keeps_all_from_the_trash(core: Core, store: RunStore) 
 
 
 # --- what needs no run ----------------------------------------------------------------------------
+
+
+def test_emptying_the_trash_tells_what_it_frees_and_does_it_when_told_to(core: Core, store: RunStore) -> None:
+    kept, gone = made_run(store), made_run(store)
+    assert core("empty-trash").out == "The trash is empty.\n"
+    store.write_file(gone, "last.pt", b"x" * 2_000_000)
+    core("trash", gone)
+    told = core("empty-trash")
+    assert (told.code, told.out) == (0, "1 run with 2.0 MB would be deleted for good; add --yes to do it.\n")
+    assert store.trashed() == [gone]
+    told = core("empty-trash", "--yes", "--json")
+    assert told.data["runs"] == 1 and told.data["bytes"] > 2_000_000 and told.data["emptied"] is True
+    assert store.trashed() == [] and store.ids() == [kept]
+
+
+def test_a_reference_run_cannot_be_deleted_or_trained_further(core: Core, store: RunStore) -> None:
+    run_id = made_run(store, state="stopped")
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    for words in (("trash", run_id), ("resume", run_id, "--queue"), ("resume", run_id)):
+        told = core(*words)
+        assert told.code == 1 and "is a reference run that came with the program; it cannot be" in told.err
+    assert store.ids() == [run_id] and store.status(run_id).state == "stopped"
+
+
+# --- elsewhere and back ---------------------------------------------------------------------------
+
+
+def test_runs_are_exported_and_imported(core: Core, trained: RunStore, store: RunStore, tmp_path: Path) -> None:
+    (run_id,), file = trained.ids(), tmp_path / "runs.zip"
+    told = core("export", "tiny", "latest", "--to", file, "--json", on=trained)
+    assert told.data == {"file": str(file), "runs": [run_id], "bytes": file.stat().st_size}
+    again = core("export", "tiny", "--to", file, on=trained)
+    assert again.code == 1 and again.err == f"{file} exists already; give another name or remove it.\n"
+    assert core("import", file).out == f"Run {run_id} is imported.\n"
+    here = core("evaluate", run_id, "--json").data
+    assert here == core("evaluate", run_id, "--json", on=trained).data
+    told = core("import", file)
+    assert (told.code, told.out) == (1, "") and f"Run {run_id} is here already; it was left as it is." in told.err
+
+
+def test_what_is_no_export_is_one_sentence(core: Core, store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    told = core("import", tmp_path / "x.zip")
+    assert told.code == 1 and told.err.startswith(f"Nothing was taken from {tmp_path / 'x.zip'}: it is no .zip file")
+    assert core("import", tmp_path / "none.zip").err == f"There is no file {tmp_path / 'none.zip'}.\n"
 
 
 def test_layers_of_a_preset_and_of_a_run(core: Core, store: RunStore) -> None:

@@ -1,13 +1,15 @@
 """Files to take away: what is in them is what is in the runs."""
 
+import io
 import json
 
 import pandas as pd
 import pytest
 
-from core import exports
+from core import exports, moves
 from core.config import RunConfig
 from core.errors import StoreError
+from core.store import RunStore
 from tests.made import made_record, made_run
 
 BASE = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "train.epochs": 4})
@@ -59,3 +61,10 @@ def test_runs_as_json_are_strict_and_whole(store):
     assert RunConfig.from_dict(content["config"]) == store.config(run_id)
     with pytest.raises(StoreError):
         exports.runs_json(store, ["../x"])
+
+
+def test_the_zip_of_runs_opens_elsewhere(store, tmp_path):
+    first, second = made_run(store), made_run(store)
+    elsewhere = RunStore(tmp_path / "elsewhere")
+    outcome = moves.bring_in(elsewhere, io.BytesIO(exports.runs_zip(store, [second, first])), "runs.zip")
+    assert outcome.done == [second, first] and elsewhere.records(first) == store.records(first)

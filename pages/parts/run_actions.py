@@ -1,4 +1,4 @@
-"""What can be done to picked runs, many at a time: rename, tag, note, pin, trash; and the way back.
+"""What can be done to picked runs, many at a time: rename, tag, note, pin, trash; the way back; runs from elsewhere.
 
 Every action says what it did, runs that refuse are named with the reason, and the trash can be undone
 where one stands.
@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core import bulk, comparison
+from core import bulk, comparison, moves
+from core.errors import LabError
 from core.store import RunStore
+from core.words import filesize
 from pages.parts.run_table import PICKED, PROBLEMS, pick
 from pages.parts.shared import error_box
 
@@ -143,16 +146,66 @@ def messages(store: RunStore) -> None:
 
 
 def trash_box(store: RunStore) -> None:
-    """What is in the trash, and back with it."""
+    """What is in the trash, back with it, or gone for good."""
     count = len(store.trashed())
     if not count:
         return
     box = st.expander(f"Trash ({_runs(count)})", icon=":material/delete:", on_change="rerun", key="trash_box")
     if not box.open:
         return
-    with box, st.form("restore", border=False, clear_on_submit=True):
-        told = bulk.trashed(store)
-        wanted = st.multiselect("Runs to restore", list(told), format_func=told.__getitem__, key="restore")
-        if st.form_submit_button("Restore", icon=":material/restore_from_trash:"):
-            _restore(store, wanted)
+    with box:
+        with st.form("restore", border=False, clear_on_submit=True):
+            told = bulk.trashed(store)
+            wanted = st.multiselect("Runs to restore", list(told), format_func=told.__getitem__, key="restore")
+            if st.form_submit_button("Restore", icon=":material/restore_from_trash:"):
+                _restore(store, wanted)
+                st.rerun()
+        size = filesize(store.trash_size())
+        with st.popover(f"Empty the trash ({size})", icon=":material/delete_forever:"):
+            st.markdown(f"{_runs(count)} will be deleted for good; {size} become free. There is no way back.")
+            st.button(
+                "Delete for good", icon=":material/delete_forever:", type="primary", on_click=_empty, args=(store,)
+            )
+
+
+def _empty(store: RunStore) -> None:
+    try:
+        freed = store.empty_trash()
+    except LabError as error:
+        note_problems([str(error)])
+    else:
+        st.toast(f"The trash is empty; {filesize(freed)} are free again", icon=":material/check:")
+
+
+# --- from elsewhere -------------------------------------------------------------------------------
+
+
+def import_box(store: RunStore) -> None:
+    """Runs from a .zip that was exported elsewhere."""
+    box = st.expander("Bring in runs from elsewhere", icon=":material/unarchive:", on_change="rerun", key="import_box")
+    if not box.open:
+        return
+    with box, st.form("import", border=False, clear_on_submit=True):
+        files = st.file_uploader(
+            "“Runs as .zip” of a ResNet Lab", type="zip", accept_multiple_files=True, key="import_files"
+        )
+        st.caption("Larger files: `python -m core import FILE`. A run that is here already is left as it is.")
+        if st.form_submit_button("Bring in", icon=":material/unarchive:"):
+            _bring_in(store, files)
             st.rerun()
+
+
+def _bring_in(store: RunStore, files: Sequence[UploadedFile]) -> None:
+    problems, come = [], []
+    for file in files:
+        try:
+            outcome = moves.bring_in(store, file, file.name)
+        except LabError as error:
+            problems.append(str(error))
+        else:
+            problems += outcome.problems
+            come += outcome.done
+    st.session_state[PROBLEMS] = problems
+    if come:
+        st.toast(f"{_runs(len(come))} brought in", icon=":material/check:")
+        pick([*st.session_state.get(PICKED, []), *come])

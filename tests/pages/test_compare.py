@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import exports
 from core.config import KNOBS, RunConfig
 from core.errors import StoreError
 from core.store import RunStore
@@ -240,6 +241,41 @@ def test_what_is_in_the_trash_comes_back(app, store):
     app.multiselect(key="restore").set_value([gone])
     pressed(app, "Restore")
     assert gone in store.ids()
+
+
+def test_emptying_the_trash_says_what_it_frees_and_asks_first(app, store):
+    kept, gone = made_run(store), made_run(store)
+    store.write_file(gone, "last.pt", b"x" * 2_000_000)
+    store.trash(gone)
+    app.session_state["trash_box"] = True
+    opened(app)
+    assert "1 run will be deleted for good; 2.0 MB become free. There is no way back." in words(app)
+    assert store.trashed() == [gone], "nothing is deleted before it is said so"
+    pressed(app, "Delete for good")
+    assert store.trashed() == [] and store.ids() == [kept]
+    assert [one.value for one in app.toast] == ["The trash is empty; 2.0 MB are free again"]
+
+
+def test_a_reference_run_is_not_trashed_and_the_reason_is_told(app, store):
+    own, reference = made_run(store), made_run(store)
+    path = store.folder(reference) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    pressed(opened(app, own, reference), "Trash")
+    assert store.ids() == [reference] and store.trashed() == [own]
+    assert f"Run {reference} is a reference run that came with the program; it cannot be deleted." in words(app)
+
+
+def test_runs_from_elsewhere_are_brought_in_and_picked(app, store, tmp_path):
+    elsewhere = RunStore(tmp_path / "elsewhere")
+    here, there = made_run(store, name="here"), made_run(elsewhere, name="there")
+    app.session_state["import_box"] = True
+    opened(app)
+    app.file_uploader(key="import_files").upload("runs.zip", exports.runs_zip(elsewhere, [there]), "application/zip")
+    app.file_uploader(key="import_files").upload("bad.zip", b"no zip", "application/zip")
+    pressed(app, "Bring in")
+    assert store.ids() in ([here, there], [there, here])
+    assert "**1 run picked**" in words(app) and app.query_params["runs"] in (there, [there])
+    assert "Nothing was taken from bad.zip: it is no .zip file, or a damaged one" in words(app)
 
 
 def test_pin_and_unpin_many(app, store):
