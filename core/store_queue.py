@@ -112,6 +112,8 @@ class Queue(Trash):
         sweep(self.root)
         sweep(self.cache_folder, "new-*")
         sweep(self.trash_folder, ".gone-*")
+        for run_id in self.trashed():
+            sweep(self.trash_folder / run_id)
         for run_id in self.ids():
             sweep(self.root / run_id)
             with contextlib.suppress(StoreError):

@@ -1,0 +1,183 @@
+"""A program that lets children of itself be killed: ``python -m tests.faults.killed WHAT FOLDER [SEED] [TIMES]``.
+
+Each child does the same thing to a store and is killed at another instant, until one comes to its end. What is to be
+killed is imported once, here, and each child is a fork. A line of JSON on stdout tells of each child: where it was
+killed, in which store, which runs it was about, the digest of every file that was there before, and, if it trained,
+how many epochs it had told of.
+"""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.store import RunStore
+from tests.faults.operations import OPERATIONS, tiny
+from tests.faults.steps import die_at, watched
+
+
+def digests(store: RunStore) -> dict[str, str]:
+    """SHA-256 of every file of every run, here and in the trash, by path."""
+    return {
+        str(path.relative_to(store.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(store.root.rglob("*"))
+        if path.is_file() and path.name not in (".lock", ".queue.lock") and ".cache" not in path.parts
+    }
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do ``work`` in a child; its process id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def ended(child: int) -> int:
+    """Wait for a child; 0 if it came to its end, the negative signal if it was killed."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def tell(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+# --- at every step --------------------------------------------------------------------------------
+
+
+def every_step(name: str, folder: Path) -> None:
+    """Kill an operation at its first step, its second, and so on, each time in a store of its own."""
+    operation = OPERATIONS[name]
+    for number in range(1, 1_000):
+        store = RunStore(folder / f"{name}-{number}" / "runs")
+        with operation.prepared(store) as subject:
+            before = digests(store)
+
+            def work(store: RunStore = store, subject: Any = subject, number: int = number) -> None:
+                with watched(store.root, die_at(number), tears=True) as watch:
+                    watch.act = _noted(watch.act, store.root.parent / "step")
+                    operation.act(store, subject)
+
+            code = ended(forked(work))
+        step = (store.root.parent / "step").read_text() if code else "the end"
+        tell(step=step, code=code, root=str(store.root), subject=subject, before=before)
+        if code != -signal.SIGKILL:
+            return
+
+
+def _noted(act: Callable[[Any], object], path: Path) -> Callable[[Any], object]:
+    """``act``, after what it is about was written down outside the watched folder."""
+
+    def noted(step: Any) -> None:
+        path.write_text(f"{step.number}: {step.what} {Path(step.path).name}")
+        act(step)
+
+    return noted
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def trained(store: RunStore, run_id: str, heard: int, act: Callable[[Any], object] | None) -> None:
+    """Train a run, tell each finished epoch through the pipe ``heard``, with ``act`` at each step if given."""
+    from core.runner import run
+
+    def on_epoch(record: dict[str, Any]) -> None:
+        os.write(heard, b".")
+
+    if act is None:
+        run(store, run_id, on_epoch=on_epoch)
+    else:
+        with watched(store.root, act, tears=True) as watch:
+            watch.act = _noted(act, store.root.parent / "step")
+            run(store, run_id, on_epoch=on_epoch)
+
+
+def killed_training(store: RunStore, act: Callable[[Any], object] | None, strike: Callable[[int], object]) -> int:
+    """Train a new run in a child that ``act`` or ``strike`` (given its process id) kills, and tell of it."""
+    run_id = store.create(tiny())
+    before = {path: digest for path, digest in digests(store).items() if run_id not in path}
+    reader, writer = os.pipe()
+    child = forked(lambda: trained(store, run_id, writer, act))
+    os.close(writer)
+    strike(child)
+    code = ended(child)
+    with os.fdopen(reader, "rb") as pipe:
+        epochs = len(pipe.read())
+    noted = store.root.parent / "step"
+    step = noted.read_text() if act and code else "a random moment" if code else "the end"
+    tell(step=step, code=code, root=str(store.root), subject=run_id, before=before, epochs=epochs)
+    return code
+
+
+def every_step_of_training(store: RunStore, first: int, stride: int) -> None:
+    """Kill a run at each step from ``first`` on, ``stride`` apart."""
+    number = first
+    while killed_training(store, die_at(number), lambda child: None) == -signal.SIGKILL:
+        number += stride
+
+
+def random_moments(store: RunStore, seed: int, times: int, copies: Path | None = None) -> None:
+    """Kill runs at moments evenly spread over their time; with ``copies``, copy the folder there before each kill."""
+    began = time.monotonic()
+    killed_training(store, None, lambda child: None)
+    whole, chance = time.monotonic() - began, random.Random(seed)
+    for at in range(times):
+
+        def strike(child: int, at: int = at) -> None:
+            time.sleep(chance.uniform(0, whole))
+            if copies is not None:
+                copied(store.root, copies / f"{at}" / "runs")
+            os.kill(child, signal.SIGKILL)
+
+        killed_training(store, None, strike)
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy a folder that is being written to, as far as its files stay where they are."""
+
+    def copy(one: str, other: str) -> None:
+        try:
+            shutil.copyfile(one, other)
+        except FileNotFoundError:  # it was temporary
+            Path(other).unlink(missing_ok=True)
+
+    shutil.copytree(source, target, copy_function=copy)
+
+
+def main() -> None:
+    what, folder = sys.argv[1], Path(sys.argv[2])
+    if what in OPERATIONS:
+        every_step(what, folder)
+        return
+    import core.runner  # noqa: F401 - torch, once for all children
+    from core.data import cifar10
+
+    cifar10.load()
+    numbers = [int(one) for one in sys.argv[3:]]
+    store = RunStore(folder / "runs")
+    match what:
+        case "steps":
+            every_step_of_training(store, *numbers)
+        case "moments":
+            random_moments(store, *numbers)
+        case "copies":
+            random_moments(store, *numbers, copies=folder / "copies")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What can be done to a store, to be cut short anywhere: how each begins, and what must hold wherever it ended."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from core import migrations, moves
+from core.config import RunConfig
+from core.store import RunStore
+from tests.made import made_run, tiny_config
+
+
+def tiny(*settings: str) -> RunConfig:
+    """A run of two epochs that trains for real in a moment."""
+    return tiny_config(
+        "data.train_size=160", "data.validation_size=40", "data.test_size=40", "model.width=4", "train.epochs=2",
+        "train.batch_size=60", *settings,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``begin`` makes what it needs and returns the runs it is about; ``act`` does it; ``done`` is whether it happened.
+
+    Where it is not done, ``act`` again must do it.
+    """
+
+    begin: Callable[[RunStore], Any]
+    act: Callable[[RunStore, Any], object]
+    done: Callable[[RunStore, Any], bool]
+
+    @contextlib.contextmanager
+    def prepared(self, store: RunStore) -> Iterator[Any]:
+        """A store with runs that have nothing to do with it, and its subject."""
+        made_run(store, epochs=2, name="bystander")
+        store.trash(made_run(store, epochs=2, name="in the trash"))
+        yield self.begin(store)
+
+
+def _weighted(store: RunStore, **about: Any) -> str:
+    run_id = made_run(store, epochs=2, **about)
+    store.write_file(run_id, "best.safetensors", b"best" * 100)
+    store.write_file(run_id, "last.pt", b"last" * 100)
+    return run_id
+
+
+def _reference(store: RunStore) -> str:
+    run_id = made_run(store, epochs=2)
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    return run_id
+
+
+def _doomed(store: RunStore) -> str:
+    """A run whose process died after somebody asked for it to be discarded."""
+    run_id = made_run(store, epochs=2, state="running")
+    (store.folder(run_id) / "stop").write_text("discard")
+    return run_id
+
+
+def _outdated(store: RunStore) -> str:
+    run_id = made_run(store, epochs=2)
+    path = store.folder(run_id) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
+    migrations.STEPS[0] = dict
+    return run_id
+
+
+def _archive(store: RunStore) -> list[str]:
+    """Two runs in a .zip beside the store; the runs themselves are gone."""
+    ids = [_weighted(store, name=name) for name in ("first", "second")]
+    with (store.root.parent / "runs.zip").open("wb") as file:
+        moves.export(store, ids, file)
+    for run_id in ids:
+        (store.root / run_id).rename(store.root.parent / run_id)
+    return ids
+
+
+def _extend(store: RunStore, run_id: str) -> None:
+    files = {name: store.folder(run_id) / name for name in ("last.pt", "best.safetensors")}
+    store.create(store.config(run_id), name="child", parent=run_id, files=files)
+
+
+def _held(store: RunStore, _: None) -> None:
+    with store.create_held(tiny(), name="made"):
+        pass
+
+
+def _enqueue(store: RunStore, run_id: str) -> None:
+    if store.status(run_id).state != "queued":
+        store.enqueue(run_id)
+
+
+def _discard(store: RunStore, run_id: str) -> None:
+    if run_id not in store.trashed():
+        store.request_stop(run_id, keep=False) if store.status(run_id).state == "queued" else store.trash(run_id)
+
+
+def _bring_in(store: RunStore, _: list[str]) -> None:
+    moves.bring_in(store, store.root.parent / "runs.zip", "runs.zip")
+
+
+def _named(name: str) -> Callable[[RunStore, Any], bool]:
+    def made(store: RunStore, _: Any) -> bool:
+        found = [one for one in store.ids() if store.meta(one).name == name]
+        return bool(found) and all((store.folder(one) / "status.json").is_file() for one in found)
+
+    return made
+
+
+def _nothing(store: RunStore) -> None:
+    return None
+
+
+def _state(wanted: str) -> Callable[[RunStore, str], bool]:
+    return lambda store, run_id: store.status_for_holder(run_id).state == wanted
+
+
+OPERATIONS = {
+    "create": Operation(_nothing, lambda store, _: store.create(tiny(), name="made"), _named("made")),
+    "create_held": Operation(_nothing, _held, _named("made")),
+    "extend": Operation(_weighted, _extend, _named("child")),
+    "enqueue": Operation(lambda store: made_run(store, epochs=2, state="failed"), _enqueue, _state("queued")),
+    "stop": Operation(
+        lambda store: made_run(store, epochs=0, state="queued"),
+        lambda store, run_id: store.request_stop(run_id), _state("stopped"),
+    ),
+    "discard": Operation(
+        lambda store: made_run(store, epochs=0, state="queued"), _discard,
+        lambda store, run_id: run_id in store.trashed(),
+    ),
+    "annotate": Operation(
+        made_run, lambda store, run_id: store.annotate(run_id, name="new"),
+        lambda store, run_id: store.meta(run_id).name == "new",
+    ),
+    "annotate_reference": Operation(
+        _reference, lambda store, run_id: store.annotate(run_id, name="new"),
+        lambda store, run_id: store.meta(run_id).name == "new",
+    ),
+    "trash": Operation(
+        made_run, lambda store, run_id: store.trash(run_id), lambda store, run_id: run_id in store.trashed()
+    ),
+    "restore": Operation(
+        lambda store: store.trashed()[0], lambda store, run_id: store.restore(run_id),
+        lambda store, run_id: run_id in store.ids(),
+    ),
+    "empty_trash": Operation(
+        lambda store: [store.trash(run_id) or run_id for run_id in (_weighted(store), _weighted(store))],
+        lambda store, _: store.empty_trash(), lambda store, _: store.trashed() == [],
+    ),
+    "mark_interrupted": Operation(
+        _doomed, lambda store, _: store.mark_interrupted(),
+        lambda store, run_id: run_id in store.trashed() or store.status_for_holder(run_id).state == "interrupted",
+    ),
+    "migrate": Operation(
+        _outdated, lambda store, run_id: store.migrate(run_id),
+        lambda store, run_id: json.loads((store.folder(run_id) / "config.json").read_text())["schema"] == 1,
+    ),
+    "import": Operation(_archive, _bring_in, lambda store, ids: set(ids) <= set(store.ids())),
+    "table": Operation(
+        _nothing, lambda store, _: store.frame(),
+        lambda store, _: (store.cache_folder / "summaries.json").is_file(),
+    ),
+}  # fmt: skip
+#: What of the files that were there before an operation may go or change.
+CHANGES = {"empty_trash": lambda path: path.startswith(".trash/")}

@@ -1,0 +1,165 @@
+"""What the system refuses and what a program gets wrong: the run ends with its cause, the last good state stays."""
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core import runner, settings
+from core.errors import StoreError
+from core.runner import run
+from core.store import RunStore
+from core.worker import Worker
+from tests.conftest import wait_for
+from tests.faults.operations import tiny
+from tests.faults.steps import Step, fail_at, watched
+from tests.faults.test_killed import Undisturbed
+from tests.made import made_run
+
+#: What the system can refuse a write with, and what the person is told.
+REFUSALS = {
+    errno.ENOSPC: "the disk is full", errno.EIO: "Input/output error", errno.EACCES: "not permitted",
+    errno.EROFS: "not permitted", errno.EDQUOT: "the disk is full",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The same run without any fault."""
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "runs")
+
+
+def content(store: RunStore, run_id: str) -> dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in store.folder(run_id).iterdir() if one.name != ".lock"}
+
+
+def refused(store: RunStore, number: int, code: int, lasting: bool) -> tuple[str, bool]:
+    """A run whose step ``number`` the system refuses with ``code``: its id, and whether there was such a step."""
+    run_id = store.create(tiny())
+    with watched(store.root, fail_at(number, code, lasting=lasting)) as watch:
+        try:
+            status = run(store, run_id)
+        except StoreError as error:  # before it began, or after it ended
+            assert str(error).endswith(".")
+            return run_id, True
+    if status.state == "failed":
+        assert status.error and status.error.endswith(".")
+        assert any(words in status.error for words in (REFUSALS[code], "cannot be locked")), status.error
+        if not lasting:
+            assert store.status(run_id) == status
+            assert "Traceback" in store.log(run_id) and status.error in store.log(run_id)
+    return run_id, len(watch.steps) >= number
+
+
+FIRSTS = [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (2, 3, 4))]
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("first", FIRSTS)
+def test_a_refusal_at_any_step_ends_the_run_and_keeps_its_last_state(
+    first: int, lasting: bool, store: RunStore, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+) -> None:
+    """Together the parameters are every step of training, each refused with the codes in turn."""
+    other = made_run(store)
+    before, refusals = content(store, other), 0
+    for number in range(first, 1_000, 4):
+        code = list(REFUSALS)[number // 4 % len(REFUSALS)]
+        run_id, struck = refused(store, number, code, lasting)
+        where = f"step {number}, {errno.errorcode[code]}"
+        assert content(store, other) == before, where
+        status = store.status(run_id)
+        assert status.state in ("queued", "failed", "interrupted", "finished"), where
+        records = [one["epoch"] for one in store.records(run_id)]
+        assert records == [1, 2][: len(records)], where
+        if status.state in ("failed", "interrupted"):
+            store.enqueue(run_id)
+        if status.state != "finished":
+            assert run(store, run_id).state == "finished", where
+        undisturbed.assert_reached(store, run_id, where)
+        if not struck:
+            break
+        refusals += 1
+    assert refusals > 10
+    record_property("faults injected", refusals)
+
+
+# --- the worker goes on ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trouble", ["folder gone", "permission lost"])
+def test_the_worker_takes_the_next_run(store: RunStore, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    """Whatever becomes of the folder of one, in the middle of its training or before it begins."""
+    bad, good = store.create(tiny()), store.create(tiny())
+    folder = store.root / bad
+
+    def act(step: Step) -> None:
+        if Path(step.path).is_relative_to(folder):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    def on_epoch(self: Any, record: Any, trainer: Any) -> None:
+        if self.run_id == bad:
+            shutil.rmtree(folder)
+        real(self, record, trainer)
+
+    real = runner._Desk.on_epoch
+    if trouble == "folder gone":
+        monkeypatch.setattr(runner._Desk, "on_epoch", on_epoch)
+    worker = Worker(store)
+    with watched(store.root, act if trouble == "permission lost" else lambda step: None):
+        worker.start()
+        wait_for(lambda: store.status(good).state == "finished", 90)
+        worker.stop()
+    if trouble == "permission lost":
+        assert store.status(bad).state == "queued", "it can be trained when the folder can be written again"
+        assert run(store, bad).state == "finished"
+    else:
+        assert store.ids() == [good]
+
+
+def test_memory_that_is_not_there_is_told_as_such(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real refusal of the allocator, not a made-up one."""
+    run_id = store.create(tiny())
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Trainer, "_step", lambda *_: torch.empty(2**52))
+        status = run(store, run_id)
+    assert status.state == "failed" and status.error
+    assert status.error == "The computer ran out of memory; try a smaller batch, width or depth."
+    assert "Traceback" in store.log(run_id)
+    store.enqueue(run_id)
+    assert run(store, run_id).state == "finished"
+
+
+# --- what is in a run's folder is nobody's secret -------------------------------------------------
+
+
+def test_no_home_folder_and_no_secret_is_in_a_runs_folder(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However a run ends: a folder may be handed on."""
+    home = tmp_path / "home" / "ada"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SERVICE_TOKEN", "hush-4711")
+    finished = store.create(tiny())
+    assert run(store, finished).state == "finished"
+    failed = store.create(tiny())
+
+    def lost(*_: object) -> None:
+        (home / "secret.txt").read_text()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Trainer, "_step", lost)
+        status = run(store, failed)
+    without_data = store.create(tiny())
+    monkeypatch.setenv("RESNET_LAB_DATA", str(home / "data"))
+    assert run(store, without_data).state == "failed"
+    assert status.error and "~/secret.txt" in status.error
+    log = store.log(failed)
+    assert "Traceback" in log and 'File "core/runner.py"' in log
+    told = [str(home), "hush-4711", str(settings.PROJECT), str(Path.home()), str(Path(torch.__file__).parents[2])]
+    for run_id in (finished, failed, without_data):
+        for name, found in content(store, run_id).items():
+            assert [one for one in told if one.encode() in found] == [], name

@@ -1,0 +1,187 @@
+"""Killed at any instant: no other run is touched, the killed one is readable and goes on to the very same weights."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core import migrations
+from core.runner import run
+from core.settings import PROJECT
+from core.store import RunStore
+from tests.faults.operations import CHANGES, OPERATIONS, tiny
+
+
+def killed(what: str, folder: Path, *numbers: int) -> Iterator[dict[str, Any]]:
+    """What :mod:`tests.faults.killed` tells of each child."""
+    words = [sys.executable, "-m", "tests.faults.killed", what, str(folder), *map(str, numbers)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(words, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        for line in program.stdout:
+            yield json.loads(line)
+    assert program.returncode == 0
+
+
+def changed(store: RunStore, before: dict[str, str]) -> list[str]:
+    """Of the files that were there before, those that are gone or differ."""
+    now = {
+        path: hashlib.sha256((store.root / path).read_bytes()).hexdigest()
+        for path in before
+        if (store.root / path).is_file()
+    }
+    return [path for path in before if now.get(path) != before[path]]
+
+
+def litter(store: RunStore) -> list[Path]:
+    """What is left of things half done, after the time in which somebody might still be doing them."""
+    for path in store.root.rglob("*"):
+        os.utime(path, (1.0, 1.0), follow_symlinks=False)
+    store.mark_interrupted()
+    return [one for one in store.root.rglob(".*") if one.suffix == ".tmp" or one.name.startswith(".gone-")] + list(
+        store.cache_folder.glob("new-*")
+    )
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_at_every_step_of_everything_that_is_done_to_a_store(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """It happened or it did not; done again it happens; nothing else is touched, nothing half done stays."""
+    monkeypatch.setitem(migrations.STEPS, 0, dict)
+    operation, kills = OPERATIONS[name], 0
+    for told in killed(name, tmp_path):
+        kills += told["code"] != 0
+        where, store, subject = f"{name}, {told['step']}", RunStore(told["root"]), told["subject"]
+        touched = changed(store, told["before"])
+        assert [one for one in touched if not _may_change(name, subject, one)] == [], where
+        assert "damaged" not in set(store.frame()["state"]), where
+        for gone in store.trashed():
+            RunStore(store.trash_folder).status_for_holder(gone)  # raises if it is damaged
+        if not operation.done(store, subject):
+            assert told["code"] != 0, where
+            operation.act(store, subject)
+        assert operation.done(store, subject), where
+        assert litter(store) == [], where
+    assert told["code"] == 0 and kills >= 1, "the last child came to its end"
+    record_property("faults injected", kills)
+
+
+def _may_change(name: str, subject: Any, path: str) -> bool:
+    ids = [subject] if isinstance(subject, str) else list(subject or [])
+    return CHANGES.get(name, lambda path: any(one in path for one in ids))(path)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class Undisturbed:
+    """What a run that nothing disturbs comes to, to compare others with."""
+
+    def __init__(self, folder: Path):
+        store = RunStore(folder)
+        run_id = store.create(tiny())
+        assert run(store, run_id).state == "finished"
+        self.records, self.result = untimed(store, run_id), store.result(run_id)
+        self.best, self.last = weights(store, run_id)
+
+    def assert_reached(self, store: RunStore, run_id: str, where: str) -> None:
+        """The run has the same records, test result and weights, to the last bit."""
+        assert untimed(store, run_id) == self.records, where
+        assert store.result(run_id) == self.result, where
+        for ours, theirs in zip(weights(store, run_id), (self.best, self.last), strict=True):
+            assert ours.keys() == theirs.keys(), where
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours), where
+
+
+def untimed(store: RunStore, run_id: str) -> list[dict[str, Any]]:
+    """The epochs without what a clock decides."""
+    return [
+        {name: value for name, value in one.items() if name not in ("seconds", "images_per_second")}
+        for one in store.records(run_id)
+    ]
+
+
+def weights(store: RunStore, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Best and last."""
+    state = store.last_state(run_id)
+    assert state
+    return load_file(store.best_weights(run_id)), torch.load(state, weights_only=True)["model"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The same run without any fault."""
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "runs")
+
+
+def assert_survived(told: dict[str, Any], undisturbed: Undisturbed, root: Path | None = None) -> None:
+    """The store is sound, the killed run tells what it finished, and goes on to the same end."""
+    store, run_id, where = RunStore(root or told["root"]), told["subject"], told["step"]
+    assert changed(store, told["before"]) == [], where
+    status, records = store.status(run_id), untimed(store, run_id)
+    assert status.state in ("queued", "interrupted", "finished"), where
+    assert records == undisturbed.records[: len(records)], where
+    if root is None:
+        assert len(records) >= told["epochs"], where
+        assert status.state != "queued" or told["epochs"] == 0, where
+    assert "damaged" not in set(store.frame()["state"]), where
+    if status.state == "interrupted":
+        assert store.mark_interrupted() == [run_id], where
+        assert store.status_for_holder(run_id).epoch == len(records), where
+        store.enqueue(run_id)
+    if status.state != "finished":
+        assert run(store, run_id).state == "finished", where
+    undisturbed.assert_reached(store, run_id, where)
+
+
+#: Killed at every so manieth step; the long test takes the steps between too.
+STRIDE = 5
+
+
+BETWEEN = [pytest.param(first, marks=pytest.mark.slow) for first in range(2, STRIDE + 1)]
+
+
+@pytest.mark.parametrize("first", [1, *BETWEEN])
+def test_at_the_steps_of_training(
+    first: int, stride: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+) -> None:
+    """Together the parameters are every step: before each file is opened, torn, flushed, renamed, removed."""
+    kills = 0
+    for told in killed("steps", tmp_path, first, STRIDE):
+        kills += told["code"] != 0
+        assert_survived(told, undisturbed)
+    assert kills > 10
+    record_property("faults injected", kills)
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_at_random_moments_of_training(
+    times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+) -> None:
+    kills = 0
+    for told in killed("moments", tmp_path, times, times):
+        kills += told["code"] != 0
+        assert_survived(told, undisturbed)
+    assert kills > 0
+    record_property("faults injected", kills)
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(25, marks=pytest.mark.slow)])
+def test_a_copy_of_the_folder_at_a_random_moment_goes_on_like_the_run(
+    times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+) -> None:
+    """As after a power cut, and worse: a copy holds its files as they were at different instants."""
+    told = list(killed("copies", tmp_path, times, times))[1:]
+    assert len(told) == times
+    for at, one in enumerate(told):
+        assert_survived(one, undisturbed, tmp_path / "copies" / str(at) / "runs")
+    record_property("faults injected", times)

@@ -1,0 +1,53 @@
+"""Very many epochs: nothing grows that should not, neither memory nor threads nor open files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import PROJECT
+from core.store import RunStore
+from tests.faults.operations import tiny
+
+PROGRAM = """
+import json, os, sys, threading
+from pathlib import Path
+from core.runner import run
+from core.store import RunStore
+
+store, run_id, often = RunStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+def look(record):
+    if record["epoch"] % often == 0:
+        status = Path("/proc/self/status").read_text().split()
+        print(json.dumps({
+            "epoch": record["epoch"], "kB": int(status[status.index("VmRSS:") + 1]),
+            "threads": int(status[status.index("Threads:") + 1]), "files": len(os.listdir("/proc/self/fd")),
+            "state": store.last_state(run_id).stat().st_size,
+        }), flush=True)
+        store.metrics(run_id), store.frame()  # as a page does
+sys.exit(run(store, run_id, on_epoch=look).state != "finished")
+"""
+
+
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("epochs", [150, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_many_epochs_take_no_more_than_few(epochs: int, store: RunStore, record_property) -> None:
+    """Measured from a third of the way on, when everything that is made once was made."""
+    small = ("data.classes=cat,dog", "data.train_size=50", "data.validation_size=20", "data.test_size=20")
+    config = tiny(*small, f"train.epochs={epochs}", "train.batch_size=30", "train.schedule=constant")
+    run_id = store.create(config)
+    words = [sys.executable, "-c", PROGRAM, str(store.root), run_id, str(epochs // 15)]
+    told = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    seen = [json.loads(line) for line in told.splitlines()]
+    settled, last = seen[4], seen[-1]
+    assert last["epoch"] == epochs // 15 * 15 and len(store.records(run_id)) == epochs
+    assert last["threads"] == settled["threads"] and last["files"] == settled["files"]
+    # An epoch's record takes some 2 kB in memory, twice: in the trainer and in the reader of the table.
+    assert last["kB"] - settled["kB"] < 20_000 + 10 * (last["epoch"] - settled["epoch"])
+    # The history in last.pt grows by an epoch's figures, not by anything the size of the network.
+    assert (last["state"] - seen[0]["state"]) / (last["epoch"] - seen[0]["epoch"]) < 1_000
+    assert not list(Path(store.folder(run_id)).glob("*.tmp")) and not list(store.folder(run_id).glob(".*.tmp"))
+    for name in ("epoch", "kB", "threads", "files", "state"):
+        record_property(f"soak {name}", f"{settled[name]} → {last[name]}")
