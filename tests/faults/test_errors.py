@@ -141,6 +141,7 @@ def test_no_home_folder_and_no_secret_is_in_a_runs_folder(
 ) -> None:
     """However a run ends: a folder may be handed on."""
     home = tmp_path / "home" / "ada"
+    monkeypatch.setenv("RESNET_LAB_DATA", str(settings.data_folder()))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SERVICE_TOKEN", "hush-4711")
     finished = store.create(tiny())
