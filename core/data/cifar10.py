@@ -248,7 +248,7 @@ def _store(folder: Path, source: Path, scratch: Path, route: str, tell: Tell) ->
             raise DataError(f"its {batch} differs from the official one, so it is damaged or another data set.")
         write_atomically(folder / name, content)
         with told_plainly(folder / name):
-            (folder / name).chmod(0o644)  # temporary files are private; this folder may be shared
+            (folder / name).chmod(0o644)  # whatever the umask: this folder may be shared
         tell(Progress(route, "Checking and storing the images", index * BATCH_IMAGES, IMAGES, "images"))
 
 
