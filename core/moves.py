@@ -184,6 +184,7 @@ def _take(
             if not _same(listed[file], _unpack(archive, info, folder / file)):
                 raise StoreError(f"{file} of run {run_id} is not as it was exported (SHA-256); it was not taken.")
     incoming.migrate(run_id)
+    incoming.result(run_id)  # a damaged one raises, as a damaged configuration, description or state does
     status = incoming.status_for_holder(run_id)
     state = "stopped" if status.state == "queued" or status.state in AT_WORK else status.state
     incoming.write_status(run_id, replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))

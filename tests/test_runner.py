@@ -359,6 +359,18 @@ def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
     assert same_weights(store, run_id, straight)
 
 
+@pytest.mark.parametrize("best", [{"stem.weight": torch.zeros(2)}, {"x": "y"}, [1], "text", {}], ids=str)
+def test_a_state_with_another_networks_best_weights_is_refused(store, best):
+    run_id = store.create(tiny_config("train.epochs=2"))
+    run(store, run_id, on_epoch=lambda line: store.request_stop(run_id))
+    path, before = store.last_state(run_id), store.best_weights(run_id).read_bytes()
+    torch.save({**torch.load(path, weights_only=True), "best": best}, path)
+    store.enqueue(run_id)
+    status = run(store, run_id)
+    assert status.state == "failed" and "does not fit this configuration" in status.error
+    assert store.best_weights(run_id).read_bytes() == before
+
+
 def test_extending_is_refused_with_the_reason(store):
     finished = ran(store, "train.epochs=2")
     with pytest.raises(StoreError, match="one-cycle schedule has brought the learning rate to zero"):

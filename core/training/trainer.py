@@ -94,11 +94,19 @@ class Trainer:
             if self.average is not None and state["average"] is not None:
                 self.average.load_state_dict(state["average"])
             self.history = [EpochRecord(**one) for one in state["history"]]
-            self.best = _tensors(state.get("best"))  # states of before it was kept have none
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self.best = self._fitting(state.get("best"))  # states of before it was kept have none
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LabError(
                 "The state to go on from does not fit this configuration; another network saved it or it is damaged."
             ) from error
+
+    def _fitting(self, best: Any) -> dict[str, Tensor] | None:
+        """The best epoch's tensors of a state, or ``None``; ValueError if they are not this network's."""
+        if best is not None and {name: one.shape for name, one in best.items()} != {
+            name: one.shape for name, one in self.weights().items()
+        }:
+            raise ValueError
+        return best
 
     def weights(self) -> dict[str, Tensor]:
         """Tensors that classify a picture: the judged network's, ``input.mean`` and ``input.std``; on the processor."""
@@ -222,10 +230,3 @@ class Trainer:
         rows = draws.order[:STATISTICS_IMAGES].split(batch_size)
         with torch.no_grad(), self.environment.autocast():
             update_bn((self._batch(one, draws) for one in rows), self.average.module)
-
-
-def _tensors(best: Any) -> dict[str, Tensor] | None:
-    """The best epoch's tensors of a state, or ``None``; ValueError for anything else."""
-    if best is None or (isinstance(best, dict) and all(isinstance(one, Tensor) for one in best.values())):
-        return best
-    raise ValueError
