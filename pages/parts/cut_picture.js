@@ -96,7 +96,7 @@ class Cutter {
       height: `${200 * down}%`,
     });
     const moved = this.byHand && JSON.stringify(place) !== JSON.stringify(MIDDLE);
-    this.words.textContent = moved ? "" : this.byHand ? "drag the square or a corner" : "as dropped";
+    this.words.textContent = moved ? "" : this.byHand ? "drag it or a corner" : "as dropped";
     this.back.hidden = !moved;
     if (this.byHand) {
       this.square.setAttribute("aria-valuenow", Math.round(100 * place.side));
