@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from core.config import RunConfig
 from core.data.task import Normalization
+from core.errors import StoreError
 from core.runner import load_weights
 from core.store import RunStore
 from core.training.environment import Environment
@@ -38,7 +39,7 @@ class Classifier:
         return self.config.data.classes
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 (n, k), rows summing to 1, of uint8 images (n, 3, 32, 32).
+        """float32 (n, k), rows summing to 1, of uint8 images (n, 3, 32, 32). StoreError if no numbers come out.
 
         Computed by one thread: a second team of threads would fight the training's for the cores.
         """
@@ -50,4 +51,9 @@ class Classifier:
             logits = predict(self.model, torch.tensor(images), self.normalization, Environment("cpu", "fp32", 1))
         finally:
             torch.set_num_threads(threads)
+        if not logits.isfinite().all():
+            raise StoreError(
+                f"The weights of run {self.run_id} cannot be used: no numbers come out of them, so its training broke "
+                "down or the file is damaged. Clone the run with a smaller learning rate."
+            )
         return logits.softmax(1).numpy()

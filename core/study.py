@@ -14,6 +14,7 @@ from typing import Any
 from core.config import KNOBS, RunConfig
 from core.errors import ConfigError
 from core.knobs import near, plain
+from core.words import one_line, printable
 
 SCHEMA_VERSION = 1
 #: More cells are no study a person looks at, and a slip of the keyboard would fill the queue.
@@ -294,7 +295,7 @@ def _text(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name, "")
     if not isinstance(value, str):
         raise ConfigError({name: f"takes text, not “{str(value)[:40]}”."})
-    return value
+    return printable(value) if name == "note" else one_line(value)
 
 
 def _number(content: Mapping[str, Any], name: str, default: float) -> float:
@@ -320,6 +321,6 @@ def _axes(vary: Any) -> tuple[Axis, ...]:
 
 
 def _seeds(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not all(isinstance(one, int) for one in values):
         raise ConfigError({"seeds": "takes a list of whole numbers, as in [0, 1, 2]."})
     return tuple(values)

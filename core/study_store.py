@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core import papers
 from core.config import RunConfig
 from core.errors import ConfigError, StoreError
 from core.files import told_plainly, write_atomically
@@ -143,9 +144,8 @@ class StudyStore:
 def read_study(path: Path) -> Study:
     """The study in a JSON file, a person's own for example. Raises ConfigError with what is wrong and allowed."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ConfigError({"study": f"{path.name} is too large for a study."})
-        return study_from_text(path.read_bytes())
+        with path.open("rb") as file:  # a file, or what a shell's <(…) hands over
+            return study_from_text(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise ConfigError({"study": f"there is no file {path}."}) from None
     except OSError as error:
@@ -154,9 +154,11 @@ def read_study(path: Path) -> Study:
 
 def study_from_text(content: bytes) -> Study:
     """The study in JSON. Raises ConfigError."""
+    if len(content) > MOST_BYTES:
+        raise ConfigError({"study": f"has more than the {MOST_BYTES // 10**6} MB that a study can have."})
     try:
-        return Study.from_dict(json.loads(content))
-    except (ValueError, RecursionError) as error:
+        return Study.from_dict(papers.parse(content))
+    except ValueError as error:
         raise ConfigError({"study": f"is no JSON ({error})."}) from error
 
 

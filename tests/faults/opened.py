@@ -14,14 +14,19 @@ PAGES = ("home", "new_run", "live", "compare", "dataset", "classify")
 
 
 def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The app on ``store``, with a worker that takes no run; not run yet."""
+    """The app on ``store``, opened at Home, with a worker that takes no run."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    return fresh(monkeypatch)
+
+
+def fresh(monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app as the environment says, opened at Home. Only this first time AppTest runs app.py around a page."""
     monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=30).run()
 
 
-def opened(app: AppTest, page: str, **address: str | list[str]) -> AppTest:
+def opened(app: AppTest, page: str, /, **address: str | list[str]) -> AppTest:
     """A page opened by its address; whatever is in it, no page may end in a traceback."""
     app.query_params.clear()
     for name, value in address.items():

@@ -88,7 +88,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], None], str]] = {
     # result.json
     "a result that is a list": (with_values("result.json", best=[1]), "“best” is [1], where a test evaluation belongs"),
     "an accuracy above one": (with_values("result.json", best={"accuracy": 91}), "“accuracy” of “best” is 91"),
-    "an accuracy that is text": (with_values("result.json", last={"accuracy": "high"}), "“accuracy” of “last” is “high”"),
+    "a loss that is text": (with_values("result.json", last={"loss": "high"}), "“loss” of “last” is “high”"),
     # what stands where a file should
     "a link to a secret": (with_link("meta.json", "/etc/passwd"), "it is a link, and links are not followed"),
     "a link to itself": (with_link("config.json", "config.json"), "it is a link, and links are not followed"),
