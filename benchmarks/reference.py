@@ -3,8 +3,9 @@
     python -m benchmarks.reference STUDY … [--run RUN …]
 
 Every finished run of the studies, and the runs named, become reference runs: read-only, without the state to
-go on from and without their owner's name. Of each study the best run keeps its weights, and so does every
-run named. What is left is listed with its size, ready for `git add -f`.
+go on from (three quarters of their size) and without their owner's name. They keep their weights, a megabyte
+each, so that every page can do with them what it does with others. What is left is listed with its size,
+ready for `git add -f`.
 """
 
 import argparse
@@ -17,19 +18,20 @@ from core.store import RunStore
 from core.study_store import StudyStore
 from core.study_work import outcomes, statuses
 
-KEPT = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt")
+KEPT = (
+    "config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt", "best.safetensors",
+)  # fmt: skip
 NOTHING_OF_THIS_MACHINE = {"owner": ""}
 
 
-def publish_run(store: RunStore, run_id: str, weights: bool) -> int:
+def publish_run(store: RunStore, run_id: str) -> int:
     """Make one run a reference; returns the bytes it holds then."""
     status = store.status(run_id)
     if status.state != "finished":
         raise SystemExit(f"Run {run_id} is {status.state}; only finished runs can be committed.")
     folder = store.folder(run_id)
-    kept = (*KEPT, "best.safetensors") if weights else KEPT
     for path in folder.iterdir():
-        if path.name not in kept:
+        if path.name not in KEPT:
             path.unlink()
     meta = json.loads((folder / "meta.json").read_text())
     content = {**meta, **NOTHING_OF_THIS_MACHINE, "reference": True}
@@ -39,8 +41,8 @@ def publish_run(store: RunStore, run_id: str, weights: bool) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def publish_study(store: RunStore, study_id: str) -> dict[str, bool]:
-    """Make a study a reference; returns its finished runs, and whether each keeps its weights."""
+def publish_study(store: RunStore, study_id: str) -> list[str]:
+    """Make a study a reference; returns its finished runs."""
     studies = StudyStore(store)
     study = studies.get(study_id)
     found = outcomes(study, statuses(study_id, study, store.frame()))
@@ -48,8 +50,7 @@ def publish_study(store: RunStore, study_id: str) -> dict[str, bool]:
         raise SystemExit(f"Study {study_id} has no finished run.")
     path = studies.root / f"{study_id}.json"
     write_atomically(path, json.dumps({**study.to_dict(), "reference": True}, indent=1) + "\n")
-    best = found.loc[found["accuracy"].idxmax(), "run_id"]
-    return {run_id: run_id == best for run_id in found["run_id"]}
+    return [str(one) for one in found["run_id"]]
 
 
 def main() -> None:
@@ -58,11 +59,9 @@ def main() -> None:
     parser.add_argument("study", nargs="*")
     parser.add_argument("--run", nargs="*", default=[])
     args = parser.parse_args()
-    store, wanted = RunStore(runs_folder()), dict.fromkeys(args.run, True)
-    for study_id in args.study:
-        for run_id, weights in publish_study(store, study_id).items():
-            wanted[run_id] = wanted.get(run_id, False) or weights
-    sizes = {run_id: publish_run(store, run_id, weights) for run_id, weights in wanted.items()}
+    store = RunStore(runs_folder())
+    of_studies = [run_id for study_id in args.study for run_id in publish_study(store, study_id)]
+    sizes = {run_id: publish_run(store, run_id) for run_id in dict.fromkeys([*args.run, *of_studies])}
     for study_id in args.study:
         print(store.root / ".studies" / f"{study_id}.json")
     for run_id, size in sizes.items():

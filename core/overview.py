@@ -45,8 +45,13 @@ class Overview:
 
 
 def newcomer(frame: pd.DataFrame) -> bool:
-    """Whether no run has come to its end yet, so that the first steps are still to be shown."""
-    return not bool((frame["state"] == "finished").any())
+    """Whether no run of the person's own has come to its end yet, so that the first steps are still to be shown."""
+    return not bool((own(frame)["state"] == "finished").any())
+
+
+def own(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs that did not come with the program."""
+    return frame[~frame["reference"].fillna(False).astype(bool)]
 
 
 def has_weights(frame: pd.DataFrame) -> bool:

@@ -198,6 +198,6 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         open_page("pages/new_run.py")
 st.markdown("What each knob of training does to an image classifier: a residual network on CIFAR-10, on this machine.")
 if overview.newcomer(frame):
-    first_steps(cifar10.available(), not frame.empty, overview.has_weights(frame))
+    first_steps(cifar10.available(), not overview.own(frame).empty, overview.has_weights(frame))
 busy = Overview.of(frame).busy
 st.fragment(body, run_every=2 if busy else None)(busy, [frame])

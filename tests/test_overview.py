@@ -1,5 +1,6 @@
 """Home's words and numbers: runs apart by task and by what chose their epoch, the report's from its data."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -126,3 +127,13 @@ def test_the_recipe_offered_is_the_reports_own(store):
 
 def test_level_is_said_where_nothing_can_be_seen():
     assert overview.points_in_words(0.000001) == overview.points_in_words(-0.000001) == "level"
+
+
+def test_who_has_only_the_programs_own_runs_is_a_newcomer(store):
+    run_id = made_run(store)
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    assert overview.newcomer(store.frame()) and overview.own(store.frame()).empty
+    mine = made_run(store)
+    assert not overview.newcomer(store.frame())
+    assert overview.own(store.frame())["id"].tolist() == [mine]

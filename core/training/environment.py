@@ -2,10 +2,12 @@
 
 import contextlib
 import functools
+import math
 import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,12 @@ from core.errors import LabError
 from core.model import resnet
 from core.settings import PROJECT
 
-#: A candidate of precision is timed over this many steps after one to warm up.
-PROBE_STEPS = 3
+#: The candidates of precision take so many steps in turn, and of each the fastest counts: what else the machine does
+#: makes steps slower, never faster, and in turn it meets both. One that is clearly slower at once ends it early, and so
+#: do these seconds.
+PROBE_ROUNDS, PROBE_SECONDS = 8, 4.0
 PROBE_BATCH = 32
+CLEARLY, GIVE_UP = 4.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -91,37 +96,45 @@ def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
     """``fp32`` or ``bf16``, whichever makes training steps faster here; timed once per process."""
     if device == "cuda" and not torch.cuda.is_bf16_supported():
         return "fp32"
-    fp32 = _step_seconds(Environment(device, "fp32", threads), depth, width, limit=float("inf"))
+    steps = {one: _step(Environment(device, one, threads), depth, width) for one in ("fp32", "bf16")}
+    least: dict[str, float] = {}
+    began = time.monotonic()
     try:
-        # Without bf16 instructions one such step can take more than ten times as long: give up at the first slow one.
-        bf16 = _step_seconds(Environment(device, "bf16", threads), depth, width, limit=2 * fp32)
+        for one, step in steps.items():
+            # The first also prepares kernels. Without bf16 instructions one step can take more than ten times as long.
+            if step() > GIVE_UP * least.get("fp32", math.inf):
+                return "fp32"
+            least[one] = step()
+        for _ in range(PROBE_ROUNDS):
+            clear = max(least.values()) > CLEARLY * min(least.values())
+            if clear or time.monotonic() - began > PROBE_SECONDS:
+                break
+            for one, step in steps.items():
+                least[one] = min(least[one], step())
     except RuntimeError:  # no bf16 kernels for this device
         return "fp32"
-    return "bf16" if bf16 < fp32 else "fp32"
+    return "bf16" if least["bf16"] < least["fp32"] else "fp32"
 
 
-def _step_seconds(environment: Environment, depth: int, width: int, limit: float) -> float:
-    """Seconds of the fastest of a few training steps; stops after a timed one longer than ``limit``."""
+def _step(environment: Environment, depth: int, width: int) -> Callable[[], float]:
+    """A function that takes a training step on made-up pictures and tells its seconds."""
     environment.claim_threads()
     device = environment.torch_device
     chance = torch.Generator().manual_seed(0)
     model = resnet(depth, width=width, generator=chance).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.rand(PROBE_BATCH, 3, 32, 32, generator=chance).to(device, memory_format=torch.channels_last)
     labels = torch.zeros(PROBE_BATCH, dtype=torch.int64, device=device)
-    fastest = float("inf")
-    for step in range(PROBE_STEPS + 1):
+
+    def step() -> float:
         began = time.perf_counter()
         with environment.autocast():
             logits = model(images)
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
         if device.type != "cpu":
             torch.accelerator.synchronize()
-        seconds = time.perf_counter() - began
-        if step:  # the first also prepares kernels
-            fastest = min(fastest, seconds)
-        if seconds > 10 * limit or fastest > limit:
-            return min(fastest, seconds)
-    return fastest
+        return time.perf_counter() - began
+
+    return step
 
 
 def _best_device() -> str:

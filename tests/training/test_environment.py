@@ -11,37 +11,59 @@ from core.training.environment import Environment, faster_precision, resolve
 from tests.made import tiny_config
 
 
-@pytest.mark.parametrize(
-    ("seconds", "faster"), [({"fp32": 2.0, "bf16": 1.0}, "bf16"), ({"fp32": 1.0, "bf16": 2.0}, "fp32")]
-)
-def test_auto_keeps_the_faster(monkeypatch, seconds, faster):
-    monkeypatch.setattr(environment, "_step_seconds", lambda one, *_, **__: seconds[one.precision])
+@pytest.fixture
+def timed(monkeypatch):
+    """Makes each precision's steps take the seconds given, one after the other; tells how many were taken."""
+    taken = {"fp32": 0, "bf16": 0}
+
+    def use(**seconds):
+        def step(one, *_):
+            def next_step():
+                taken[one.precision] += 1
+                told = seconds[one.precision]
+                if isinstance(told, Exception):
+                    raise told
+                return told[min(taken[one.precision], len(told)) - 1]
+
+            return next_step
+
+        monkeypatch.setattr(environment, "_step", step)
+        return taken
+
     faster_precision.cache_clear()
-    assert resolve(tiny_config("train.precision=auto")).precision == faster
+    yield use
     faster_precision.cache_clear()
 
 
-def test_a_candidate_that_cannot_run_is_not_chosen(monkeypatch):
-    def seconds(one, *_, **__):
-        if one.precision == "bf16":
-            raise RuntimeError("no such kernel")
-        return 1.0
-
-    monkeypatch.setattr(environment, "_step_seconds", seconds)
+def test_auto_keeps_the_faster(timed):
+    timed(fp32=[2.0], bf16=[1.0])
+    assert resolve(tiny_config("train.precision=auto")).precision == "bf16"
     faster_precision.cache_clear()
+    timed(fp32=[1.0], bf16=[2.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
-    faster_precision.cache_clear()
+
+
+def test_a_busy_moment_does_not_decide(timed):
+    """Both are disturbed at first; the one that is faster when it is left alone for a step is kept."""
+    taken = timed(fp32=[9.0, 6.0, 6.0, 6.0, 1.0, 6.0], bf16=[3.0, 2.0])
+    assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
+    assert taken["fp32"] > 5
+
+
+def test_a_candidate_that_cannot_run_is_not_chosen(timed):
+    timed(fp32=[1.0], bf16=RuntimeError("no such kernel"))
+    assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
+
+
+def test_a_slow_candidate_is_given_up_at_its_first_step(timed):
+    taken = timed(fp32=[1.0], bf16=[11.0])
+    assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
+    assert taken == {"fp32": 2, "bf16": 1}
 
 
 def test_the_probe_times_real_steps():
-    seconds = environment._step_seconds(Environment("cpu", "fp32", 1), 8, 4, float("inf"))
-    assert 0 < seconds < 60
-
-
-def test_a_slow_candidate_is_given_up_at_its_first_timed_step(monkeypatch):
-    ticks = iter([0.0, 1.0, 1.0, 2.0])
-    monkeypatch.setattr(environment.time, "perf_counter", lambda: next(ticks))
-    assert environment._step_seconds(Environment("cpu", "fp32", 1), 8, 4, limit=0.5) == 1.0
+    step = environment._step(Environment("cpu", "fp32", 1), 8, 4)
+    assert 0 < step() < 60
 
 
 def test_what_was_recorded_is_used_again():

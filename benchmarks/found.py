@@ -1,0 +1,117 @@
+"""The README's section “What we found”, from the committed studies: figures, sentences, numbers beside the report's.
+
+    python -m benchmarks.found
+
+Reads the reference studies in runs/, draws docs/found-*.png and writes the text between the two marks of the
+README. No number is typed here; run it again after a study has grown. Needs Chromium.
+"""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from core import findings, overfitting, study_report
+from core.settings import PROJECT
+from core.store import RunStore
+from core.study import Study
+from core.study_store import StudyStore
+from core.study_work import outcomes, statuses
+from core.words import percent
+
+README = PROJECT / "README.md"
+BEGIN, END = "<!-- found: written by benchmarks/found.py -->", "<!-- /found -->"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reference study with the outcomes of its finished runs."""
+
+    study_id: str
+    study: Study
+    table: pd.DataFrame
+
+    @property
+    def x(self) -> str:
+        """The knob that it varies."""
+        return self.study.axes[0].path
+
+
+def reference_studies(store: RunStore) -> list[Found]:
+    """The studies that came with the program, the most finished first."""
+    studies, _ = StudyStore(store).all()
+    found = [
+        Found(study_id, study, outcomes(study, statuses(study_id, study, store.frame())))
+        for study_id, study in studies.items()
+        if study.reference
+    ]
+    return sorted((one for one in found if len(one.table)), key=lambda one: -len(one.table))
+
+
+def section(store: RunStore, found: Found) -> str:
+    """Text of one study: what was done, its table, what it says, its figures."""
+    study, name = found.study, _file_name(found.study)
+    panels = study_report.panels(study, found.table, found.x)
+    lines = [f"**{study.name}.** {_done(found)}", "", _table(found), ""]
+    if len(found.table) > 1:
+        for panel in panels:
+            lines += [f"*{panel.title}.* {findings.in_words(panel.findings)}", ""]
+        study_report.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
+        lines += [" ".join(f"![{one.alt}](docs/{name}-{one.metric}.png)" for one in panels), ""]
+    else:
+        run_id = found.table["run_id"].iloc[0]
+        lines += [" ".join([*panels[0].findings[0].sentences, overfitting.in_words(store.metrics(run_id))]), ""]
+    return "\n".join(lines)
+
+
+def _file_name(study: Study) -> str:
+    return f"found-figure-{study.figure}-{'whole' if study.scale == 1 else 'scaled'}"
+
+
+def _done(found: Found) -> str:
+    study, table = found.study, found.table
+    scaled = (
+        f"epochs and milestones scaled by {study.scale:g}" if study.scale < 1 else "nothing scaled, all epochs trained"
+    )
+    runs = len(table)
+    return (
+        f"{runs} of its {study.size} runs, {scaled}; {table['train.seed'].nunique()} "
+        f"seed{'s' * (table['train.seed'].nunique() != 1)}; {table['seconds'].sum() / 3600:.1f} hours of training."
+    )
+
+
+def _table(found: Found) -> str:
+    theirs = {one.value: one for one in study_report.published(found.study, found.x)}
+    head = f"| {found.study.axes[0].label.lower()} | n | best accuracy | the report | lowest objective | the report |"
+    rows = [head, "| --- | --- | --- | --- | --- | --- |"]
+    for value, runs in found.table.groupby(found.x):
+        published = theirs.get(round(value / found.study.scale) if found.x == "train.epochs" else value)
+        rows.append(
+            f"| {value:,} | {len(runs)} | {_mean(100 * runs['accuracy'], 2)} % | "
+            f"{percent(published.best_accuracy) if published else '–'} | {_mean(runs['objective'], 4)} | "
+            f"{f'{published.min_loss:.4f}' if published else '–'} |"
+        )
+    return "\n".join(rows)
+
+
+def _mean(values: pd.Series, digits: int) -> str:
+    sd = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{sd}"
+
+
+def main() -> None:
+    """Write the section."""
+    store = RunStore(PROJECT / "runs")
+    text = "\n".join(section(store, one) for one in reference_studies(store))
+    readme = README.read_text(encoding="utf-8")
+    if BEGIN not in readme or END not in readme:
+        raise SystemExit(f"README.md lacks the marks {BEGIN} and {END}.")
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    README.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n{END}", readme), encoding="utf-8")
+    for path in (PROJECT / "docs").glob("found-*.svg"):
+        path.unlink()  # the README shows the PNG
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
