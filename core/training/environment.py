@@ -94,8 +94,8 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
 @functools.cache
 def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
     """``fp32`` or ``bf16``, whichever makes training steps faster here; timed once per process."""
-    if device == "cuda" and not torch.cuda.is_bf16_supported():
-        return "fp32"
+    if not _may_have_bf16(device):
+        return "fp32"  # emulated it is never faster, and on a busy machine a short timing could say so
     steps = {one: _step(Environment(device, one, threads), depth, width) for one in ("fp32", "bf16")}
     least: dict[str, float] = {}
     began = time.monotonic()
@@ -114,6 +114,19 @@ def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
     except RuntimeError:  # no bf16 kernels for this device
         return "fp32"
     return "bf16" if least["bf16"] < least["fp32"] else "fp32"
+
+
+def _may_have_bf16(device: str) -> bool:
+    """Whether ``device`` computes in bf16 itself, as far as it tells; true where that is not known."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device == "cpu":
+        with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
+            for line in file:
+                name, _, flags = line.partition(":")
+                if name.strip() in ("flags", "Features"):  # x86 has avx512_bf16 or amx_bf16, ARM bf16
+                    return "bf16" in flags
+    return True
 
 
 def _step(environment: Environment, depth: int, width: int) -> Callable[[], float]:

@@ -30,6 +30,7 @@ def timed(monkeypatch):
         monkeypatch.setattr(environment, "_step", step)
         return taken
 
+    monkeypatch.setattr(environment, "_may_have_bf16", lambda device: True)
     faster_precision.cache_clear()
     yield use
     faster_precision.cache_clear()
@@ -48,6 +49,22 @@ def test_a_busy_moment_does_not_decide(timed):
     taken = timed(fp32=[9.0, 6.0, 6.0, 6.0, 1.0, 6.0], bf16=[3.0, 2.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
     assert taken["fp32"] > 5
+
+
+def test_a_processor_without_the_instructions_is_not_timed(timed, monkeypatch):
+    taken = timed(fp32=[2.0], bf16=[1.0])
+    monkeypatch.setattr(environment, "_may_have_bf16", lambda device: False)
+    assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
+    assert taken == {"fp32": 0, "bf16": 0}
+
+
+@pytest.mark.parametrize(
+    ("line", "has"), [("flags\t: fpu avx512f avx512_bf16", True), ("flags\t: fpu avx512f", False), ("other: x", True)]
+)
+def test_the_processor_is_asked_for_its_instructions(tmp_path, monkeypatch, line, has):
+    (tmp_path / "cpuinfo").write_text(f"model name: x\n{line}\n")
+    monkeypatch.setattr(environment, "Path", lambda path: tmp_path / "cpuinfo")
+    assert environment._may_have_bf16("cpu") is has
 
 
 def test_a_candidate_that_cannot_run_is_not_chosen(timed):
