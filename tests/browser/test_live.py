@@ -86,6 +86,6 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     assert lab.store.status(run_id).state == "stopped"
     kept = len(lab.store.records(run_id))
     other.get_by_role("button", name="Resume").click()
-    page.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
-    page.get_by_role("button", name="Stop and discard").click()
+    other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
+    other.get_by_role("button", name="Stop and discard").click()
     wait_for(lambda: run_id in lab.store.trashed(), 60)
