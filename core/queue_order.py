@@ -20,8 +20,8 @@ from core.store import RunStore
 Where = Literal["front", "up", "down"]
 #: Seconds to wait for another window that changes the order; it takes a few milliseconds.
 PATIENCE = 5.0
-#: Seconds between two neighbours where there was no room for a third.
-GAP = 1.0
+#: Seconds by which a run is put before the first, and that are made between neighbours without room for a third.
+GAP = 1e-3
 
 
 def move(store: RunStore, run_id: str, where: Where | int) -> int:
@@ -68,15 +68,14 @@ def _time_at(store: RunStore, others: list[str], place: int) -> float:
     if place == len(others):
         return max(time.time(), math.nextafter(_time_of(store, others[-1]), math.inf))
     after = _time_of(store, others[place])
-    if place == 0:
-        return after - GAP
-    before = _time_of(store, others[place - 1])
+    # No time is below zero.
+    before = _time_of(store, others[place - 1]) if place else max(after - 2 * GAP, 0.0)
     if not before < (before + after) / 2 < after:
-        # No room: those before it move away from it, the first one first, so that their order is kept throughout.
-        for one in others[:place]:
+        # No room: those after it move away from it, the last one first, so that their order is kept throughout.
+        for one in reversed(others[place:]):
             with contextlib.suppress(StoreError):  # it began or was stopped, and waits no more
-                _write_time(store, one, _time_of(store, one) - GAP)
-        before = after - GAP
+                _write_time(store, one, _time_of(store, one) + GAP)
+        after += GAP
     return (before + after) / 2
 
 

@@ -110,15 +110,24 @@ def test_a_run_that_began_between_the_look_and_the_write_is_left_alone(store, mo
 
 def test_a_neighbour_that_began_meanwhile_is_left_alone(store, monkeypatch):
     a, b, c, d = waiting(store, 4, [5, 5, 5, 5])
-    with store.hold(a):
-        began = replace(store.status(a), state="running", queued_at=5.0)
+    with store.hold(c):
+        began = replace(store.status(c), state="running", queued_at=5.0)
         queue = [a, b, c, d]
         monkeypatch.setattr(store, "queue", lambda: queue)
-        store.write_status(a, began)
-        assert move(store, d, 2) == 2  # no room between b and c: those before move away
-        assert store.status_for_holder(a) == began
+        store.write_status(c, began)
+        assert move(store, d, 2) == 2  # no room between b and c: those after move away
+        assert store.status_for_holder(c) == began
     monkeypatch.undo()
-    assert store.queue() == [b, d, c]
+    assert store.queue() == [a, b, d]
+
+
+def test_no_time_is_below_zero_and_every_run_stays_whole(store):
+    made = waiting(store, 3, [0, 0, 0])
+    for run_id in (*made, *made):
+        assert move(store, run_id, "front") == 0
+    assert store.queue() == made[::-1]
+    assert all(store.status(one).queued_at >= 0 for one in made)
+    assert set(store.frame()["state"]) == {"queued"}
 
 
 def test_a_run_in_other_hands_is_busy_and_stays(store):
