@@ -21,7 +21,7 @@ from core.store import AT_WORK
 from core.words import SELECTED_ON
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
 from pages.parts.gap_box import gap_box
-from pages.parts.live_chart import live_chart
+from pages.parts.live_chart import as_data, live_chart
 from pages.parts.run_actions import actions, import_box, messages, note_problems, trash_box
 from pages.parts.run_table import filters, picked_runs, run_table
 from pages.parts.shared import error_box, get_store
@@ -51,31 +51,48 @@ def any_active(frame: pd.DataFrame) -> bool:
 
 def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
     """Accuracy beside loss: curves of runs, or where there are seeds to group, means and bands."""
-    published = reference_line(group.config for group in groups) if look.chance else None
+    # A finished run has the same curves at every refresh; the rows of the table tell when one has not.
+    seen = [(row["id"], row["epoch"], row["seconds"], row["last_val_loss"]) for group in groups for row in group.rows]
+    about = [(group.id, group.label, colours[group.id], group.config.data, group.run_ids) for group in groups]
+    told = [labels[run_id] for group in groups for run_id in group.run_ids]
+    accuracy, loss = _drawn(repr((str(store.root), seen, about, told, look)), groups, labels, colours, look)
+    names = ", ".join(group.label for group in groups)
+    # On a narrow screen each name takes a line above the curves.
+    height = 380 + 12 * min(len(groups), MOST_DRAWN)
+    with st.grid(2, min_column_width=WIDE_ENOUGH):
+        live_chart(accuracy, "compare-accuracy", f"Accuracy of each epoch of {names}. {BELOW}", height)
+        live_chart(loss, "compare-loss", f"Cross-entropy of each epoch of {names}. {BELOW}", height)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _drawn(
+    key: str,  # all that decides what is drawn
+    _groups: Sequence[Contender],
+    _labels: Mapping[str, str],
+    _colours: Mapping[str, str],
+    _look: View,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two charts as the browser gets them."""
+    published = reference_line(group.config for group in _groups) if _look.chance else None
     drawn = [
         figures_compare.GroupCurves(
             group.id,
             group.label,
-            colours[group.id],
+            _colours[group.id],
             tuple(
-                RunCurves.of(run_id, labels[run_id], group.config, store.metrics(run_id), colours[group.id])
+                RunCurves.of(run_id, _labels[run_id], group.config, store.metrics(run_id), _colours[group.id])
                 for run_id in group.run_ids
             ),
         )
-        for group in groups
+        for group in _groups
     ]
     runs = [run for group in drawn for run in group.runs]
     if len(runs) > len(drawn):
-        accuracy = figures_compare.bands(drawn, look, "accuracy", published)
-        loss = figures_compare.bands(drawn, look, "loss")
+        accuracy = figures_compare.bands(drawn, _look, "accuracy", published)
+        loss = figures_compare.bands(drawn, _look, "loss")
     else:
-        accuracy, loss = figures.accuracy(runs, look, published), figures.loss(runs, look)
-    names = ", ".join(group.label for group in drawn)
-    # On a narrow screen each name takes a line above the curves.
-    height = 380 + 12 * min(len(drawn), MOST_DRAWN)
-    with st.grid(2, min_column_width=WIDE_ENOUGH):
-        live_chart(accuracy, "compare-accuracy", f"Accuracy of each epoch of {names}. {BELOW}", height)
-        live_chart(loss, "compare-loss", f"Cross-entropy of each epoch of {names}. {BELOW}", height)
+        accuracy, loss = figures.accuracy(runs, _look, published), figures.loss(runs, _look)
+    return as_data(accuracy), as_data(loss)
 
 
 def results(

@@ -7,6 +7,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import plotly
 import plotly.graph_objects as go
@@ -22,18 +23,25 @@ _component = st.components.v2.component(
 )
 
 
-def live_chart(figure: go.Figure, key: str, alt: str, height: int | None = None) -> None:
-    """Draw ``figure`` across the width of its container.
+def as_data(figure: go.Figure) -> dict[str, Any]:
+    """What the browser is sent of a figure, for who wants to keep that: making it is most of a chart's cost."""
+    content: dict[str, Any] = json.loads(figure.to_json(remove_uids=False))
+    return content
+
+
+def live_chart(figure: go.Figure | dict[str, Any], key: str, alt: str, height: int | None = None) -> None:
+    """Draw ``figure`` (or its :func:`as_data`) across the width of its container.
 
     ``key`` must stay the same from tick to tick; it also names a downloaded picture. ``alt`` says what
     the chart shows to those who do not see it. ``height`` in pixels, by default the figure's own or 380.
     """
+    data = figure if isinstance(figure, dict) else as_data(figure)
     _component(
         key=key,
         data={
-            "figure": json.loads(figure.to_json(remove_uids=False)),
+            "figure": data,
             "alt": alt,
-            "height": height or figure.layout.height or 380,
+            "height": height or data["layout"].get("height") or 380,
             "palette": list(PALETTE),
             "file": key,
             "source": _source(),

@@ -144,6 +144,27 @@ def test_the_horizontal_axis_of_a_link_is_taken(app, seeds):
     assert charts(app)["compare-loss"]["layout"]["xaxis"]["title"]["text"] == "Images seen"
 
 
+def test_what_changed_in_a_run_is_drawn_at_the_next_refresh(app, store):
+    one, two = (trained(store, 0.8, name, **{"train.lr": lr}) for name, lr in (("one", 0.1), ("two", 0.2)))
+
+    def drawn():
+        traces = {trace["uid"]: trace for trace in charts(app)["compare-accuracy"]["data"]}
+        return [traces[f"{run_id} val"] for run_id in (one, two)]
+
+    opened(app, one, two)
+    first, other = drawn()
+    assert len(first["y"]) == 4
+    store.append_record(one, made_record(5) | {"val_accuracy": 0.7654})
+    app.run()
+    assert drawn()[0]["y"] == [*first["y"], pytest.approx(76.54)]
+    assert drawn()[1] == other
+    store.annotate(two, name="another name")
+    app.run()
+    assert "another name" in drawn()[1]["name"]
+    app.button_group(key="x").set_value("step").run()
+    assert drawn()[1]["x"] != other["x"]
+
+
 def test_best_last_and_their_epochs_are_told_with_what_chose_them(app, store):
     run_id = made_run(store, config=BASE)
     store.append_record(run_id, made_record(5) | {"val_accuracy": 0.1234})
@@ -350,8 +371,6 @@ def test_a_run_that_goes_away_while_the_page_is_made_is_told(app, store, monkeyp
             raise StoreError(f"There is no run {run_id}.")
         return whole(self, run_id)
 
-    opened(app, *ids)
     monkeypatch.setattr(RunStore, "metrics", gone)
-    app.run()
-    assert not app.exception
+    opened(app, *ids)
     assert f"There is no run {ids[0]}." in words(app)
