@@ -8,6 +8,7 @@ size it is scaled by what a step costs. PyTorch is not imported.
 import contextlib
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,8 +21,8 @@ from core.files import told_plainly, write_atomically
 from core.store import RunStore, this_host
 from core.words import duration
 
-#: Reading and checking the images, choosing a precision, building the network.
-START_SECONDS = 3.0
+#: Reading and checking the images, choosing a precision, building the network: 0.5 to 0.9 s of one processor.
+START_SECONDS = 1.0
 #: A picture is evaluated about this much faster than it is trained on: forward only, in larger batches.
 EVALUATION_GAIN = 3.0
 #: Training pictures from which an averaged network's batch-norm statistics are estimated each epoch.
@@ -31,6 +32,8 @@ LOOKED_AT, USED = 40, 5
 #: How far the truth may lie from an estimate, either way, for a network measured itself and a scaled one.
 LIKE, SCALED = 0.15, 0.4
 EVALUATION_BATCH = 500
+#: Channels that a processor's convolutions take at once.
+BLOCK = 16
 KEPT_PROBES = 50
 
 
@@ -39,11 +42,13 @@ KEPT_PROBES = 50
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one 32×32 picture: multiply-accumulates ``macs`` and ``activations`` (numbers that leave the
-    convolutions); of the network: trainable ``parameters``, and ``widest``, the most numbers leaving one layer."""
+    """Of one 32×32 picture: multiply-accumulates ``macs``, ``activations`` (numbers that leave the convolutions) and
+    ``blocked``, these with each layer's channels filled up to whole blocks of :data:`BLOCK`; of the network: trainable
+    ``parameters``, and ``widest``, the most numbers leaving one layer."""
 
     macs: int
     activations: int
+    blocked: int
     parameters: int
     widest: int
 
@@ -52,14 +57,15 @@ def network_cost(config: RunConfig) -> Cost:
     """The cost of a checked config's network, by counting; the layer table counts the same on the real one."""
     model, k = config.model, len(config.data.classes)
     biased = model.shortcut == "report"
-    macs = activations = parameters = 0
+    macs = activations = blocked = parameters = 0
     for c_in, c_out, size, side, normed in _convolutions(model.depth, model.width, model.shortcut):
         weights = c_in * c_out * size**2
         macs += weights * side**2
         activations += c_out * side**2
+        blocked += math.ceil(c_out / BLOCK) * BLOCK * side**2
         parameters += weights + biased * c_out + normed * 2 * c_out
     features = 4 * model.width
-    return Cost(macs + features * k, activations, parameters + features * k + k, model.width * 32**2)
+    return Cost(macs + features * k, activations, blocked, parameters + features * k + k, model.width * 32**2)
 
 
 def _convolutions(depth: int, width: int, shortcut: str) -> Iterable[tuple[int, int, int, int, bool]]:
@@ -79,12 +85,15 @@ def _convolutions(depth: int, width: int, shortcut: str) -> Iterable[tuple[int, 
 def step_work(config: RunConfig, batch_size: int | None = None) -> float:
     """What a training step costs, in units that matter only relative to another step's.
 
-    Small networks are bound by memory and by starting each layer more than by arithmetic: fitted on two
-    processors with AVX-512, a number that leaves a layer costs as much as 550 multiply-accumulates, and a
-    layer as much as 60 million, whatever the batch.
+    Beside the arithmetic, every number that leaves a convolution is normed, rectified, kept and gone through again
+    on the way back; the processor takes channels in blocks, so that 8 of them cost as much as 16. A picture is made
+    ready and augmented. And each layer costs something whatever the batch, which more threads do not share. The
+    weights, in multiply-accumulates, were fitted to fifteen networks by benchmarks/step_cost.py (one thread, fp32,
+    0.91 to 1.10 of what was measured), which tells how well they fit elsewhere.
     """
     cost, batch = network_cost(config), batch_size or config.train.batch_size
-    return batch * (cost.macs + 550 * cost.activations) + 60e6 * config.model.depth
+    threads = config.train.threads or os.cpu_count() or 1
+    return batch * (cost.macs + 107 * cost.blocked + 3.9e6) + 8.7e6 * threads * config.model.depth
 
 
 # --- measured speeds ----------------------------------------------------------------------------------

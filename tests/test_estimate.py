@@ -57,6 +57,8 @@ def test_the_counted_cost_is_that_of_the_real_network(depth, width, shortcut):
             module.register_forward_hook(lambda _, __, output: outputs.append(output[0].numel()))
     model(torch.zeros(1, 3, 32, 32))
     assert (cost.activations, cost.widest) == (sum(outputs), max(outputs))
+    assert cost.blocked >= cost.activations
+    assert (cost.blocked == cost.activations) == (width % 16 == 0)
 
 
 def test_memory_covers_what_the_formula_names():
@@ -93,7 +95,7 @@ def test_a_like_run_gives_the_time_it_took(store):
     assert found.low < found.seconds < found.high
     assert found.measured
     assert found.source == "from 1 earlier run like it"
-    assert found.in_words().startswith("about 46 s (from 1 earlier run like it), about ")
+    assert found.in_words().startswith("about 44 s (from 1 earlier run like it), about ")
 
 
 def test_the_median_of_like_runs_counts_and_their_spread_is_told(store):
@@ -140,6 +142,19 @@ def test_another_network_is_scaled_by_its_work(store):
     assert not found.measured
     assert 2.5 < found.seconds / estimate(QUICK, store).seconds < 3.2
     assert found.high / found.seconds > 1.3
+
+
+def test_eight_channels_cost_more_than_half_of_sixteen():
+    half = QUICK.replace({"model.width": 8})
+    assert est.network_cost(half).activations * 2 == est.network_cost(QUICK).activations
+    assert est.step_work(half) > 0.5 * est.step_work(QUICK)
+
+
+def test_what_a_layer_costs_is_not_shared_by_threads():
+    one, four = (QUICK.replace({"train.threads": threads}) for threads in (1, 4))
+    deep_one, deep_four = (one_of.replace({"model.depth": 110}) for one_of in (one, four))
+    assert est.step_work(four) > est.step_work(one)
+    assert est.step_work(deep_four, 1) / est.step_work(four, 100) > est.step_work(deep_one, 1) / est.step_work(one, 100)
 
 
 def test_larger_batches_cost_a_picture_less_but_not_nothing(store):
