@@ -16,11 +16,13 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.found import reference_studies
 from core.config import RunConfig
 from core.data import cifar10
 from core.presets import PRESETS
 from core.settings import PROJECT
 from core.store import RunStore
+from core.study_store import StudyStore
 
 SIZE = {"width": 1440, "height": 900}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -87,11 +89,28 @@ def main() -> None:
             page.locator("input[type=file]").first.set_input_files(pictures(folder))
             time.sleep(6)
             page.screenshot(path=PROJECT / "docs" / "classify.png")
+            reference = copy_reference(store)
+            if reference:
+                take(page, f"{address}/studies?study={reference}", "studies", 8)
+            take(page, f"{address}/leaderboard", "leaderboard", 6)
             browser.close()
     finally:
         server.kill()
         server.wait()
         shutil.rmtree(folder)
+
+
+def copy_reference(store: RunStore) -> str | None:
+    """Bring the program's own runs and studies into ``store``; returns the study with the most runs."""
+    ours = RunStore(PROJECT / "runs")
+    found = reference_studies(ours)
+    for one in found:
+        for run_id in one.table["run_id"]:
+            shutil.copytree(ours.folder(run_id), store.root / run_id, dirs_exist_ok=True)
+        target = StudyStore(store).root
+        target.mkdir(exist_ok=True)
+        shutil.copy(StudyStore(ours).root / f"{one.study_id}.json", target)
+    return found[0].study_id if found else None
 
 
 def pictures(folder: Path) -> list[Path]:

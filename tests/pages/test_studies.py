@@ -9,7 +9,7 @@ from core.study import Axis, Study
 from core.study_presets import published_study
 from core.study_store import StudyStore
 from tests.made import made_run, tiny_config
-from tests.pages.test_app import app, words
+from tests.pages.test_app import app
 
 __all__ = ["app"]
 
@@ -29,6 +29,11 @@ def shown(app, query: str = ""):
     """The page, opened by its address."""
     app.query_params.update(dict(part.split("=") for part in query.split("&") if part))
     return app.run().switch_page("pages/studies.py").run()
+
+
+def words(app) -> str:
+    """What the page says."""
+    return "\n".join(one.value for one in (*app.markdown, *app.caption, *app.info, *app.error, *app.warning))
 
 
 def button(app, label: str):
