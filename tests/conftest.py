@@ -37,18 +37,18 @@ class Server:
         self.process.wait()
 
 
-def start_server(folder: Path, script: str = "serve.py") -> Server:
+def start_server(folder: Path, script: str = "serve.py", address: str = "127.0.0.1") -> Server:
     """A server on a free port over the runs in ``folder``/runs, when it answers; whoever starts it ends it."""
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((address, 0))
         port = one.getsockname()[1]
     log, runs = folder / f"server-{port}.log", folder / "runs"
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
         cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
+        env={**os.environ, "RESNET_LAB_RUNS": str(runs), "STREAMLIT_SERVER_ADDRESS": address},
     )  # fmt: skip
-    server = Server(f"http://127.0.0.1:{port}", RunStore(runs), process, log)
+    server = Server(f"http://{address}:{port}", RunStore(runs), process, log)
     try:
         wait_for(lambda: answers(server), 60)
     except BaseException:
@@ -62,8 +62,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers over the same runs; all are ended after the test."""
     started: list[Server] = []
 
-    def start(script: str = "serve.py") -> Server:
-        started.append(start_server(tmp_path, script))
+    def start(script: str = "serve.py", address: str = "127.0.0.1") -> Server:
+        started.append(start_server(tmp_path, script, address))
         return started[-1]
 
     yield start

@@ -221,7 +221,7 @@ def test_a_line_that_is_no_further_epoch_is_passed_over(store, monkeypatch, line
         ({"seconds_left": float("inf")}, "“seconds_left” is inf, where a number belongs"),
     ],
 )
-def test_a_damaged_progress_is_told_and_home_shows_the_epochs(store, monkeypatch, progress, sentence):
+def test_a_damaged_progress_is_told_until_the_next_batch(store, monkeypatch, progress, sentence):
     run_id = made_run(store, epochs=2, state="running")
     sound = {
         "epoch": 3, "epochs": 4, "batch": 1, "batches": 9, "loss": 1.0, "accuracy": 0.5, "lr": 0.1,
@@ -230,7 +230,7 @@ def test_a_damaged_progress_is_told_and_home_shows_the_epochs(store, monkeypatch
     store.write_progress(run_id, {**sound, **progress} if progress else {})
     with store.hold(run_id):
         app = app_on(store, monkeypatch)
-        assert not app.exception and app.get("progress")[0].text == "Epoch 2 of 2"
+        assert not app.exception and sentence in sentences(app)
         assert sentence in sentences(opened(app, "live", run=run_id))
         store.write_progress(run_id, sound | {"loss": float("nan")})
         assert not sentences(opened(app, "live", run=run_id))

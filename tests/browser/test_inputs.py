@@ -1,0 +1,110 @@
+"""What only a browser shows of hostile input: names that are no markup, files that are refused, other addresses."""
+
+import http.client
+import re
+import socket
+
+from playwright.sync_api import expect
+
+from tests.made import made_run
+from tests.pages.test_classify_page import png, run_with_weights
+
+HOSTILE = (
+    "<img src=x onerror=window.hacked=1>",
+    "**bold** [x](javascript:window.hacked=1)",
+    ":material/rocket: www.evil.example",
+    "$x$ :red[y] `z` https://evil.example/a",
+    "![p](https://evil.example/pixel.png)",
+)
+PAGES = ("", "new_run?from={}", "live?run={}", "compare?runs={}", "dataset", "classify?run={}", "studies")
+#: Elements that a name made: an icon, a picture, a link, something that is run.
+MADE = (
+    "[aria-label='rocket icon'], img[src='x'], a[href*='evil.example'], a[href^='javascript'], "
+    "img[src*='evil.example'], [data-testid=stMarkdownContainer] .katex"
+)
+
+
+def settled(page, address):
+    """Open an address and wait until its script has ended."""
+    page.goto(address)
+    expect(page.locator("h1").first).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def test_a_name_is_a_name_on_every_page(serve, page, store):
+    ids = [run_with_weights(store, seed=at, name=name, note=name, tags=(name,)) for at, name in enumerate(HOSTILE)]
+    made_run(store, epochs=0, state="queued", name=HOSTILE[0])
+    store.trash(made_run(store, name=HOSTILE[1]))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    server = serve()
+    for path in PAGES:
+        settled(page, f"{server.url}/{path.format(ids[0] if 'compare' not in path else ','.join(ids))}")
+        assert page.locator(MADE).count() == 0, path
+    settled(page, f"{server.url}/live?run=[q](javascript:window.hacked=2)&with={'&with='.join(ids)}")
+    expect(page.get_by_text("There is no run “[q](javascript:window.hacked=2)”")).to_be_visible()
+    assert page.locator(MADE).count() == 0
+    settled(page, server.url)
+    said = page.locator("section.main, [data-testid=stMain]").first.inner_text().replace("\N{WORD JOINER}", "")
+    for name in HOSTILE:
+        assert name in said
+    assert page.evaluate("window.hacked") is None
+    assert not [url for url in asked if "evil.example" in url]
+
+
+def test_a_file_that_is_too_large_is_told_beside_one_that_is_read_and_none_is_anothers(serve, page, store, tmp_path):
+    run_with_weights(store)
+    (tmp_path / "good.png").write_bytes(png(1))
+    (tmp_path / "large.png").write_bytes(png(2) + bytes(11 << 20))
+    server = serve()
+    settled(page, f"{server.url}/classify")
+    page.locator("input[type=file]").first.set_input_files([tmp_path / "good.png", tmp_path / "large.png"])
+    expect(page.get_by_text(re.compile("48 × 40 PNG"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"must be 10(\.0)? ?MB or smaller"))).to_be_visible()
+    other = page.context.browser.new_context().new_page()
+    settled(other, f"{server.url}/classify")
+    expect(other.get_by_text(re.compile("takes anything else for one of them"))).to_be_visible()
+    assert "good.png" not in other.content()
+    other.context.close()
+
+
+def test_another_address_is_listened_on_alone_and_told_on_every_page(serve, page, store):
+    run_id = made_run(store)
+    server = serve(address="127.0.0.2")
+    with socket.socket() as here:
+        assert here.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2]))) != 0
+    for path in PAGES:
+        settled(page, f"{server.url}/{path.format(run_id)}")
+        expect(page.get_by_text("Everyone who reaches this address can start and delete runs")).to_be_visible()
+    assert "Everyone who reaches this address" in server.log.read_text()
+
+
+def test_a_page_elsewhere_can_neither_steer_the_app_nor_send_it_files(serve, page):
+    server = serve()
+    host = server.url.removeprefix("http://")
+    settled(page, server.url)
+    assert page.get_by_text("Everyone who reaches this address").count() == 0
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }  # fmt: skip
+
+    def status(method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> int:
+        line = http.client.HTTPConnection(host, timeout=20)
+        line.request(method, path, body, headers)
+        found = line.getresponse().status
+        line.close()
+        return found
+
+    stream = "/_stcore/stream"
+    assert status("GET", stream, {**upgrade, "Origin": server.url}) == 101
+    # Another site whose name was made to mean this machine.
+    assert status("GET", stream, {**upgrade, "Origin": "http://evil.example", "Host": "evil.example"}) == 403
+    form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f.png"\r\n\r\nx\r\n--x--\r\n'
+    sent = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(len(form))}
+    assert status("PUT", "/_stcore/upload_file/a/b", sent, form) == 403
+    for path in ("/app/static/../app.py", "/app/static/%2e%2e/app.py", "/app/static/..%2fcore/store.py"):
+        line = http.client.HTTPConnection(host, timeout=20)
+        line.request("GET", path)
+        assert b"import" not in line.getresponse().read(), path
+        line.close()
