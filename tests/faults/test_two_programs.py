@@ -69,13 +69,13 @@ def test_what_the_command_line_trains_the_app_sees_stops_and_cannot_take(
 
 
 def test_a_run_cannot_be_started_by_two_programs_at_once(store: RunStore) -> None:
-    """Three of them, let go at the same time: one trains it, the others are told so or find it finished."""
+    """Let go at the same time: one trains it, the other is told so or finds it finished."""
     run_id = store.create(tiny())
     words = [sys.executable, "-m", "core", "resume", run_id, "--runs", str(store.root)]
-    programs = [subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    programs = [subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [one.communicate(timeout=120)[1] for one in programs]
     codes = sorted(one.returncode for one in programs)
-    assert codes[0] == 0 and set(codes[1:]) <= {1}, said
+    assert codes == [0, 1], said
     assert store.log(run_id).count("Training from epoch") == 1
     straight = store.create(tiny())
     run(store, straight)
