@@ -1,0 +1,252 @@
+"""How fast the pages are, in a real Chromium, and what they cost a training run: a Markdown table for each part.
+
+    python -m benchmarks.pages [paint|rerun|slowing|delay|compare …]   (all, unless some are named)
+
+paint     first paint of each page, from the address to its title and, where it has one, its first chart
+rerun     a click on Live to the end of the script's run, while the server trains on all cores
+slowing   training speed with Live open, polling each second, over that without; taken in turn
+delay     the end of an epoch in metrics.jsonl to its point in the chart on Live
+compare   Compare with 1,000 runs of 200 epochs: benchmarks/compare_many.py, without a browser
+
+Every part starts a server of its own over a temporary folder of runs. Writes benchmarks/results/pages-PART.md.
+The browser draws on the same cores that train, as it does for who sits at the machine.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks import compare_many
+from benchmarks.screenshots import FLAGS, SIZE, start
+from core.presets import PRESETS
+from core.settings import PROJECT
+from core.store import RunStore
+from core.training.environment import processor_name
+from tests.made import made_run
+
+RESULTS = PROJECT / "benchmarks" / "results"
+#: Address and what must be seen, as CSS.
+PAGES = {
+    "home": ("", "h1"), "new run": ("new_run", "h1"), "live": ("live", ".js-plotly-plot .main-svg"),
+    "compare": ("compare", "h1"), "dataset": ("dataset", "h1"), "classify": ("classify", "h1"),
+}  # fmt: skip
+#: A click on the first switch of the page, and the ms until the script has run for it.
+CLICK = """async () => {
+  const app = document.querySelector('[data-testid=stApp]'), state = () => app.getAttribute('data-test-script-state');
+  const tick = () => new Promise((done) => setTimeout(done, 2));
+  while (state() !== 'notRunning') await tick();
+  const began = performance.now();
+  document.querySelector('[data-testid=stCheckbox] input').click();
+  while (state() === 'notRunning' && performance.now() - began < 5000) await tick();
+  while (state() !== 'notRunning') await tick();
+  return performance.now() - began;
+}"""
+#: Notes when (ms since 1970) the first chart gets each number of points.
+WATCH = """() => {
+  window.seen = {};
+  setInterval(() => {
+    const chart = document.querySelector('.js-plotly-plot');
+    const points = Math.max(0, ...(chart?.data ?? []).map((trace) => (trace.x ?? []).length));
+    if (points && !window.seen[points]) window.seen[points] = Date.now();
+  }, 10);
+}"""
+
+
+@dataclass
+class Lab:
+    """A server with runs of its own, and a browser."""
+
+    store: RunStore
+    address: str
+    browser: Browser
+
+    def page(self, path: str = "") -> Page:
+        """A new window."""
+        page = self.browser.new_context(viewport=SIZE).new_page()  # type: ignore[arg-type]
+        page.set_default_timeout(60_000)
+        page.goto(f"{self.address}/{path}")
+        return page
+
+
+@contextlib.contextmanager
+def lab(prepare: Callable[[RunStore], object]) -> Iterator[Lab]:
+    """A laboratory over a temporary folder in which ``prepare`` has put runs."""
+    folder = Path(tempfile.mkdtemp())
+    store = RunStore(folder / "runs")
+    prepare(store)
+    server, address = start(store.root)
+    try:
+        with sync_playwright() as playwright:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+            yield Lab(store, address, browser)
+            browser.close()
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def training(store: RunStore) -> str:
+    """A run that trains on all cores for longer than anything here takes, in epochs of a few seconds."""
+    config = PRESETS["quick"].config.set_from_text(
+        ["train.epochs=5000", "train.schedule=constant", "train.lr=0.01", "data.train_size=1500"]
+    )
+    return store.create(config, name="at work")
+
+
+def wait_for_epochs(store: RunStore, run_id: str, count: int) -> None:
+    """Wait until a run has so many epochs."""
+    while len(store.metrics(run_id)) < count:
+        if store.status(run_id).state == "failed":
+            raise SystemExit(store.status(run_id).error)
+        time.sleep(0.05)
+
+
+def p95(values: list[float]) -> float:
+    """The value that 95 % do not exceed."""
+    return statistics.quantiles(values, n=20)[-1]
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def paint() -> Iterator[str]:
+    """First paint of each page, in a new window each time."""
+    yield "| page | n | median s | most s | wanted |\n| --- | --- | --- | --- | --- |"
+
+    def some(store: RunStore) -> None:
+        for at in range(6):
+            made_run(store, epochs=20, name=f"run {at}")
+
+    with lab(some) as here:
+        for name, (path, wanted) in PAGES.items():
+            times = []
+            for _ in range(5):
+                began = time.perf_counter()
+                page = here.page(path)
+                page.locator(wanted).first.wait_for()
+                times.append(time.perf_counter() - began)
+                page.context.close()
+            yield f"| {name} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | < 3 |"
+
+
+def rerun() -> Iterator[str]:
+    """Reruns of Live while its server trains."""
+    yield "| what | n | median s | p95 s | wanted p95 |\n| --- | --- | --- | --- | --- |"
+    run_ids: list[str] = []
+    with lab(lambda store: run_ids.append(training(store))) as here:
+        wait_for_epochs(here.store, run_ids[0], 2)
+        page = here.page(f"live?run={run_ids[0]}")
+        page.locator(".js-plotly-plot .main-svg").first.wait_for()
+        times = [page.evaluate(CLICK) / 1e3 for _ in range(40)]
+        yield (
+            f"| a switch on Live, training on all cores | {len(times)} | {statistics.median(times):.2f} | "
+            f"{p95(times):.2f} | ≤ 0.5 |"
+        )
+
+
+def slowing() -> Iterator[str]:
+    """Speed of training with and without a page open, taken in turn."""
+    yield "| what | n | median ratio of speeds | least–most | wanted |\n| --- | --- | --- | --- | --- |"
+    run_ids: list[str] = []
+    with lab(lambda store: run_ids.append(training(store))) as here:
+        (run_id,) = run_ids
+        wait_for_epochs(here.store, run_id, 3)
+
+        def speed() -> float:
+            """Median of the next three whole epochs."""
+            first = len(here.store.metrics(run_id)) + 1  # the one that has begun does not count
+            wait_for_epochs(here.store, run_id, first + 3)
+            return float(here.store.metrics(run_id)["images_per_second"].iloc[first : first + 3].median())
+
+        ratios, before = [], speed()
+        for _ in range(8):
+            page = here.page(f"live?run={run_id}")
+            page.locator(".js-plotly-plot .main-svg").first.wait_for()
+            beside = speed()
+            page.context.close()
+            after = speed()
+            ratios.append(beside / statistics.mean((before, after)))  # what drifts slowly cancels
+            before = after
+        yield (
+            f"| training with Live open / without | {len(ratios)} | {statistics.median(ratios):.3f} | "
+            f"{min(ratios):.3f}–{max(ratios):.3f} | > 0.95 |"
+        )
+
+
+def delay() -> Iterator[str]:
+    """From a line in metrics.jsonl to the point on the screen."""
+    yield "| what | n | median s | most s | wanted |\n| --- | --- | --- | --- | --- |"
+    run_ids: list[str] = []
+    with lab(lambda store: run_ids.append(training(store))) as here:
+        (run_id,) = run_ids
+        wait_for_epochs(here.store, run_id, 2)
+        page = here.page(f"live?run={run_id}")
+        page.locator(".js-plotly-plot .main-svg").first.wait_for()
+        page.evaluate(WATCH)
+        written, over = dict[int, float](), threading.Event()
+
+        def note() -> None:
+            path = here.store.folder(run_id) / "metrics.jsonl"
+            while not over.is_set():
+                written.setdefault(path.read_bytes().count(b"\n"), path.stat().st_mtime)
+                time.sleep(0.01)
+
+        watcher = threading.Thread(target=note)
+        watcher.start()
+        first = len(here.store.metrics(run_id)) + 1
+        wait_for_epochs(here.store, run_id, first + 20)
+        time.sleep(2)
+        over.set()
+        watcher.join()
+        seen = {int(points): ms / 1e3 for points, ms in page.evaluate("window.seen").items()}
+        times = [seen[one] - written[one] for one in range(first, first + 20) if one in seen and one in written]
+        yield (
+            f"| an epoch's end to its point on Live | {len(times)} | {statistics.median(times):.2f} | "
+            f"{max(times):.2f} | ≤ 1.5 |"
+        )
+
+
+def compare() -> Iterator[str]:
+    """Compare with many runs, in this process."""
+    sys.argv[1:] = []
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        compare_many.main()
+    yield "Wanted: opened in 2 s, refreshed in 0.3 s.\n\n```\n" + told.getvalue() + "```"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "paint": paint, "rerun": rerun, "slowing": slowing, "delay": delay, "compare": compare,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run the parts that are named, or all."""
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := [one for one in wanted if one not in PARTS]:
+        raise SystemExit(f"There is no part {', '.join(unknown)}; there are {', '.join(PARTS)}.")
+    head = f"{processor_name()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}"
+    for name in wanted:
+        lines = [head, ""]
+        print(f"\n{name}: {head}\n")
+        for line in PARTS[name]():
+            print(line, flush=True)
+            lines.append(line)
+        (RESULTS / f"pages-{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
