@@ -54,5 +54,7 @@ def _without_detail(content: bytes) -> bytes:
 def _full_resolution(content: bytes, at: int) -> set[int]:
     """Ids of the components that are not stored smaller than the picture, by the frame header at ``at``."""
     components = [content[one : one + 3] for one in range(at + 10, at + 10 + 3 * content[at + 9], 3)]
+    if not components:  # damaged
+        return set()
     across, down = max(one[1] >> 4 for one in components), max(one[1] & 15 for one in components)
     return {one[0] for one in components if (one[1] >> 4, one[1] & 15) == (across, down)}

@@ -99,7 +99,7 @@ def test_a_file_from_elsewhere_is_read_or_told(tmp_path):
     with pytest.raises(ConfigError, match="there is no file"):
         read_study(tmp_path / "none.json")
     path.write_bytes(b" " * (MOST_BYTES + 1))
-    with pytest.raises(ConfigError, match="too large"):
+    with pytest.raises(ConfigError, match="more than the 1 MB"):
         read_study(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_study(tmp_path)

@@ -6,6 +6,7 @@ import socket
 
 from playwright.sync_api import expect
 
+from tests.conftest import wait_for
 from tests.made import made_run
 from tests.pages.test_classify_page import png, run_with_weights
 
@@ -45,9 +46,13 @@ def test_a_name_is_a_name_on_every_page(serve, page, store):
     expect(page.get_by_text("There is no run “[q](javascript:window.hacked=2)”")).to_be_visible()
     assert page.locator(MADE).count() == 0
     settled(page, server.url)
-    said = page.locator("section.main, [data-testid=stMain]").first.inner_text().replace("\N{WORD JOINER}", "")
-    for name in HOSTILE:
-        assert name in said
+    main = page.locator("section.main, [data-testid=stMain]").first
+
+    def missing():
+        said = main.inner_text().replace("\N{WORD JOINER}", "")
+        return [name for name in HOSTILE if name not in said]
+
+    wait_for(lambda: not missing(), 60)
     assert page.evaluate("window.hacked") is None
     assert not [url for url in asked if "evil.example" in url]
 
