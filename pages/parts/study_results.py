@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core import figures, figures_study, overfitting, study_report
+from core import exports, figures, figures_study, overfitting, study_report
 from core.comparison import knob_name
 from core.figures import RunCurves
 from core.findings import Finding
@@ -124,4 +124,15 @@ def one_run(cells: Sequence[CellStatus]) -> None:
             live_chart(accuracy, "study-run-accuracy", f"Accuracy of each epoch. {words}")
             live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {words}")
         st.markdown(literal(words))
-        st.page_link("pages/live.py", label="Open in Live", icon=":material/show_chart:", query_params={"run": chosen})
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.download_button(
+                "Epochs as CSV",
+                lambda: exports.metrics_csv(get_store(), [chosen]),
+                "epochs.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+            st.page_link(
+                "pages/live.py", label="Open in Live", icon=":material/show_chart:", query_params={"run": chosen}
+            )
