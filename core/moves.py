@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from core.bulk import Outcome, each
 from core.config import SCHEMA_VERSION
 from core.errors import StoreError
-from core.files import flush, told_plainly
+from core.files import flush, read_file, told_plainly
 from core.store import AT_WORK, RunStore
 from core.words import filesize
 
@@ -57,13 +57,11 @@ def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for run_id in dict.fromkeys(run_ids):
             folder, listed[run_id] = store.folder(run_id), {}
-            for name in FILES:
+            for name, most in FILES.items():
                 try:
-                    content = (folder / name).read_bytes()
+                    content = read_file(folder / name, most)  # a link would take along what lies elsewhere
                 except FileNotFoundError:
                     continue
-                except OSError as error:
-                    raise StoreError(f"{name} of run {run_id} cannot be read: {error.strerror or error}.") from error
                 archive.writestr(f"{run_id}/{name}", content)
                 listed[run_id][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         manifest = {

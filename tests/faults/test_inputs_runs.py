@@ -4,6 +4,7 @@ Each case stands in the folder of a run beside a sound one. What is wrong is sai
 was asked for the run, and every page shows the sound run as before.
 """
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import StoreError
+from core.moves import export
 from core.store import RunStore
 from tests.faults.opened import PAGES, app_on, opened, sentences
 from tests.made import made_record, made_run
@@ -165,6 +167,17 @@ def test_a_link_for_a_log_shows_and_changes_nothing_elsewhere(store, monkeypatch
     app = opened(app_on(store, monkeypatch), "live", run=run_id)
     assert "do not tell" not in "".join(one.value for one in app.code)
     assert secret.read_text() == "do not tell\n"
+
+
+@pytest.mark.parametrize("name", ["log.txt", "last.pt", "result.json"])
+def test_a_link_takes_nothing_from_elsewhere_along(store, tmp_path, name):
+    (tmp_path / "secret").write_text("do not tell\n")
+    run_id = made_run(store)
+    with_link(name, str(tmp_path / "secret"))(store.root / run_id)
+    taken = io.BytesIO()
+    with pytest.raises(StoreError, match=f"{name} in {run_id} cannot be read: it is a link"):
+        export(store, [run_id], taken)
+    assert b"do not tell" not in taken.getvalue()
 
 
 def test_a_link_for_a_lock_empties_nothing_elsewhere(store, tmp_path):
