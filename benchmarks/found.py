@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 
 import pandas as pd
+import plotly.graph_objects as go
 
-from core import findings, overfitting, study_report
+from core import figures, findings, overfitting, study_report
 from core.settings import PROJECT
 from core.store import RunStore
 from core.study import Study
@@ -59,9 +60,21 @@ def section(store: RunStore, found: Found) -> str:
         study_report.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
         lines += [" ".join(f"![{one.alt}](docs/{name}-{one.metric}.png)" for one in panels), ""]
     else:
-        run_id = found.table["run_id"].iloc[0]
-        lines += [" ".join([*panels[0].findings[0].sentences, overfitting.in_words(store.metrics(run_id))]), ""]
+        words, pictures = _four_curves(store, study, str(found.table["run_id"].iloc[0]))
+        study_report.draw([(PROJECT / "docs" / f"{name}-{kind}", figure) for kind, figure in pictures.items()])
+        lines += [" ".join([*panels[0].findings[0].sentences, words]), ""]
+        lines += [" ".join(f"![{kind.capitalize()} of each epoch](docs/{name}-{kind}.png)" for kind in pictures), ""]
     return "\n".join(lines)
+
+
+def _four_curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[str, go.Figure]]:
+    """What a run's four curves say of over-fitting, and the two figures that hold them."""
+    metrics, view = store.metrics(run_id), figures.View()
+    run = figures.RunCurves.of(run_id, study.name, store.config(run_id), metrics)
+    drawn = {"accuracy": figures.accuracy([run], view), "loss": figures.loss([run], view)}
+    figures.mark_onsets(drawn["accuracy"], [run], view, "accuracy")
+    figures.mark_onsets(drawn["loss"], [run], view, "loss")
+    return overfitting.in_words(metrics), drawn
 
 
 def _file_name(study: Study) -> str:
