@@ -245,7 +245,8 @@ def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: 
             meta="" if alone else f"{escaped(run.label)}, ", hovertemplate=f"◇ %{{meta}}{words}<extra></extra>",
         )  # fmt: skip
         if alone:
-            label = {"text": "over-fitting", "textposition": "end", "textangle": 0, "xanchor": "left", "padding": 4}
+            label = {"text": "over-fitting", "textposition": "end", "textangle": 0, "padding": 4}
+            label |= {"xanchor": "left", "yanchor": "top"}  # inside the plot
             figure.add_shape(
                 type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, layer="below",
                 line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
