@@ -18,8 +18,8 @@ run: $(READY) data ## set up, get the images, open the laboratory on 127.0.0.1:8
 data: $(READY) ## get and verify CIFAR-10, once
 	@$(BIN)/python -m core data
 
-test: $(READY) data ## the tests, in under eight minutes on two cores
-	@$(BIN)/python -m pytest -m "not slow"
+test: $(READY) data ## the tests, two at a time
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(READY) data ## the tests, the long ones too
 	@$(BIN)/python -m pytest
