@@ -89,7 +89,7 @@ def _done(found: Found) -> str:
     runs = len(table)
     return (
         f"{runs} of its {study.size} runs, {scaled}; {table['train.seed'].nunique()} "
-        f"seed{'s' * (table['train.seed'].nunique() != 1)}; {table['seconds'].sum() / 3600:.1f} hours of training."
+        f"seed{'s' * (table['train.seed'].nunique() != 1)}; {table['seconds'].sum() / 3600:.1f} hours by the clock."
     )
 
 

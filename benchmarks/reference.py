@@ -21,7 +21,6 @@ from core.study_work import outcomes, statuses
 KEPT = (
     "config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt", "best.safetensors",
 )  # fmt: skip
-NOTHING_OF_THIS_MACHINE = {"owner": ""}
 
 
 def publish_run(store: RunStore, run_id: str) -> int:
@@ -34,7 +33,7 @@ def publish_run(store: RunStore, run_id: str) -> int:
         if path.name not in KEPT:
             path.unlink()
     meta = json.loads((folder / "meta.json").read_text())
-    content = {**meta, **NOTHING_OF_THIS_MACHINE, "reference": True}
+    content = {**meta, "owner": "", "reference": True}
     write_atomically(folder / "meta.json", json.dumps(content, indent=1) + "\n")
     anonymous = replace(status, host=None, pid=None)
     store.write_status(run_id, anonymous)

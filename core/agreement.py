@@ -15,7 +15,7 @@ from core import effects
 from core.effects import Estimate
 from core.outcomes import Cell, Metric, value_in_words
 from core.published import Point
-from core.statistics import Interval
+from core.statistics import Interval, newcombe
 
 #: ``size``: in direction and size; ``direction``: in that alone; ``open``: not contradicted, or chance not known.
 Kind = Literal["size", "direction", "open", "disagrees"]
@@ -69,7 +69,9 @@ def compare(
     kind, sentence = _judged(difference, theirs, interval, saw, _signed(difference, metric), luck, counted)
     if kind in ("direction", "disagrees") and scaled < 1:
         sentence += f" Our runs had {_share(scaled)} of its epochs, which alone can change an effect."
-    return Agreement(kind, difference, theirs, interval, sentence + _peak(cells, pairs, metric))
+    return Agreement(
+        kind, difference, theirs, interval, sentence + _peak(cells, pairs, metric) + _levels(cells, pairs, metric)
+    )
 
 
 def _judged(
@@ -99,12 +101,32 @@ def _level(cell: Cell, point: Point, metric: Metric, scaled: float) -> Agreement
     interval = None if noise is None else noise.contrast(np.array([ours]), np.ones(1)).interval()
     saw = f"At {value_in_words(point.value)} the report has {_plain(theirs, metric)}"
     if interval is None:
-        return Agreement("open", ours, theirs, None, f"{saw}; one run of ours says nothing about chance.")
+        return Agreement("open", ours, theirs, None, f"{saw}; {_one_run(cell, point, metric)}")
     inside = interval.holds(theirs)
     sentence = f"{saw}, {'inside' if inside else 'outside'} our 95 % interval, {_between(interval, metric)}."
     if not inside and scaled < 1:
         sentence += f" Our runs had {_share(scaled)} of its epochs."
     return Agreement("size" if inside else "disagrees", ours, theirs, interval, sentence)
+
+
+def _one_run(cell: Cell, point: Point, metric: Metric) -> str:
+    """What one run of ours beside one of the report allows to say: for accuracies, whether the images explain it."""
+    if metric != "accuracy":
+        return "one run of ours says nothing about chance."
+    apart = newcombe(cell.spread.mean, cell.images, point.best_accuracy, point.images)
+    span = f"{_signed(apart.low, metric).split()[0]} to {_signed(apart.high, metric)}"
+    could = "could" if apart.holds(0.0) else "do not"
+    return (
+        f"we stand {_signed(cell.spread.mean - point.best_accuracy, metric)} from it (95 % interval of the choice of "
+        f"images {span}), which the images {could} explain. The luck of the seed is not known from one run each."
+    )
+
+
+def _levels(cells: Sequence[Cell], pairs: Sequence[tuple[int, Point]], metric: Metric) -> str:
+    """How far apart the two stand, which an effect does not tell."""
+    apart = sum(_figure(point, metric) - cells[at].spread.mean for at, point in pairs) / len(pairs)
+    far = _signed(abs(apart), metric).lstrip("+")
+    return f" Over these {len(pairs)} values the report stands on average {far} {'above' if apart > 0 else 'below'} us."
 
 
 def _peak(cells: Sequence[Cell], pairs: Sequence[tuple[int, Point]], metric: Metric) -> str:

@@ -184,13 +184,11 @@ def status(args: argparse.Namespace, store: RunStore) -> Answer:
 def _status(store: RunStore, study_id: str) -> Answer:
     study = StudyStore(store).get(study_id)
     cells = study_work.statuses(study_id, study, store.frame())
-    found = study_work.outcomes(study, cells)
-    accuracies = dict(zip(found["run_id"], found["accuracy"], strict=True))
-    rows = []
-    for one in cells:
-        accuracy = percent(accuracies.get(one.run_id))
-        epoch = f"{one.row['epoch']:.0f}/{one.cell.config.train.epochs}" if one.row else "–"
-        rows.append((one.cell.in_words(), one.state, epoch, accuracy, one.run_id or "–"))
+    found = study_work.cell_table(study, cells)
+    rows = [
+        (one.cell.in_words(), row["state"], row["epoch"] or "–", percent(row["accuracy"]), row["run_id"] or "–")
+        for one, row in zip(cells, found.to_dict("records"), strict=True)
+    ]
     left = study_work.preview(cells, store)
     text = "\n".join([
         f"{study.name}: {study_work.counts_in_words(cells)}",
@@ -201,7 +199,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
         "id": study_id, "study": study.to_dict(), "counts": study_work.counts(cells), "left": asdict(left),
         "cells": [{**one.cell.settings, "train.seed": one.cell.seed, "state": one.state, "run": one.run_id}
                   for one in cells],
-        "outcomes": found.to_dict("records"),
+        "outcomes": study_work.outcomes(study, cells).to_dict("records"),
     }  # fmt: skip
     return Answer(text, data)
 

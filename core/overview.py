@@ -51,7 +51,7 @@ def newcomer(frame: pd.DataFrame) -> bool:
 
 def own(frame: pd.DataFrame) -> pd.DataFrame:
     """The runs that did not come with the program."""
-    return frame[~frame["reference"].fillna(False).astype(bool)]
+    return frame[~frame["reference"].eq(True)]
 
 
 def has_weights(frame: pd.DataFrame) -> bool:

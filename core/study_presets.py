@@ -7,7 +7,7 @@ milestones, in the batch-size study the learning rate stays.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from core.config import RunConfig
@@ -93,8 +93,3 @@ def scale_for(study: Study, store: RunStore, budget: float) -> float | None:
     slope = (whole - least) / (1 - LEAST_SCALE)
     wanted = LEAST_SCALE + (budget - least) / slope
     return min(max(math.floor(wanted * epochs) / epochs, LEAST_SCALE), 1.0)
-
-
-def renamed(study: Study, name: str) -> Study:
-    """The same study under another name."""
-    return replace(study, name=name.strip())

@@ -1,8 +1,7 @@
 """What a study shows, ready to be looked at or taken away: its figures, the data in them and what they say."""
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import plotly.graph_objects as go
 
 from core import figures_study, findings
 from core.cli_text import Answer
-from core.errors import LabError, StoreError
+from core.errors import LabError
 from core.figures import RunCurves
 from core.files import told_plainly, write_atomically
 from core.findings import Finding
@@ -111,37 +110,39 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
 def draw(pictures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
     """Each figure as ``path``.svg and ``path``.png on white; returns the files.
 
-    Raises LabError without a Chrome or Chromium.
+    Raises LabError without a Chrome or Chromium that can be used.
     """
-    files = []
-    with _one_browser():
-        for path, figure in pictures:
-            figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
-            for kind, scale in (("svg", 1), ("png", 2)):
-                content = figure.to_image(format=kind, width=WIDTH, height=HEIGHT, scale=scale)
-                files.append(_write(path.with_name(f"{path.name}.{kind}"), content))
-    return files
-
-
-@contextlib.contextmanager
-def _one_browser() -> Iterator[None]:
-    """One browser for all pictures: starting it takes ten times as long as drawing one."""
-    import kaleido  # the page, which needs no files, does without it
-
-    kaleido.start_sync_server(n=1, silence_warnings=True)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # Plotly warns that the browser was started by us
-            yield
-    except StoreError:
-        raise
+        contents = asyncio.run(_drawn([figure for _, figure in pictures]))
     except Exception as error:  # kaleido and the browser it drives raise almost anything
         raise LabError(
             "Pictures are drawn by Chrome or Chromium, and none could be used here "
             f"({type(error).__name__}). Install Chromium; the data and the sentences are written."
         ) from error
-    finally:
-        kaleido.stop_sync_server(silence_warnings=True)
+    return [
+        _write(path.with_name(f"{path.name}.{kind}"), content)
+        for (path, _), kinds in zip(pictures, contents, strict=True)
+        for kind, content in kinds.items()
+    ]
+
+
+async def _drawn(figures: Sequence[go.Figure]) -> list[dict[str, bytes]]:
+    """Each figure as ``svg`` and ``png``, all in one browser: starting it takes ten times as long as drawing one.
+
+    Kaleido is driven directly: behind ``Figure.to_image`` a browser that does not start is waited for without end.
+    """
+    import kaleido  # the page, which needs no files, does without it
+
+    drawn = []
+    async with kaleido.Kaleido(n=1) as browser:
+        for figure in figures:
+            figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
+            size = {"width": WIDTH, "height": HEIGHT}
+            kinds = {"svg": {**size, "scale": 1}, "png": {**size, "scale": 2}}
+            drawn.append(
+                {kind: await browser.calc_fig(figure, {"format": kind, **opts}) for kind, opts in kinds.items()}
+            )
+    return drawn
 
 
 def _write(path: Path, content: bytes | str) -> Path:

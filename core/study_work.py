@@ -5,7 +5,7 @@ that has finished or is under way serves whoever started it; one that stopped or
 if it belongs to the study, so that nobody else's run is resumed or stopped from here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,8 +25,10 @@ CellState = Literal[
 #: Of several runs of one cell the first of these counts, and of equals the newest.
 _RANK = ("finished", "running", "stopping", "queued", "stopped", "interrupted", "failed")
 _ANYBODYS = ("finished", "running", "stopping", "queued")
-#: A line of metrics.jsonl, and the same epoch in last.pt, in bytes: measured on runs of two and of ten classes.
-_LINE = 700
+#: What an epoch adds to metrics.jsonl and to last.pt, in bytes: 620 with two classes, 980 with ten.
+_EPOCH_BYTES = 1_000
+#: Names and shapes of the tensors, and the small files.
+_PAPERS_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ def counts(cells: Iterable[CellStatus]) -> dict[str, int]:
     states = [one.state for one in cells]
     order = ("finished", "running", "stopping", "queued", "stopped", "interrupted", "failed", "missing")
     return {state: states.count(state) for state in order if state in states}
+
+
+def share_done(cells: Sequence[CellStatus]) -> float:
+    """How much of the study is trained, from 0 to 1, a cell under way with its epochs."""
+    return sum(_share(one) for one in cells) / len(cells)
+
+
+def _share(one: CellStatus) -> float:
+    if one.state == "finished":
+        return 1.0
+    return 0.0 if one.row is None else min(float(one.row["epoch"]) / one.cell.config.train.epochs, 1.0)
 
 
 def counts_in_words(cells: Iterable[CellStatus]) -> str:
@@ -150,19 +163,22 @@ def preview(cells: list[CellStatus], store: RunStore) -> Preview:
         if expected.seconds is None or expected.low is None or expected.high is None:
             known = False
             break
-        done = 0.0 if one.row is None else float(one.row["epoch"]) / one.cell.config.train.epochs
         for at, part in enumerate((expected.seconds, expected.low, expected.high)):
-            totals[at] += (1 - done) * part
+            totals[at] += (1 - _share(one)) * part
     size = sum(disk_bytes(one.cell) for one in todo if one.state == "missing")
     seconds, low, high = totals if known else (None, None, None)
     return Preview(len(cells), len(todo), seconds, low, high, size, source)
 
 
 def disk_bytes(cell: Cell) -> int:
-    """What a finished run of the cell holds on the disk, about: weights and state at 4 bytes a number, its epochs."""
+    """What a finished run of the cell holds on the disk, about: 4 bytes a number, and its epochs.
+
+    The numbers are the weights in best.safetensors, and in last.pt those of the last and the best epoch, what the
+    optimiser keeps (two of each for Adam) and the average.
+    """
     config = cell.config
-    copies = 2 + (1 if config.train.optimizer == "sgd" else 2) + (config.train.averaging != "off")
-    return 4 * copies * network_cost(config).parameters + 2 * _LINE * config.train.epochs + 20_000
+    copies = 3 + (1 if config.train.optimizer == "sgd" else 2) + (config.train.averaging != "off")
+    return 4 * copies * network_cost(config).parameters + _EPOCH_BYTES * config.train.epochs + _PAPERS_BYTES
 
 
 # --- what came out --------------------------------------------------------------------------------
@@ -204,6 +220,28 @@ def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=[*(axis.path for axis in study.axes), *OUTCOMES])
+
+
+def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
+    """Every cell in its order: the varied knobs by path as text, ``seed``, ``state``, ``epoch`` (``12/200``),
+    ``accuracy`` (a share) and ``objective`` of a finished one, ``run_id``, and of a failed one its ``error``."""
+    found = {row["run_id"]: row for row in outcomes(study, cells).to_dict("records")}
+    rows = []
+    for one in cells:
+        result = found.get(one.run_id)
+        rows.append(
+            {path: KNOBS[path].show(value) for path, value in one.cell.settings.items()}
+            | {
+                "seed": one.cell.seed,
+                "state": one.state,
+                "epoch": f"{one.row['epoch']:.0f}/{one.cell.config.train.epochs}" if one.row else "",
+                "accuracy": result and result["accuracy"],
+                "objective": result and result["objective"],
+                "run_id": one.run_id,
+                "error": one.row["error"] if one.row and one.state == "failed" else None,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _plain(path: str, value: Any) -> Any:

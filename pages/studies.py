@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import pandas as pd
 import streamlit as st
 
 from core import study_work
 from core.bulk import Outcome
 from core.comparison import link_text
-from core.config import KNOBS
 from core.errors import LabError
 from core.store import AT_WORK, RunStore
 from core.study import Study, seeds_from_text, values_from_text
@@ -186,38 +184,17 @@ def grow(study_id: str, study: Study) -> None:
 
 def standing(cells: Sequence[CellStatus]) -> None:
     """How far it is and what is left."""
-    share = sum(_share(one) for one in cells) / len(cells)
-    st.progress(min(share, 1.0), f"{len(cells)} runs: {study_work.counts_in_words(cells)}")
+    st.progress(study_work.share_done(cells), f"{len(cells)} runs: {study_work.counts_in_words(cells)}")
     if any(one.state not in ("finished", "failed") for one in cells):
         cost_line(list(cells), "measure_study")
 
 
-def _share(one: CellStatus) -> float:
-    if one.state == "finished":
-        return 1.0
-    return 0.0 if one.row is None else float(one.row["epoch"]) / one.cell.config.train.epochs
-
-
 def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
     """Every run the study asks for, its state and its result."""
-    found = study_work.outcomes(study, cells).set_index("run_id", drop=False)
-    rows = []
-    for one in cells:
-        row = {KNOBS[path].label: KNOBS[path].show(value) for path, value in one.cell.settings.items()}
-        result = found.loc[one.run_id] if one.run_id in found.index else None
-        rows.append(
-            row
-            | {
-                "seed": one.cell.seed,
-                "state": "to do" if one.state == "missing" else one.state,
-                "epoch": f"{one.row['epoch']:.0f}/{one.cell.config.train.epochs}" if one.row else "",
-                "accuracy": None if result is None else 100 * result["accuracy"],
-                "objective": None if result is None else result["objective"],
-                "run": f"live?run={one.run_id}" if one.run_id else None,
-                "error": one.row["error"] if one.row and one.state == "failed" else None,
-            }
-        )
-    table = pd.DataFrame(rows)
+    table = study_work.cell_table(study, cells)
+    table["state"] = table["state"].replace("missing", "to do")
+    table["accuracy"] *= 100
+    table["run"] = [f"live?run={one}" if one else None for one in table.pop("run_id")]
     if table["error"].isna().all():
         table = table.drop(columns="error")
     of = st.column_config
@@ -225,6 +202,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
         table,
         hide_index=True,
         column_config={
+            **{axis.path: axis.label for axis in study.axes},
             "seed": of.NumberColumn("Seed", width=60),
             "state": of.TextColumn("State", width=90),
             "epoch": of.TextColumn("Epoch", width=80),

@@ -11,6 +11,7 @@ from scipy import stats
 from core.config import CLASSES
 from core.findings import as_record, findings, in_words
 from core.published import points_of
+from core.statistics import newcombe
 from tests.outcomes_made import outcomes, simulated
 
 BATCHES = (32, 64, 128, 256, 512)
@@ -302,6 +303,22 @@ def test_with_one_value_in_common_the_levels_are_compared(seeds, kind):
     found = agreed({10_000: seeds})
     assert found.kind == kind
     assert "At 10,000 the report has 96.85 %" in found.sentence
+
+
+def test_of_one_run_each_it_is_told_whether_the_images_explain_the_gap():
+    far, near = (agreed({10_000: (share,)}).sentence for share in (0.947, 0.965))
+    apart = newcombe(0.947, 2_000, 0.968522, 2_000)
+    assert f"−2.15 percentage points from it (95 % interval of the choice of images −{-100 * apart.low:.2f} to" in far
+    assert "which the images do not explain" in far
+    assert "could explain" in near
+    assert "one run of ours says nothing" in agreed({10_000: (0.3,)}, metric="objective").sentence
+
+
+def test_how_far_the_levels_are_apart_is_told_beside_the_effect():
+    shifted = {one.value: [one.best_accuracy - 0.06 + more for more in (0.0, 0.001, -0.001)] for one in PAIR}
+    found = agreed(shifted)
+    assert found.kind == "size"
+    assert "Over these 5 values the report stands on average 6.00 percentage points above us." in found.sentence
 
 
 def test_where_it_was_best_is_told_if_it_was_elsewhere():

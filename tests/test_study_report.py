@@ -80,11 +80,9 @@ def test_a_study_is_written_as_files(store, tmp_path):
     assert (tmp_path / "figures" / "train_size-accuracy.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_without_a_browser_the_data_is_written_all_the_same(store, tmp_path, monkeypatch):
-    def refuse(*args, **more):
-        raise RuntimeError("no browser")
-
-    monkeypatch.setattr("plotly.graph_objects.Figure.to_image", refuse)
+@pytest.mark.parametrize("browser", ["/nonexistent/chromium", shutil.which("false") or "/bin/false"])
+def test_without_a_browser_that_starts_the_data_is_written_all_the_same(store, tmp_path, monkeypatch, browser):
+    monkeypatch.setenv("BROWSER_PATH", browser)
     study_id = finished(store, published_study(3, scale=0.1))
     with pytest.raises(LabError, match="Install Chromium"):
         study_report.write(store, study_id, tmp_path / "figures")

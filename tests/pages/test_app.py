@@ -1,26 +1,12 @@
 """The app as a whole: its pages open, with no run and with many."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import core.worker
-from core.data import cifar10
 from core.errors import StoreError
 from tests.made import made_run
 
-APP = Path(__file__).parents[2] / "app.py"
 PAGES = ("home", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
-
-
-@pytest.fixture
-def app(store, monkeypatch):
-    """The app on the test's own runs, with a worker that takes none."""
-    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
-    return AppTest.from_file(str(APP), default_timeout=20)
 
 
 @pytest.mark.parametrize("page", PAGES)

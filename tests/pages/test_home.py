@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import core.worker
 from core.data import cifar10
@@ -13,17 +12,7 @@ from core.presets import PRESETS
 from core.published import TASKS
 from tests.made import made_record, made_run
 
-APP = Path(__file__).parents[2] / "app.py"
 REPORT = PRESETS["report"].config
-
-
-@pytest.fixture
-def app(store, monkeypatch):
-    """The app on the test's own runs, with a worker that takes none."""
-    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
-    return AppTest.from_file(str(APP), default_timeout=60)
 
 
 def words(app) -> str:

@@ -9,9 +9,6 @@ from core.study import Axis, Study
 from core.study_presets import published_study
 from core.study_store import StudyStore
 from tests.made import made_run, tiny_config
-from tests.pages.test_app import app
-
-__all__ = ["app"]
 
 
 @pytest.fixture
@@ -208,8 +205,7 @@ def test_a_finished_study_shows_its_figures_and_what_they_say(app, store, studie
         made_run(store, 6 + at % 3, "finished", cell.config, study=study_id)
     shown(app)
     assert not app.exception
-    figures = [json.loads(one.proto.json) if hasattr(one.proto, "json") else one for one in app.get("bidi_component")]
-    assert len(figures) == 2
+    assert len(app.get("bidi_component")) == 2
     told = words(app)
     assert "Training part from 6,000 to 10,000 images" in told
     assert "the report saw" in told
@@ -227,3 +223,32 @@ def test_a_study_of_two_knobs_asks_along_which(app, store, studies):
     assert "Learning rate from 0.1 to 0.2" in words(app)
     app.segmented_control(key="study_x").set_value("train.momentum").run()
     assert "Momentum from 0.8 to 0.9" in words(app)
+
+
+def test_another_study_is_chosen_while_one_of_two_knobs_is_looked_at(app, store, studies):
+    """What was chosen for the first, its axis and its run, means nothing in the second."""
+    ids = []
+    for pair in (("train.lr", (0.1, 0.2)), ("train.momentum", (0.8, 0.9))), (
+        ("train.batch_size", (32, 64)), ("augment.flip", ("none", "random")),
+    ):  # fmt: skip
+        study = Study(pair[0][0], tiny_config("data.validation=test"), tuple(Axis(*one) for one in pair))
+        ids.append(studies.create(study))
+        for cell in study.cells():
+            made_run(store, 4, "finished", cell.config, study=ids[-1])
+    app.session_state["study_four"] = True
+    shown(app, f"study={ids[0]}")
+    app.segmented_control(key="study_x").set_value("train.momentum").run()
+    app.selectbox(key="study_shown").set_value(ids[1]).run()
+    assert not app.exception
+    assert app.segmented_control(key="study_x").value == "train.batch_size"
+    assert "Batch size from 32 to 64" in words(app)
+
+
+def test_a_study_that_came_with_the_program_can_be_gone_on_with(app, store, studies, study_id):
+    path = studies.root / f"{study_id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    made_run(store, 4, "finished", studies.get(study_id).cells()[0].config)
+    shown(app)
+    button(app, "Go on").click().run()
+    assert len(store.queue()) == 3
+    assert {store.meta(one).study for one in store.queue()} == {study_id}

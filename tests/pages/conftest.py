@@ -1,0 +1,20 @@
+"""The app as page tests open it."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core.worker
+from core.data import cifar10
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(store, monkeypatch):
+    """The whole app on the test's own runs, with a worker that takes none; not yet opened."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
+    return AppTest.from_file(str(APP), default_timeout=60)
