@@ -2,13 +2,12 @@
 
 Each test asserts what it counts, so a figure here is one that was checked: a fault after which another run had
 changed, or the run had not gone on to exactly the same weights, is a failed test, and then no table is written. A
-test tells what it did by pytest's ``record_property``: "faults injected", "inputs tried", "sessions held" (the most at
-once), "soak …". A test of tests/faults/test_inputs_*.py that tells nothing is one input.
+test tells what it did by pytest's ``record_property``: "faults injected", "inputs tried", "soak …". A test of
+tests/faults/test_inputs_*.py that tells nothing is one input.
 
     python -m benchmarks.reliability [--fast]
 
-With ``--fast`` the long tests are left out. A result of a load benchmark, one JSON object a line with "sessions held",
-is read from benchmarks/results/load.jsonl if it is there.
+With ``--fast`` the long tests are left out. What benchmarks/sessions.py measured is read from its result.
 """
 
 import argparse
@@ -89,15 +88,14 @@ def inputs(cases: Iterable[Case]) -> int:
     return sum(int(one.told.get("inputs tried", 1)) for one in cases if one.file.startswith("test_inputs"))
 
 
-def sessions(cases: Iterable[Case]) -> int:
-    """The most sessions that were held at once, in the tests or in the load benchmark's result."""
-    held = [int(one.told["sessions held"]) for one in cases if "sessions held" in one.told]
-    load = RESULTS / "load.jsonl"
-    if load.is_file():
-        held += [
-            int(json.loads(line).get("sessions held", 0)) for line in load.read_text().splitlines() if line.strip()
-        ]
-    return max(held, default=0)
+def sessions() -> tuple[str, str, str] | None:
+    """The row of benchmarks/sessions.py, which writes its result if nothing went wrong; ``None`` without one."""
+    path = RESULTS / "sessions.json"
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text())
+    held = f"{told['sessions held']} for {told['seconds']:.0f} s"
+    return "sessions held while a run trains", held, f"no error, no epoch lost; 95 % of pages in {told['page p95']:.1f} s"
 
 
 def table(cases: list[Case], fast: bool) -> str:
@@ -109,8 +107,8 @@ def table(cases: list[Case], fast: bool) -> str:
     rows.append(("**faults injected**", f"**{total(cases, 'faults injected'):,}**", "the sum"))
     rows.append(("**runs lost or changed by them**", "**0**", "every other run compared byte for byte"))
     rows.append(("odd and hostile inputs", f"{inputs(cases):,}", "each answered by a sentence that is asserted"))
-    if held := sessions(cases):
-        rows.append(("sessions held while a run trains", f"{held:,}", "`benchmarks/load.py`"))
+    if row := sessions():
+        rows.append(row)
     for one in cases:
         if "soak epoch" in one.told:
             soak = [f"{name}: {one.told[f'soak {name}']}" for name in ("kB", "threads", "files")]

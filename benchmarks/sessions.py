@@ -5,9 +5,10 @@ measured: a websocket that speaks Streamlit's protocol, opens the pages in turn,
 be redrawn when the server said it should. A page's time is from the request to the end of its script, all of its
 messages received. It fails if a page shows a traceback, a connection breaks or an epoch is missing.
 
-    python -m benchmarks.sessions [sessions] [seconds]     # writes benchmarks/results/sessions.md
+    python -m benchmarks.sessions [sessions] [seconds]     # writes benchmarks/results/sessions.md and .json
 """
 
+import json
 import os
 import socket
 import statistics
@@ -142,6 +143,9 @@ def main() -> None:
     RESULTS.write_text(told + "\n", encoding="utf-8")
     if lost or any(one.errors for one in found) or kept != list(range(1, len(kept) + 1)):
         sys.exit(1)
+    opened = [time for one in found for times in one.opened.values() for time in times]
+    held = {"sessions held": len(found), "seconds": seconds, "page p95": p95(opened)}
+    RESULTS.with_suffix(".json").write_text(json.dumps(held) + "\n", encoding="utf-8")
 
 
 def wait_until(what: Callable[[], object], seconds: float = 300.0) -> None:
@@ -190,10 +194,12 @@ def figures(times: list[float]) -> str:
     """Median, 95th percentile, most and number."""
     if len(times) < 2:
         return "–"
-    return (
-        f"{statistics.median(times):.2f} / {statistics.quantiles(times, n=20, method='inclusive')[-1]:.2f} / "
-        f"{max(times):.2f} ({len(times)})"
-    )
+    return f"{statistics.median(times):.2f} / {p95(times):.2f} / {max(times):.2f} ({len(times)})"
+
+
+def p95(times: list[float]) -> float:
+    """The value that 95 % do not exceed."""
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 if __name__ == "__main__":

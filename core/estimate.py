@@ -35,6 +35,8 @@ EVALUATION_BATCH = 500
 #: Channels that a processor's convolutions take at once.
 BLOCK = 16
 KEPT_PROBES = 50
+#: Code that is read from the disk when the first run trains.
+PROGRAM_BYTES = 30_000_000
 
 
 # --- what a network costs -----------------------------------------------------------------------------
@@ -88,12 +90,13 @@ def step_work(config: RunConfig, batch_size: int | None = None) -> float:
     Beside the arithmetic, every number that leaves a convolution is normed, rectified, kept and gone through again
     on the way back; the processor takes channels in blocks, so that 8 of them cost as much as 16. A picture is made
     ready and augmented. And each layer costs something whatever the batch, which more threads do not share. The
-    weights, in multiply-accumulates, were fitted to fifteen networks by benchmarks/step_cost.py (one thread, fp32,
-    0.91 to 1.10 of what was measured), which tells how well they fit elsewhere.
+    weights, in multiply-accumulates, were fitted to fifteen networks by benchmarks/step_cost.py (two threads, fp32,
+    0.86 to 1.15 of what was measured), which tells how well they fit elsewhere: one thread waits less for memory, and
+    there the second weight came out at a quarter.
     """
     cost, batch = network_cost(config), batch_size or config.train.batch_size
     threads = config.train.threads or os.cpu_count() or 1
-    return batch * (cost.macs + 107 * cost.blocked + 3.9e6) + 8.7e6 * threads * config.model.depth
+    return batch * (cost.macs + 412 * cost.blocked + 5.6e6) + 11.2e6 * threads * config.model.depth
 
 
 # --- measured speeds ----------------------------------------------------------------------------------
@@ -324,12 +327,14 @@ def run_seconds(config: RunConfig, speed: Speed) -> float:
 def memory_bytes(config: RunConfig) -> int:
     """Memory of a checked config's run on its device, in bytes: what it holds, and its greediest moment.
 
-    Held are the images as bytes, 3,072 each, and for each weight 4 bytes as such, as gradient and in the
-    optimiser (twice for Adam), and once more if averaged. The moment is the larger of two. Training: for each
-    picture of the batch every number that leaves a convolution twice, as such and after norm and ReLU, kept for
-    the way back; three of the widest layer on that way; the input four times; all of it and a quarter, which
-    the allocator wastes; and in the evaluation after it, for 500 pictures, four of the widest layer. Getting
-    ready: a copy of the training images. A number takes 4 bytes, 2 in bf16.
+    Held are the images as bytes, 3,072 each, for each weight 4 bytes as such, as gradient and in the
+    optimiser (twice for Adam), and once more if averaged, and the parts of the program that only training needs. The
+    moment is the larger of two. Training: for each picture of the batch every number that leaves a convolution twice,
+    as such and after norm and ReLU, kept for the way back; three of the widest layer on that way; the input four
+    times; all of it and a quarter, which the allocator wastes and does not give back; and in the evaluation after it,
+    for 500 pictures, eight of the widest layer: four live, and as many again in the convolutions' own layout. Getting
+    ready: a copy of the training images. A number takes 4 bytes, 2 in bf16. `python -m benchmarks.estimate memory`
+    compares with measured peaks.
     """
     cost, train, sizes = network_cost(config), config.train, config.part_sizes()
     width = 2 if train.precision == "bf16" else 4
@@ -337,9 +342,9 @@ def memory_bytes(config: RunConfig) -> int:
     copies = 2 + (1 if train.optimizer == "sgd" else 2) + (train.averaging != "off")
     held = (sizes.train + sizes.validation + sizes.test) * pixels + 4 * copies * cost.parameters
     step = train.batch_size * ((2 * cost.activations + 3 * cost.widest) * width + 4 * 4 * pixels)
-    training = 5 * step // 4 + EVALUATION_BATCH * 4 * cost.widest * width
+    training = 5 * step // 4 + EVALUATION_BATCH * 8 * cost.widest * width
     ready = sizes.train * pixels
-    return held + max(training, ready)
+    return PROGRAM_BYTES + held + max(training, ready)
 
 
 def memory_in_words(size: int) -> str:
