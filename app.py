@@ -19,11 +19,12 @@ ICON = (
 
 st.set_page_config(page_title="ResNet Lab", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
+st.html(PROJECT / "pages" / "style.css")
 
 # `streamlit run app.py` has no launcher: both are done once and cost nothing afterwards.
 try:
     settings.check()
-    ensure_worker()
+    worker = ensure_worker()
     publish_plotly(PROJECT)
 except LabError as error:
     error_box(error)
@@ -87,4 +88,6 @@ if done := st.session_state.pop("done", None):
     st.toast(done, icon=":material/check:")
 if warning := address.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
     st.warning(literal(warning), icon=":material/lan:")
+if worker.trouble:
+    error_box(f"The queue waits, and looks again every moment: {worker.trouble}")
 page.run()

@@ -1,4 +1,5 @@
-"""What one can rely on, counted: runs the fault tests and writes their figures to benchmarks/results/reliability.md.
+"""What one can rely on, counted: runs the fault tests and writes their figures to the README and
+benchmarks/results/reliability.md.
 
 Each test asserts what it counts, so a figure here is one that was checked: a fault after which another run had
 changed, or the run had not gone on to exactly the same weights, is a failed test, and then no table is written. A
@@ -95,7 +96,8 @@ def sessions() -> tuple[str, str, str] | None:
         return None
     told = json.loads(path.read_text())
     held = f"{told['sessions held']} for {told['seconds']:.0f} s"
-    return "sessions held while a run trains", held, f"no error, no epoch lost; 95 % of pages in {told['page p95']:.1f} s"
+    how = f"no error, no epoch lost; 95 % of pages within {told['page p95']:.1f} s"
+    return "sessions held while a run trains", held, how
 
 
 def table(cases: list[Case], fast: bool) -> str:
@@ -131,7 +133,10 @@ def main() -> int:
         print("\n".join(["No table is written, since these failed:", *failed]), file=sys.stderr)
         return 1
     text = table(cases, fast)
-    (RESULTS / "reliability.md").write_text(text)
+    (RESULTS / "reliability.md").write_text(text, encoding="utf-8")
+    begin, end = "<!-- reliability: written by benchmarks/reliability.py -->", "<!-- /reliability -->"
+    before, _, rest = (PROJECT / "README.md").read_text(encoding="utf-8").partition(begin)
+    (PROJECT / "README.md").write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
     print(text)
     return 0
 

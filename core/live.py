@@ -6,6 +6,7 @@ A :class:`RunView` is one look at a run's folder. Nothing is kept from one look 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import pandas as pd
@@ -17,6 +18,9 @@ from core.frames import summarize
 from core.store import AT_WORK, RunStore, Status
 from core.words import SELECTED_ON as PARTS
 from core.words import duration, nats, percent
+
+#: Seconds between two looks at a run at work.
+SOON, LATER = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as its folder tells it now. ``progress`` only while it is at work; ``summary`` is of finished epochs."""
+    """A run as its folder tells it now; ``progress`` only while it is at work."""
 
     id: str
     label: str
@@ -38,8 +42,18 @@ class RunView:
     status: Status
     progress: dict[str, Any] | None
     result: dict[str, Any] | None
-    curves: RunCurves
-    summary: dict[str, Any]
+    metrics: pd.DataFrame
+    colour: str | None = None
+
+    @cached_property
+    def curves(self) -> RunCurves:
+        """What figures are drawn from."""
+        return RunCurves.of(self.id, self.label, self.config, self.metrics, self.colour)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Best, last and lowest figures; empty before the first epoch has ended."""
+        return summarize(cast(list[dict[str, Any]], self.metrics.to_dict("records")))
 
     @property
     def state(self) -> str:
@@ -50,7 +64,6 @@ class RunView:
 def look(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
     """Read a run. Raises StoreError for a run that is gone or damaged."""
     config, status = store.config(run_id), store.status(run_id)
-    metrics = store.metrics(run_id)
     return RunView(
         id=run_id,
         label=label,
@@ -58,8 +71,8 @@ def look(store: RunStore, run_id: str, label: str, colour: str | None = None) ->
         status=status,
         progress=store.progress(run_id) if status.state in AT_WORK else None,
         result=store.result(run_id),
-        curves=RunCurves.of(run_id, label, config, metrics, colour),
-        summary=summarize(cast(list[dict[str, Any]], metrics.to_dict("records"))),
+        metrics=store.metrics(run_id),
+        colour=colour,
     )
 
 
@@ -111,6 +124,27 @@ def share_done(view: RunView) -> float:
     if view.progress:
         done = max(done, view.progress["epoch"] - 1 + view.progress["batch"] / view.progress["batches"])
     return min(done / epochs, 1.0)
+
+
+def drawn(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
+    """What decides how the page of these runs looks, but for the line that tells where they stand."""
+    return tuple((view.state, len(view.metrics)) for view in views)
+
+
+def next_look(views: Sequence[RunView]) -> float:
+    """Seconds after which something new may be there: soon at an epoch's end, later in the middle of a long one.
+
+    A look costs the server and the browser some 90 ms together (benchmarks/pages.py), on the cores that train.
+    """
+    return SOON if any(_epoch_left(view) < LATER + SOON for view in views if view.status.active) else LATER
+
+
+def _epoch_left(view: RunView) -> float:
+    """Seconds until the epoch at work is trained, as its speed tells; 0 where that is not known."""
+    at = view.progress
+    if at is None or not at["images_per_second"] > 0:
+        return 0.0
+    return float((at["batches"] - at["batch"]) * view.config.train.batch_size / at["images_per_second"])
 
 
 def share_of_epoch(view: RunView) -> float:

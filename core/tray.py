@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from core.config import CLASSES, RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
 from core.pictures import Crop, Picture, Square, part, to_network
+from core.store import RunStore
+from core.words import percent
 
 if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to import
     from core.classify import Classifier
@@ -140,6 +142,21 @@ def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
         image = Image.fromarray(np.array(data.images[at]).transpose(1, 2, 0))
         found.append(Shown(Picture(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1), truth=name))
     return found
+
+
+def runs_with_weights(store: RunStore) -> pd.DataFrame:
+    """Runs that can classify, newest first, by id; the columns of ``RunStore.frame()``."""
+    frame = store.frame().set_index("id")
+    frame = frame[frame["state"] != "damaged"]
+    return frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
+
+
+def run_in_words(run: "pd.Series[Any]") -> str:
+    """Of a row of :func:`runs_with_weights`: name, best accuracy and what chose it, classes, state."""
+    classes, accuracy = run["data.classes"], percent(run["best_val_accuracy"])
+    task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
+    chosen_on = "held-out" if run["selected_on"] == "held-out" else "test"
+    return f"{run['name'] or run.name} · {accuracy} on {chosen_on} images · {task} · {run['state']}"
 
 
 def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from core.errors import RunBusy, StoreError
+from core.errors import LabError, RunBusy, StoreError
 from core.settings import runs_folder
 from core.store import RunStore
 
@@ -26,6 +26,7 @@ class Worker:
     def __init__(self, store: RunStore):
         self.store = store
         self.thread: threading.Thread | None = None
+        #: Why the queue does not go on, or the run it is at was passed over: a sentence, while that is so.
         self.trouble: str | None = None
         self._ended = threading.Event()
 
@@ -52,13 +53,14 @@ class Worker:
                         self._take_next()
             except Timeout:
                 pass  # another process works the queue; look again in a moment
-            except Exception:
+            except Exception as error:
                 # The folder may be gone or the disk full; whatever it is, the queue must go on when it is over.
-                self.trouble = traceback.format_exc()
+                self._note(error)
             self._ended.wait(POLL_SECONDS)
 
     def _take_next(self) -> None:
         """Train the first waiting run that can be, or wait a moment if there is none."""
+        passed_over = False
         for run_id in self.store.queue():
             try:
                 if self.store.held(run_id) or self.store.status(run_id).state != "queued":
@@ -66,14 +68,23 @@ class Worker:
                 from core.runner import run  # torch takes seconds to import; the server answers meanwhile
 
                 run(self.store, run_id)
-                self.trouble = None
                 return
             except RunBusy:
                 pass  # someone else has taken, stopped or deleted it since we looked
-            except StoreError:
+            except StoreError as error:
                 # It could not even be begun: its folder is gone or may not be written. The next one may be sound.
-                self.trouble = traceback.format_exc()
+                self._note(error)
+                passed_over = True
+        if not passed_over:
+            self.trouble = None
         self._ended.wait(POLL_SECONDS)
+
+    def _note(self, error: Exception) -> None:
+        """Keep a sentence for the pages; the terminal gets the traceback, once."""
+        told = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        if told != self.trouble:
+            traceback.print_exception(error)
+        self.trouble = told
 
 
 def yield_to_pages() -> None:

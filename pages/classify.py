@@ -3,7 +3,7 @@
 The pictures stay in the session (a :class:`~core.tray.Tray`) when another page is looked at.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,26 @@ import streamlit as st
 from PIL import Image
 
 from core import figures
-from core.classify import Classifier
 from core.config import CLASSES
 from core.data import cifar10
 from core.errors import LabError, StoreError
 from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many
-from core.tray import CROPS, MOST_PICTURES, Shown, Tray, classify, results_table, unseen_images
-from core.words import percent
+from core.tray import (
+    CROPS,
+    MOST_PICTURES,
+    Shown,
+    Tray,
+    classify,
+    results_table,
+    run_in_words,
+    runs_with_weights,
+    unseen_images,
+)
 from pages.parts.cut_picture import cut_picture
 from pages.parts.shared import error_box, get_store, literal
+
+if TYPE_CHECKING:
+    from core.classify import Classifier
 
 A_PAGE = 12
 FIELD_BYTES = 64 * 2**20  # of files the server keeps for one session
@@ -35,34 +46,20 @@ store = get_store()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network…")
-def classifier(root: str, run_id: str, weights_time: int) -> Classifier:
+def classifier(root: str, run_id: str, weights_time: int) -> "Classifier":
     """The run's network; loaded anew when its weights file has another time."""
+    from core.classify import Classifier  # torch takes seconds, and the page is seen before
+
     return Classifier.load(store, run_id)
 
 
-def load(run_id: str) -> tuple[Classifier, int]:
+def load(run_id: str) -> tuple["Classifier", int]:
     """The run's network and the time of its weights file. Raises StoreError."""
     time = store.best_weights(run_id).stat().st_mtime_ns
     return classifier(str(store.root), run_id, time), time
 
 
 # --- choosing -----------------------------------------------------------------------------------------
-
-
-def runs_with_weights() -> pd.DataFrame:
-    """Runs that can classify, newest first, by id."""
-    frame = store.frame().set_index("id")
-    frame = frame[frame["state"] != "damaged"]
-    return frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
-
-
-def run_label(run: Any) -> str:
-    """Name, best accuracy and what chose it, classes, state."""
-    classes = run["data.classes"]
-    accuracy = percent(run["best_val_accuracy"])
-    task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
-    chosen_on = "held-out" if run["selected_on"] == "held-out" else "test"
-    return f"{run['name'] or run.name} · {accuracy} on {chosen_on} images · {task} · {run['state']}"
 
 
 def choose_runs(runs: pd.DataFrame) -> list[str]:
@@ -74,7 +71,7 @@ def choose_runs(runs: pd.DataFrame) -> list[str]:
         if st.session_state.get(key) not in runs.index:
             st.session_state.pop(key, None)
     left, right = st.columns(2)
-    labels = {run_id: run_label(run) for run_id, run in runs.iterrows()}
+    labels = {run_id: run_in_words(run) for run_id, run in runs.iterrows()}
     first = left.selectbox(
         "Run", runs.index, format_func=labels.__getitem__, key="classify.run", persist_state="session"
     )
@@ -150,7 +147,7 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
 # --- what came out ------------------------------------------------------------------------------------
 
 
-def card(one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarray]) -> None:
+def card(one: Shown, crop: Crop, networks: list["Classifier"], rows: list[np.ndarray]) -> None:
     """A picture, what the network sees of it, and what it says."""
     said, surely = networks[0].classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
@@ -173,7 +170,7 @@ def card(one: Shown, crop: Crop, networks: list[Classifier], rows: list[np.ndarr
         st.caption(f"{literal(one.name)} · {one.about}")
 
 
-def bars(networks: list[Classifier], rows: list[np.ndarray]) -> go.Figure:
+def bars(networks: list["Classifier"], rows: list[np.ndarray]) -> go.Figure:
     """The likeliest classes of one picture, without the axis that would be repeated on every card."""
     known = [name for name in CLASSES if any(name in network.classes for network in networks)]
     by_run = {}
@@ -234,7 +231,7 @@ def show_results(tray: Tray, run_ids: list[str]) -> None:
         show_table(tray, network, row, crop)
 
 
-def show_table(tray: Tray, network: Classifier, rows: np.ndarray, crop: Crop) -> None:
+def show_table(tray: Tray, network: "Classifier", rows: np.ndarray, crop: Crop) -> None:
     """The results of one run, with a download."""
     results = results_table(tray.pictures, network, rows, crop)
     st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
@@ -261,7 +258,7 @@ def show_table(tray: Tray, network: Classifier, rows: np.ndarray, crop: Crop) ->
 
 
 st.title("Classify", anchor=False)
-runs = runs_with_weights()
+runs = runs_with_weights(store)
 if runs.empty:
     st.info(
         "No run has weights yet. They are kept from a run's first finished epoch on; the quick preset gets there "

@@ -16,6 +16,7 @@ from core.comparison import SORTS, Contender
 from core.config import KNOBS
 from core.errors import LabError
 from core.figures import RunCurves, View
+from core.frames import fingerprint
 from core.published import reference_line
 from core.store import AT_WORK
 from core.words import SELECTED_ON
@@ -25,6 +26,7 @@ from pages.parts.live_chart import as_data, live_chart
 from pages.parts.run_actions import actions, import_box, messages, note_problems, trash_box
 from pages.parts.run_table import filters, picked_runs, run_table
 from pages.parts.shared import error_box, get_store
+from pages.parts.watch import redraw_when_changed
 
 #: Pixels a chart needs to be read beside another one.
 WIDE_ENOUGH = 400
@@ -258,14 +260,9 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
     take_away(rows, picked)
 
 
-def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
-    """The whole page below its title; redrawn every five seconds while some run is active.
-
-    ``fresh`` holds the table of runs when the page has just read it.
-    """
+def body(fresh: list[pd.DataFrame]) -> None:
+    """The whole page below its title. ``fresh`` holds the table of runs when the page has just read it."""
     frame = fresh.pop() if fresh else store.frame()
-    if watching != any_active(frame):
-        st.rerun()  # there is something new to watch, or nothing left
     if frame.empty:
         return
     labels = live.labels(frame)
@@ -316,5 +313,6 @@ if start.empty:
     import_box(store)
     trash_box(store)
 note_problems(comparison.problems_in_link(st.query_params, CHOICES))
-watching = any_active(start)
-st.fragment(body, run_every=5 if watching else None)(watching, [start])
+st.fragment(body)([start])
+if any_active(start):
+    redraw_when_changed(fingerprint(start), lambda: fingerprint(store.frame()), seconds=5)

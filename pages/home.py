@@ -12,12 +12,14 @@ from core import figures, live, overview
 from core.data import cifar10
 from core.errors import LabError
 from core.fetching import FETCH
+from core.frames import fingerprint
 from core.overview import Beside, Best, Overview
 from core.presets import PRESETS
 from core.words import percent
 from pages.parts.live_chart import live_chart
 from pages.parts.queue_box import messages, queue_box
 from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal, open_page
+from pages.parts.watch import redraw_when_changed
 
 SHOWN = 6
 
@@ -65,12 +67,9 @@ def say(title: str, words: str) -> None:
         st.caption(words)
 
 
-def body(watching: bool, fresh: list[pd.DataFrame]) -> None:
-    """Everything that changes while something trains or waits. ``fresh`` holds the table of runs just read."""
-    frame = fresh.pop() if fresh else store.frame()
+def body(frame: pd.DataFrame) -> None:
+    """The runs of the table: at work, waiting, newest, best, and beside the report's."""
     runs = Overview.of(frame)
-    if watching != runs.busy:
-        st.rerun()  # there is something new to watch, or nothing left
     messages(store, frame)
     now(runs.training)
     queue_box(store, runs.waiting)
@@ -98,12 +97,21 @@ def now(training: pd.DataFrame) -> None:
             continue
         with st.container(border=True):
             run_link(run_id, label, view.state)
-            st.progress(live.share_done(view), live.standing(store, view))
+            st.fragment(standing, run_every=2)(run_id, label)
             live_chart(
                 figures.small_accuracy(view.curves, view.config.train.epochs),
                 f"home-{run_id}",
                 live.described("Accuracy", [view]),
             )
+
+
+def standing(run_id: str, label: str) -> None:
+    """How far a run at work is: the line that changes within an epoch."""
+    try:
+        view = live.look(store, run_id, label)
+    except LabError:
+        st.rerun()  # gone or damaged, which the page says
+    st.progress(live.share_done(view), live.standing(store, view))
 
 
 def newest(rest: pd.DataFrame) -> None:
@@ -199,5 +207,6 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 st.markdown("What each knob of training does to an image classifier: a residual network on CIFAR-10, on this machine.")
 if overview.newcomer(frame):
     first_steps(cifar10.available(), not overview.own(frame).empty, overview.has_weights(frame))
-busy = Overview.of(frame).busy
-st.fragment(body, run_every=2 if busy else None)(busy, [frame])
+body(frame)
+if Overview.of(frame).busy:
+    redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=2)

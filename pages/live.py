@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import figures, live
 from core.errors import LabError
@@ -158,42 +159,53 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
         published = reference_line(view.config for view in views) if look.chance else None
         live_chart(figures.accuracy(runs, look, published), "accuracy", live.described("Accuracy", views))
         live_chart(figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
-    with st.expander("Accuracy by class, at the best epoch"):
-        live_chart(figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch.")
-    with st.expander("Learning rate and speed"), st.grid(2, min_column_width=WIDE_ENOUGH):
-        live_chart(figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)
-        live_chart(figures.speed(runs, look), "speed", "Training images per second in each epoch.", 260)
+    # What is closed is not made: every chart costs each tick, here and in the browser.
+    if box := opened("Accuracy by class, at the best epoch", "live_classes"):
+        with box:
+            live_chart(figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch.")
+    if box := opened("Learning rate and speed", "live_speed"):
+        with box, st.grid(2, min_column_width=WIDE_ENOUGH):
+            live_chart(figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)
+            live_chart(figures.speed(runs, look), "speed", "Training images per second in each epoch.", 260)
+
+
+def opened(label: str, key: str, *, at_first: bool = False) -> DeltaGenerator | None:
+    """An expander, if it is open."""
+    box = st.expander(label, expanded=at_first, key=key, on_change="rerun")
+    return box if box.open else None
 
 
 def papers(view: live.RunView) -> None:
     """What the run was told, and what it told."""
-    with st.expander("Log", expanded=view.state == "failed"):
-        try:
-            st.code(store.log(view.id) or "Nothing was written yet.", language=None, wrap_lines=True, height=260)
-        except LabError as error:  # a link, for one, which is not followed
-            error_box(error)
+    if box := opened("Log", f"live_log {view.id} {view.state}", at_first=view.state == "failed"):
+        with box:
+            try:
+                st.code(store.log(view.id) or "Nothing was written yet.", language=None, wrap_lines=True, height=260)
+            except LabError as error:  # a link, for one, which is not followed
+                error_box(error)
     with st.expander("Settings, as a command line"):
         st.code(command_line(view.config), language="bash", wrap_lines=True)
 
 
-def watch(ids: list[str], labels: dict[str, str], states: dict[str, str]) -> None:
-    """Everything that changes while a run trains."""
-    colours = figures.colours(ids)
+def standing(ids: list[str], labels: dict[str, str], drawn: object, every: float | None) -> None:
+    """What changes within an epoch: the line of each run, and the tab's title. At an epoch's end all is drawn anew."""
     try:
-        views = [live.look(store, run_id, labels[run_id], colours[run_id]) for run_id in ids]
+        views = [live.look(store, run_id, labels[run_id]) for run_id in ids]
     except LabError:
         st.rerun()  # a run went away or was damaged; the page says so
-    if any(view.state != states[view.id] for view in views):
-        st.rerun()  # other buttons, and perhaps nothing left to watch
+    if live.drawn(views) != drawn or (every and live.next_look(views) != every):
+        st.rerun()
     st.set_page_config(page_title=live.title(views[0]))
     for view in views:
         if len(views) > 1:
             st.markdown(f"**{literal(view.label)}**")
         header(view)
-    facts(views[0])
+
+
+def curves(views: list[live.RunView]) -> None:
+    """The charts and what is chosen of them; a choice redraws these alone."""
     look, _ = curve_controls()
     charts(views, look)
-    papers(views[0])
 
 
 st.title("Live", anchor=False)
@@ -215,11 +227,15 @@ frame = live.readable(frame)
 labels = live.labels(frame)
 states = dict(zip(frame["id"], frame["state"], strict=True))
 ids = choosers(labels, states, chosen)
+colours = figures.colours(ids)
 try:
-    views = [live.look(store, run_id, labels[run_id]) for run_id in ids]
+    views = [live.look(store, run_id, labels[run_id], colours[run_id]) for run_id in ids]
 except LabError as error:
     error_box(error)
     st.stop()
-states = {view.id: view.state for view in views}
 actions(views[0])
-st.fragment(watch, run_every=1 if any(view.status.active for view in views) else None)(ids, labels, states)
+every = live.next_look(views) if any(view.status.active for view in views) else None
+st.fragment(standing, run_every=every)(ids, labels, live.drawn(views), every)
+facts(views[0])
+st.fragment(curves)(views)
+papers(views[0])

@@ -8,6 +8,7 @@ from core import study_work
 from core.bulk import Outcome
 from core.comparison import link_text
 from core.errors import LabError
+from core.frames import fingerprint
 from core.store import AT_WORK, RunStore
 from core.study import Study, seeds_from_text, values_from_text
 from core.study_form import copy_of
@@ -16,6 +17,7 @@ from core.study_work import CellStatus
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.study_form import cost_line, study_form
 from pages.parts.study_results import study_results
+from pages.parts.watch import redraw_when_changed
 
 NEW = "new"
 #: States in which something changes by itself.
@@ -218,15 +220,13 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
     )
 
 
-def body(study_id: str, moving: bool) -> None:
+def body(study_id: str) -> None:
     """Everything that changes while the study's runs train."""
     try:
         study = studies.get(study_id)
     except LabError:
         st.rerun()
     cells = study_work.statuses(study_id, study, store.frame())
-    if moving != any(one.state in MOVING for one in cells):
-        st.rerun()  # other buttons, and perhaps nothing left to watch
     standing(cells)
     study_results(study, cells)
     with st.expander(f"All {len(cells)} runs", expanded=len(cells) <= 15, icon=":material/table_rows:"):
@@ -284,7 +284,9 @@ if chosen == NEW:
         st.rerun()
     st.stop()
 heading(known[chosen])
-cells = study_work.statuses(chosen, known[chosen], store.frame())
+frame = store.frame()
+cells = study_work.statuses(chosen, known[chosen], frame)
 actions(chosen, known[chosen], cells)
-moving = any(one.state in MOVING for one in cells)
-st.fragment(body, run_every=3 if moving else None)(chosen, moving)
+st.fragment(body)(chosen)
+if any(one.state in MOVING for one in cells):
+    redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=3)

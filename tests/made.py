@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
+from core.settings import runs_folder
 from core.store import RunStore
+from core.worker import Worker
 
 
 def made_record(epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32) -> dict[str, Any]:
@@ -66,3 +69,8 @@ def tiny_config(*settings: str) -> RunConfig:
         ]
     )  # fmt: skip
     return base.set_from_text(list(settings)).checked()
+
+
+def idle_worker(root: Path | None = None) -> Worker:
+    """In place of ``core.worker.ensure_worker``: a worker that was not started, so that no run is taken."""
+    return Worker(RunStore(root or runs_folder()))

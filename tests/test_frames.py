@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -439,3 +440,19 @@ def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
     assert [path.parent.name for path in store._reader._cursors] == [asked]
     store.append_record(other, made_record(5))
     assert len(store.metrics(other)) == 5
+
+
+def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: RunStore) -> None:
+    run_id = made_run(store, 2, state="running")
+    with store.hold(run_id):
+        seen = [frames.fingerprint(store.frame())]
+        store.write_progress(run_id, {"batch": 3})
+        assert frames.fingerprint(store.frame()) == seen[0], "within an epoch nothing is drawn anew"
+        store.write_status(run_id, replace(store.status_for_holder(run_id), epoch=3))
+        seen.append(frames.fingerprint(store.frame()))
+        store.annotate(run_id, name="another name")
+        seen.append(frames.fingerprint(store.frame()))
+    seen.append(frames.fingerprint(store.frame()))  # nobody holds it: interrupted
+    made_run(store, 1)
+    seen.append(frames.fingerprint(store.frame()))
+    assert len(set(seen)) == len(seen)

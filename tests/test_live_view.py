@@ -143,3 +143,32 @@ def test_a_chart_in_words_has_the_numbers(store):
     assert "a run: best 60.57 % in epoch 4, last 60.57 %." in live.described("Accuracy", [view])
     assert f"lowest {made_record(4)['val_loss']:.4f}" in live.described("Cross-entropy", [view])
     assert "no epoch has ended yet" in live.described("Accuracy", [seen(store, made_run(store, 0))])
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (None, live.SOON),  # getting ready, or being evaluated
+        ({"batch": 25, "images_per_second": 640.0}, live.LATER),  # 175 batches of 32 in 8.75 s
+        ({"batch": 101, "images_per_second": 640.0}, live.SOON),
+        ({"batch": 200, "images_per_second": 640.0}, live.SOON),
+        ({"batch": 1, "images_per_second": 0.0}, live.SOON),
+    ],
+)
+def test_one_looks_often_where_an_epoch_is_about_to_end(store, told, seconds):
+    run_id = made_run(store, 2, "running")
+    if told:
+        store.write_progress(run_id, PROGRESS | {"batches": 200} | told)
+    with store.hold(run_id):
+        assert live.next_look([seen(store, run_id)]) == seconds
+
+
+def test_a_page_is_drawn_anew_at_an_epochs_end_and_in_another_state(store):
+    run_id = made_run(store, 2, "running")
+    with store.hold(run_id):
+        before = live.drawn([seen(store, run_id)])
+        store.write_progress(run_id, PROGRESS)
+        assert live.drawn([seen(store, run_id)]) == before
+        store.append_record(run_id, made_record(3))
+        after = live.drawn([seen(store, run_id)])
+    assert before != after != live.drawn([seen(store, run_id)])

@@ -120,10 +120,12 @@ def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
     wait_for(lambda: store.status(first).state == "finished")
     away = store.root.rename(store.root.with_name("away"))
     wait_for(lambda: worker.trouble is not None)
+    assert str(store.root) in worker.trouble and "\n" not in worker.trouble, "a sentence for the pages"
     away.rename(store.root)
     run_id = store.create(tiny_config(*SHORT))
     wait_for(lambda: store.status(run_id).state == "finished")
     assert len(store.records(run_id)) == 1
+    wait_for(lambda: worker.trouble is None)
 
 
 def test_the_thread_lets_the_pages_go_first(store, monkeypatch):

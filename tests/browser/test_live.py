@@ -89,3 +89,25 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
     other.get_by_role("button", name="Stop and discard").click()
     wait_for(lambda: run_id in lab.store.trashed(), 60)
+
+
+def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
+    server = lab
+    run_id = server.store.create(tiny_config("train.schedule=constant", "train.warmup_epochs=0", "train.epochs=2"))
+    wait_for(lambda: server.store.status(run_id).state == "finished", 120)
+    page.goto(f"{server.url}/live?run={run_id}")
+    page.wait_for_function(DRAWN)
+    page.get_by_text("Log x", exact=True).click()
+    page.wait_for_function(f"() => {NODE}._fullLayout.xaxis.type === 'log'")
+    expect(page).to_have_url(re.compile("logx=true"))
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_label("Epochs to add").fill("3")
+    page.get_by_label("Epochs to add").press("Enter")
+    page.get_by_role("button", name="Queue the longer run").click()
+    expect(page.get_by_text("3 more epochs are in the queue.")).to_be_visible()
+    expect(page).not_to_have_url(re.compile(re.escape(run_id)))
+    child = server.store.ids()[0]
+    assert server.store.meta(child).parent == run_id
+    wait_for(lambda: server.store.status(child).state == "finished", 120)
+    page.wait_for_function(f"() => {LONGEST} === 5")
+    assert [one["epoch"] for one in server.store.records(child)] == [1, 2, 3, 4, 5]

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 import core.worker
 from core.data import cifar10
 from core.store import RunStore
+from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = ("home", "new_run", "live", "compare", "dataset", "classify")
@@ -21,7 +22,7 @@ def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def fresh(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app as the environment says, opened at Home. Only this first time AppTest runs app.py around a page."""
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=30).run()
 

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 import core.worker
 from core.data import cifar10
+from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -15,6 +16,6 @@ APP = Path(__file__).parents[2] / "app.py"
 def app(store, monkeypatch):
     """The whole app on the test's own runs, with a worker that takes none; not yet opened."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=60)

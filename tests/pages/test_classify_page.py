@@ -14,7 +14,7 @@ from core.classify import Classifier
 from core.config import RunConfig
 from core.data import cifar10
 from core.pictures import Square, read_picture, to_network
-from tests.made import made_run, made_weights
+from tests.made import idle_worker, made_run, made_weights
 
 APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
@@ -39,7 +39,7 @@ def png(seed, size=(48, 40)):
 def app(store, monkeypatch):
     """The app on the test's own runs, with a worker that takes none."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     return AppTest.from_file(str(APP), default_timeout=20).run()
 
 

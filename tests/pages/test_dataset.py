@@ -19,6 +19,7 @@ from core.errors import DataError
 from core.estimate import Speed, how, remember, shape
 from core.presets import PRESETS
 from core.store import this_host
+from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGE = Path(__file__).parents[2] / "pages" / "dataset.py"
@@ -298,7 +299,7 @@ def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
 def app(store, monkeypatch):
     """The whole app on this page, with a worker that takes no run."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     return AppTest.from_file(str(APP), default_timeout=30).run().switch_page("pages/dataset.py")
 
 

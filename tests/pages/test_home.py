@@ -10,7 +10,7 @@ import core.worker
 from core.data import cifar10
 from core.presets import PRESETS
 from core.published import TASKS
-from tests.made import made_record, made_run
+from tests.made import idle_worker, made_record, made_run
 
 REPORT = PRESETS["report"].config
 
@@ -295,7 +295,7 @@ def test_a_thousand_runs_are_shown_without_reading_them_one_by_one(app, store, m
     store.frame()  # the rows are kept from here on
     monkeypatch.undo()
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     app.run()
     assert not app.exception
     assert len(links(app)) < 20

@@ -82,6 +82,10 @@ def test_finished(page, store):
     assert curve(app, "accuracy", run_id) == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 5)]
     assert curve(app, "loss", run_id, "train") == [made_record(epoch)["train_loss"] for epoch in range(1, 5)]
     assert "60.57 %" in charts(app)["accuracy"]["alt"]
+    assert set(charts(app)) == {"accuracy", "loss"}, "what is behind a closed heading is not made"
+    app.session_state["live_classes"] = app.session_state["live_speed"] = True
+    app.run()
+    assert set(charts(app)) == {"accuracy", "loss", "by-class", "learning-rate", "speed"}
     bars = charts(app)["by-class"]["figure"]["data"][0]
     assert bars["x"] == [100 * share for share in made_record(4)["val_accuracy_by_class"]]
     assert {"Queue the longer run", "Clone into the form", "Classify pictures"} == set(buttons(app))

@@ -11,7 +11,7 @@ from core.data import cifar10
 from core.presets import PRESETS, command_line
 from pages.parts.knob_form import PAIR
 from pages.parts.shared import literal
-from tests.made import made_run
+from tests.made import idle_worker, made_run
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -20,7 +20,7 @@ APP = Path(__file__).parents[2] / "app.py"
 def app(store, monkeypatch):
     """The page, on the test's own runs, with a worker that takes none."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/new_run.py").run()
 

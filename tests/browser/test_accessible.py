@@ -1,0 +1,69 @@
+"""By keyboard and by ear: every control has a name and is reached by Tab, every picture and chart has words."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.made import made_run, made_weights
+
+PAGES = ("", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
+CONTROLS = {
+    "button", "link", "textbox", "combobox", "checkbox", "switch", "radio", "slider", "spinbutton", "tab", "img",
+    "image",
+}  # fmt: skip
+IDLE = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+#: A number for the element that has the focus, the same whenever it has it; null outside the page.
+FOCUSED = """() => {
+  const at = document.activeElement, known = (window.known ??= new Map());
+  if (at === document.body) return null;
+  if (!known.has(at)) known.set(at, known.size);
+  return known.get(at);
+}"""
+
+
+@pytest.fixture(scope="module")
+def runs(lab):
+    made = [made_run(lab.store, epochs=4, name=f"run {at}") for at in range(2)]
+    made_weights(lab.store, made[0])
+    return made
+
+
+def nameless(page: Page) -> list[str]:
+    """Roles of what a screen reader would announce without a word, and what it is in the document."""
+    session = page.context.new_cdp_session(page)
+    found = []
+    for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+        role = node.get("role", {}).get("value")
+        if role in CONTROLS and not node.get("ignored") and not node.get("name", {}).get("value", "").strip():
+            described = session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
+            about = dict(zip(*[iter(described.get("attributes", []))] * 2, strict=True))
+            kept = {name: about[name] for name in ("data-testid", "class", "aria-label", "type") if name in about}
+            found.append(f"{role}: {described['localName']} {kept}")
+    session.detach()
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_everything_that_can_be_used_or_seen_has_a_name(lab, page, runs, path):
+    page.goto(f"{lab.url}/{path}" + (f"?runs={runs[0]},{runs[1]}" if path == "compare" else ""))
+    page.locator("h1").first.wait_for()
+    page.wait_for_function(IDLE)
+    page.wait_for_timeout(1_500)  # charts and pictures come after the script
+    assert nameless(page) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_tab_goes_through_the_page_and_is_caught_nowhere(lab, page, runs, path):
+    page.goto(f"{lab.url}/{path}")
+    page.locator("h1").first.wait_for()
+    page.wait_for_timeout(1_500)
+    seen: list[int] = []
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        now = page.evaluate(FOCUSED)
+        if now is None or (seen and now == seen[0]):
+            break  # out of the page again
+        assert seen.count(now) < 3, f"Tab stays at the {now}th element"
+        seen.append(now)
+    else:
+        pytest.fail("Tab does not come out of the page")
+    assert len(set(seen)) >= 9, "the eight pages in the menu, and what the page itself has"
