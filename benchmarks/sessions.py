@@ -69,8 +69,10 @@ class Session:
         leaves, due = time.monotonic() + self.stays, {one: time.monotonic() + wait for one, wait in parts.items()}
         while time.monotonic() < leaves and not ended.wait(0.05):
             for one in [one for one, at in due.items() if at <= time.monotonic()]:
-                self.redrawn.setdefault(page, []).append(self._run(line, page, one, parts))
-                due[one] = time.monotonic() + parts.get(one, self.stays)
+                if one in parts:
+                    self.redrawn.setdefault(page, []).append(self._run(line, page, one, parts))
+                    due[one] = time.monotonic() + parts.get(one, self.stays)
+            due = {one: due.get(one, time.monotonic() + wait) for one, wait in parts.items()}
 
     def _run(self, line: ClientConnection, page: str, part: str | None, parts: dict[str, float]) -> float:
         """Ask for a page or a part of it; seconds until its script has ended. ``parts`` learns what to redraw when."""
@@ -87,6 +89,8 @@ class Session:
                 self.errors.append(f"/{page}: {told.delta.new_element.exception.message}")
             elif kind == "page_not_found":
                 self.errors.append(f"/{page} is not there")
+            elif kind == "new_session" and not told.new_session.fragment_ids_this_run:
+                parts.clear()  # the whole page runs, and says anew what is to be redrawn
             elif kind == "auto_rerun":
                 parts[told.auto_rerun.fragment_id] = told.auto_rerun.interval
             elif kind == "script_finished" and told.script_finished not in (

@@ -183,8 +183,8 @@ def papers(view: live.RunView) -> None:
                 st.code(store.log(view.id) or "Nothing was written yet.", language=None, wrap_lines=True, height=260)
             except LabError as error:  # a link, for one, which is not followed
                 error_box(error)
-    with st.expander("Settings, as a command line"):
-        st.code(command_line(view.config), language="bash", wrap_lines=True)
+    if box := opened("Settings, as a command line", "live_settings"):
+        box.code(command_line(view.config), language="bash", wrap_lines=True)
 
 
 def standing(ids: list[str], labels: dict[str, str], drawn: object, every: float | None) -> None:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 import core.runner
 import core.worker
 from core.errors import StoreError
-from tests.made import made_record, made_run
+from tests.made import idle_worker, made_record, made_run
 
 APP = Path(__file__).parents[2] / "app.py"
 PROGRESS = {
@@ -22,7 +22,7 @@ PROGRESS = {
 def page(store, monkeypatch):
     """Opens the page on the test's own runs, with a worker that takes none."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: None)
+    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
 
     def open_page(**query: object) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/live.py")
