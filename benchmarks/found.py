@@ -6,12 +6,12 @@ Reads the reference studies in runs/, draws docs/found-*.png and writes the text
 README. No number is typed here; run it again after a study has grown. Needs Chromium.
 """
 
-import re
 from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from benchmarks.readme import put
 from core import figures, findings, overfitting, study_report
 from core.settings import PROJECT
 from core.store import RunStore
@@ -19,9 +19,6 @@ from core.study import Study
 from core.study_store import StudyStore
 from core.study_work import outcomes, statuses
 from core.words import percent
-
-README = PROJECT / "README.md"
-BEGIN, END = "<!-- found: written by benchmarks/found.py -->", "<!-- /found -->"
 
 
 @dataclass(frozen=True)
@@ -116,11 +113,7 @@ def main() -> None:
     """Write the section."""
     store = RunStore(PROJECT / "runs")
     text = "\n".join(section(store, one) for one in reference_studies(store))
-    readme = README.read_text(encoding="utf-8")
-    if BEGIN not in readme or END not in readme:
-        raise SystemExit(f"README.md lacks the marks {BEGIN} and {END}.")
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    README.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n{END}", readme), encoding="utf-8")
+    put("found", text)
     for path in (PROJECT / "docs").glob("found-*.svg"):
         path.unlink()  # the README shows the PNG
     print(text)

@@ -8,11 +8,10 @@ tests/faults/test_inputs_*.py that tells nothing is one input.
 
     python -m benchmarks.reliability [--fast]
 
-With ``--fast`` the long tests are left out. What benchmarks/sessions.py measured is read from its result.
+With ``--fast`` the long tests are left out.
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -23,7 +22,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from benchmarks.readme import put
+from core.settings import PROJECT
+
 RESULTS = PROJECT / "benchmarks" / "results"
 
 
@@ -89,17 +90,6 @@ def inputs(cases: Iterable[Case]) -> int:
     return sum(int(one.told.get("inputs tried", 1)) for one in cases if one.file.startswith("test_inputs"))
 
 
-def sessions() -> tuple[str, str, str] | None:
-    """The row of benchmarks/sessions.py, which writes its result if nothing went wrong; ``None`` without one."""
-    path = RESULTS / "sessions.json"
-    if not path.is_file():
-        return None
-    told = json.loads(path.read_text())
-    held = f"{told['sessions held']} for {told['seconds']:.0f} s"
-    how = f"no error, no epoch lost; 95 % of pages within {told['page p95']:.1f} s"
-    return "sessions held while a run trains", held, how
-
-
 def table(cases: list[Case], fast: bool) -> str:
     """The figures as Markdown."""
     rows = []
@@ -109,8 +99,6 @@ def table(cases: list[Case], fast: bool) -> str:
     rows.append(("**faults injected**", f"**{total(cases, 'faults injected'):,}**", "the sum"))
     rows.append(("**runs lost or changed by them**", "**0**", "every other run compared byte for byte"))
     rows.append(("odd and hostile inputs", f"{inputs(cases):,}", "each answered by a sentence that is asserted"))
-    if row := sessions():
-        rows.append(row)
     for one in cases:
         if "soak epoch" in one.told:
             soak = [f"{name}: {one.told[f'soak {name}']}" for name in ("kB", "threads", "files")]
@@ -134,9 +122,7 @@ def main() -> int:
         return 1
     text = table(cases, fast)
     (RESULTS / "reliability.md").write_text(text, encoding="utf-8")
-    begin, end = "<!-- reliability: written by benchmarks/reliability.py -->", "<!-- /reliability -->"
-    before, _, rest = (PROJECT / "README.md").read_text(encoding="utf-8").partition(begin)
-    (PROJECT / "README.md").write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+    put("reliability", text)
     print(text)
     return 0
 

@@ -5,10 +5,9 @@ measured: a websocket that speaks Streamlit's protocol, opens the pages in turn,
 be redrawn when the server said it should. A page's time is from the request to the end of its script, all of its
 messages received. It fails if a page shows a traceback, a connection breaks or an epoch is missing.
 
-    python -m benchmarks.sessions [sessions] [seconds]     # writes benchmarks/results/sessions.md and .json
+    python -m benchmarks.sessions [sessions] [seconds]     # writes results/sessions.md and a line of the README
 """
 
-import json
 import os
 import socket
 import statistics
@@ -26,6 +25,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from benchmarks.readme import put
 from core.presets import PRESETS
 from core.settings import PROJECT
 from core.store import RunStore
@@ -80,7 +80,7 @@ class Session:
         ask.rerun_script.page_name, ask.rerun_script.query_string = page, f"run={self.run_id}&runs={self.run_id}"
         if part:
             ask.rerun_script.fragment_id, ask.rerun_script.is_auto_rerun = part, True
-        began = time.monotonic()
+        began, runs = time.monotonic(), 0
         line.send(ask.SerializeToString())
         while True:
             told = ForwardMsg.FromString(line.recv(timeout=60))  # type: ignore[arg-type]
@@ -89,8 +89,10 @@ class Session:
                 self.errors.append(f"/{page}: {told.delta.new_element.exception.message}")
             elif kind == "page_not_found":
                 self.errors.append(f"/{page} is not there")
-            elif kind == "new_session" and not told.new_session.fragment_ids_this_run:
-                parts.clear()  # the whole page runs, and says anew what is to be redrawn
+            elif kind == "new_session":
+                runs += 1
+                if runs > bool(part):  # the whole page, as asked or after its part, says anew what is to be redrawn
+                    parts.clear()
             elif kind == "auto_rerun":
                 parts[told.auto_rerun.fragment_id] = told.auto_rerun.interval
             elif kind == "script_finished" and told.script_finished not in (
@@ -148,8 +150,9 @@ def main() -> None:
     if lost or any(one.errors for one in found) or kept != list(range(1, len(kept) + 1)):
         sys.exit(1)
     opened = [time for one in found for times in one.opened.values() for time in times]
-    held = {"sessions held": len(found), "seconds": seconds, "page p95": p95(opened)}
-    RESULTS.with_suffix(".json").write_text(json.dumps(held) + "\n", encoding="utf-8")
+    held = f"{len(found)} sessions looking on for {duration(seconds)} while a run trains: no error, no epoch lost"
+    pages = f"{len(opened)} pages opened, 95 % of them within {p95(opened):.1f} s"
+    put("sessions", f"{held}; {pages} ([`benchmarks/sessions.py`](benchmarks/results/sessions.md)).")
 
 
 def wait_until(what: Callable[[], object], seconds: float = 300.0) -> None:
