@@ -78,6 +78,8 @@ def _network(config: "RunConfig") -> dict[str, str]:
     found: dict[str, str] = {}
     if (config.model.depth - 2) % 6:
         found["model.depth"] = f"{config.model.depth} is not 6n+2; take 8, 14, 20, 32, 44, 56 or 110."
+    if config.augment.grow_from % 4:  # the side is halved twice, and the report's shortcut needs it even
+        found["augment.grow_from"] = f"{config.augment.grow_from} is no multiple of 4; take 20, 24, 28, or 32 for all."
     if config.in_effect("train.nesterov") and config.train.nesterov and config.train.momentum == 0:
         found["train.nesterov"] = "needs momentum above 0; raise the momentum or switch Nesterov off."
     return found

@@ -21,6 +21,8 @@ from core.sections import CLASSES, TEST_PER_CLASS, TRAIN_PER_CLASS, AugmentConfi
 __all__ = ["CLASSES", "KNOBS", "SECTIONS", "AugmentConfig", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig"]
 
 SCHEMA_VERSION = 1
+#: Pixels of a picture's side, and those by which a growing window grows: the network halves the side twice.
+SIDE, GROWTH = 32, 4
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,15 @@ class RunConfig:
             test = data.test_size or pool - train
         held_out = (data.validation_size or max(train // 10, len(data.classes))) if data.validation == "held-out" else 0
         return PartSizes(train - held_out, held_out, test)
+
+    def sides(self) -> list[int]:
+        """Pixels of the pictures' side in each training epoch: all 32, or growing to that in equal shares of epochs."""
+        augment, epochs = self.augment, self.train.epochs
+        steps, until = (SIDE - augment.grow_from) // GROWTH, augment.grow_until * epochs
+        return [
+            augment.grow_from + GROWTH * int(steps * epoch / until) if epoch < until else SIDE
+            for epoch in range(epochs)
+        ]
 
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the last may be smaller than the others."""

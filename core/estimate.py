@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.config import RunConfig
+from core.config import SIDE, RunConfig
 from core.errors import StoreError
 from core.files import told_plainly, write_atomically
 from core.store import RunStore, this_host
@@ -32,6 +32,8 @@ LOOKED_AT, USED = 40, 5
 #: How far the truth may lie from an estimate, either way, for a network measured itself and a scaled one.
 LIKE, SCALED = 0.15, 0.4
 EVALUATION_BATCH = 500
+#: Numbers that an optimiser keeps for each weight.
+MOMENTS = {"sgd": 1, "muon": 1, "adam": 2, "adamw": 2}
 #: Channels that a processor's convolutions take at once.
 BLOCK = 16
 KEPT_PROBES = 50
@@ -194,13 +196,25 @@ def _of_run(store: RunStore, run_id: str) -> Speed | None:
     metrics = store.metrics(run_id)
     if metrics.empty or not {"device", "precision", "threads"} <= environment.keys():
         return None
-    training = float(metrics["images_per_second"].median())
+    whole = _whole_pictures_per_second(config, metrics)
+    training = float(whole.median())
     if not training > 0:
         return None
     used = environment["device"], environment["precision"], environment["threads"]
     host = store.status_for_holder(run_id).host or ""
     evaluation = _evaluation_speed(config, metrics) or EVALUATION_GAIN * training
     return Speed(host, how(config), used, *shape(config), training, evaluation, "run")
+
+
+def _whole_pictures_per_second(config: RunConfig, metrics: pd.DataFrame) -> pd.Series:
+    """The speed of each epoch as if its pictures had been whole: a smaller window costs what its area is."""
+    shares = pd.Series(area_shares(config), index=range(1, config.train.epochs + 1))
+    return metrics["images_per_second"] * metrics["epoch"].map(shares)
+
+
+def area_shares(config: RunConfig) -> list[float]:
+    """What a training picture of each epoch costs beside a whole one, about: its share of the area."""
+    return [(side / SIDE) ** 2 for side in config.sides()]
 
 
 def _evaluation_speed(config: RunConfig, metrics: pd.DataFrame) -> float | None:
@@ -321,7 +335,7 @@ def run_seconds(config: RunConfig, speed: Speed) -> float:
     evaluated = train.epochs * (sizes.validation or sizes.test) + averaged * min(STATISTICS_IMAGES, sizes.train)
     if config.data.validation == "held-out":
         evaluated += 2 * sizes.test  # the best epoch's weights and the last one's
-    return START_SECONDS + train.epochs * sizes.train / training + evaluated / evaluation
+    return START_SECONDS + sum(area_shares(config)) * sizes.train / training + evaluated / evaluation
 
 
 def memory_bytes(config: RunConfig) -> int:
@@ -339,7 +353,7 @@ def memory_bytes(config: RunConfig) -> int:
     cost, train, sizes = network_cost(config), config.train, config.part_sizes()
     width = 2 if train.precision == "bf16" else 4
     pixels = 3 * 32 * 32
-    copies = 2 + (1 if train.optimizer == "sgd" else 2) + (train.averaging != "off")
+    copies = 2 + MOMENTS[train.optimizer] + (train.averaging != "off")
     held = (sizes.train + sizes.validation + sizes.test) * pixels + 4 * copies * cost.parameters
     step = train.batch_size * ((2 * cost.activations + 3 * cost.widest) * width + 4 * 4 * pixels)
     training = 5 * step // 4 + EVALUATION_BATCH * 8 * cost.widest * width

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.config import CLASSES, TEST_PER_CLASS, TRAIN_PER_CLASS, DataConfig, RunConfig
+from core.config import CLASSES, SIDE, TEST_PER_CLASS, TRAIN_PER_CLASS, DataConfig, RunConfig
 from core.data.cifar10 import IMAGES, TRAIN_IMAGES, Cifar10
 from core.data.split import split
 
@@ -101,6 +101,7 @@ def as_trained(config: RunConfig, data: Cifar10, pictures: Sequence[int], epochs
     colours. A picture outside the training part is changed as one inside it would be.
     """
     import torch
+    import torch.nn.functional as F
 
     from core.data.augment import augment, draw
 
@@ -114,10 +115,14 @@ def as_trained(config: RunConfig, data: Cifar10, pictures: Sequence[int], epochs
     try:
         normalization = _normalization(config.data, data)
         images = normalization(torch.from_numpy(data.images[wanted]))
-        shown = [
-            augment(images, config.augment, draw(config.augment, len(train), config.train.seed, epoch), rows)
-            for epoch in epochs
-        ]
+        sides = config.sides()
+        shown = []
+        for epoch in epochs:
+            side = sides[min(epoch, len(sides)) - 1]
+            draws = draw(config.augment, len(train), config.train.seed, epoch)
+            before = (SIDE - side) // 2
+            window = (before, SIDE - side - before) * 2  # a window smaller than a picture stands in the middle of one
+            shown.append(F.pad(augment(images, config.augment, draws, rows, side), window))
         colours = torch.stack(shown) * normalization.std + normalization.mean
         return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     finally:
@@ -164,6 +169,11 @@ def augmentation_in_words(config: RunConfig) -> str:
     if augment.cutout:
         side = augment.cutout
         steps.append(f"blanked in a square of {side} × {side} pixels")
+    if augment.grow_from < SIDE:
+        side, until = augment.grow_from, augment.grow_until
+        steps.append(
+            f"cut to a random window of {side} × {side} pixels that grows to all of it by {until:.0%} of the run"
+        )
     return f"Each picture is {'; '.join(steps)}." if steps else "No augmentation: every epoch shows the same pictures."
 
 

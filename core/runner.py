@@ -5,6 +5,7 @@ gives the same metrics.jsonl whoever started it.
 """
 
 import contextlib
+import math
 import os
 import time
 import traceback
@@ -321,7 +322,10 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
         "environment": meta.environment,
         "files": {"last.pt": state, "best.safetensors": store.best_weights(run_id)},
     }  # fmt: skip
-    return config.replace({"train.epochs": epochs}), about
+    # Windows that grow have grown: a share of more epochs would make them small again.
+    grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
+    longer = {"augment.grow_until": grown} if config.in_effect("augment.grow_until") else {}
+    return config.replace({"train.epochs": epochs, **longer}), about
 
 
 def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "test"] = "validation") -> dict[str, Any]:

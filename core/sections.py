@@ -148,6 +148,25 @@ class AugmentConfig:
         low=0,
         high=32,
     )
+    grow_from: int = knob(
+        32,
+        "int",
+        "Grow from",
+        "Side of the random window of each picture that the first epochs see; it grows to all 32 pixels in steps of 4. "
+        "A window of 20 costs 0.4 of a step. 32: always the whole picture.",
+        unit="pixels",
+        low=8,
+        high=32,
+    )
+    grow_until: float = knob(
+        0.75,
+        "float",
+        "Whole from",
+        "Share of the epochs after which the whole picture is seen.",
+        low=0.0,
+        high=1.0,
+        when=("augment.grow_from", tuple(range(8, 32, 4))),
+    )
 
 
 @dataclass(frozen=True)
@@ -157,9 +176,31 @@ class TrainConfig:
     epochs: int = knob(24, "int", "Epochs", "Passes over the training images.", unit="epochs", low=1, high=10_000)
     batch_size: int = knob(128, "int", "Batch size", "Images per step.", unit="images", low=1, high=8_192)
     optimizer: str = knob(
-        "sgd", "choice", "Optimizer", "The rule that turns gradients into steps.", choices=("sgd", "adam", "adamw")
+        "sgd",
+        "choice",
+        "Optimizer",
+        "The rule that turns gradients into steps. muon: Muon for the convolutions, SGD for norms and classifier.",
+        choices=("sgd", "adam", "adamw", "muon"),
     )
     lr: float = knob(0.1, "float", "Learning rate", "The highest rate of the schedule.", low=1e-7, high=10.0)
+    muon_lr: float = knob(
+        0.1,
+        "float",
+        "Rate of the convolutions",
+        "Muon's highest rate; it follows the same schedule. A kernel's norm is fixed, so this is a share of it.",
+        low=1e-7,
+        high=10.0,
+        when=("train.optimizer", ("muon",)),
+    )
+    muon_momentum: float = knob(
+        0.6,
+        "float",
+        "Momentum of the convolutions",
+        "How much of Muon's last sum is kept.",
+        low=0.0,
+        high=0.999,
+        when=("train.optimizer", ("muon",)),
+    )
     momentum: float = knob(
         0.9,
         "float",
@@ -167,14 +208,14 @@ class TrainConfig:
         "How much of the last step is kept.",
         low=0.0,
         high=0.999,
-        when=("train.optimizer", ("sgd",)),
+        when=("train.optimizer", ("sgd", "muon")),
     )
     nesterov: bool = knob(
         False,
         "bool",
         "Nesterov momentum",
         "Looks ahead along the momentum; needs momentum above 0.",
-        when=("train.optimizer", ("sgd",)),
+        when=("train.optimizer", ("sgd", "muon")),
     )
     adam_eps: float = knob(
         1e-8,
@@ -190,7 +231,7 @@ class TrainConfig:
         "float",
         "Weight decay",
         "Pulls weights to zero. SGD and Adam add it to the gradient (an L2 penalty of half this times Σw²); "
-        "AdamW shrinks the weights directly.",
+        "AdamW shrinks the weights directly; Muon's convolutions have none.",
         low=0.0,
         high=1.0,
     )

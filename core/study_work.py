@@ -14,7 +14,7 @@ import pandas as pd
 from core.bulk import Outcome, each
 from core.config import KNOBS
 from core.errors import StoreError
-from core.estimate import estimate, network_cost
+from core.estimate import MOMENTS, estimate, network_cost
 from core.store import AT_WORK, RunStore
 from core.study import Cell, Study
 from core.study_store import StudyStore
@@ -177,7 +177,7 @@ def disk_bytes(cell: Cell) -> int:
     optimiser keeps (two of each for Adam) and the average.
     """
     config = cell.config
-    copies = 3 + (1 if config.train.optimizer == "sgd" else 2) + (config.train.averaging != "off")
+    copies = 3 + MOMENTS[config.train.optimizer] + (config.train.averaging != "off")
     return 4 * copies * network_cost(config).parameters + _EPOCH_BYTES * config.train.epochs + _PAPERS_BYTES
 
 

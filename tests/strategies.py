@@ -47,6 +47,7 @@ sound_config = st.fixed_dictionaries(
             for path, knob in KNOBS.items()
             if path.startswith("augment.") or (knob.kind in ("bool", "float") and "warmup" not in path)
         },
+        "augment.grow_from": st.sampled_from(range(8, 33, 4)),
         "data.split": st.just("official"),
         "data.validation": st.sampled_from(("held-out", "test")),
         "model.depth": st.sampled_from((8, 14, 20, 110)),

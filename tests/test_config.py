@@ -80,6 +80,10 @@ def changed(**knobs: Any) -> RunConfig:
         ),
         (changed(model__depth=21), "model.depth", "21 is not 6n+2; take 8, 14, 20, 32, 44, 56 or 110."),
         (
+            changed(augment__grow_from=22), "augment.grow_from",
+            "22 is no multiple of 4; take 20, 24, 28, or 32 for all.",
+        ),
+        (
             changed(train__nesterov=True, train__momentum=0.0), "train.nesterov",
             "needs momentum above 0; raise the momentum or switch Nesterov off.",
         ),
@@ -348,3 +352,14 @@ def test_equal_signatures_mean_no_differences_but_in_how(one: RunConfig, two: Ru
 def test_the_classes_are_cifar10s() -> None:
     assert len(CLASSES) == 10
     assert RunConfig().data.classes == CLASSES
+
+
+def test_windows_grow_in_equal_shares_of_the_epochs():
+    def sides(**augment):
+        return changed(train__epochs=32, **{f"augment__{name}": one for name, one in augment.items()}).sides()
+
+    assert sides() == [32] * 32
+    assert sides(grow_from=20) == [20] * 8 + [24] * 8 + [28] * 8 + [32] * 8
+    assert sides(grow_from=28, grow_until=0.5) == [28] * 16 + [32] * 16
+    assert sides(grow_from=16, grow_until=0.0) == [32] * 32
+    assert sides(grow_from=20, grow_until=1.0)[-1] == 28

@@ -252,6 +252,22 @@ def test_averaging_and_validating_on_the_test_part_cost_what_they_evaluate():
     assert est.run_seconds(on_test, speed) - plain == pytest.approx((10_000 - 2_500 - 4_000) / 1_500)
 
 
+def test_growing_windows_cost_their_area(store):
+    speed = speed_of(QUICK, 500.0)
+    whole = est.run_seconds(QUICK, speed)
+    growing = QUICK.replace({"augment.grow_from": 16, "augment.grow_until": 0.8, "train.epochs": 5})
+    assert growing.sides() == [16, 20, 24, 28, 32]
+    saved = sum(1 - (side / 32) ** 2 for side in (16, 20, 24, 28))
+    assert whole - est.run_seconds(growing, speed) == pytest.approx(saved * 4_000 / 500)
+
+
+def test_a_run_of_growing_windows_tells_the_speed_of_whole_pictures(store):
+    growing = QUICK.replace({"augment.grow_from": 16, "augment.grow_until": 1.0, "train.epochs": 4})
+    ran(store, growing, speed=1_600.0)
+    (speed,) = est.of_runs(store, growing)
+    assert speed.training == pytest.approx(1_600 * (20**2 + 24**2) / 2 / 32**2)  # the median of four epochs
+
+
 def test_a_run_that_may_stop_early_takes_at_most_that(store):
     ran(store)
     assert estimate(QUICK.replace({"train.early_stopping": "loss"}), store).in_words().startswith("at most about ")

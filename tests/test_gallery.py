@@ -99,6 +99,21 @@ def test_without_augmentation_every_epoch_shows_the_picture_itself(real):
     assert (shown == real.images[[7, 50_003]]).all()
 
 
+def test_a_window_stands_in_the_middle_of_its_picture(real):
+    grown = config(flip="none", translate="none", cutout=0, grow_from=20, grow_until=0.5)
+    grown = grown.replace({"train.epochs": 6})
+    shown = gallery.as_trained(grown, real, [7], [1, 2, 3, 4])
+    mean = np.round(255 * real.images[:50_000].mean(axis=(0, 2, 3)) / 255)
+    for epoch, border in enumerate((6, 4, 2, 0)):
+        inside = np.zeros((32, 32), bool)
+        inside[border : 32 - border, border : 32 - border] = True
+        assert np.abs(shown[epoch, 0][:, ~inside] - mean[:, None]).max(initial=0) <= 2
+        side = 32 - 2 * border
+        window = shown[epoch, 0][:, inside].reshape(3, side, side)
+        places = np.lib.stride_tricks.sliding_window_view(real.images[7], (side, side), axis=(1, 2))
+        assert (places == window[:, None, None]).all(axis=(0, 3, 4)).any()
+
+
 def test_what_is_shown_is_what_training_computes(real):
     changed = PRESETS["report"].config.replace({"train.seed": 5, "augment.cutout": 8})
     task = make_task(changed, real.images, real.labels, torch.device("cpu"))
@@ -164,6 +179,7 @@ def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real)
         ({"flip": "random", "translate": "shift", "translate_pixels": 3}, "up to 3 pixels each way, the edge repeated"),
         ({"translate": "reflect-crop", "translate_pixels": 1}, "up to 1 pixel each way, the edge mirrored"),
         ({"cutout": 8}, "8 × 8"),
+        ({"grow_from": 20}, "20 × 20 pixels that grows to all of it by 75% of the run"),
     ],
 )
 def test_augmentation_is_told_in_words(knobs, said):

@@ -316,6 +316,14 @@ def test_extending_equals_having_trained_longer(store):
     assert len(store.records(parent)) == 3
 
 
+def test_windows_that_have_grown_stay_whole_in_a_longer_run(store):
+    parent = ran(store, *CONSTANT, "train.epochs=3", "augment.grow_from=24", "augment.grow_until=1")
+    child = store.config(extend(store, parent, 7))
+    assert store.config(parent).sides() == [24, 24, 28]
+    assert child.sides()[:3] == [24, 24, 28]
+    assert child.sides()[3:] == [32] * 4
+
+
 def test_a_child_waits_with_everything_its_parent_knew(store):
     """Whoever takes it, and however soon: it is whole from the instant it can be seen."""
     parent = ran(store, *CONSTANT, "train.epochs=2")

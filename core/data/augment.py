@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config import AugmentConfig
+from core.config import SIDE, AugmentConfig
 
 _PADDING = {"shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
 
@@ -22,17 +22,20 @@ class Draws:
     """One epoch's chance, a row for each of N training images.
 
     ``order``: int64 (N,), a permutation; ``mirror``: bool (N,); ``move``: int64 (N, 2), pixels down and
-    right; ``blank``: int64 (N, 2), centre row and column of the cutout.
+    right; ``blank``: int64 (N, 2), centre row and column of the cutout; ``corner``: float32 (N, 2), from 0 to 1,
+    where a smaller window's upper left corner lies in the room it has.
     """
 
     order: Tensor
     mirror: Tensor
     move: Tensor
     blank: Tensor
+    corner: Tensor
 
     def to(self, device: torch.device) -> "Draws":
         """The same draws on ``device``."""
-        return Draws(*(one.to(device) for one in (self.order, self.mirror, self.move, self.blank)))
+        every = (self.order, self.mirror, self.move, self.blank, self.corner)
+        return Draws(*(one.to(device) for one in every))
 
 
 def generator(seed: int, epoch: int) -> torch.Generator:
@@ -50,14 +53,16 @@ def draw(config: AugmentConfig, images: int, seed: int, epoch: int) -> Draws:
     reach = config.translate_pixels
     move = torch.randint(-reach, reach + 1, (images, 2), generator=chance)
     blank = torch.randint(0, 32, (images, 2), generator=chance)
+    corner = torch.rand(images, 2, generator=chance)
     if config.flip == "alternating":
         # After Jordan, "94% on CIFAR-10 in 3.29 seconds" (arXiv:2404.00498): a coin per image, then every other epoch.
         mirror = (torch.rand(images, generator=generator(seed, 0)) < 0.5) ^ (epoch % 2 == 1)
-    return Draws(order, mirror, move, blank)
+    return Draws(order, mirror, move, blank, corner)
 
 
-def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tensor) -> Tensor:
-    """Normalised images (N, 3, 32, 32), float, changed as ``rows`` (int64 (N,)) of ``draws`` say.
+def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tensor, side: int = SIDE) -> Tensor:
+    """Normalised images (N, 3, 32, 32), float, changed as ``rows`` (int64 (N,)) of ``draws`` say, and of each a
+    window of ``side`` pixels (N, 3, side, side).
 
     Where a picture moved away, ``crop`` leaves zeros, which after normalisation is the mean colour.
     """
@@ -65,20 +70,22 @@ def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tens
     if config.flip != "none":
         x = torch.where(draws.mirror[rows, None, None, None], x.flip(3), x)
     if config.translate != "none":
-        x = _moved(x, draws.move[rows], config.translate_pixels, _PADDING[config.translate])
+        reach = config.translate_pixels
+        x = _window(F.pad(x, (reach,) * 4, mode=_PADDING[config.translate]), reach - draws.move[rows], SIDE)
     if config.cutout:
         x = x * ~_blanked(draws.blank[rows], config.cutout)
+    if side < SIDE:
+        x = _window(x, (draws.corner[rows] * (SIDE - side + 1)).long().clamp(max=SIDE - side), side)
     return x
 
 
-def _moved(x: Tensor, move: Tensor, reach: int, padding: str) -> Tensor:
-    size = x.shape[-1]
-    padded = F.pad(x, (reach,) * 4, mode=padding)
-    places = torch.arange(size, device=x.device)
-    down, right = (reach - move[:, axis, None] + places for axis in (0, 1))
+def _window(x: Tensor, corner: Tensor, side: int) -> Tensor:
+    """The square of ``side`` pixels of each image (N, C, H, W) whose upper left pixel is ``corner`` (int64 (N, 2))."""
+    places = torch.arange(side, device=x.device)
+    down, right = (corner[:, axis, None] + places for axis in (0, 1))
     image = torch.arange(len(x), device=x.device)[:, None, None]
     # The gather puts channels last, the layout in which the network wants its batch.
-    return padded[image, :, down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
+    return x[image, :, down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
 
 
 def _blanked(centre: Tensor, side: int) -> Tensor:

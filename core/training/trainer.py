@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
-from core.config import RunConfig
+from core.config import SIDE, RunConfig
 from core.data.augment import Draws, augment, draw, generator
 from core.data.task import Task
 from core.errors import LabError
-from core.model.resnet import decayed, resnet
+from core.model.resnet import resnet
 from core.training.environment import Environment
 from core.training.evaluation import evaluate
-from core.training.optimizer import make_optimizer, penalty
+from core.training.optimizer import make_optimizer, penalty, pulled_to_zero
 from core.training.records import BatchRecord, EpochRecord
 from core.training.schedule import learning_rate, stops_early
 
@@ -120,13 +120,14 @@ class Trainer:
         train = self.config.train
         began = time.perf_counter()
         draws = draw(self.config.augment, len(self.task.train), train.seed, epoch).to(self.environment.torch_device)
-        pulled: list[Tensor] = list(decayed(self.model, train.decay_on))
+        pulled: list[Tensor] = list(pulled_to_zero(train, self.model))
+        side, later = self._pictures_left(epoch)
         loss_sum = objective_sum = correct = seen = 0.0
         lr = 0.0
         for batch, rows in enumerate(draws.order.split(train.batch_size), 1):
             lr = self._set_learning_rate((epoch - 1) * self.batches + batch - 1)
             penalized = penalty(train, pulled)
-            loss, smoothed, hits = self._step(rows, draws)
+            loss, smoothed, hits = self._step(rows, draws, side)
             if not math.isfinite(loss):
                 raise Diverged(
                     f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. Try a smaller "
@@ -139,7 +140,7 @@ class Trainer:
             objective_sum += (smoothed + penalized) * len(rows)
             correct += hits
             speed = seen / (time.perf_counter() - began)
-            left = (train.epochs - epoch + 1) * len(self.task.train) - seen
+            left = len(self.task.train) - seen + later
             yield BatchRecord(
                 epoch, train.epochs, batch, self.batches, loss_sum / seen, correct / seen, lr, speed, left / speed
             )
@@ -160,7 +161,7 @@ class Trainer:
             train_objective=objective_sum / seen,
             train_accuracy=correct / seen,
             val_loss=judgement.loss,
-            val_objective=judgement.smoothed_loss + penalty(train, list(decayed(judged, train.decay_on))),
+            val_objective=judgement.smoothed_loss + penalty(train, list(pulled_to_zero(train, judged))),
             val_accuracy=judgement.accuracy,
             val_loss_by_class=judgement.loss_by_class,
             val_accuracy_by_class=judgement.accuracy_by_class,
@@ -170,10 +171,16 @@ class Trainer:
             self.best = self.weights()
         yield record
 
-    def _step(self, rows: Tensor, draws: Draws) -> tuple[float, float, int]:
+    def _pictures_left(self, epoch: int) -> tuple[int, float]:
+        """The side of this epoch's pictures, and how many of that size the later epochs come to."""
+        sides = self.config.sides()
+        side = sides[epoch - 1]
+        return side, len(self.task.train) * sum((one / side) ** 2 for one in sides[epoch:])
+
+    def _step(self, rows: Tensor, draws: Draws, side: int) -> tuple[float, float, int]:
         """One step on the images ``rows``: cross-entropy, cross-entropy of smoothed labels, number right."""
         self.model.train()
-        images, labels = self._batch(rows, draws), self.task.train.labels[rows]
+        images, labels = self._batch(rows, draws, side), self.task.train.labels[rows]
         with self.environment.autocast():
             logits = self.model(images)
         logits = logits.float()
@@ -185,16 +192,16 @@ class Trainer:
             plain = F.cross_entropy(logits, labels) if self.config.train.label_smoothing else loss
             return plain.item(), loss.item(), int((logits.argmax(1) == labels).sum())
 
-    def _batch(self, rows: Tensor, draws: Draws) -> Tensor:
+    def _batch(self, rows: Tensor, draws: Draws, side: int = SIDE) -> Tensor:
         images = self.task.normalization(self.task.train.images[rows])
-        changed = augment(images, self.config.augment, draws, rows)
+        changed = augment(images, self.config.augment, draws, rows, side)
         return changed.contiguous(memory_format=torch.channels_last)
 
     def _set_learning_rate(self, step: int) -> float:
         objectives = [one.val_objective for one in self.history]
         lr = learning_rate(self.config.train, step, self.batches, objectives)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("scale", 1.0)
         return lr
 
     def _stops_early(self) -> bool:

@@ -23,7 +23,8 @@ SECTIONS = {
 }
 #: Knobs one click away: rarely turned, or a refinement of another.
 ADVANCED = {
-    "data.split", "data.test_size", "data.split_seed", "data.normalization", "model.shortcut", "train.momentum",
+    "data.split", "data.test_size", "data.split_seed", "data.normalization", "model.shortcut", "augment.grow_until",
+    "train.muon_momentum", "train.momentum",
     "train.nesterov", "train.adam_eps", "train.decay_on", "train.gamma", "train.plateau_factor",
     "train.plateau_patience", "train.min_lr", "train.min_delta", "train.averaging_start", "train.averaging_decay",
     "train.label_smoothing", "train.seed", "train.device", "train.precision", "train.threads",

@@ -50,7 +50,7 @@ def augmentation_preview(config: RunConfig) -> None:
         return
     st.caption(gallery.augmentation_in_words(config))
     try:
-        numbers, versions = _first_epochs(config.data, config.augment, config.train.seed)
+        numbers, versions = _first_epochs(config.data, config.augment, config.train.seed, config.train.epochs)
     except LabError as error:
         error_box(error)
         return
@@ -68,9 +68,9 @@ def augmentation_preview(config: RunConfig) -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner="Augmenting…")
-def _first_epochs(data: DataConfig, augment: AugmentConfig, seed: int) -> tuple[list[int], gallery.Pixels]:
+def _first_epochs(data: DataConfig, augment: AugmentConfig, seed: int, epochs: int) -> tuple[list[int], gallery.Pixels]:
     """Numbers of a few pictures, and what the first epochs make of them: uint8 (epochs, pictures, 3, 32, 32)."""
-    config = RunConfig(data=data, augment=augment).replace({"train.seed": seed})
+    config = RunConfig(data=data, augment=augment).replace({"train.seed": seed, "train.epochs": epochs})
     cifar = cifar10.load()
     numbers = gallery.of_training(config, cifar, PICTURES)
     return numbers, gallery.as_trained(config, cifar, numbers, range(1, EPOCHS + 1))

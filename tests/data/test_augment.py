@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.config import AugmentConfig
-from core.data.augment import augment, draw
+from core.data.augment import augment, draw, generator
 
 IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(40)
@@ -75,3 +75,28 @@ def test_chance_depends_on_seed_and_epoch_alone():
 def test_nothing_asked_changes_nothing():
     config = AugmentConfig(flip="none")
     assert torch.equal(augment(IMAGES, config, draw(config, 40, 0, 1), ROWS), IMAGES)
+
+
+@pytest.mark.parametrize("side", [20, 28])
+def test_a_window_is_cut_from_the_moved_picture(side):
+    config = AugmentConfig(flip="random", translate="crop", translate_pixels=4, cutout=6)
+    draws = draw(config, 400, seed=4, epoch=2)
+    rows = torch.arange(40)
+    whole, got = augment(IMAGES, config, draws, rows), augment(IMAGES, config, draws, rows, side)
+    assert got.shape == (40, 3, side, side)
+    room = 32 - side + 1
+    for at in range(40):
+        top, left = (min(int(one * room), 32 - side) for one in draws.corner[at].tolist())
+        assert torch.equal(got[at], whole[at, :, top : top + side, left : left + side])
+    corners = (draws.corner * room).long()
+    assert set(corners.flatten().tolist()) == set(range(room))
+
+
+def test_windows_change_nothing_else_of_an_epochs_chance():
+    """A run of an older program goes on with the same draws."""
+    chance = generator(7, 3)
+    order = torch.randperm(100, generator=chance)
+    mirror = torch.rand(100, generator=chance) < 0.5
+    draws = draw(AugmentConfig(), 100, 7, 3)
+    assert torch.equal(draws.order, order)
+    assert torch.equal(draws.mirror, mirror)

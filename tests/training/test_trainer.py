@@ -89,6 +89,9 @@ RECIPES = {
         "train.optimizer=adamw", "train.lr=0.002", "train.schedule=cosine", "train.averaging=equal",
         "train.averaging_start=2", "augment.cutout=8",
     ],
+    "muon, growing windows": [
+        "train.optimizer=muon", "augment.grow_from=20", "augment.translate=crop", "train.averaging=ema",
+    ],
     "plateau": ["train.schedule=plateau", "train.plateau_patience=1", "train.label_smoothing=0.1"],
 }  # fmt: skip
 
@@ -212,3 +215,26 @@ def test_best_is_strictly_better():
             assert trainer.is_best == (record.val_accuracy > max(accuracies, default=-1))
             accuracies.append(record.val_accuracy)
     assert not math.isnan(sum(accuracies))
+
+
+def test_growing_windows_are_what_the_network_is_shown(monkeypatch):
+    trainer = trainer_of("augment.grow_from=24", "train.epochs=4", "augment.grow_until=0.5")
+    shown = []
+    forward = type(trainer.model).forward
+    monkeypatch.setattr(
+        type(trainer.model),
+        "forward",
+        lambda self, x: (shown.append((self.training, x.shape[-1])), forward(self, x))[1],
+    )
+    epochs = epochs_of(trainer)
+    assert [side for trained, side in shown if trained] == [24] * 10 + [28] * 10 + [32] * 20
+    assert {side for trained, side in shown if not trained} == {32}
+    assert [one.images for one in epochs] == [600, 1_200, 1_800, 2_400]
+
+
+def test_time_left_counts_what_later_windows_cost():
+    trainer = trainer_of("augment.grow_from=16", "train.epochs=4", "augment.grow_until=1")
+    assert trainer.config.sides() == [16, 20, 24, 28]
+    first = next(trainer.train())
+    pictures = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
+    assert first.seconds_left == pytest.approx(pictures / first.images_per_second)

@@ -1,0 +1,113 @@
+"""Where a training step's time goes, and what share of the processor's arithmetic it uses.
+
+    python -m benchmarks.steps [batch_size …]     # writes benchmarks/results/steps.md
+
+Steps of the trainer itself, seen by PyTorch's profiler, each operator's own time; "data" is what Trainer does to make a
+batch (normalise, mirror, move), with all operators in it. The peak is that of matrix products of this precision and
+number of threads; an image costs three times the network's forward multiply-accumulates, at two operations each.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections import defaultdict
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from core.config import RunConfig
+from core.estimate import network_cost
+from core.presets import PRESETS
+from core.probe import made_up_task
+from core.settings import PROJECT
+from core.training.environment import Environment, processor_name, resolve
+from core.training.trainer import Trainer
+
+RESULTS = PROJECT / "benchmarks" / "results" / "steps.md"
+WARM_UP, STEPS = 4, 12
+#: Parts of a step by what an operator's name holds, the first that fits.
+KINDS = {
+    "convolution, backward": ("convolution_backward",),
+    "convolution, forward": ("convolution",),
+    "batch norm, backward": ("batch_norm_backward",),
+    "batch norm, forward": ("batch_norm",),
+    "ReLU and sums": ("relu", "threshold", "aten::add", "clamp"),
+    "optimiser": ("Optimizer", "_fused_sgd", "_foreach", "aten::bmm", "aten::baddbmm"),
+    "shortcut's padding and subsampling": ("constant_pad", "slice", "aten::fill_", "aten::zero_"),
+    "copies between layouts and precisions": ("copy_", "aten::to", "contiguous", "clone"),
+}
+
+
+def peak_gflops(environment: Environment) -> float:
+    """The best of a few matrix products, in 10⁹ operations a second."""
+    environment.claim_threads()
+    dtype = torch.bfloat16 if environment.precision == "bf16" else torch.float32
+    a, b = (torch.randn(2048, 2048, dtype=dtype) for _ in range(2))
+    best = 0.0
+    for _ in range(8):
+        began = time.perf_counter()
+        a @ b
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - began) / 1e9)
+    return best
+
+
+class Profiled(Trainer):
+    """A trainer whose making of batches is marked."""
+
+    def _batch(self, *arguments: object, **named: object) -> torch.Tensor:
+        with record_function("data"):
+            return super()._batch(*arguments, **named)  # type: ignore[arg-type]
+
+
+def parts(config: RunConfig, environment: Environment) -> tuple[dict[str, float], float]:
+    """Shares of the profiled time by kind, and seconds of an unobserved step (median)."""
+    trainer = Profiled(config, made_up_task(config, environment.torch_device), environment)
+    records, times = trainer.train(), []
+    for _ in range(WARM_UP + STEPS):
+        began = time.perf_counter()
+        next(records)
+        times.append(time.perf_counter() - began)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(STEPS):
+            next(records)
+    averages = seen.key_averages()
+    data = sum(one.cpu_time_total for one in averages if one.key == "data")
+    spent: dict[str, float] = defaultdict(float)
+    for one in averages:
+        if one.key != "data":
+            kind = next((kind for kind, names in KINDS.items() if any(name in one.key for name in names)), "all else")
+            spent[kind] += one.self_cpu_time_total
+    whole = sum(spent.values())
+    shares = {kind: value / whole for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
+    return {**shares, "of all this, data": data / whole}, statistics.median(times[WARM_UP:])
+
+
+def main(batch_sizes: list[int]) -> None:
+    """Measure, print and write."""
+    base = PRESETS["he2016"].config.replace({"train.lr": 1e-6, "data.normalization": "channel"})
+    environment = resolve(base)
+    peak, cost = peak_gflops(environment), network_cost(base)
+    found = {size: parts(base.replace({"train.batch_size": size}), environment) for size in batch_sizes}
+    head = ["part of a step", *(f"batch {size}" for size in batch_sizes)]
+    lines = [
+        f"{processor_name()}, {os.cpu_count()} cores, {environment.precision}, {environment.threads} threads, "
+        f"{time.strftime('%Y-%m-%d')}, n = {STEPS} steps each; a matrix product reaches {peak:.0f} GFLOP/s",
+        "",
+        f"| {' | '.join(head)} |",
+        f"|{' --- |' * len(head)}",
+    ]
+    names = dict.fromkeys(name for shares, _ in found.values() for name in shares)
+    last = "of all this, data"
+    for name in [*(one for one in names if one != last), last]:
+        lines.append(f"| {name} | " + " | ".join(f"{shares.get(name, 0):.1%}" for shares, _ in found.values()) + " |")
+    speeds = [size / seconds for size, (_, seconds) in found.items()]
+    lines.append("| images per second | " + " | ".join(f"{one:.0f}" for one in speeds) + " |")
+    used = [6 * cost.macs * one / 1e9 / peak for one in speeds]
+    lines.append("| share of the matrix product's speed | " + " | ".join(f"{one:.0%}" for one in used) + " |")
+    print("\n".join(lines))
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main([int(one) for one in sys.argv[1:]] or [32, 128, 256])
