@@ -8,7 +8,8 @@ slowing   training speed with Live open, polling each second, over that without;
 delay     the end of an epoch in metrics.jsonl to its point in the chart on Live
 compare   Compare with 1,000 runs of 200 epochs: benchmarks/compare_many.py, without a browser
 
-Every part starts a server of its own over a temporary folder of runs. Writes benchmarks/results/pages-PART.md.
+Every part starts a server of its own over a temporary folder of runs. Writes benchmarks/results/pages-PART.md, and
+what was measured last into the README.
 The browser draws on the same cores that train, as it does for who sits at the machine.
 """
 
@@ -28,6 +29,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import compare_many
+from benchmarks.readme import put
 from benchmarks.screenshots import FLAGS, SIZE, start
 from core.presets import PRESETS
 from core.settings import PROJECT
@@ -246,6 +248,8 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
         (RESULTS / f"pages-{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    kept = [RESULTS / f"pages-{name}.md" for name in PARTS if name != "compare"]
+    put("pages", "\n".join(path.read_text(encoding="utf-8") for path in kept if path.is_file()))
 
 
 if __name__ == "__main__":

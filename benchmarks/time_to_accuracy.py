@@ -1,6 +1,6 @@
 """How good a preset gets in how many minutes: seeds trained to their end, a curve, and a table.
 
-    python -m benchmarks.time_to_accuracy [fast fast-10 …] [--seeds 3]
+    python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3]
 
 What counts is the accuracy of the last epoch on the 10,000 official test images, which the run touches once, at its
 end: nothing is chosen on them, and nothing is averaged at test time. The curve is of the held-out images. Runs go into
@@ -85,7 +85,7 @@ def table(store: RunStore, found: dict[str, list[str]]) -> list[str]:
 def main() -> None:
     """Train what is missing, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", default=["fast", "fast-10"])
+    parser.add_argument("presets", nargs="*", default=["fast"])
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     store = RunStore(runs_folder())

@@ -134,9 +134,10 @@ def drawn(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
 def next_look(views: Sequence[RunView]) -> float:
     """Seconds after which something new may be there: soon at an epoch's end, later in the middle of a long one.
 
-    A look costs the server and the browser some 90 ms together (benchmarks/pages.py), on the cores that train.
+    A look takes the server and the browser some 90 ms, on the cores that train. What is looked at late is seen at most
+    ``SOON`` after the epoch's end.
     """
-    return SOON if any(_epoch_left(view) < LATER + SOON for view in views if view.status.active) else LATER
+    return SOON if any(_epoch_left(view) < LATER - SOON for view in views if view.status.active) else LATER
 
 
 def _epoch_left(view: RunView) -> float:

@@ -78,6 +78,8 @@ function draw(Plotly, node) {
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };
   Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {
+    document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true"); // where Plotly measures words
+    node.querySelectorAll(".modebar svg").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
     node.querySelectorAll(".main-svg").forEach((svg, at) => {
       if (at > 0) return svg.setAttribute("aria-hidden", "true");
       svg.setAttribute("role", "img");

@@ -1,5 +1,6 @@
 // Pictures of 32×32 pixels as tiles that wrap with the page's width, enlarged without smoothing. All come
-// in one image; each tile cuts its own out of it. A tile that can be chosen is a button.
+// in one image; each tile cuts its own out of it. A tile that can be chosen is a button; Tab stops at one of them,
+// the arrow keys go on from there.
 
 /** A tile with its canvas and its words. */
 function tile({ label, caption }, clickable) {
@@ -35,6 +36,21 @@ function paint(node, { sheet, sheetColumns }) {
   image.src = sheet;
 }
 
+/** The tile to which a key leads from the one at ``at``, or undefined. */
+function led(key, at, buttons) {
+  const top = buttons[0].offsetTop;
+  const columns = buttons.findIndex((one) => one.offsetTop > top);
+  const row = columns < 0 ? buttons.length : columns;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row };
+  const places = { Home: 0, End: buttons.length - 1 };
+  return buttons[places[key] ?? at + steps[key]];
+}
+
+/** Tab stops at ``stop`` alone. */
+function stopAt(stop, buttons) {
+  buttons.forEach((one) => (one.tabIndex = one === stop ? 0 : -1));
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".tiles");
   node.setAttribute("aria-label", data.label);
@@ -45,8 +61,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     node.replaceChildren(...data.tiles.map((one) => tile(one, data.clickable)));
     paint(node, data);
   }
-  node.querySelectorAll("button").forEach((button, at) => {
+  const buttons = [...node.querySelectorAll("button")];
+  buttons.forEach((button, at) => {
     button.setAttribute("aria-pressed", String(at === data.chosen));
     button.onclick = () => setTriggerValue("picked", at);
+    button.onfocus = () => stopAt(button, buttons);
+    button.onkeydown = (event) => {
+      const next = led(event.key, at, buttons);
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+    };
   });
+  stopAt(buttons[data.chosen] ?? buttons[0], buttons);
 }
