@@ -174,7 +174,7 @@ def slowing() -> Iterator[str]:
             return float(here.store.metrics(run_id)["images_per_second"].iloc[first])
 
         ratios, before = [], speed()
-        for _ in range(8):
+        for _ in range(5):
             page = here.page(f"live?run={run_id}")
             page.locator(".js-plotly-plot .main-svg").first.wait_for()
             beside = speed()

@@ -231,7 +231,15 @@ class RunFiles:
     def write_environment(self, run_id: str, environment: Mapping[str, Any]) -> None:
         """Record versions, processor, threads and precision the run is trained with."""
         path = self.folder(run_id) / "meta.json"
-        write_json(path, {**self._read_json(run_id, "meta.json"), "environment": dict(environment)})
+        with self.meta_lock(run_id):
+            write_json(path, {**self._read_json(run_id, "meta.json"), "environment": dict(environment)})
+
+    def meta_lock(self, run_id: str) -> contextlib.AbstractContextManager[None]:
+        """Held while a run's papers are read, changed and written back: the trainer and two windows may do so at once.
+
+        Raises RunBusy if somebody holds it for long, StoreError if it cannot be opened.
+        """
+        return locked(self.root / ".meta.lock", run_id)
 
     def write_result(self, run_id: str, result: Mapping[str, Any]) -> None:
         """Keep the test evaluation."""

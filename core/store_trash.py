@@ -24,13 +24,14 @@ class Trash(RunFiles):
             )
         if "tags" in changes:
             changes["tags"] = [tag for one in changes["tags"] if (tag := str(one).strip())]
-        content = self._read_json(run_id, "meta.json")
-        if content.get("reference"):
-            local = self._local()
-            local[run_id] = {**local.get(run_id, {}), **changes}
-            write_json(self.local_file, local)
-        else:
-            write_json(self.folder(run_id) / "meta.json", {**content, **changes})
+        with self.meta_lock(run_id):
+            content = self._read_json(run_id, "meta.json")
+            if content.get("reference"):
+                local = self._local()
+                local[run_id] = {**local.get(run_id, {}), **changes}
+                write_json(self.local_file, local)
+            else:
+                write_json(self.folder(run_id) / "meta.json", {**content, **changes})
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash. A run at work and a reference run are refused."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -615,3 +616,21 @@ def test_emptying_the_trash_tells_what_it_freed(store: RunStore) -> None:
 
 def test_every_refusal_is_a_lab_error() -> None:
     assert issubclass(RunBusy, StoreError) and issubclass(StoreError, LabError)
+
+
+def test_what_several_write_into_one_runs_papers_at_once_is_all_there(store: RunStore) -> None:
+    run_id = made_run(store)
+    changes = [
+        lambda: store.annotate(run_id, name="a name"),
+        lambda: store.annotate(run_id, note="a note"),
+        lambda: store.annotate(run_id, pinned=True),
+        lambda: RunStore(store.root).write_environment(run_id, {"threads": 2}),
+    ]
+    for _ in range(10):
+        store.annotate(run_id, name="", note="", pinned=False)
+        store.write_environment(run_id, {})
+        with ThreadPoolExecutor(len(changes)) as at_once:
+            for done in [at_once.submit(change) for change in changes]:
+                done.result()
+        meta = store.meta(run_id)
+        assert (meta.name, meta.note, meta.pinned, meta.environment) == ("a name", "a note", True, {"threads": 2})
