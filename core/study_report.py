@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def draw(pictures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
     Raises LabError without a Chrome or Chromium that can be used.
     """
     try:
-        contents = asyncio.run(_drawn([figure for _, figure in pictures]))
+        with ThreadPoolExecutor(max_workers=1) as own:  # a notebook's thread has an event loop that runs already
+            contents = own.submit(asyncio.run, _drawn([figure for _, figure in pictures])).result()
     except Exception as error:  # kaleido and the browser it drives raise almost anything
         raise LabError(
             "Pictures are drawn by Chrome or Chromium, and none could be used here "

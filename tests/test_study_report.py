@@ -1,10 +1,12 @@
 """A study's figures and sentences, as a page shows them and as files."""
 
+import asyncio
 import csv
 import json
 import shutil
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
 from core import study_report, study_work
@@ -13,6 +15,7 @@ from core.published import POINTS
 from core.study import Axis, Study
 from core.study_presets import published_study
 from core.study_store import StudyStore
+from tests.browser.conftest import chromium_path
 from tests.made import made_run, tiny_config
 
 
@@ -87,3 +90,11 @@ def test_without_a_browser_that_starts_the_data_is_written_all_the_same(store, t
     with pytest.raises(LabError, match="Install Chromium"):
         study_report.write(store, study_id, tmp_path / "figures")
     assert {one.suffix for one in Path(tmp_path / "figures").iterdir()} == {".csv", ".json"}
+
+
+@pytest.mark.skipif(chromium_path() is None, reason="pictures are drawn by Chromium, and there is none")
+def test_pictures_are_drawn_where_an_event_loop_runs_as_in_a_notebook(tmp_path):
+    async def cell() -> list[Path]:
+        return study_report.draw([(tmp_path / "empty", go.Figure())])
+
+    assert [one.suffix for one in asyncio.run(cell())] == [".svg", ".png"]
