@@ -171,7 +171,7 @@ def test_at_the_steps_of_training(
     record_property("faults injected", kills)
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(70, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
 def test_at_random_moments_of_training(
     times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
@@ -179,7 +179,7 @@ def test_at_random_moments_of_training(
     for told in all_killed("moments", tmp_path, times, times):
         kills += told["code"] != 0
         assert_survived(told, undisturbed)
-    assert kills > 0
+    assert kills == times
     record_property("faults injected", kills)
 
 
