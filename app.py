@@ -89,5 +89,5 @@ if done := st.session_state.pop("done", None):
 if warning := address.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
     st.warning(literal(warning), icon=":material/lan:")
 if worker.trouble:
-    error_box(f"The queue waits, and looks again every moment: {worker.trouble}")
+    error_box(f"Not all that waits can be trained; it is tried again every moment: {worker.trouble}")
 page.run()

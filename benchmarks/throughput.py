@@ -27,11 +27,11 @@ RESULTS = PROJECT / "benchmarks" / "results" / "throughput.md"
 PICTURES = {128: 6_400, 32: 3_200}
 
 
-def ours(batch_size: int, precision: str = "auto") -> dict[str, float]:
+def ours(batch_size: int) -> dict[str, float]:
     """Images per second of the second of two epochs, and of evaluating the 10,000 test images."""
     config = PRESETS["he2016"].config.replace({
         "data.train_size": PICTURES[batch_size], "data.validation": "test", "train.batch_size": batch_size,
-        "train.epochs": 2, "train.precision": precision, "train.schedule": "constant", "data.normalization": "channel",
+        "train.epochs": 2, "train.schedule": "constant", "data.normalization": "channel",
     })  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)

@@ -134,8 +134,8 @@ def drawn(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
 def next_look(views: Sequence[RunView]) -> float:
     """Seconds after which something new may be there: soon at an epoch's end, later in the middle of a long one.
 
-    A look takes the server and the browser some 90 ms, on the cores that train. What is looked at late is seen at most
-    ``SOON`` after the epoch's end.
+    A look takes time of the cores that train (benchmarks/pages.py slowing). The end of an epoch is seen at most
+    ``SOON`` later, as far as the speed foretells it.
     """
     return SOON if any(_epoch_left(view) < LATER - SOON for view in views if view.status.active) else LATER
 

@@ -153,7 +153,7 @@ class AugmentConfig:
         "int",
         "Grow from",
         "Side of the random window of each picture that the first epochs see; it grows to all 32 pixels in steps of 4. "
-        "A window of 20 costs 0.4 of a step. 32: always the whole picture.",
+        "A window of 20 has 0.4 of the area. 32: always the whole picture.",
         unit="pixels",
         low=8,
         high=32,

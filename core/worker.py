@@ -26,7 +26,7 @@ class Worker:
     def __init__(self, store: RunStore):
         self.store = store
         self.thread: threading.Thread | None = None
-        #: Why the queue does not go on, or the run it is at was passed over: a sentence, while that is so.
+        #: Why the queue does not go on, or passed a run over: a sentence, while that is so.
         self.trouble: str | None = None
         self._ended = threading.Event()
 
@@ -52,7 +52,7 @@ class Worker:
                     while not self._ended.is_set():
                         self._take_next()
             except Timeout:
-                pass  # another process works the queue; look again in a moment
+                self.trouble = None  # another process works the queue; look again in a moment
             except Exception as error:
                 # The folder may be gone or the disk full; whatever it is, the queue must go on when it is over.
                 self._note(error)
@@ -67,6 +67,8 @@ class Worker:
                     continue
                 from core.runner import run  # torch takes seconds to import; the server answers meanwhile
 
+                if not passed_over:
+                    self.trouble = None
                 run(self.store, run_id)
                 return
             except RunBusy:

@@ -159,7 +159,7 @@ def charts(views: list[live.RunView], look: figures.View) -> None:
         published = reference_line(view.config for view in views) if look.chance else None
         live_chart(figures.accuracy(runs, look, published), "accuracy", live.described("Accuracy", views))
         live_chart(figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
-    # What is closed is not made: every chart costs each tick, here and in the browser.
+    # What is closed is not made: every chart costs something at each epoch's end, here and in the browser.
     if box := opened("Accuracy by class, at the best epoch", "live_classes"):
         with box:
             live_chart(figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch.")

@@ -1,8 +1,8 @@
 """Muon for convolutions: steps of which every direction is equally long.
 
 After Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), and its use for CIFAR-10 in
-airbench94_muon. PyTorch's own ``torch.optim.Muon`` takes matrices alone, one at a time, and computes in bf16, which
-without bf16 instructions costs more than the network; this one takes kernels as they are, those of one shape together.
+airbench94_muon. PyTorch's own ``torch.optim.Muon`` takes matrices alone, one at a time, and computes in bf16, even
+where the processor has no instructions for it; this one takes kernels as they are, those of one shape together.
 """
 
 from collections import defaultdict

@@ -56,20 +56,14 @@ def make_optimizer(config: TrainConfig, model: nn.Module, device: torch.device) 
     ]
     groups = [group for group in groups if group["params"]]
     fused = device.type in ("cpu", "cuda")  # one kernel for all parameters; on the processor only when asked for
-    if config.optimizer == "muon":
-        sgd = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=fused,
-                              nesterov=config.nesterov and config.momentum > 0)  # fmt: skip
+    if config.optimizer in ("sgd", "muon"):
+        nesterov = config.nesterov and config.momentum > 0
+        sgd = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
+        if config.optimizer == "sgd":
+            return sgd
         muon = Muon(kernels, config.muon_lr, config.muon_momentum)
         muon.param_groups[0]["scale"] = config.muon_lr / config.lr
         return Together(muon, sgd)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov and config.momentum > 0,
-            fused=fused,
-        )
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=config.lr, eps=config.adam_eps, fused=fused)
 

@@ -41,7 +41,7 @@ def test_why_the_queue_does_not_go_on_is_told_above_every_page(app, monkeypatch)
     worker.trouble = "runs could not be written: the disk is full."
     monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: worker)
     app.run()
-    told = "The queue waits, and looks again every moment: runs could not be written: the disk is full."
+    told = f"Not all that waits can be trained; it is tried again every moment: {worker.trouble}"
     assert [one.value for one in app.error] == [told]
     worker.trouble = None
     assert not app.run().error

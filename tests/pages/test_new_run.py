@@ -1,28 +1,19 @@
 """New run: what is chosen in the form is what is queued, and what cannot run is said beside its field."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
 
-import core.worker
 from core.config import KNOBS, RunConfig
 from core.data import cifar10
 from core.presets import PRESETS, command_line
 from pages.parts.knob_form import PAIR
 from pages.parts.shared import literal
-from tests.made import idle_worker, made_run
-
-APP = Path(__file__).parents[2] / "app.py"
+from tests.made import made_run
 
 
 @pytest.fixture
-def app(store, monkeypatch):
-    """The page, on the test's own runs, with a worker that takes none."""
-    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
-    return AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/new_run.py").run()
+def app(app):
+    """The page in the app that is not yet opened."""
+    return app.run().switch_page("pages/new_run.py").run()
 
 
 def field(app, path):
