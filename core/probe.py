@@ -16,7 +16,7 @@ from core.errors import LabError
 from core.estimate import Speed, how, remember, shape, step_work
 from core.store import AT_WORK, RunStore, this_host
 from core.training.environment import resolve
-from core.training.evaluation import BATCH, evaluate
+from core.training.evaluation import evaluate
 from core.training.records import BatchRecord
 from core.training.trainer import Trainer
 
@@ -98,7 +98,7 @@ def made_up_task(config: RunConfig, device: torch.device) -> Task:
         labels = torch.randint(0, k, (images,), generator=chance)
         return Part(pixels.to(device), labels.to(device), np.arange(images))
 
-    test = part(2 * BATCH)
+    test = part(1_000)
     normalization = Normalization(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25)).to(device)
     # Enough batches that the time between epochs is rare, and no more memory than a run has.
     train = part(config.train.batch_size * max(4, min(MOST_STEPS, 20_000 // config.train.batch_size)))

@@ -176,6 +176,12 @@ def test_a_damaged_run_is_passed_over(store):
     assert estimate(QUICK, store).source == "from 1 earlier run like it"
 
 
+def test_an_evaluation_takes_as_many_pictures_at_once_as_the_memory_formula_says():
+    from core.training.evaluation import BATCH
+
+    assert BATCH == est.EVALUATION_BATCH
+
+
 def test_a_runs_evaluations_are_timed_too(store):
     slow, fast = (est._of_run(store, ran(store, evaluation=speed)) for speed in (400.0, 4_000.0))
     assert slow.evaluation == pytest.approx(400, rel=1e-6)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from core.data.task import Normalization, Part
 from core.training.environment import Environment
 
-BATCH = 500
+#: Few enough that what leaves a layer stays in the processor's cache.
+BATCH = 100
 
 
 @dataclass(frozen=True)
