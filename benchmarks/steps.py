@@ -1,10 +1,11 @@
 """Where a training step's time goes, and what share of the processor's arithmetic it uses.
 
-    python -m benchmarks.steps [batch_size …]     # writes benchmarks/results/steps.md
+    python -m benchmarks.steps [batch_size …]     # writes benchmarks/results/steps.md, quoted in the README
 
 Steps of the trainer itself, seen by PyTorch's profiler, each operator's own time; "data" is what Trainer does to make a
 batch (normalise, mirror, move), with all operators in it. The peak is that of matrix products of this precision and
 number of threads; an image costs three times the network's forward multiply-accumulates, at two operations each.
+Then two things one might do and ``fast`` does not: larger batches where pictures are small, and ``torch.compile``.
 """
 
 import os
@@ -16,7 +17,10 @@ from collections import defaultdict
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from core.config import RunConfig
+from benchmarks.readme import put
+from benchmarks.throughput import told
+from core.config import SIDE, RunConfig
+from core.data.augment import draw
 from core.estimate import network_cost
 from core.presets import PRESETS
 from core.probe import made_up_task
@@ -26,6 +30,7 @@ from core.training.trainer import Trainer
 
 RESULTS = PROJECT / "benchmarks" / "results" / "steps.md"
 WARM_UP, STEPS = 4, 12
+SIDES = range(16, SIDE + 1, 4)
 #: Parts of a step by what an operator's name holds, the first that fits.
 KINDS = {
     "convolution, backward": ("convolution_backward",),
@@ -83,6 +88,55 @@ def parts(config: RunConfig, environment: Environment) -> tuple[dict[str, float]
     return {**shares, "of all this, data": data / whole}, statistics.median(times[WARM_UP:])
 
 
+def by_side(base: RunConfig, environment: Environment, batch_sizes: list[int]) -> list[str]:
+    """Images per second of windows of each side, in turn: medians."""
+    trainers = {
+        size: Trainer(config, made_up_task(config, environment.torch_device), environment)
+        for size in batch_sizes
+        for config in [base.replace({"train.batch_size": size})]
+    }
+    lines = ["", f"| side of the pictures |{''.join(f' batch {size}, images/s |' for size in batch_sizes)}"]
+    lines.append(f"|{' --- |' * (1 + len(batch_sizes))}")
+    for side in SIDES:
+        times: dict[int, list[float]] = {size: [] for size in batch_sizes}
+        for at in range(WARM_UP + STEPS):
+            for size, trainer in trainers.items():
+                seconds = step_of(trainer, side)
+                if at >= WARM_UP:
+                    times[size].append(seconds)
+        speeds = [f"{size / statistics.median(own):.0f}" for size, own in times.items()]
+        lines.append(f"| {side} | {' | '.join(speeds)} |")
+    return lines
+
+
+def step_of(trainer: Trainer, side: int) -> float:
+    """Seconds of one step on the first images, at that side."""
+    draws = draw(trainer.config.augment, len(trainer.task.train), 0, 1)
+    rows = draws.order[: trainer.config.train.batch_size]
+    began = time.perf_counter()
+    trainer._step(rows, draws, side)
+    return time.perf_counter() - began
+
+
+def compiled(base: RunConfig, environment: Environment) -> str:
+    """What ``torch.compile`` makes of the same steps, in a sentence."""
+    task = made_up_task(base, environment.torch_device)
+    plain, other = (Trainer(base, task, environment) for _ in range(2))
+    other.model = torch.compile(other.model, dynamic=False)  # type: ignore[assignment]
+    began = time.perf_counter()
+    step_of(other, SIDE)
+    waited = time.perf_counter() - began
+    ratios = []
+    for at in range(WARM_UP + STEPS):
+        ratio = step_of(plain, SIDE) / step_of(other, SIDE)
+        if at >= WARM_UP:
+            ratios.append(ratio)
+    return (
+        f"By `torch.compile` a step at batch {base.train.batch_size} is {told(ratios, 2)} times as fast, after "
+        f"{waited:.0f} s of compiling for each size of picture."
+    )
+
+
 def main(batch_sizes: list[int]) -> None:
     """Measure, print and write."""
     base = PRESETS["he2016"].config.replace({"train.lr": 1e-6, "data.normalization": "channel"})
@@ -105,8 +159,11 @@ def main(batch_sizes: list[int]) -> None:
     lines.append("| images per second | " + " | ".join(f"{one:.0f}" for one in speeds) + " |")
     used = [6 * cost.macs * one / 1e9 / peak for one in speeds]
     lines.append("| share of the matrix product's speed | " + " | ".join(f"{one:.0%}" for one in used) + " |")
+    lines += by_side(base, environment, batch_sizes)
+    lines += ["", compiled(base, environment)]
     print("\n".join(lines))
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    put("steps", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """How good a preset gets in how many minutes: seeds trained to their end, a curve, and a table.
 
-    python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3]
+    python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3] [--go-on]
 
 What counts is the accuracy of the last epoch on the 10,000 official test images, which the run touches once, at its
-end: nothing is chosen on them, and nothing is averaged at test time. The curve is of the held-out images. Runs go into
-the laboratory's own folder, where a finished one is found again by its settings and not trained anew. Before and after
-each run the plain loop (benchmarks/plain.py) trains for a moment; the run's time is told as a ratio to that in which
-the plain loop would do 9 epochs of the 50,000 images, because machines and their neighbours differ. Writes
-benchmarks/results/time_to_accuracy.md and docs/time-to-accuracy.svg, .png.
+end: nothing is chosen on them, and nothing is averaged at test time. The curve is of the held-out images. Before and
+after each run the plain loop (benchmarks/plain.py) trains for a moment; the run's time is told as a ratio to that in
+which the plain loop would do 9 epochs of the 50,000 images, because machines and their neighbours differ.
+
+Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
+all its epochs; table and curve are of all lines with the preset's present settings, so that one run more, by
+``--seeds 1``, stands beside those before and is told whether it lies among them. Writes results/time_to_accuracy.md,
+docs/time-to-accuracy.svg and .png, and the README's part.
 """
 
 import argparse
@@ -16,8 +19,12 @@ import statistics
 import time
 from typing import Any
 
+import pandas as pd
+
+from benchmarks.readme import put
 from benchmarks.throughput import best_workers, of, told
 from core import figures
+from core.config import RunConfig
 from core.figures import RunCurves, View
 from core.presets import preset
 from core.runner import run
@@ -27,96 +34,119 @@ from core.study_report import draw
 from core.training.environment import processor_name, resolve
 
 RESULTS = PROJECT / "benchmarks" / "results"
+NOTES = RESULTS / "time_to_accuracy.jsonl"
+PICTURE = PROJECT / "docs" / "time-to-accuracy"
 #: Epochs of the plain loop in twenty minutes on the machine for which the goal was set.
 PLAIN_EPOCHS, PLAIN_IMAGES = 9, 50_000
+KEPT = ["epoch", "seconds", "lr", "images_per_second", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
-def trained(store: RunStore, name: str, seed: int, workers: int) -> str:
-    """The finished run of a preset and seed, trained now if there is none; its ratio is noted beside the results."""
-    config = preset(name).config.replace({"train.seed": seed})
-    for run_id in store.frame()["id"]:
-        finished = store.status(run_id).state == "finished"
-        if finished and store.config(run_id).signature() == config.signature():
-            return str(run_id)
+def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[str, Any]:
+    """Train a preset's ``config`` between two moments of the plain loop; what is noted of it."""
     before = of("plain", "128", str(workers))["training"]
-    run_id = store.create(config, name=f"{name}, seed {seed}", tags=("time to accuracy",))
+    run_id = store.create(config, name=f"{name}, seed {config.train.seed}", tags=("time to accuracy",))
 
     def tell(line: dict[str, Any]) -> None:
-        at = f"{line['val_accuracy']:.2%}, {line['seconds'] / 60:.1f} min"
-        print(f"  {name} seed {seed} epoch {line['epoch']}: {at}", flush=True)
+        print(f"  {name} seed {config.train.seed} epoch {line['epoch']}: {line['val_accuracy']:.2%}, "
+              f"{line['seconds'] / 60:.1f} min", flush=True)  # fmt: skip
 
     status = run(store, run_id, on_epoch=tell)
-    if status.state != "finished":
+    result = store.result(run_id)
+    if status.state != "finished" or result is None:
         raise SystemExit(status.error)
     after = of("plain", "128", str(workers))["training"]
     wall = (status.finished_at or 0.0) - (status.started_at or 0.0)
-    goal = PLAIN_EPOCHS * PLAIN_IMAGES / statistics.mean((before, after))
-    note = {"run": run_id, "seconds": wall, "plain": [before, after], "ratio": wall / goal}
-    with (RESULTS / "time_to_accuracy.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(note) + "\n")
-    return run_id
+    environment = resolve(config)
+    return {
+        "preset": name,
+        "seed": config.train.seed,
+        "settings": config.replace({"train.seed": 0}).signature(),
+        "run": run_id,
+        "machine": f"{processor_name()}, {environment.threads} threads, {environment.precision}",
+        "date": time.strftime("%Y-%m-%d"),
+        "accuracy": result["last"]["accuracy"],
+        "seconds": wall,
+        "plain": [before, after],
+        "ratio": wall * statistics.mean((before, after)) / (PLAIN_EPOCHS * PLAIN_IMAGES),
+        "epochs": store.metrics(run_id)[KEPT].round(5).to_dict("list"),
+    }
 
 
-def notes() -> dict[str, dict[str, float]]:
-    """What was noted of each run, by its id."""
-    path = RESULTS / "time_to_accuracy.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {one["run"]: one for one in map(json.loads, lines)}
+def notes(name: str) -> list[dict[str, Any]]:
+    """The runs noted of a preset as it is now, in the order of their seeds."""
+    settings = preset(name).config.replace({"train.seed": 0}).signature()
+    lines = NOTES.read_text(encoding="utf-8").splitlines() if NOTES.is_file() else []
+    return sorted((one for one in map(json.loads, lines) if one["settings"] == settings), key=lambda one: one["seed"])
 
 
-def table(store: RunStore, found: dict[str, list[str]]) -> list[str]:
-    """A row for each preset."""
-    noted = notes()
-    rows = [
-        "| preset | epochs | seeds | test accuracy of the last epoch: mean (each) | minutes | to 9 plain epochs |",
-        "| --- | --- | --- | --- | --- | --- |",
+def compared(note: dict[str, Any], others: list[dict[str, Any]]) -> str:
+    """Whether a run lies among the others, in a sentence."""
+    told_of = f"{note['preset']} seed {note['seed']}: {note['accuracy']:.2%} on the test images"
+    accuracies = [one["accuracy"] for one in others]
+    if len(accuracies) < 2:
+        return f"{told_of}."
+    mean, sd = statistics.mean(accuracies), statistics.stdev(accuracies)
+    return f"{told_of}; {(note['accuracy'] - mean) / sd:+.1f} standard deviations from the {len(others)} before."
+
+
+def row(name: str, own: list[dict[str, Any]]) -> str:
+    """A preset's line of the table."""
+    accuracies = [one["accuracy"] for one in own]
+    sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(own) > 1 else ""
+    cells = [
+        f"`{name}`",
+        str(preset(name).config.train.epochs),
+        str(len(own)),
+        f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{one:.2%}' for one in accuracies)})",
+        told([one["seconds"] / 60 for one in own], 1),
+        told([one["ratio"] for one in own], 2),
+        "; ".join(dict.fromkeys(f"{one['machine']}, {one['date']}" for one in own)),
     ]
-    for name, run_ids in found.items():
-        accuracies = [(store.result(run_id) or {})["last"]["accuracy"] for run_id in run_ids]
-        each = ", ".join(f"{one:.2%}" for one in accuracies)
-        own = [noted[run_id] for run_id in run_ids if run_id in noted]
-        minutes = told([one["seconds"] / 60 for one in own], 1) if own else "not measured"
-        ratio = told([one["ratio"] for one in own], 2) if own else "–"
-        told_of = f"**{statistics.mean(accuracies):.2%}** ({each}) | {minutes} | {ratio}"
-        rows.append(f"| `{name}` | {preset(name).config.train.epochs} | {len(run_ids)} | {told_of} |")
-    return rows
+    return f"| {' | '.join(cells)} |"
+
+
+def write(names: list[str]) -> None:
+    """The table, the README's part and the curve, of all that is noted."""
+    noted = {name: own for name in names if (own := notes(name))}
+    lines = [
+        "| preset | epochs | runs | test accuracy of the last epoch, % | minutes | to 9 plain epochs | where, when |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(row(name, own) for name, own in noted.items()),
+        "",
+        "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most).",
+    ]
+    print("\n".join(lines), flush=True)
+    (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
+    every = [one for own in noted.values() for one in own]
+    colour = figures.colours([one["run"] for one in every])
+    curves = [
+        RunCurves.of(one["run"], f"{one['preset']}, seed {one['seed']}", preset(one["preset"]).config,
+                     pd.DataFrame(one["epochs"]), colour[one["run"]])
+        for one in every
+    ]  # fmt: skip
+    draw([(PICTURE, figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
 
 
 def main() -> None:
-    """Train what is missing, draw, write."""
+    """Train, note, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", default=["fast"])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("presets", nargs="*", default=["fast", "fast-10"])
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N − 1; 0 only draws and writes anew")
+    parser.add_argument("--go-on", action="store_true", help="do not train a seed again that is noted already")
     args = parser.parse_args()
     store = RunStore(runs_folder())
-    workers = best_workers(128)
-    found: dict[str, list[str]] = {}
+    workers = best_workers(128) if args.seeds else 0
     for name in args.presets:
         for seed in range(args.seeds):
-            found.setdefault(name, []).append(trained(store, name, seed, workers))
-        environment = resolve(preset(name).config)
-        lines = [
-            f"{processor_name()}, {environment.threads} threads, {environment.precision}, {time.strftime('%Y-%m-%d')}; "
-            "median (least–most)",
-            "",
-            *table(store, found),
-        ]
-        print("\n".join(lines), flush=True)
-        (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    every = [run_id for run_ids in found.values() for run_id in run_ids]
-    colour = figures.colours(every)
-    curves = [
-        RunCurves.of(run_id, store.meta(run_id).name, store.config(run_id), store.metrics(run_id), colour[run_id])
-        for run_id in every
-    ]
-    draw(
-        [
-            (
-                PROJECT / "docs" / "time-to-accuracy",
-                figures.accuracy(curves, View(x="seconds", train=False, chance=False)),
-            )
-        ]
-    )
+            before = notes(name)
+            if args.go_on and any(one["seed"] == seed for one in before):
+                continue
+            note = trained(store, name, preset(name).config.replace({"train.seed": seed}), workers)
+            with NOTES.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(note) + "\n")
+            print(compared(note, before), flush=True)
+    write(args.presets)
 
 
 if __name__ == "__main__":
