@@ -1,6 +1,6 @@
 """Training speed against the loop most people would write, taken in turn in the same run: ratios, with their spread.
 
-    python -m benchmarks.throughput [rounds]     # writes benchmarks/results/throughput.md
+    python -m benchmarks.throughput [rounds]     # writes benchmarks/results/throughput.md, quoted in the README
 
 Ours is a whole run as the app makes it: augmentation, metrics, progress, everything but the evaluation after the
 epoch, which is timed by itself. The plain loop is benchmarks/plain.py, with as many loader processes as serve it best
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+from benchmarks.readme import put
 from core.presets import PRESETS
 from core.runner import run
 from core.settings import PROJECT
@@ -112,6 +113,7 @@ def main(rounds: int) -> None:
     lines += ["", f"Evaluating 10,000 images: {told(evaluations, 1)} s."]
     print(lines[-1])
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    put("throughput", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,22 @@ def _config(**sections: dict[str, object]) -> RunConfig:
     )
 
 
+def _fast(epochs: int) -> RunConfig:
+    """Found on held-out images; what each part gains: :mod:`core.tricks`, benchmarks/tricks.py."""
+    return _config(
+        data={"validation_size": 1_000},
+        augment={"flip": "alternating", "translate": "crop", "translate_pixels": 2, "grow_from": 20},
+        train={
+            "epochs": epochs,
+            "optimizer": "muon",
+            "muon_lr": 0.05,
+            "lr": 0.2,
+            "nesterov": True,
+            "warmup_epochs": 1.0,
+        },
+    )
+
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -39,22 +55,11 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "fast",
             "Fast and honest",
-            "One-cycle SGD with averaged weights on 48,000 images, the best epoch chosen on 2,000 held-out ones.",
-            _config(
-                data={"validation_size": 2_000},
-                augment={"flip": "alternating", "translate": "crop"},
-                train={
-                    "epochs": 24,
-                    "batch_size": 256,
-                    "lr": 0.4,
-                    "nesterov": True,
-                    "warmup_epochs": 5.0,
-                    "averaging": "ema",
-                    "averaging_start": 18,
-                    "averaging_decay": 0.99,
-                },
-            ),
+            "The most accuracy for the minutes: Muon, windows that grow to the whole picture, "
+            "alternating flips; 49,000 images, 1,000 held out.",
+            _fast(18),
         ),
+        Preset("fast-10", "Half the time", "The recipe of fast in half the epochs.", _fast(9)),
         Preset(
             "he2016",
             "He et al. 2016",

@@ -52,8 +52,11 @@ def test_he2016_is_the_papers_recipe() -> None:
 
 def test_quick_is_small_and_fast_is_honest() -> None:
     assert preset("quick").config.part_sizes() == PartSizes(4_000, 500, 2_000)
-    assert preset("fast").config.part_sizes() == PartSizes(48_000, 2_000, 10_000)
-    assert preset("fast").config.data.validation == "held-out"
+    for name in ("fast", "fast-10"):
+        config = preset(name).config
+        assert config.part_sizes() == PartSizes(49_000, 1_000, 10_000)
+        assert config.data.validation == "held-out"
+        assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from core.config import CLASSES, KNOBS
 from core.draft import Draft
 from core.knobs import Knob, plain
+from core.tricks import help_of
 from pages.parts.shared import literal
 
 PAIR = ("deer", "dog")
@@ -96,7 +97,7 @@ def class_picker(draft: Draft, problem: str | None) -> None:
 
 def _widget(draft: Draft, path: str, label: str) -> None:
     knob, key = KNOBS[path], _key(draft, path)
-    common: dict[str, Any] = {"help": knob.help, "key": key, "on_change": _take, "args": (draft, path, key)}
+    common: dict[str, Any] = {"help": help_of(path), "key": key, "on_change": _take, "args": (draft, path, key)}
     value = draft.config[path]
     if knob.kind == "bool":
         st.toggle(label, value=value, **common)

@@ -5,6 +5,7 @@ import pytest
 from core.config import KNOBS, RunConfig
 from core.data import cifar10
 from core.presets import PRESETS, command_line
+from core.tricks import TRICKS
 from pages.parts.knob_form import PAIR
 from pages.parts.shared import literal
 from tests.made import made_run
@@ -46,6 +47,13 @@ def test_the_untouched_form_starts_the_quick_preset(app, store):
     (run_id,) = store.ids()
     assert store.config(run_id) == PRESETS["quick"].config
     assert app.query_params["run"] == run_id
+
+
+def test_a_tricks_card_is_the_help_of_its_knob(app):
+    app.button(key="preset-fast").click().run()
+    for trick in TRICKS:
+        assert trick.what in field(app, trick.knob).help
+    assert field(app, "train.epochs").help == KNOBS["train.epochs"].help
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,0 +1,111 @@
+"""What each trick of ``fast`` gains: the recipe, shortened, with one trick at a time the other way, seed by seed.
+
+    python -m benchmarks.tricks [--seeds 2] [TRICK …]     # writes core/tricks.json and docs/tricks.md
+
+Every run is trained on 30,000 of the 50,000 training images and judged, at its last epoch, on 10,000 others that are
+held out; the test images are not touched, so that a recipe can be chosen by these figures. Lines of what is finished
+are kept in benchmarks/results/tricks.jsonl and not trained again while the recipe is the same. The time is the training
+epochs' own, on a machine that should do nothing else.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from core.config import RunConfig
+from core.data import cifar10
+from core.data.task import make_task
+from core.presets import preset
+from core.settings import PROJECT
+from core.training.environment import processor_name, resolve
+from core.training.records import EpochRecord
+from core.training.trainer import Trainer
+from core.tricks import MEASURED, TRICKS, Trick, card
+from core.tricks import gains as measured_gains
+
+DONE = PROJECT / "benchmarks" / "results" / "tricks.jsonl"
+PAGE = PROJECT / "docs" / "tricks.md"
+EPOCHS = 8
+
+
+def base() -> RunConfig:
+    """``fast``, shortened: fewer images and epochs."""
+    sizes = {"data.train_size": 40_000, "data.validation_size": 10_000, "train.epochs": EPOCHS}
+    return preset("fast").config.replace(sizes)
+
+
+def trained(config: RunConfig) -> dict[str, Any]:
+    """Train ``config`` to its end: ``accuracy`` and ``loss`` on the held-out images, ``seconds``."""
+    environment = resolve(config)
+    data = cifar10.load()
+    trainer = Trainer(config, make_task(config, data.images, data.labels, environment.torch_device), environment)
+    for record in trainer.train():
+        if isinstance(record, EpochRecord):
+            print(f"    epoch {record.epoch}: {record.val_accuracy:.2%}, {record.seconds:.0f} s", flush=True)
+    last = trainer.history[-1]
+    return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds}
+
+
+def known() -> dict[str, dict[str, Any]]:
+    """Finished runs by their config's signature."""
+    lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
+    return {one["signature"]: one for one in map(json.loads, lines)}
+
+
+def outcome(config: RunConfig, name: str) -> dict[str, Any]:
+    """Of a run that is finished, or is trained now."""
+    signature = config.signature()
+    if (found := known().get(signature)) is not None:
+        return found
+    print(f"  {name}, seed {config.train.seed}", flush=True)
+    found = {"signature": signature, "trick": name, "seed": config.train.seed, **trained(config)}
+    with DONE.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(found) + "\n")
+    return found
+
+
+def compared(tricks: list[Trick], seeds: int) -> Iterator[tuple[Trick, dict[str, list[float]]]]:
+    """Each trick's points of accuracy and share of the time, a number for each seed."""
+    for trick in tricks:
+        points, shares = [], []
+        for seed in range(seeds):
+            config = base().replace({"train.seed": seed})
+            ours, other = outcome(config, "the recipe"), outcome(config.replace(trick.other), trick.name)
+            with_it, without = (ours, other) if trick.in_fast else (other, ours)
+            points.append(round(100 * (with_it["accuracy"] - without["accuracy"]), 2))
+            shares.append(round(with_it["seconds"] / without["seconds"], 3))
+        yield trick, {"points": points, "time": shares}
+
+
+def main() -> None:
+    """Train what is missing, write figures and cards after each trick."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tricks", nargs="*", help="their names; without any, all")
+    parser.add_argument("--seeds", type=int, default=2)
+    args = parser.parse_args()
+    gains: dict[str, Any] = {}
+    config = base()
+    environment = resolve(config)
+    sizes = config.part_sizes()
+    how = (
+        f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held out "
+        f"ones, {args.seeds} seeds; {processor_name()}, {environment.threads} threads, {environment.precision}, "
+        f"{time.strftime('%Y-%m-%d')}"
+    )
+    wanted = [one for one in TRICKS if not args.tricks or one.name in args.tricks]
+    for trick, gain in compared(wanted, args.seeds):
+        gains[trick.name] = gain
+        print(f"{trick.name}: {gain}", flush=True)
+        if len(wanted) == len(TRICKS):
+            MEASURED.write_text(json.dumps({"how": how, "gains": gains}, indent=1) + "\n", encoding="utf-8")
+    if len(wanted) == len(TRICKS):
+        measured_gains.cache_clear()
+        lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
+        lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", card(trick), "")]
+        PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Cards of tricks: each belongs to a knob, is a change that can run, and tells what was measured and nothing else."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core import tricks
+from core.config import KNOBS
+from core.presets import preset
+from core.tricks import TRICKS, Trick, card, gains, help_of
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where figures are looked for; nothing is there yet."""
+    path = tmp_path / "tricks.json"
+    monkeypatch.setattr(tricks, "MEASURED", path)
+    gains.cache_clear()
+    yield path
+    gains.cache_clear()
+
+
+@pytest.mark.parametrize("trick", TRICKS, ids=lambda one: one.name)
+def test_the_other_way_can_run_and_differs_from_fast_in_just_that(trick: Trick) -> None:
+    fast = preset("fast").config
+    other = fast.replace(trick.other)
+    assert other.problems() == {}
+    assert set(fast.differences(other)) == set(trick.other)
+    assert trick.knob in KNOBS
+
+
+def test_a_card_without_figures_says_so(measured: Path) -> None:
+    assert all("not measured yet" in card(one) for one in TRICKS)
+
+
+def test_a_card_tells_what_was_measured(measured: Path) -> None:
+    flip = next(one for one in TRICKS if one.name == "Alternating flip")
+    measured.write_text(json.dumps({"gains": {flip.name: {"points": [0.5, -0.1], "time": [1.0, 0.9]}}}))
+    told = card(flip)
+    assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10) in 0.95 of the time" in told
+    assert "against Mirror random" in told and "*Cost:*" in told and "*Not when:*" in told
+
+
+def test_a_knobs_help_shows_its_cards(measured: Path) -> None:
+    assert help_of("augment.flip").startswith(KNOBS["augment.flip"].help + "\n\n**Alternating flip**. ")
+    assert help_of("train.epochs") == KNOBS["train.epochs"].help
