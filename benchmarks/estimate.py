@@ -27,9 +27,9 @@ from core.store import RunStore, Status
 
 CONFIGS = {
     "20 layers, batch 32": PRESETS["quick"].config,
-    "8 layers, batch 128": PRESETS["fast"].config.set_from_text(
-        ["model.depth=8", "data.train_size=12000", "train.epochs=3", "train.batch_size=128", "train.averaging=off",
-         "train.warmup_epochs=1"]
+    "8 layers, batch 128": RunConfig().set_from_text(
+        ["model.depth=8", "data.train_size=12000", "data.validation_size=2000", "augment.translate=crop",
+         "train.epochs=3", "train.warmup_epochs=1"]
     ),
     "32 layers, width 8, the report's": PRESETS["report"].config.set_from_text(
         ["model.depth=32", "model.width=8", "data.train_size=6000", "data.test_size=1000", "train.epochs=3",

@@ -349,8 +349,7 @@ def memory_bytes(config: RunConfig) -> int:
     times; all of it and a quarter, which the allocator wastes and does not give back; and in the evaluation after it,
     for each picture of its batch, eight of the widest layer: four live, and as many again in the convolutions' own
     layout. Getting ready: a copy of the training images. A number takes 4 bytes, 2 in bf16. `python -m
-    benchmarks.estimate memory`
-    compares with measured peaks.
+    benchmarks.estimate memory` compares with measured peaks.
     """
     cost, train, sizes = network_cost(config), config.train, config.part_sizes()
     width = 2 if train.precision == "bf16" else 4
