@@ -100,7 +100,7 @@ TRICKS: tuple[Trick, ...] = (
         "norm (Jordan et al. 2024; batch norm makes the norm meaningless). SGD moves all else.",
         "a few matrix products for each step: the smaller the batch, the larger their share.",
         "hundreds of epochs are trained, where SGD arrives too; or weight decay is studied: these kernels have none.",
-        {"train.optimizer": "sgd"},
+        {"train.optimizer": "sgd", "train.lr": 0.3},
     ),
     Trick(
         "Weight averaging",
@@ -112,9 +112,9 @@ TRICKS: tuple[Trick, ...] = (
         in_fast=False,
     ),
     Trick(
-        "Small crop",
-        "Each picture is moved by up to a few pixels, so that an object's place means nothing.",
-        "a gather per batch, under two percent of a step.",
+        "Random crop",
+        "Each picture is moved by up to four pixels, so that an object's place means nothing.",
+        "a gather for each batch.",
         "few epochs of a small network: it under-fits, and every bit of augmentation makes it slower to learn.",
         {"augment.translate": "none"},
     ),
@@ -136,7 +136,7 @@ TRICKS: tuple[Trick, ...] = (
     Trick(
         "Batch of 128",
         "Small batches make more steps of an epoch, large ones use the processor better and average out noise.",
-        "below about 64 the fixed cost of a step is felt, from 512 on the number of steps.",
+        "the smaller, the more the fixed part of a step counts; the larger, the fewer steps there are.",
         "a GPU waits for work: it wants larger ones. The rate goes with it.",
         {"train.batch_size": 256},
     ),
@@ -159,7 +159,7 @@ TRICKS: tuple[Trick, ...] = (
     Trick(
         "Shortcut B",
         "A 1×1 convolution where the shape changes, instead of subsampling and zeros.",
-        "1 % more weights, 1 % more time.",
+        "about 1 % more weights, and what the time above says.",
         "it is to be the network of He et al., which has A.",
         {"model.shortcut": "B"},
         in_fast=False,
