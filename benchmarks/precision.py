@@ -4,7 +4,7 @@
 
 Steps of the trainer in fp32 and bf16, in turn; what ``auto`` chose is compared with the faster of the two in the same
 round. The accuracies are of ``quick``, test images, last epoch, the same seeds in both precisions. Without bf16
-instructions bf16 is emulated: the accuracies are as true, and take a quarter of an hour a seed.
+instructions bf16 is emulated: slower, and the accuracies as true.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main() -> None:
             f"{each['bf16']}. bf16 − fp32 of each seed: {statistics.mean(differences):+.2f} percentage points on "
             f"average ({', '.join(f'{one:+.2f}' for one in differences)}).",
         ]
-    print(lines[-1])
+        print(lines[-1])
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("precision", "\n".join(lines))
 

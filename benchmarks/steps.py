@@ -120,6 +120,7 @@ def step_of(trainer: Trainer, side: int) -> float:
 
 def compiled(base: RunConfig, environment: Environment) -> str:
     """What ``torch.compile`` makes of the same steps, in a sentence."""
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what an earlier run has compiled would hide the wait
     task = made_up_task(base, environment.torch_device)
     plain, other = (Trainer(base, task, environment) for _ in range(2))
     other.model = torch.compile(other.model, dynamic=False)  # type: ignore[assignment]
