@@ -2,9 +2,9 @@
 
     python benchmarks/keras_report.py BATCH_SIZE [PICTURES]
 
-Needs TensorFlow, which this project does not install. The network and the augmentation are those of Keras's example
-for CIFAR-10, which the report took: ResNet-20 v1, L2 1e-4 on every convolution, Adam, ImageDataGenerator. The pictures
-are noise: how fast it is does not depend on what they show.
+Needs TensorFlow and SciPy; this project does not install the first. The network and the augmentation are those of
+Keras's example for CIFAR-10, which the report took: ResNet-20 v1, L2 1e-4 on every convolution, Adam,
+ImageDataGenerator. The pictures are noise: how fast it is does not depend on what they show.
 """
 
 import sys
