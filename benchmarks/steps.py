@@ -121,8 +121,6 @@ def step_of(trainer: Trainer, side: int) -> float:
 
 def compiled(base: RunConfig, environment: Environment) -> str:
     """What ``torch.compile`` makes of the same steps, in a sentence."""
-    # In a folder of its own: what an earlier run has compiled would hide the wait.
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     task = made_up_task(base, environment.torch_device)
     plain, other = (Trainer(base, task, environment) for _ in range(2))
     other.model = torch.compile(other.model, dynamic=False)  # type: ignore[assignment]
@@ -163,7 +161,9 @@ def main(batch_sizes: list[int]) -> None:
     used = [6 * cost.macs * one / 1e9 / peak for one in speeds]
     lines.append("| share of the matrix product's speed | " + " | ".join(f"{one:.0%}" for one in used) + " |")
     lines += by_side(base, environment, batch_sizes)
-    lines += ["", compiled(base, environment)]
+    with tempfile.TemporaryDirectory() as folder:  # what an earlier run has compiled would hide the wait
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        lines += ["", compiled(base, environment)]
     print("\n".join(lines))
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("steps", "\n".join(lines))

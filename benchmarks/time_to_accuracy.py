@@ -10,7 +10,7 @@ which the plain loop would do 9 epochs of the 50,000 images, because machines an
 Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
 all its epochs; table and curve are of all lines with the preset's present settings, so that one run more, by
 ``--seeds 1``, stands beside those before and is told whether it lies among them. Writes results/time_to_accuracy.md,
-docs/time-to-accuracy.svg and .png, and the README's part.
+docs/time-to-accuracy.png, and the README's part.
 """
 
 import argparse
@@ -126,6 +126,7 @@ def write(names: list[str]) -> None:
         for one in every
     ]  # fmt: skip
     draw([(PICTURE, figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
+    PICTURE.with_suffix(".svg").unlink()  # the README shows the PNG
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from core.settings import PROJECT
 from core.training.environment import processor_name, resolve
 from core.training.records import EpochRecord
 from core.training.trainer import Trainer
-from core.tricks import MEASURED, TRICKS, Trick, card
+from core.tricks import MEASURED, TRICKS, Trick, card, recipe
 from core.tricks import gains as measured_gains
 
 DONE = PROJECT / "benchmarks" / "results" / "tricks.jsonl"
@@ -45,7 +45,8 @@ def trained(config: RunConfig) -> dict[str, Any]:
         if isinstance(record, EpochRecord):
             print(f"    epoch {record.epoch}: {record.val_accuracy:.2%}, {record.seconds:.0f} s", flush=True)
     last = trainer.history[-1]
-    return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds}
+    machine = f"{processor_name()}, {environment.threads} threads, {environment.precision}, {time.strftime('%Y-%m-%d')}"
+    return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds, "machine": machine}
 
 
 def known() -> dict[str, dict[str, Any]]:
@@ -86,22 +87,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     gains: dict[str, Any] = {}
-    config = base()
-    environment = resolve(config)
-    sizes = config.part_sizes()
-    how = (
-        f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held out "
-        f"ones, {args.seeds} seeds; {processor_name()}, {environment.threads} threads, {environment.precision}, "
-        f"{time.strftime('%Y-%m-%d')}"
-    )
     wanted = [one for one in TRICKS if not args.tricks or one.name in args.tricks]
     for trick, gain in compared(wanted, args.seeds):
         gains[trick.name] = gain
         print(f"{trick.name}: {gain}", flush=True)
         if len(wanted) == len(TRICKS):
-            MEASURED.write_text(json.dumps({"how": how, "gains": gains}, indent=1) + "\n", encoding="utf-8")
+            MEASURED.write_text(json.dumps({"recipe": recipe(), "gains": gains}, indent=1) + "\n", encoding="utf-8")
     if len(wanted) == len(TRICKS):
         measured_gains.cache_clear()
+        sizes = base().part_sizes()
+        signatures = {
+            base().replace({**changes, "train.seed": seed}).signature()
+            for changes in ({}, *(trick.other for trick in TRICKS))
+            for seed in range(args.seeds)
+        }
+        machines = dict.fromkeys(one["machine"] for signature, one in known().items() if signature in signatures)
+        how = (
+            f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held "
+            f"out ones, {args.seeds} seeds; {'; '.join(machines)}"
+        )
         lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
         lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", card(trick), "")]
         PAGE.write_text("\n".join(lines), encoding="utf-8")

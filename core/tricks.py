@@ -1,8 +1,8 @@
 """A card for each trick of fast training: what it is, what it gained when measured here, what it costs, when not.
 
 The words are written here, the figures by benchmarks/tricks.py into tricks.json beside this file: the recipe ``fast``,
-shortened, with one trick at a time the other way, all else equal, seed by seed. The form and the command line show a
-card with the knob it belongs to.
+shortened, with one trick at a time the other way, all else equal, seed by seed. The form shows a card in the help of
+the knob it belongs to.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import KNOBS
+from core.presets import preset
 
 MEASURED = Path(__file__).with_suffix(".json")
 
@@ -54,9 +55,16 @@ class Gain:
 
 @cache
 def gains() -> dict[str, Gain]:
-    """What was measured, by the trick's name; empty before benchmarks/tricks.py has run."""
-    found = json.loads(MEASURED.read_text(encoding="utf-8"))["gains"] if MEASURED.is_file() else {}
-    return {name: Gain(tuple(one["points"]), tuple(one["time"])) for name, one in found.items()}
+    """What was measured, by the trick's name; empty before benchmarks/tricks.py has run with ``fast`` as it is now."""
+    found = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
+    if found.get("recipe") != recipe():
+        return {}
+    return {name: Gain(tuple(one["points"]), tuple(one["time"])) for name, one in found["gains"].items()}
+
+
+def recipe() -> str:
+    """The signature of what the gains are gains in."""
+    return preset("fast").config.signature()
 
 
 def card(trick: Trick) -> str:

@@ -37,10 +37,18 @@ def test_a_card_without_figures_says_so(measured: Path) -> None:
 
 def test_a_card_tells_what_was_measured(measured: Path) -> None:
     flip = next(one for one in TRICKS if one.name == "Alternating flip")
-    measured.write_text(json.dumps({"gains": {flip.name: {"points": [0.5, -0.1], "time": [1.0, 0.9]}}}))
+    measured.write_text(
+        json.dumps({"recipe": tricks.recipe(), "gains": {flip.name: {"points": [0.5, -0.1], "time": [1.0, 0.9]}}})
+    )
     told = card(flip)
     assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10) in 0.95 of the time" in told
     assert "against Mirror random" in told and "*Cost:*" in told and "*Not when:*" in told
+
+
+def test_what_was_measured_of_another_recipe_is_not_told(measured: Path) -> None:
+    flip = next(one for one in TRICKS if one.name == "Alternating flip")
+    measured.write_text(json.dumps({"recipe": "another", "gains": {flip.name: {"points": [0.5], "time": [1.0]}}}))
+    assert "not measured yet" in card(flip)
 
 
 def test_a_knobs_help_shows_its_cards(measured: Path) -> None:

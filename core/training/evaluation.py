@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.data.task import Normalization, Part
 from core.training.environment import Environment
 
-#: Few enough that what leaves a layer stays in the processor's cache.
+#: By trial: of 25, 50, 100, 200 and 500 one of the two fastest on a processor.
 BATCH = 100
 
 
