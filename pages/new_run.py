@@ -40,7 +40,7 @@ def current_draft() -> Draft:
 def preset_cards(draft: Draft) -> None:
     """A card a recipe; the chosen one says whether it was changed."""
     # On a phone they are leafed through sideways, so that the form is not pages away.
-    grid, changes = st.grid(len(PRESETS), min_column_width=170, wrap=False), len(draft.changed())
+    grid, changes = st.grid(len(PRESETS), min_column_width=180, wrap=False), len(draft.changed())
     for preset in PRESETS.values():
         chosen = preset.name == draft.preset
         if not chosen:
