@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -97,4 +98,6 @@ def test_pictures_are_drawn_where_an_event_loop_runs_as_in_a_notebook(tmp_path):
     async def cell() -> list[Path]:
         return study_report.draw([(tmp_path / "empty", go.Figure())])
 
-    assert [one.suffix for one in asyncio.run(cell())] == [".svg", ".png"]
+    with ThreadPoolExecutor(max_workers=1) as notebook:  # this thread may have a loop already: Playwright's
+        drawn = notebook.submit(asyncio.run, cell()).result()
+    assert [one.suffix for one in drawn] == [".svg", ".png"]
