@@ -160,9 +160,8 @@ TRICKS: tuple[Trick, ...] = (
         "Label smoothing",
         "A share of the target is spread over all classes, so that no logit is driven to infinity.",
         "the training loss means something else, and probabilities are less sure than they could be.",
-        "the network is too small to over-fit, as ResNet-20 is in so few epochs.",
-        {"train.label_smoothing": 0.1},
-        in_fast=False,
+        "the network cannot even fit its training images, or probabilities are to be believed as they come.",
+        {"train.label_smoothing": 0.0},
     ),
     Trick(
         "Shortcut B",
