@@ -42,15 +42,18 @@ class Trick:
 
 @dataclass(frozen=True)
 class Gain:
-    """What a trick brought: ``points`` of accuracy for each seed, ``time`` each run took as a ratio to that without."""
+    """What a trick brought: ``points`` of accuracy for each seed; ``time`` of an epoch's steps as a ratio to that
+    without, for each round in which both were timed."""
 
     points: tuple[float, ...]
     time: tuple[float, ...]
 
     def __str__(self) -> str:
-        mean, share = statistics.mean(self.points), statistics.median(self.time)
         each = ", ".join(f"{one:+.2f}" for one in self.points)
-        return f"{mean:+.2f} percentage points of held-out accuracy ({each}) in {share:.2f} of the time"
+        return (
+            f"{statistics.mean(self.points):+.2f} percentage points of held-out accuracy ({each}); steps take "
+            f"{statistics.median(self.time):.2f} ({min(self.time):.2f}–{max(self.time):.2f}) of the time"
+        )
 
 
 @cache
@@ -68,14 +71,16 @@ def recipe() -> str:
 
 
 def card(trick: Trick) -> str:
-    """The card of ``trick`` in Markdown."""
+    """The card of ``trick`` in Markdown, from its name on."""
+    return f"**{trick.name}**. {text(trick)}"
+
+
+def text(trick: Trick) -> str:
+    """What stands on the card of ``trick`` under its name, in Markdown."""
     gain = gains().get(trick.name)
-    sort = "" if trick.in_fast else " (not part of it)"
+    where = "`fast`, shortened" if trick.in_fast else "`fast`, shortened, which does without"
     told = f"{gain}, against {trick.setting()}" if gain and trick.in_fast else f"{gain}" if gain else "not measured yet"
-    return (
-        f"**{trick.name}**{sort}. {trick.what}\n\n*Gain in `fast`, shortened:* {told}.\n\n"
-        f"*Cost:* {trick.cost}\n\n*Not when:* {trick.not_when}"
-    )
+    return f"{trick.what}\n\n*Gain in {where}:* {told}.\n\n*Cost:* {trick.cost}\n\n*Not when:* {trick.not_when}"
 
 
 def help_of(path: str) -> str:

@@ -41,7 +41,8 @@ def test_a_card_tells_what_was_measured(measured: Path) -> None:
         json.dumps({"recipe": tricks.recipe(), "gains": {flip.name: {"points": [0.5, -0.1], "time": [1.0, 0.9]}}})
     )
     told = card(flip)
-    assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10) in 0.95 of the time" in told
+    assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10)" in told
+    assert "steps take 0.95 (0.90–1.00) of the time" in told
     assert "against Mirror random" in told and "*Cost:*" in told and "*Not when:*" in told
 
 
