@@ -145,10 +145,18 @@ def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
 
 
 def runs_with_weights(store: RunStore) -> pd.DataFrame:
-    """Runs that can classify, newest first, by id; the columns of ``RunStore.frame()``."""
+    """Runs that can classify, by id; the columns of ``RunStore.frame()``.
+
+    A person's own come first, the newest at the top; then those that came with the program, most classes and best
+    accuracy first, so that the network a newcomer meets knows as much as any.
+    """
     frame = store.frame().set_index("id")
     frame = frame[frame["state"] != "damaged"]
-    return frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
+    frame = frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
+    came_with = frame["reference"].astype(bool)
+    came = frame[came_with].assign(known=frame["data.classes"].map(len))
+    came = came.sort_values(["known", "best_val_accuracy"], ascending=False, kind="stable")
+    return frame.loc[[*frame.index[~came_with], *came.index]]
 
 
 def run_in_words(run: "pd.Series[Any]") -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,8 @@ from core.config import RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
 from core.pictures import Picture, Square, to_network
-from core.tray import MOST_PICTURES, SIDE, Shown, Tray, classify, results_table, unseen_images
+from core.tray import MOST_PICTURES, SIDE, Shown, Tray, classify, results_table, runs_with_weights, unseen_images
+from tests.made import made_run
 
 LABELS = np.tile(np.arange(10), 6_000)
 
@@ -34,6 +36,22 @@ class Network:
 def picture(width=64, height=48, value=51, name="one.png"):
     image = Image.new("RGB", (width, height), (value, 0, 0))
     return Picture(name, image, width, height, "RGB", "PNG", frames=1)
+
+
+def came_with_the_program(store, epochs, classes):
+    run_id = made_run(store, epochs, config=RunConfig().replace({"data.classes": classes, "train.epochs": epochs}))
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    return run_id
+
+
+def test_own_networks_come_first_then_of_those_that_came_with_the_program_the_one_that_knows_most(store):
+    less, more = (came_with_the_program(store, epochs, RunConfig().data.classes) for epochs in (2, 8))
+    pair = came_with_the_program(store, 9, ("deer", "dog"))
+    older, newer, _without_weights = (made_run(store) for _ in range(3))
+    for run_id in (less, more, pair, older, newer):
+        (store.folder(run_id) / "best.safetensors").touch()
+    assert list(runs_with_weights(store).index) == [newer, older, more, less, pair]
 
 
 def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
