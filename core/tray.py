@@ -154,9 +154,9 @@ def runs_with_weights(store: RunStore) -> pd.DataFrame:
     frame = frame[frame["state"] != "damaged"]
     frame = frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
     came_with = frame["reference"].astype(bool)
-    came = frame[came_with].assign(known=frame["data.classes"].map(len))
-    came = came.sort_values(["known", "best_val_accuracy"], ascending=False, kind="stable")
-    return frame.loc[[*frame.index[~came_with], *came.index]]
+    order = pd.DataFrame({"known": frame["data.classes"].map(len), "accuracy": frame["best_val_accuracy"]})[came_with]
+    came = order.sort_values(["known", "accuracy"], ascending=False, kind="stable").index
+    return frame.loc[[*frame.index[~came_with], *came]]
 
 
 def run_in_words(run: "pd.Series[Any]") -> str:
