@@ -393,8 +393,10 @@ def _bars(title: str, classes: Sequence[str], groups: int) -> go.Figure:
     return figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", automargin=True)
 
 
-def line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, below: bool = False) -> None:
-    label = {"text": words, "textposition": "end", "yanchor": "top" if below else "bottom"}
+def line_across(
+    figure: go.Figure, y: float, words: str, dash: str = "dot", *, below: bool = False, at: str = "end"
+) -> None:
+    label = {"text": words, "textposition": at, "yanchor": "top" if below else "bottom"}
     figure.add_shape(
         type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line={"color": NEUTRAL, "width": 1.5, "dash": dash},
         layer="below", label={**label, "font": {"size": 11, "color": NEUTRAL}},
@@ -402,9 +404,12 @@ def line_across(figure: go.Figure, y: float, words: str, dash: str = "dot", *, b
 
 
 def published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
-    """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent."""
+    """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent.
+
+    Its words stand at the start: a curve that comes to such a line does so at its end.
+    """
     name, share = reference
-    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot")
+    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", at="start")
 
 
 def say(figure: go.Figure, words: str) -> go.Figure:
