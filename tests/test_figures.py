@@ -97,10 +97,12 @@ def test_the_chance_line_follows_the_number_of_classes(curves):
     assert lines(loss([ten], kind="objective")) == {}  # the penalty makes guessing cost more
 
 
-def test_a_published_number_is_a_line(curves):
-    found = lines(accuracy([curves()], View(chance=False), ("the report", 0.9137)))
+def test_a_published_number_is_a_line_with_its_words_where_no_curve_ends(curves):
+    figure = accuracy([curves()], View(chance=False), ("the report", 0.9137))
+    found = lines(figure)
     assert list(found.values()) == ["the report: 91.37 %"]
     assert list(found) == pytest.approx([91.37])
+    assert figure.layout.shapes[0].label.textposition == "start"
 
 
 @pytest.mark.parametrize(
