@@ -9,3 +9,8 @@ import os
 # for so many turns and then sleeps. With the default of 300,000 it burns the core the mate needs when another program
 # wants one too; fewer cost nothing on a quiet machine (`python -m benchmarks.contention` measures both).
 SPINS = os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+# Read by torch likewise: large tensors lie in large pages where the system gives them to whoever asks (Linux, "madvise").
+# A training step allocates each of its feature maps anew, and most of that is page faults and address translation
+# otherwise (`python -m benchmarks.contention` measures this too).
+LARGE_PAGES = os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -80,7 +80,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
-        return F.relu(y + self.shortcut(x), inplace=True)
+        y += self.shortcut(x)  # in place, as the ReLU: no more memory than the norm's output
+        return F.relu(y, inplace=True)
 
 
 class SubsampleAndPad(nn.Module):
