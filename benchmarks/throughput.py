@@ -57,11 +57,10 @@ def plain(batch_size: int, workers: int) -> dict[str, float]:
     return {"training": next(epochs)}
 
 
-def of(*words: str) -> dict[str, float]:
-    """What a fresh process of this script measured."""
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.throughput", "--one", *words], stdout=subprocess.PIPE, text=True, check=True
-    )
+def of(*words: str, **settings: str) -> dict[str, float]:
+    """What a fresh process of this script measured, with these settings in its environment."""
+    command = [sys.executable, "-m", "benchmarks.throughput", "--one", *words]
+    told = subprocess.run(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(told.stdout.splitlines()[-1])
 
 

@@ -8,9 +8,9 @@ after each run the plain loop (benchmarks/plain.py) trains for a moment; the run
 which the plain loop would do 9 epochs of the 50,000 images, because machines and their neighbours differ.
 
 Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
-all its epochs; table and curve are of all lines with the preset's present settings, so that one run more, by
-``--seeds 1``, stands beside those before and is told whether it lies among them. Writes results/time_to_accuracy.md,
-docs/time-to-accuracy.png, and the README's part.
+all its epochs; the table is of all lines with the preset's present settings, machine by machine, so that one run more,
+by ``--seeds 1``, stands beside those before and is told whether it lies among them; the curve is of the machine that
+was used last. Writes results/time_to_accuracy.md, docs/time-to-accuracy.png, and the README's part.
 """
 
 import argparse
@@ -100,25 +100,33 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{one:.2%}' for one in accuracies)})",
         told([one["seconds"] / 60 for one in own], 1),
         told([one["ratio"] for one in own], 2),
-        "; ".join(dict.fromkeys(f"{one['machine']}, {one['date']}" for one in own)),
+        f"{own[0]['machine']}, {', '.join(dict.fromkeys(one['date'] for one in own))}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
+def by_machine(name: str) -> list[list[dict[str, Any]]]:
+    """What is noted of a preset, a list for each machine; the machine used last comes last."""
+    machines: dict[str, list[dict[str, Any]]] = {}
+    for one in notes(name):
+        machines.setdefault(one["machine"], []).append(one)
+    return sorted(machines.values(), key=lambda own: max(one["run"] for one in own))
+
+
 def write(names: list[str]) -> None:
     """The table, the README's part and the curve, of all that is noted."""
-    noted = {name: own for name in names if (own := notes(name))}
+    noted = {name: own for name in names if (own := by_machine(name))}
     lines = [
         "| preset | epochs | runs | test accuracy of the last epoch, % | minutes | to 9 plain epochs | where, when |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(row(name, own) for name, own in noted.items()),
+        *(row(name, own) for name, machines in noted.items() for own in machines),
         "",
         "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most).",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
-    every = [one for own in noted.values() for one in own]
+    every = [one for machines in noted.values() for one in machines[-1]]
     colour = figures.colours([one["run"] for one in every])
     curves = [
         RunCurves.of(one["run"], f"{one['preset']}, seed {one['seed']}", preset(one["preset"]).config,

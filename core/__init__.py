@@ -10,7 +10,7 @@ import os
 # wants one too; fewer cost nothing on a quiet machine (`python -m benchmarks.contention` measures both).
 SPINS = os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
-# Read by torch likewise: large tensors lie in large pages where the system gives them to whoever asks (Linux, "madvise").
-# A training step allocates each of its feature maps anew, and most of that is page faults and address translation
-# otherwise (`python -m benchmarks.contention` measures this too).
-LARGE_PAGES = os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+# Read by torch when it first allocates: large tensors lie in large pages where the system gives them to whoever asks.
+# A training step allocates its feature maps anew; page faults and address translation cost less
+# (`python -m benchmarks.steps` measures it).
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
