@@ -19,14 +19,20 @@ COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 def orthogonal(matrices: Tensor) -> Tensor:
     """About the nearest semi-orthogonal matrices to ``matrices`` (B, m, n): U·S'·Vᵀ with S' near one.
 
-    Newton and Schulz's iteration with Jordan's coefficients, which are steepest at zero and do not quite converge.
+    Newton and Schulz's iteration x ← (aI + bG + cG²)·x, G = x·xᵀ, with Jordan's coefficients, which are steepest at
+    zero and do not quite converge. A step's factor p is a polynomial in G, so that the next G is p·G·p: the iteration
+    needs the small square matrices alone, and x once at its end.
     """
     a, b, c = COEFFICIENTS
     wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
     x = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    gram = x @ x.mT
+    product = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device).expand_as(gram)
     for _ in range(ITERATIONS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        product, gram = factor @ product, factor @ gram @ factor
+    x = product @ x
     return x if wide is matrices else x.mT
 
 
