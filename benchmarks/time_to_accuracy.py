@@ -9,8 +9,8 @@ which the plain loop would do 9 epochs of the 50,000 images, because machines an
 
 Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
 all its epochs; the table is of all lines with the preset's present settings, machine by machine, so that one run more,
-by ``--seeds 1``, stands beside those before and is told whether it lies among them; the curve is of the machine that
-was used last. Writes results/time_to_accuracy.md, docs/time-to-accuracy.png, and the README's part.
+by ``--seeds 1``, stands beside those before and is told whether it lies among them. Writes
+results/time_to_accuracy.md, docs/time-to-accuracy.png, and the README's part.
 """
 
 import argparse
@@ -126,11 +126,11 @@ def write(names: list[str]) -> None:
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
-    every = [one for machines in noted.values() for one in machines[-1]]
+    every = [one for machines in noted.values() for own in machines for one in own]
     colour = figures.colours([one["run"] for one in every])
     curves = [
-        RunCurves.of(one["run"], f"{one['preset']}, seed {one['seed']}", preset(one["preset"]).config,
-                     pd.DataFrame(one["epochs"]), colour[one["run"]])
+        RunCurves.of(one["run"], f"{one['preset']}, {one['machine'].rpartition(', ')[2]}, seed {one['seed']}",
+                     preset(one["preset"]).config, pd.DataFrame(one["epochs"]), colour[one["run"]])
         for one in every
     ]  # fmt: skip
     draw([(PICTURE, figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
