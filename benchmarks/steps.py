@@ -33,7 +33,7 @@ from core.training.trainer import Trainer
 RESULTS = PROJECT / "benchmarks" / "results" / "steps.md"
 WARM_UP, STEPS = 4, 12
 #: Of runs with large pages and without.
-ROUNDS = 5
+ROUNDS = 3
 SIDES = range(16, SIDE + 1, 4)
 #: Parts of a step by what an operator's name holds, the first that fits.
 KINDS = {

@@ -106,11 +106,11 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
 
 
 def by_machine(name: str) -> list[list[dict[str, Any]]]:
-    """What is noted of a preset, a list for each machine; the machine used last comes last."""
+    """What is noted of a preset, a list for each machine."""
     machines: dict[str, list[dict[str, Any]]] = {}
     for one in notes(name):
         machines.setdefault(one["machine"], []).append(one)
-    return sorted(machines.values(), key=lambda own: max(one["run"] for one in own))
+    return list(machines.values())
 
 
 def write(names: list[str]) -> None:

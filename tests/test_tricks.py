@@ -1,5 +1,6 @@
 """Cards of tricks: each belongs to a knob, is a change that can run, and tells what was measured and nothing else."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_what_was_measured_of_another_recipe_is_not_told(measured: Path) -> None
     flip = next(one for one in TRICKS if one.name == "Alternating flip")
     measured.write_text(json.dumps({"recipe": "another", "gains": {flip.name: {"points": [0.5], "time": [1.0]}}}))
     assert "not measured yet" in card(flip)
+
+
+def test_gains_hold_whatever_the_epochs_of_fast_and_for_no_other_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, before = preset("fast"), tricks.recipe()
+    for changes, same in (({"train.epochs": 28}, True), ({"train.muon_lr": 0.1}, False)):
+        other = dataclasses.replace(fast, config=fast.config.replace(changes))
+        monkeypatch.setattr(tricks, "preset", lambda name, other=other: other)
+        assert (tricks.recipe() == before) is same
 
 
 def test_a_knobs_help_shows_its_cards(measured: Path) -> None:
