@@ -22,7 +22,7 @@ from core.presets import PRESETS
 from core.runner import run
 from core.settings import PROJECT
 from core.store import RunStore
-from core.training.environment import processor_name, resolve
+from core.training.environment import Environment, processor_name, resolve
 
 RESULTS = PROJECT / "benchmarks" / "results" / "throughput.md"
 PICTURES = {128: 6_400, 32: 3_200}
@@ -71,6 +71,11 @@ def of(*words: str, **settings: str) -> dict[str, float]:
 def best_workers(batch_size: int) -> int:
     """Loader processes with which the plain loop is fastest here."""
     return max((0, 2, 4), key=lambda workers: of("plain", str(batch_size), str(workers))["training"])
+
+
+def machine(environment: Environment) -> str:
+    """What trains, in a few words; speeds and what chance makes of a seed are only compared within one."""
+    return f"{processor_name()}, {environment.threads} threads, {environment.precision}"
 
 
 def told(values: list[float], digits: int = 0) -> str:

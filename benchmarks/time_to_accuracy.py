@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.readme import put
-from benchmarks.throughput import best_workers, of, told
+from benchmarks.throughput import best_workers, machine, of, told
 from core import figures
 from core.config import RunConfig
 from core.figures import RunCurves, View
@@ -31,7 +31,7 @@ from core.runner import run
 from core.settings import PROJECT, runs_folder
 from core.store import RunStore
 from core.study_report import draw
-from core.training.environment import processor_name, resolve
+from core.training.environment import resolve
 
 RESULTS = PROJECT / "benchmarks" / "results"
 NOTES = RESULTS / "time_to_accuracy.jsonl"
@@ -56,13 +56,12 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
         raise SystemExit(status.error)
     after = of("plain", "128", str(workers))["training"]
     wall = (status.finished_at or 0.0) - (status.started_at or 0.0)
-    environment = resolve(config)
     return {
         "preset": name,
         "seed": config.train.seed,
         "settings": config.replace({"train.seed": 0}).signature(),
         "run": run_id,
-        "machine": f"{processor_name()}, {environment.threads} threads, {environment.precision}",
+        "machine": machine(resolve(config)),
         "date": time.strftime("%Y-%m-%d"),
         "accuracy": result["last"]["accuracy"],
         "seconds": wall,

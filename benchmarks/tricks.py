@@ -4,7 +4,7 @@
 
 Every run is trained on 40,000 of the 50,000 training images and judged, at its last epoch, on the 10,000 others,
 which are held out; the test images are not touched, so that a recipe can be chosen by these figures. Lines of what is
-finished are kept in benchmarks/results/tricks.jsonl and not trained again while the recipe is the same.
+finished are kept in benchmarks/results/tricks.jsonl and not trained again while recipe and machine are the same.
 
 The time is not that of these runs, which lie hours apart on a machine whose speed may change: the recipe with and
 without the trick trains on a few images, in turn, and what is compared is the time of their steps.
@@ -17,12 +17,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from benchmarks.throughput import machine
 from core.config import RunConfig
 from core.data import cifar10
 from core.data.task import make_task
 from core.presets import preset
 from core.settings import PROJECT
-from core.training.environment import processor_name, resolve
+from core.training.environment import resolve
 from core.training.records import EpochRecord
 from core.training.trainer import Trainer
 from core.tricks import MEASURED, TRICKS, Trick, recipe, text
@@ -51,8 +52,8 @@ def trained(config: RunConfig) -> dict[str, Any]:
         if isinstance(record, EpochRecord):
             print(f"    epoch {record.epoch}: {record.val_accuracy:.2%}, {record.seconds:.0f} s", flush=True)
     last = trainer.history[-1]
-    machine = f"{processor_name()}, {environment.threads} threads, {environment.precision}, {time.strftime('%Y-%m-%d')}"
-    return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds, "machine": machine}
+    where = f"{machine(environment)}, {time.strftime('%Y-%m-%d')}"
+    return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds, "machine": where}
 
 
 def seconds_per_image(config: RunConfig) -> float:
@@ -73,9 +74,10 @@ def time_shares(trick: Trick) -> list[float]:
 
 
 def known() -> dict[str, dict[str, Any]]:
-    """Finished runs by their config's signature."""
+    """Runs finished on such a machine, by their config's signature: another's precision and chance differ."""
     lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
-    return {one["signature"]: one for one in map(json.loads, lines)}
+    here = machine(resolve(base()))
+    return {one["signature"]: one for one in map(json.loads, lines) if one["machine"].startswith(here)}
 
 
 def outcome(config: RunConfig, name: str) -> dict[str, Any]:
