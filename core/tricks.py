@@ -49,7 +49,7 @@ class Gain:
     time: tuple[float, ...]
 
     def __str__(self) -> str:
-        each = ", ".join(f"{one:+.2f}" for one in self.points)
+        each = ", ".join(f"{one:+.2f}" for one in self.points) if len(self.points) > 1 else "one seed"
         return (
             f"{statistics.mean(self.points):+.2f} percentage points of held-out accuracy ({each}); steps take "
             f"{statistics.median(self.time):.2f} ({min(self.time):.2f}–{max(self.time):.2f}) of the time"

@@ -47,6 +47,10 @@ def test_a_card_tells_what_was_measured(measured: Path) -> None:
     assert "against Mirror random" in told and "*Cost:*" in told and "*Not when:*" in told
 
 
+def test_a_gain_of_one_seed_says_so() -> None:
+    assert str(tricks.Gain((0.3,), (1.0,))).startswith("+0.30 percentage points of held-out accuracy (one seed); ")
+
+
 def test_what_was_measured_of_another_recipe_is_not_told(measured: Path) -> None:
     flip = next(one for one in TRICKS if one.name == "Alternating flip")
     measured.write_text(json.dumps({"recipe": "another", "gains": {flip.name: {"points": [0.5], "time": [1.0]}}}))
