@@ -58,9 +58,9 @@ PRESETS: dict[str, Preset] = {
             "Fast and honest",
             "Made for much accuracy in few minutes: Muon, windows that grow to the whole picture, "
             "alternating flips, smoothed labels; 49,000 images, 1,000 held out.",
-            _fast(28),
+            _fast(24),
         ),
-        Preset("fast-10", "Faster still", "The recipe of fast in 14 epochs, half as many.", _fast(14)),
+        Preset("fast-10", "Faster still", "The recipe of fast in 14 epochs.", _fast(14)),
         Preset(
             "he2016",
             "He et al. 2016",
