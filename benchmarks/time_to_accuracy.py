@@ -9,7 +9,8 @@ which the plain loop would do 9 epochs of the 50,000 images, because machines an
 
 Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
 all its epochs; the table is of all lines with the preset's present settings, machine by machine, so that one run more,
-by ``--seeds 1``, stands beside those before and is told whether it lies among them. Writes
+by ``--seeds 1``, stands beside those before and is told whether it lies among them. Runs of the same recipe in other
+numbers of epochs have rows of their own: what was seen before the preset's number was chosen is not left out. Writes
 results/time_to_accuracy.md, docs/time-to-accuracy.png, and the README's part.
 """
 
@@ -26,7 +27,7 @@ from benchmarks.throughput import best_workers, machine, of, told
 from core import figures
 from core.config import RunConfig
 from core.figures import RunCurves, View
-from core.presets import preset
+from core.presets import PRESETS, preset
 from core.runner import run
 from core.settings import PROJECT, runs_folder
 from core.store import RunStore
@@ -72,10 +73,25 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
 
 
 def notes(name: str) -> list[dict[str, Any]]:
-    """The runs noted of a preset as it is now, in the order of their seeds."""
-    settings = preset(name).config.replace({"train.seed": 0}).signature()
+    """The runs noted of a preset's recipe, in whatever number of epochs, by that number and by their seeds."""
     lines = NOTES.read_text(encoding="utf-8").splitlines() if NOTES.is_file() else []
-    return sorted((one for one in map(json.loads, lines) if one["settings"] == settings), key=lambda one: one["seed"])
+    own = [one for one in map(json.loads, lines) if one["preset"] == name and one["settings"] == settings(name, one)]
+    return sorted(own, key=lambda one: (trained_epochs(one), one["seed"]))
+
+
+def trained_epochs(note: dict[str, Any]) -> int:
+    """The number of epochs of a run noted."""
+    return len(note["epochs"]["epoch"])
+
+
+def settings(name: str, note: dict[str, Any]) -> str:
+    """The signature of a preset in as many epochs as the run noted, which has it if it was of this recipe."""
+    return preset(name).config.replace({"train.seed": 0, "train.epochs": trained_epochs(note)}).signature()
+
+
+def present(name: str) -> list[dict[str, Any]]:
+    """The runs noted of a preset as it is now."""
+    return [one for one in notes(name) if trained_epochs(one) == preset(name).config.train.epochs]
 
 
 def compared(note: dict[str, Any], others: list[dict[str, Any]]) -> str:
@@ -94,7 +110,7 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
     sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(own) > 1 else ""
     cells = [
         f"`{name}`",
-        str(preset(name).config.train.epochs),
+        str(trained_epochs(own[0])),
         str(len(own)),
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{one:.2%}' for one in accuracies)})",
         told([one["seconds"] / 60 for one in own], 1),
@@ -104,28 +120,30 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def by_machine(name: str) -> list[list[dict[str, Any]]]:
-    """What is noted of a preset, a list for each machine."""
-    machines: dict[str, list[dict[str, Any]]] = {}
-    for one in notes(name):
-        machines.setdefault(one["machine"], []).append(one)
-    return list(machines.values())
+def groups(name: str) -> list[list[dict[str, Any]]]:
+    """What is noted of a preset's recipe, a list for each number of epochs and machine; the preset's own come first."""
+    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for one in [*present(name), *(one for one in notes(name) if one not in present(name))]:
+        found.setdefault((trained_epochs(one), one["machine"]), []).append(one)
+    return list(found.values())
 
 
-def write(names: list[str]) -> None:
-    """The table, the README's part and the curve, of all that is noted."""
-    noted = {name: own for name in names if (own := by_machine(name))}
+def write() -> None:
+    """The table, the README's part and the curve, of all that is noted of all presets."""
+    names = [name for name in PRESETS if present(name)]
     lines = [
         "| preset | epochs | runs | test accuracy of the last epoch, % | minutes | to 9 plain epochs | where, when |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(row(name, own) for name, machines in noted.items() for own in machines),
+        *(row(name, own) for name in names for own in groups(name)),
         "",
-        "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most).",
+        "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most). "
+        f"The presets are {' and '.join(f'`{one}` in {preset(one).config.train.epochs} epochs' for one in names)}; the "
+        "other rows, and not the curves, are of the same recipe in other numbers of epochs.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
-    every = [one for machines in noted.values() for own in machines for one in own]
+    every = [one for name in names for one in present(name)]
     colour = figures.colours([one["run"] for one in every])
     curves = [
         RunCurves.of(one["run"], f"{one['preset']}, {one['machine'].rpartition(', ')[2]}, seed {one['seed']}",
@@ -147,14 +165,14 @@ def main() -> None:
     workers = best_workers(128) if args.seeds else 0
     for name in args.presets:
         for seed in range(args.seeds):
-            before = notes(name)
+            before = present(name)
             if args.go_on and any(one["seed"] == seed for one in before):
                 continue
             note = trained(store, name, preset(name).config.replace({"train.seed": seed}), workers)
             with NOTES.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
             print(compared(note, before), flush=True)
-    write(args.presets)
+    write()
 
 
 if __name__ == "__main__":
