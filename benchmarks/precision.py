@@ -1,28 +1,25 @@
 """Whether precision ``auto`` chooses the faster one, how soon, and whether the precision changes the accuracy.
 
-    python -m benchmarks.precision [--rounds 5] [--seeds 3]     # writes results/precision.md and the README's part
+    python -m benchmarks.precision [--rounds 5]     # writes results/precision.md and the README's part
 
 Steps of the trainer in fp32 and bf16, in turn; what ``auto`` chose is compared with the faster of the two in the same
-round. The accuracies are of ``quick``, test images, last epoch, the same seeds in both precisions. Without bf16
-instructions bf16 is emulated: slower, and the accuracies as true.
+round. The accuracies are those that benchmarks/time_to_accuracy.py has noted of one recipe and seed in both precisions
+(``python -m benchmarks.time_to_accuracy fast-10 --precision fp32``), wherever each was trained.
 """
 
 import argparse
 import os
 import statistics
 import time
+from collections.abc import Iterator
 
 from benchmarks.readme import put
 from benchmarks.step_cost import shaped, step_seconds
 from benchmarks.throughput import told
-from core.config import RunConfig
-from core.data import cifar10
-from core.data.task import make_task
-from core.presets import preset
+from benchmarks.time_to_accuracy import notes, trained_epochs
+from core.presets import PRESETS
 from core.settings import PROJECT
 from core.training.environment import processor_name, resolve
-from core.training.evaluation import evaluate
-from core.training.trainer import Trainer
 
 RESULTS = PROJECT / "benchmarks" / "results" / "precision.md"
 PRECISIONS = ("fp32", "bf16")
@@ -38,21 +35,33 @@ def speeds(batch_size: int) -> dict[str, float]:
     }
 
 
-def accuracy(config: RunConfig) -> float:
-    """Test accuracy after the last epoch."""
-    environment, data = resolve(config), cifar10.load()
-    task = make_task(config, data.images, data.labels, environment.torch_device)
-    trainer = Trainer(config, task, environment)
-    for _ in trainer.train():
-        pass
-    return evaluate(trainer.judged, task.test, task.normalization, environment).accuracy
+def accuracies() -> Iterator[str]:
+    """For each preset and number of epochs of which a seed is noted in both precisions, a sentence of such seeds."""
+    found: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
+    for name in PRESETS:
+        for one in notes(name):
+            precisions = found.setdefault((name, trained_epochs(one)), {precision: {} for precision in PRECISIONS})
+            precisions[one["machine"].rpartition(", ")[2]][one["seed"]] = one["accuracy"]
+    for (name, epochs), precisions in found.items():
+        fp32, bf16 = (precisions[one] for one in PRECISIONS)
+        if seeds := sorted(fp32.keys() & bf16.keys()):
+            differences = [100 * (bf16[seed] - fp32[seed]) for seed in seeds]
+            error = (
+                f" ± {statistics.stdev(differences) / len(seeds) ** 0.5:.2f} (standard error)" if len(seeds) > 1 else ""
+            )
+            yield (
+                f"`{name}` in {epochs} epochs, test accuracy of the last, seeds {', '.join(map(str, seeds))}: "
+                f"fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
+                f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)}. "
+                f"bf16 − fp32: {statistics.mean(differences):+.2f}{error} percentage points, "
+                f"seed by seed {', '.join(f'{one:+.2f}' for one in differences)}."
+            )
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     began = time.perf_counter()
     chosen = resolve(shaped([], (20, 16, "A", 32))).precision
@@ -70,22 +79,9 @@ def main() -> None:
         ratio = told([one[chosen] / max(one.values()) for one in rounds], 2)
         lines.append(f"| {batch_size} | {' | '.join(cells)} | {ratio} |")
     print("\n".join(lines), flush=True)
-    if args.seeds:
-        quick = preset("quick").config
-        found: dict[str, list[float]] = {one: [] for one in PRECISIONS}
-        for seed in range(args.seeds):
-            for one in PRECISIONS:
-                found[one].append(accuracy(quick.replace({"train.seed": seed, "train.precision": one})))
-                print(f"  seed {seed} {one}: {found[one][-1]:.2%}", flush=True)
-        differences = [100 * (b - a) for a, b in zip(found["fp32"], found["bf16"], strict=True)]
-        each = {one: ", ".join(f"{value:.2%}" for value in values) for one, values in found.items()}
-        lines += [
-            "",
-            f"`quick`, test accuracy of the last epoch, seeds 0–{args.seeds - 1}: fp32 {each['fp32']}; bf16 "
-            f"{each['bf16']}. bf16 − fp32 of each seed: {statistics.mean(differences):+.2f} percentage points on "
-            f"average ({', '.join(f'{one:+.2f}' for one in differences)}).",
-        ]
-        print(lines[-1])
+    for sentence in accuracies():
+        lines += ["", sentence]
+        print(sentence)
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("precision", "\n".join(lines))
 

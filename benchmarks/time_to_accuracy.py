@@ -1,6 +1,6 @@
 """How good a preset gets in how many minutes: seeds trained to their end, a curve, and a table.
 
-    python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3] [--go-on]
+    python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3] [--go-on] [--precision fp32]
 
 What counts is the accuracy of the last epoch on the 10,000 official test images, which the run touches once, at its
 end: nothing is chosen on them, and nothing is averaged at test time. The curve is of the held-out images. Before and
@@ -60,7 +60,7 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
     return {
         "preset": name,
         "seed": config.train.seed,
-        "settings": config.replace({"train.seed": 0}).signature(),
+        "settings": config.replace({"train.seed": 0, "train.precision": "auto"}).signature(),
         "run": run_id,
         "machine": machine(resolve(config)),
         "date": time.strftime("%Y-%m-%d"),
@@ -159,16 +159,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*", default=["fast", "fast-10"])
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N − 1; 0 only draws and writes anew")
-    parser.add_argument("--go-on", action="store_true", help="do not train a seed again that is noted already")
+    parser.add_argument("--go-on", action="store_true", help="do not train a seed again that is noted here already")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     args = parser.parse_args()
     store = RunStore(runs_folder())
     workers = best_workers(128) if args.seeds else 0
     for name in args.presets:
         for seed in range(args.seeds):
             before = present(name)
-            if args.go_on and any(one["seed"] == seed for one in before):
+            config = preset(name).config.replace({"train.seed": seed, "train.precision": args.precision})
+            here = (seed, machine(resolve(config)))
+            if args.go_on and any((one["seed"], one["machine"]) == here for one in before):
                 continue
-            note = trained(store, name, preset(name).config.replace({"train.seed": seed}), workers)
+            note = trained(store, name, config, workers)
             with NOTES.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
             print(compared(note, before), flush=True)
