@@ -38,10 +38,13 @@ def speeds(batch_size: int) -> dict[str, float]:
 def accuracies() -> Iterator[str]:
     """For each preset and number of epochs of which a seed is noted in both precisions, a sentence of such seeds."""
     found: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
+    machines: dict[tuple[str, int, str], dict[str, None]] = {}  # the sentence says where, they may differ
     for name in PRESETS:
         for one in notes(name):
             precisions = found.setdefault((name, trained_epochs(one)), {precision: {} for precision in PRECISIONS})
-            precisions[one["machine"].rpartition(", ")[2]][one["seed"]] = one["accuracy"]
+            machine, _, precision = one["machine"].rpartition(", ")
+            precisions[precision][one["seed"]] = one["accuracy"]
+            machines.setdefault((name, trained_epochs(one), precision), {})[machine] = None
     for (name, epochs), precisions in found.items():
         fp32, bf16 = (precisions[one] for one in PRECISIONS)
         if seeds := sorted(fp32.keys() & bf16.keys()):
@@ -49,10 +52,11 @@ def accuracies() -> Iterator[str]:
             error = (
                 f" ± {statistics.stdev(differences) / len(seeds) ** 0.5:.2f} (standard error)" if len(seeds) > 1 else ""
             )
+            where = {one: " or ".join(machines[name, epochs, one]) for one in PRECISIONS}
             yield (
                 f"`{name}` in {epochs} epochs, test accuracy of the last, seeds {', '.join(map(str, seeds))}: "
-                f"fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
-                f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)}. "
+                f"fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)} on {where['fp32']}; "
+                f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)} on {where['bf16']}. "
                 f"bf16 − fp32: {statistics.mean(differences):+.2f}{error} percentage points, "
                 f"seed by seed {', '.join(f'{one:+.2f}' for one in differences)}."
             )

@@ -123,7 +123,8 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
 def groups(name: str) -> list[list[dict[str, Any]]]:
     """What is noted of a preset's recipe, a list for each number of epochs and machine; the preset's own come first."""
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
-    for one in [*present(name), *(one for one in notes(name) if one not in present(name))]:
+    own = preset(name).config.train.epochs
+    for one in sorted(notes(name), key=lambda one: trained_epochs(one) != own):
         found.setdefault((trained_epochs(one), one["machine"]), []).append(one)
     return list(found.values())
 

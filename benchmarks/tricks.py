@@ -130,9 +130,9 @@ def main() -> None:
         chance = 100 * (2 * accuracy * (1 - accuracy) / sizes.validation / args.seeds) ** 0.5
         how = (
             f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held "
-            f"out ones, seeds 0 to {args.seeds - 1}; {'; '.join(machines)}. Which images those are moves a difference "
-            f"by up to ±{chance:.1f} points (one standard error, as if both runs saw images of their own), the seed "
-            f"moves it further: smaller gains may be chance"
+            f"out ones, seeds 0 to {args.seeds - 1}; {'; '.join(machines)}. The choice of images gives a difference "
+            f"a standard error of {chance:.1f} points (as if both runs were judged on images of their own, so at most), "
+            f"and the seed adds its own: gains of that size may be chance"
         )
         lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
         lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
