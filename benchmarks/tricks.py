@@ -131,8 +131,8 @@ def main() -> None:
         how = (
             f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held "
             f"out ones, seeds 0 to {args.seeds - 1}; {'; '.join(machines)}. The choice of images gives a difference "
-            f"a standard error of {chance:.1f} points (as if both runs were judged on images of their own, so at most), "
-            f"and the seed adds its own: gains of that size may be chance"
+            f"a standard error of {chance:.1f} points (as if each run were judged on its own images, so at most), "
+            "and the seed adds its own: gains of that size may be chance"
         )
         lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
         lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
