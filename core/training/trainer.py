@@ -124,6 +124,7 @@ class Trainer:
         side, later = self._pictures_left(epoch)
         loss_sum = objective_sum = correct = seen = 0.0
         lr = 0.0
+        self.model.train()
         for batch, rows in enumerate(draws.order.split(train.batch_size), 1):
             lr = self._set_learning_rate((epoch - 1) * self.batches + batch - 1)
             penalized = penalty(train, pulled)
@@ -179,7 +180,6 @@ class Trainer:
 
     def _step(self, rows: Tensor, draws: Draws, side: int) -> tuple[float, float, int]:
         """One step on the images ``rows``: cross-entropy, cross-entropy of smoothed labels, number right."""
-        self.model.train()
         images, labels = self._batch(rows, draws, side), self.task.train.labels[rows]
         with self.environment.autocast():
             logits = self.model(images)
