@@ -60,7 +60,7 @@ PRESETS: dict[str, Preset] = {
             "alternating flips, smoothed labels; 49,000 images, 1,000 held out.",
             _fast(24),
         ),
-        Preset("fast-10", "Faster still", "The recipe of fast in 14 epochs.", _fast(14)),
+        Preset("fast-10", "Faster still", "The recipe of fast in little more than half the epochs.", _fast(14)),
         Preset(
             "he2016",
             "He et al. 2016",
