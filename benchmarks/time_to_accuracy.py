@@ -139,12 +139,13 @@ def write() -> None:
         "",
         "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most). "
         f"The presets are {' and '.join(f'`{one}` in {preset(one).config.train.epochs} epochs' for one in names)}; the "
-        "other rows, and not the curves, are of the same recipe in other numbers of epochs.",
+        "curves are of each one's first row. The other rows are of the same recipe, elsewhere, in another precision or "
+        "in another number of epochs.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
-    every = [one for name in names for one in present(name)]
+    every = [one for name in names for one in groups(name)[0]]
     colour = figures.colours([one["run"] for one in every])
     curves = [
         RunCurves.of(one["run"], f"{one['preset']}, {one['machine'].rpartition(', ')[2]}, seed {one['seed']}",
@@ -167,10 +168,10 @@ def main() -> None:
     workers = best_workers(128) if args.seeds else 0
     for name in args.presets:
         for seed in range(args.seeds):
-            before = present(name)
             config = preset(name).config.replace({"train.seed": seed, "train.precision": args.precision})
-            here = (seed, machine(resolve(config)))
-            if args.go_on and any((one["seed"], one["machine"]) == here for one in before):
+            here = machine(resolve(config))
+            before = [one for one in present(name) if one["machine"] == here]
+            if args.go_on and any(one["seed"] == seed for one in before):
                 continue
             note = trained(store, name, config, workers)
             with NOTES.open("a", encoding="utf-8") as file:
