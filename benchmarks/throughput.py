@@ -2,11 +2,11 @@
 
     python -m benchmarks.throughput [rounds]     # writes benchmarks/results/throughput.md, quoted in the README
 
-Ours is a whole run as the app makes it: augmentation, metrics, progress, everything but the evaluation after the epoch,
-which is timed by itself. The plain loop is benchmarks/plain.py, with as many loader processes as serve it best here,
-and with four, as the scripts it is written after are shared. Keras trains the report's own recipe
-(benchmarks/keras_report.py) if KERAS_PYTHON names a Python that has it. Each of them runs in a process of its own, one
-after the other, in every round; the machine must do nothing else, and what drifts slowly cancels in a round's ratio.
+Ours is a whole run as the app makes it: augmentation, metrics, progress, everything but the evaluation after the
+epoch, which is timed by itself. The plain loop is benchmarks/plain.py, with as many loader processes as serve it best
+here. Keras trains the report's own recipe (benchmarks/keras_report.py) if KERAS_PYTHON names a Python that has it. Each
+of them runs in a process of its own, one after the other, in every round; the machine must do nothing else, and what
+drifts slowly cancels in a round's ratio.
 """
 
 import json
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 
 from benchmarks.readme import put
 from core.presets import PRESETS
@@ -27,8 +26,6 @@ from core.training.environment import Environment, processor_name, resolve
 
 RESULTS = PROJECT / "benchmarks" / "results" / "throughput.md"
 PICTURES = {128: 6_400, 32: 3_200}
-#: Loader processes of the scripts that are shared (akamaster/pytorch_resnet_cifar10).
-SHARED_WORKERS = 4
 #: What core/__init__.py sets, as it is where nobody sets it.
 AS_IT_COMES = {"GOMP_SPINCOUNT": "300000", "THP_MEM_ALLOC_ENABLE": "0"}
 
@@ -71,14 +68,9 @@ def of(*words: str, **settings: str) -> dict[str, float]:
     return json.loads(told.stdout.splitlines()[-1])
 
 
-def plain_speed(batch_size: int, workers: int) -> float:
-    """Images per second of the plain loop in a process of its own."""
-    return of("plain", str(batch_size), str(workers))["training"]
-
-
 def best_workers(batch_size: int) -> int:
     """Loader processes with which the plain loop is fastest here."""
-    return max((0, 2, 4), key=lambda workers: plain_speed(batch_size, workers))
+    return max((0, 2, 4), key=lambda workers: of("plain", str(batch_size), str(workers))["training"])
 
 
 def machine(environment: Environment) -> str:
@@ -91,44 +83,40 @@ def told(values: list[float], digits: int = 0) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def keras(python: str, batch_size: int) -> float:
-    """Images per second of the report's recipe in Keras."""
-    words = [python, str(PROJECT / "benchmarks" / "keras_report.py"), str(batch_size)]
-    answer = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return float(answer.splitlines()[-1])
-
-
 def main(rounds: int) -> None:
     """Measure, print and write."""
     environment = resolve(PRESETS["fast"].config)
+    keras = os.environ.get("KERAS_PYTHON")
     lines = [
         f"{processor_name()}, {os.cpu_count()} cores, {environment.precision}, {time.strftime('%Y-%m-%d')}, "
-        f"n = {rounds} rounds: images per second of training, and what ours are to them, median (least–most)",
+        f"n = {rounds} rounds: images per second of training, median (least–most)",
         "",
-        "| batch | what | images per second | ours to it |",
-        "| --- | --- | --- | --- |",
+        "| batch | ours | the plain loop | ours / plain | Keras, the report's recipe | ours / Keras |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     evaluations = []
     for batch_size in PICTURES:
-        best, python = best_workers(batch_size), os.environ.get("KERAS_PYTHON")
-        others = {
-            f"the plain loop, {workers} loader processes, {why}": partial(plain_speed, batch_size, workers)
-            for workers, why in ((SHARED_WORKERS, "as it is shared"), (best, "the best number here"))
-        }
-        if python:
-            others["Keras, the report's recipe"] = partial(keras, python, batch_size)
-        own: list[float] = []
-        found: dict[str, list[float]] = {name: [] for name in others}
+        workers = best_workers(batch_size)
+        found: dict[str, list[float]] = {"ours": [], "plain": [], "keras": []}
         for _ in range(rounds):
             one = of("ours", str(batch_size))
-            own.append(one["training"])
+            found["ours"].append(one["training"])
             evaluations.append(one["evaluation"])
-            for name, speed in others.items():
-                found[name].append(speed())
-        lines.append(f"| {batch_size} | ours | {told(own)} | |")
-        for name, speeds in found.items():
-            ratios = [a / b for a, b in zip(own, speeds, strict=True)]
-            lines.append(f"| {batch_size} | {name} | {told(speeds)} | {told(ratios, 2)} |")
+            found["plain"].append(of("plain", str(batch_size), str(workers))["training"])
+            if keras:
+                words = [keras, str(PROJECT / "benchmarks" / "keras_report.py"), str(batch_size)]
+                answer = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+                found["keras"].append(float(answer.splitlines()[-1]))
+        ratios = [a / b for a, b in zip(found["ours"], found["plain"], strict=True)]
+        cells = [str(batch_size), told(found["ours"]), f"{told(found['plain'])}, {workers} workers", told(ratios, 2)]
+        if keras:
+            cells += [
+                told(found["keras"]),
+                told([a / b for a, b in zip(found["ours"], found["keras"], strict=True)], 2),
+            ]
+        else:
+            cells += ["not installed", "–"]
+        lines.append(f"| {' | '.join(cells)} |")
         print("\n".join(lines), flush=True)
     lines += ["", f"Evaluating 10,000 images: {told(evaluations, 1)} s."]
     print(lines[-1])
