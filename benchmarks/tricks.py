@@ -1,6 +1,6 @@
 """What each trick of ``fast`` gains: the recipe, shortened, with one trick at a time the other way, seed by seed.
 
-    python -m benchmarks.tricks [--seeds 2] [TRICK …]     # writes core/tricks.json and docs/tricks.md
+    python -m benchmarks.tricks [--seeds 2] [--write] [TRICK …]   # writes core/tricks.json and docs/tricks.md
 
 Every run is trained on 40,000 of the 50,000 training images and judged, at its last epoch, on the 10,000 others,
 which are held out; the test images are not touched, so that a recipe can be chosen by these figures. Lines of what is
@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.throughput import machine
+from benchmarks.throughput import machine, told
 from core.config import RunConfig
 from core.data import cifar10
 from core.data.task import make_task
@@ -104,12 +104,48 @@ def compared(tricks: list[Trick], seeds: int) -> Iterator[tuple[Trick, dict[str,
         yield trick, {"points": points, "time": time_shares(trick)}
 
 
+def write(seeds: int) -> None:
+    """The page: how it was measured, a table, all cards."""
+    measured_gains.cache_clear()
+    sizes = base().part_sizes()
+    signatures = {
+        base().replace({**changes, "train.seed": seed}).signature()
+        for changes in ({}, *(trick.other for trick in TRICKS))
+        for seed in range(seeds)
+    }
+    machines = dict.fromkeys(one["machine"] for signature, one in known().items() if signature in signatures)
+    accuracy = outcome(base(), "the recipe")["accuracy"]
+    chance = 100 * (2 * accuracy * (1 - accuracy) / sizes.validation / seeds) ** 0.5
+    which = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
+    how = (
+        f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held "
+        f"out ones, {which}; {'; '.join(machines)}. The choice of images gives a difference a standard "
+        f"error of {chance:.1f} points (as if each run were judged on its own images, so at most), "
+        "and the seed adds its own: gains of that size may be chance"
+    )
+    lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
+    lines += ["| trick | in `fast` | gain, percentage points | time of the steps | beyond two standard errors |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for trick in TRICKS:
+        gain = measured_gains()[trick.name]
+        points = statistics.mean(gain.points)
+        used, beyond = ("yes" if one else "no" for one in (trick.in_fast, abs(points) > 2 * chance))
+        lines.append(f"| {trick.name} | {used} | {points:+.2f} | {told(list(gain.time), 2)} | {beyond} |")
+    lines.append("")
+    lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
 def main() -> None:
-    """Train what is missing, write figures and cards after each trick."""
+    """Train what is missing; write figures after each trick, and the page after all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tricks", nargs="*", help="their names; without any, all")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="only write the page anew, of what was measured")
     args = parser.parse_args()
+    if args.write:
+        write(args.seeds)
+        return
     gains: dict[str, Any] = {}
     wanted = [one for one in TRICKS if not args.tricks or one.name in args.tricks]
     for trick, gain in compared(wanted, args.seeds):
@@ -118,25 +154,7 @@ def main() -> None:
         if len(wanted) == len(TRICKS):
             MEASURED.write_text(json.dumps({"recipe": recipe(), "gains": gains}, indent=1) + "\n", encoding="utf-8")
     if len(wanted) == len(TRICKS):
-        measured_gains.cache_clear()
-        sizes = base().part_sizes()
-        signatures = {
-            base().replace({**changes, "train.seed": seed}).signature()
-            for changes in ({}, *(trick.other for trick in TRICKS))
-            for seed in range(args.seeds)
-        }
-        machines = dict.fromkeys(one["machine"] for signature, one in known().items() if signature in signatures)
-        accuracy = outcome(base(), "the recipe")["accuracy"]
-        chance = 100 * (2 * accuracy * (1 - accuracy) / sizes.validation / args.seeds) ** 0.5
-        how = (
-            f"`fast` with {EPOCHS} epochs of {sizes.train:,} images, accuracy of the last on {sizes.validation:,} held "
-            f"out ones, seeds 0 to {args.seeds - 1}; {'; '.join(machines)}. The choice of images gives a difference "
-            f"a standard error of {chance:.1f} points (as if each run were judged on its own images, so at most), "
-            "and the seed adds its own: gains of that size may be chance"
-        )
-        lines = ["# Tricks of fast training", "", f"Measured by `python -m benchmarks.tricks`: {how}.", ""]
-        lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
-        PAGE.write_text("\n".join(lines), encoding="utf-8")
+        write(args.seeds)
 
 
 if __name__ == "__main__":
