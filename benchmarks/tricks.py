@@ -104,17 +104,23 @@ def compared(tricks: list[Trick], seeds: int) -> Iterator[tuple[Trick, dict[str,
         yield trick, {"points": points, "time": time_shares(trick)}
 
 
-def write(seeds: int) -> None:
-    """The page: how it was measured, a table, all cards."""
+def write() -> None:
+    """The page, of what was measured on this machine: how, a table, all cards. Trains nothing."""
     measured_gains.cache_clear()
-    sizes = base().part_sizes()
+    gains, finished, sizes = measured_gains(), known(), base().part_sizes()
+    if gains.keys() != {trick.name for trick in TRICKS} or base().signature() not in finished:
+        raise SystemExit(
+            f"Not all tricks are measured on {machine(resolve(base()))}, as this machine now trains; a busy one may "
+            "choose another precision. Run it without --write to train what is missing."
+        )
+    seeds = len(next(iter(gains.values())).points)
     signatures = {
         base().replace({**changes, "train.seed": seed}).signature()
         for changes in ({}, *(trick.other for trick in TRICKS))
         for seed in range(seeds)
     }
-    machines = dict.fromkeys(one["machine"] for signature, one in known().items() if signature in signatures)
-    accuracy = outcome(base(), "the recipe")["accuracy"]
+    machines = dict.fromkeys(one["machine"] for signature, one in finished.items() if signature in signatures)
+    accuracy = finished[base().signature()]["accuracy"]
     chance = 100 * (2 * accuracy * (1 - accuracy) / sizes.validation / seeds) ** 0.5
     which = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
     how = (
@@ -127,7 +133,7 @@ def write(seeds: int) -> None:
     lines += ["| trick | in `fast` | gain, percentage points | time of the steps | beyond two standard errors |"]
     lines += ["| --- | --- | --- | --- | --- |"]
     for trick in TRICKS:
-        gain = measured_gains()[trick.name]
+        gain = gains[trick.name]
         points = statistics.mean(gain.points)
         used, beyond = ("yes" if one else "no" for one in (trick.in_fast, abs(points) > 2 * chance))
         lines.append(f"| {trick.name} | {used} | {points:+.2f} | {told(list(gain.time), 2)} | {beyond} |")
@@ -144,7 +150,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="only write the page anew, of what was measured")
     args = parser.parse_args()
     if args.write:
-        write(args.seeds)
+        write()
         return
     gains: dict[str, Any] = {}
     wanted = [one for one in TRICKS if not args.tricks or one.name in args.tricks]
@@ -154,7 +160,7 @@ def main() -> None:
         if len(wanted) == len(TRICKS):
             MEASURED.write_text(json.dumps({"recipe": recipe(), "gains": gains}, indent=1) + "\n", encoding="utf-8")
     if len(wanted) == len(TRICKS):
-        write(args.seeds)
+        write()
 
 
 if __name__ == "__main__":
