@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import math
 import os
 import platform
@@ -166,12 +167,17 @@ def _require(device: str) -> None:
 
 @functools.cache
 def processor_name() -> str:
-    """The processor as the system names it."""
+    """The processor as the system names it. A virtual machine may tell no more than "AMD EPYC", which is the name of
+    generations that differ twofold in speed; then with its family and model."""
+    told: dict[str, str] = {}
     with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        for line in itertools.takewhile(str.strip, file):  # of the first core
+            key, _, value = line.partition(":")
+            told[key.strip()] = value.strip()
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if any(map(str.isdigit, name)) or not {"cpu family", "model"} <= told.keys():
+        return name
+    return f"{name} (family {told['cpu family']}, model {told['model']})"
 
 
 @functools.cache

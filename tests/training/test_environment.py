@@ -67,6 +67,23 @@ def test_the_processor_is_asked_for_its_instructions(tmp_path, monkeypatch, line
     assert environment._may_have_bf16("cpu") is has
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            "cpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\ncpu family\t: 1\n",
+            "AMD EPYC (family 26, model 2)",
+        ),
+        ("cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9354\n", "AMD EPYC 9354"),
+        ("model name\t: Some processor\n", "Some processor"),
+    ],
+)
+def test_a_processor_whose_name_says_too_little_is_named_by_its_family(tmp_path, monkeypatch, lines, told):
+    (tmp_path / "cpuinfo").write_text(lines)
+    monkeypatch.setattr(environment, "Path", lambda path: tmp_path / "cpuinfo")
+    assert environment.processor_name.__wrapped__() == told
+
+
 def test_a_candidate_that_cannot_run_is_not_chosen(timed):
     timed(fp32=[1.0], bf16=RuntimeError("no such kernel"))
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
