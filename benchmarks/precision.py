@@ -13,15 +13,13 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from benchmarks.readme import put
+from benchmarks.readme import RULE, keep, put
 from benchmarks.step_cost import shaped, step_seconds
 from benchmarks.throughput import told
 from benchmarks.time_to_accuracy import notes, trained_epochs
 from core.presets import PRESETS
-from core.settings import PROJECT
 from core.training.environment import processor_name, resolve
 
-RESULTS = PROJECT / "benchmarks" / "results" / "precision.md"
 PRECISIONS = ("fp32", "bf16")
 BATCHES = (32, 128)
 
@@ -36,27 +34,25 @@ def speeds(batch_size: int) -> dict[str, float]:
 
 
 def accuracies() -> Iterator[str]:
-    """For each preset and number of epochs of which a seed is noted in both precisions, a sentence of such seeds."""
-    found: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
-    machines: dict[tuple[str, int, str], dict[str, None]] = {}  # the sentence says where, they may differ
+    """For each preset and number of epochs of which one machine noted a seed in both precisions, a sentence of such
+    seeds."""
+    found: dict[tuple[str, int, str], dict[str, dict[int, float]]] = {}
     for name in PRESETS:
         for one in notes(name):
-            precisions = found.setdefault((name, trained_epochs(one)), {precision: {} for precision in PRECISIONS})
             machine, _, precision = one["machine"].rpartition(", ")
+            precisions = found.setdefault((name, trained_epochs(one), machine), {each: {} for each in PRECISIONS})
             precisions[precision][one["seed"]] = one["accuracy"]
-            machines.setdefault((name, trained_epochs(one), precision), {})[machine] = None
-    for (name, epochs), precisions in found.items():
+    for (name, epochs, machine), precisions in found.items():
         fp32, bf16 = (precisions[one] for one in PRECISIONS)
         if seeds := sorted(fp32.keys() & bf16.keys()):
             differences = [100 * (bf16[seed] - fp32[seed]) for seed in seeds]
             error = (
                 f" ± {statistics.stdev(differences) / len(seeds) ** 0.5:.2f} (standard error)" if len(seeds) > 1 else ""
             )
-            where = {one: " or ".join(machines[name, epochs, one]) for one in PRECISIONS}
             yield (
-                f"`{name}` in {epochs} epochs, test accuracy of the last, seeds {', '.join(map(str, seeds))}: "
-                f"fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)} on {where['fp32']}; "
-                f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)} on {where['bf16']}. "
+                f"`{name}` in {epochs} epochs on {machine}, test accuracy of the last, seed by seed "
+                f"({', '.join(map(str, seeds))}): fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
+                f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)}. "
                 f"bf16 − fp32: {statistics.mean(differences):+.2f}{error} percentage points, "
                 f"seed by seed {', '.join(f'{one:+.2f}' for one in differences)}."
             )
@@ -83,11 +79,10 @@ def main() -> None:
         ratio = told([one[chosen] / max(one.values()) for one in rounds], 2)
         lines.append(f"| {batch_size} | {' | '.join(cells)} | {ratio} |")
     print("\n".join(lines), flush=True)
-    for sentence in accuracies():
-        lines += ["", sentence]
-        print(sentence)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    put("precision", "\n".join(lines))
+    speed = keep("precision", "\n".join(lines)).replace(RULE, "\n\n")
+    sentences = list(accuracies())
+    print("\n".join(sentences))
+    put("precision", "\n\n".join([speed, *sentences]))
 
 
 if __name__ == "__main__":

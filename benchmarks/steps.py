@@ -19,18 +19,16 @@ from collections import defaultdict
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.readme import put
+from benchmarks.readme import keep, put
 from benchmarks.throughput import of, told
 from core.config import SIDE, RunConfig
 from core.data.augment import draw
 from core.estimate import network_cost
 from core.presets import PRESETS
 from core.probe import made_up_task
-from core.settings import PROJECT
 from core.training.environment import Environment, processor_name, resolve
 from core.training.trainer import Trainer
 
-RESULTS = PROJECT / "benchmarks" / "results" / "steps.md"
 WARM_UP, STEPS = 4, 12
 #: Of runs with large pages and without.
 ROUNDS = 3
@@ -177,7 +175,7 @@ def main(batch_sizes: list[int]) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         lines += ["", compiled(base, environment), "", large_pages()]
     print("\n".join(lines))
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    keep("steps", "\n".join(lines))
     put("steps", "\n".join(lines))
 
 
