@@ -1,13 +1,14 @@
 """Device, precision and threads: chosen by measuring, kept on going on, refused where not there."""
 
 import json
+import time
 
 import pytest
 import torch
 
 from core.errors import LabError
 from core.training import environment
-from core.training.environment import Environment, faster_precision, resolve
+from core.training.environment import Environment, resolve
 from tests.made import tiny_config
 
 
@@ -31,17 +32,26 @@ def timed(monkeypatch):
         return taken
 
     monkeypatch.setattr(environment, "_may_have_bf16", lambda device: True)
-    faster_precision.cache_clear()
+    environment._timed.cache_clear()
     yield use
-    faster_precision.cache_clear()
+    environment._timed.cache_clear()
 
 
 def test_auto_keeps_the_faster(timed):
     timed(fp32=[2.0], bf16=[1.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "bf16"
-    faster_precision.cache_clear()
+    environment._timed.cache_clear()
     timed(fp32=[1.0], bf16=[2.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
+
+
+def test_a_choice_is_kept_for_a_while_and_made_anew_later(timed, monkeypatch):
+    chosen = []
+    for at, seconds in ((0, 1.0), (environment.CHOICE_SECONDS - 1, 3.0), (environment.CHOICE_SECONDS, 3.0)):
+        monkeypatch.setattr(time, "monotonic", lambda at=at: at)
+        timed(fp32=[seconds], bf16=[2.0])
+        chosen.append(resolve(tiny_config("train.precision=auto")).precision)
+    assert chosen == ["fp32", "fp32", "bf16"]
 
 
 def test_a_busy_moment_does_not_decide(timed):
