@@ -8,7 +8,7 @@ the page's and :mod:`core.figures_compare`'s.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -164,13 +164,25 @@ def after_selection(picked: Sequence[str], visible: Sequence[str], rows: Iterabl
 
 
 def siblings(frame: pd.DataFrame, picked: Sequence[str]) -> list[str]:
-    """Runs not picked that differ from a picked one in the seed alone."""
+    """Runs not picked that differ from a picked one in the seed alone; of each such seed one."""
     sound, chosen = frame[frame["state"] != "damaged"], set(picked)
     # As group_key tells, for a thousand runs in the time it needs for a few.
     keys = zip(*(setting_texts(sound, path) for path in _DECIDING), strict=True)
-    key_of = dict(zip(sound["id"], keys, strict=True))
-    wanted = {key for run_id, key in key_of.items() if run_id in chosen}
-    return [run_id for run_id, key in key_of.items() if key in wanted and run_id not in chosen]
+    facts = list(zip(sound["id"], keys, sound["train.seed"], sound["state"], sound["epoch"], strict=True))
+    wanted = {key for run_id, key, *_ in facts if run_id in chosen}
+    seeds = {(key, seed) for run_id, key, seed, *_ in facts if run_id in chosen}
+    furthest: dict[tuple[Any, Any], tuple[Any, ...]] = {}
+    for run_id, key, seed, state, epoch in facts:
+        if key in wanted and (key, seed) not in seeds:
+            found = (*_progress(state, epoch), run_id)
+            furthest[key, seed] = max(furthest.get((key, seed), found), found)
+    found_ids = {run_id for *_, run_id in furthest.values()}
+    return [run_id for run_id in sound["id"] if run_id in found_ids]
+
+
+def _progress(state: str, epoch: float) -> tuple[bool, float]:
+    """How far a run has come, to tell which of two of the same seed counts."""
+    return state == "finished", epoch
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -263,20 +275,36 @@ class Contender:
 
 
 def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
-    """The runs of ``frame`` in its order, seeds of the same experiment together unless not ``grouped``."""
+    """The runs of ``frame`` in its order, seeds of the same experiment together unless not ``grouped``.
+
+    A seed counts once: repeated it is the same network again, and says nothing about other seeds. The run of it that
+    came furthest stands for it, and the others by themselves. No two have the same label.
+    """
     groups: dict[str, list[dict[str, Any]]] = {}
     configs: dict[str, RunConfig] = {}
-    for row in _rows(frame[frame["state"] != "damaged"]):
+    rows = _rows(frame[frame["state"] != "damaged"])
+    repeats = _repeats(rows) if grouped else set()
+    for row in rows:
         config = config_of(row)
-        key = group_key(config) if grouped else row["id"]
+        key = group_key(config) if grouped and row["id"] not in repeats else row["id"]
         groups.setdefault(key, []).append(row)
         configs[key] = config
     made = []
-    for key, rows in groups.items():
-        rows.sort(key=lambda row: row["id"])
-        label = labels[rows[0]["id"]] if len(rows) == 1 else f"{_common_name(rows, labels)} · {len(rows)} seeds"
-        made.append(Contender(rows[0]["id"], label, tuple(rows), configs[key]))
-    return made
+    for key, members in groups.items():
+        members.sort(key=lambda row: row["id"])
+        first = members[0]["id"]
+        label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
+        made.append(Contender(first, label, tuple(members), configs[key]))
+    times = Counter(one.label for one in made)
+    return [replace(one, label=f"{one.label} ({one.id[-4:]})") if times[one.label] > 1 else one for one in made]
+
+
+def _repeats(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Runs of a seed of which another run has come further, or as far and is newer."""
+    furthest: dict[tuple[str, int], str] = {}
+    for row in sorted(rows, key=lambda row: (*_progress(row["state"], row["epoch"]), row["id"])):
+        furthest[group_key(config := config_of(row)), config.train.seed] = row["id"]
+    return {row["id"] for row in rows} - set(furthest.values())
 
 
 def _common_name(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:

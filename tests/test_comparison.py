@@ -181,6 +181,28 @@ def test_seeds_become_one_contender_with_a_common_name(store):
     assert table["best_val_accuracy"].tolist() == [f"{100 * made_record(4)['val_accuracy']:.2f} ± 0.00"]
 
 
+def test_a_seed_trained_twice_counts_once_and_the_repeat_stands_by_itself(store):
+    seeds = [BASE.replace({"train.seed": seed}) for seed in range(2)]
+    done, newer = (made_run(store, config=seeds[0], name="again") for _ in range(2))
+    half = made_run(store, 2, "stopped", seeds[0], name="again")
+    other = made_run(store, config=seeds[1], name="again")
+    frame = store.frame()
+    groups = {tuple(one.run_ids) for one in contenders(frame, labels(frame))}
+    assert groups == {(newer, other), (done,), (half,)}
+    assert comparison.siblings(frame, [other]) == [newer]
+    assert comparison.siblings(frame, [half]) == [other]
+
+
+def test_groups_of_one_name_are_told_apart(store):
+    for lr in (0.1, 0.2):
+        for seed in range(2):
+            made_run(store, config=BASE.replace({"train.lr": lr, "train.seed": seed}), name=f"try, seed {seed}")
+    frame = store.frame()
+    groups = contenders(frame, labels(frame))
+    assert {one.label for one in groups} == {f"try · 2 seeds ({one.id[-4:]})" for one in groups}
+    assert len({one.label for one in groups}) == 2
+
+
 def test_the_best_two_are_of_the_commonest_task(store):
     made_run(store, config=BASE.replace({"data.classes": ("deer", "dog")}), epochs=4, name="pair")
     for lr, epochs in ((0.1, 1), (0.2, 4), (0.3, 3)):
