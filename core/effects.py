@@ -75,6 +75,13 @@ class Noise:
         total = (weights**2 * self.variance).sum()
         return math.inf if doubt == 0 else float(total**2 / doubt)
 
+    def with_one_deviation(self) -> "Noise":
+        """The same with the deviation pooled: weights by it do not lean on cells that look steady by luck."""
+        if self.pooled:
+            return self
+        n, freedom = self.freedom + 1, self.freedom.sum()
+        return Noise((self.freedom * self.seeds * n).sum() / freedom / n, self.images, np.array([freedom]), pooled=True)
+
     def contrast(self, means: np.ndarray, weights: np.ndarray) -> Estimate:
         """Σ weight · mean, of independent cells."""
         se = math.sqrt(float((weights**2 * self.variance).sum()))
@@ -130,13 +137,18 @@ def difference(means: np.ndarray, noise: Noise, first: int, second: int) -> Esti
 
 def slope(x: np.ndarray, means: np.ndarray, noise: Noise) -> Estimate:
     """The line of weighted least squares through the cells: its rise for one unit of ``x``, which must vary."""
-    weights = _trust(noise)
+    weights = _trust(noise.with_one_deviation())
     away = x - (weights * x).sum() / weights.sum()
     return noise.contrast(means, weights * away / (weights * away**2).sum())
 
 
 def any_difference(means: np.ndarray, noise: Noise) -> float:
-    """p-value of all cells having the same true mean: the F test for means of known or estimated variance."""
+    """p-value of all cells having the same true mean: the F test for means of known or estimated variance.
+
+    With one deviation for all cells, however many seeds they have: where each has its own, as in Welch's test, ten
+    cells of five seeds without any effect are told to differ at the level of 5 % in 9 of 100 studies.
+    """
+    noise = noise.with_one_deviation()
     k, variance = len(means), noise.variance
     if not variance.any():
         return float(np.ptp(means) < _ROUNDING)

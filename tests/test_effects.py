@@ -48,6 +48,27 @@ def test_with_five_seeds_each_cell_speaks_for_itself_as_in_welchs_test(first, se
     assert found.freedom == pytest.approx(theirs.df)
 
 
+@given(cells=st.lists(st.lists(run, min_size=5, max_size=8), min_size=3, max_size=6))
+def test_with_five_seeds_any_difference_is_still_the_analysis_of_variance(cells):
+    if min(np.std(cell) for cell in cells) < 1e-3:
+        return
+    theirs = stats.f_oneway(*cells).pvalue
+    assert any_difference(means(cells), by_seeds(cells)) == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize("images", [10**9, 10_000])
+def test_without_an_effect_ten_cells_of_five_seeds_rarely_look_different(images):
+    draw, rounds, different, rising = np.random.default_rng(2), 2_000, 0, 0
+    for _ in range(rounds):
+        shift = draw.normal(0, math.sqrt(0.09 / images), 10)
+        cells = [spread((0.9 + one + draw.normal(0, 0.005, 5)).tolist()) for one in shift]
+        noise, values = noise_of(cells, [images] * 10), np.array([cell.mean for cell in cells])
+        different += any_difference(values, noise) < 0.05
+        rising += slope(np.arange(10.0), values, noise).p < 0.05
+    # Three standard errors above one in twenty.
+    assert max(different, rising) / rounds < 0.05 + 3 * math.sqrt(0.05 * 0.95 / rounds)
+
+
 @given(cells=telling)
 def test_the_slope_is_that_of_least_squares(cells):
     x = np.arange(len(cells), dtype=float)
