@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from core.config import RunConfig
+from core.config import SIDE, RunConfig
 from core.data.task import Normalization, Part, Task
 from core.errors import LabError
 from core.estimate import Speed, how, remember, shape, step_work
@@ -52,6 +52,7 @@ def _measured(config: RunConfig) -> Speed:
             "train.lr": 1e-7,
             "train.epochs": 1_000,
             "train.early_stopping": "off",
+            "augment.grow_from": SIDE,  # an estimate counts smaller windows by itself
             "train.batch_size": _affordable_batch(config),
         }
     )

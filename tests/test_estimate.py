@@ -230,6 +230,20 @@ def test_a_probe_trains_and_is_remembered(store, monkeypatch):
     assert not store.ids()
 
 
+def test_a_probe_trains_on_whole_pictures_for_the_estimate_counts_smaller_ones(store, monkeypatch):
+    seen = []
+
+    class Seen(probe.Trainer):
+        def _step(self, rows, draws, side):
+            seen.append(side)
+            return super()._step(rows, draws, side)
+
+    monkeypatch.setattr(probe, "Trainer", Seen)
+    monkeypatch.setattr(probe, "MOST_STEPS", 4)
+    probe.measure(PRESETS["fast"].config.replace({"model.depth": 8, "model.width": 4, "train.batch_size": 8}), store)
+    assert set(seen) == {32}
+
+
 def test_a_probe_of_a_huge_step_takes_fewer_pictures():
     huge = RunConfig().replace({"model.depth": 110, "model.width": 128, "train.batch_size": 8_192})
     batch = probe._affordable_batch(huge)
