@@ -81,7 +81,7 @@ def penalty(config: TrainConfig, pulled: list[Tensor]) -> float:
     Keras's ``l2(c)`` adds c·Σw², so its c is half our weight decay. AdamW has no penalty: it shrinks weights
     outside the gradient (arXiv:1711.05101).
     """
-    if config.optimizer == "adamw" or not config.weight_decay:
+    if config.optimizer == "adamw" or not config.weight_decay or not pulled:
         return 0.0
     with torch.no_grad():
         norms = torch.stack(torch._foreach_norm(pulled))

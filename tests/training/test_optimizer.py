@@ -83,6 +83,13 @@ def test_the_penalty_is_of_what_decay_acts_on():
     assert penalty(config, pulled) == pytest.approx(0.25 * squares, rel=1e-5)
 
 
+def test_without_anything_to_decay_there_is_no_penalty():
+    model = resnet(8, 10, 4, generator=torch.Generator().manual_seed(0))
+    config = TrainConfig(optimizer="muon", decay_on="kernels", weight_decay=0.5)
+    assert pulled_to_zero(config, model) == []
+    assert penalty(config, []) == 0.0
+
+
 def test_a_state_of_another_optimizer_is_refused():
     model = resnet(8, 10, 4, generator=torch.Generator().manual_seed(0))
     muon = make_optimizer(TrainConfig(optimizer="muon"), model, CPU)
