@@ -122,6 +122,7 @@ class Trainer:
         draws = draw(self.config.augment, len(self.task.train), train.seed, epoch).to(self.environment.torch_device)
         pulled: list[Tensor] = list(pulled_to_zero(train, self.model))
         side, later = self._pictures_left(epoch)
+        beside = self._beside_steps() * (train.epochs - epoch + 1)
         loss_sum = objective_sum = correct = seen = 0.0
         lr = 0.0
         self.model.train()
@@ -143,8 +144,9 @@ class Trainer:
             speed = seen / (time.perf_counter() - began)
             left = len(self.task.train) - seen + later
             yield BatchRecord(
-                epoch, train.epochs, batch, self.batches, loss_sum / seen, correct / seen, lr, speed, left / speed
-            )
+                epoch, train.epochs, batch, self.batches, loss_sum / seen, correct / seen, lr, speed,
+                left / speed + beside,
+            )  # fmt: skip
         trained = time.perf_counter() - began
         self._finish_average(epoch, draws)
         judged = self.average.module if self.average is not None and self._averages(epoch) else self.model
@@ -177,6 +179,14 @@ class Trainer:
         sides = self.config.sides()
         side = sides[epoch - 1]
         return side, len(self.task.train) * sum((one / side) ** 2 for one in sides[epoch:])
+
+    def _beside_steps(self) -> float:
+        """Seconds that the last epoch took beside its steps, to judge the network; none is known before the first."""
+        if not self.history:
+            return 0.0
+        *before, last = self.history
+        whole = last.seconds - (before[-1].seconds if before else 0.0)
+        return max(0.0, whole - len(self.task.train) / last.images_per_second)
 
     def _step(self, rows: Tensor, draws: Draws, side: int) -> tuple[float, float, int]:
         """One step on the images ``rows``: cross-entropy, cross-entropy of smoothed labels, number right."""

@@ -238,3 +238,13 @@ def test_time_left_counts_what_later_windows_cost():
     first = next(trainer.train())
     pictures = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
     assert first.seconds_left == pytest.approx(pictures / first.images_per_second)
+
+
+def test_time_left_counts_what_an_epoch_takes_beside_its_steps():
+    trainer = trainer_of("train.epochs=3", "train.schedule=constant")
+    records = trainer.train()
+    first = next(one for one in records if isinstance(one, EpochRecord))
+    beside = first.seconds - 600 / first.images_per_second
+    assert beside > 0
+    batch = next(records)
+    assert batch.seconds_left == pytest.approx((2 * 600 - 64) / batch.images_per_second + 2 * beside)
