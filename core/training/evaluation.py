@@ -54,15 +54,16 @@ def evaluate(
     model: nn.Module, part: Part, normalization: Normalization, environment: Environment, label_smoothing: float = 0.0
 ) -> Evaluation:
     """Evaluate ``model`` on ``part``; leaves it in evaluation mode."""
-    logits = predict(model, part.images, normalization, environment)
+    # Summed on the processor, in float64: not every accelerator has that (Apple's has not).
+    logits, labels = predict(model, part.images, normalization, environment).cpu(), part.labels.cpu()
     k = logits.shape[1]
-    losses = F.cross_entropy(logits, part.labels, reduction="none").double()
+    losses = F.cross_entropy(logits, labels, reduction="none").double()
     smoothed = losses.mean()
     if label_smoothing:
-        smoothed = F.cross_entropy(logits.double(), part.labels, label_smoothing=label_smoothing)
-    confusion = torch.bincount(part.labels * k + logits.argmax(1), minlength=k * k).reshape(k, k).cpu()
+        smoothed = F.cross_entropy(logits.double(), labels, label_smoothing=label_smoothing)
+    confusion = torch.bincount(labels * k + logits.argmax(1), minlength=k * k).reshape(k, k)
     counts = confusion.sum(1).double()
-    loss_sums = torch.zeros(k, dtype=torch.float64, device=losses.device).index_add_(0, part.labels, losses).cpu()
+    loss_sums = torch.zeros(k, dtype=torch.float64).index_add_(0, labels, losses)
     return Evaluation(
         loss=losses.mean().item(),
         smoothed_loss=smoothed.item(),
