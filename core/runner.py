@@ -5,6 +5,7 @@ gives the same metrics.jsonl whoever started it.
 """
 
 import contextlib
+import io
 import math
 import os
 import time
@@ -72,6 +73,7 @@ def run_held(
         status, state="running", started_at=status.started_at or time.time(), finished_at=None, error=None,
         heartbeat=time.time(), host=this_host(), pid=os.getpid(),
     )  # fmt: skip
+    store.clear_stop(run_id)  # a request that reached nobody, of before a crash
     store.write_status(run_id, status)
     desk = _Desk(store, run_id, status)
     try:
@@ -112,7 +114,10 @@ class _Desk:
         if trainer.is_best:
             self.keep_best(record.epoch, trainer)
         self.store.append_record(self.run_id, record.to_dict())
-        self.store.write_file(self.run_id, "last.pt", lambda file: torch.save(trainer.state(), file))
+        # Into memory first: where the disk fills up under it, torch.save hides the cause behind one of its own.
+        state = io.BytesIO()
+        torch.save(trainer.state(), state)
+        self.store.write_file(self.run_id, "last.pt", state.getvalue())
         best = {"best_epoch": record.epoch, "best_val_accuracy": record.val_accuracy} if trainer.is_best else {}
         self.update(epoch=record.epoch, heartbeat=time.time(), **best)
 
@@ -322,10 +327,14 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
         "environment": meta.environment,
         "files": {"last.pt": state, "best.safetensors": store.best_weights(run_id)},
     }  # fmt: skip
-    # Windows that grow have grown: a share of more epochs would make them small again.
-    grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
-    longer = {"augment.grow_until": grown} if config.in_effect("augment.grow_until") else {}
-    return config.replace({"train.epochs": epochs, **longer}), about
+    changes: dict[str, Any] = {"train.epochs": epochs}
+    if config.in_effect("augment.grow_until"):
+        # Windows that grow have grown: a share of more epochs would make them small again.
+        grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
+        changes["augment.grow_until"] = min(grown, 1.0)
+    if status.epoch < config.train.epochs:
+        changes["train.early_stopping"] = "off"  # it stopped early, and would at once again
+    return config.replace(changes), about
 
 
 def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "test"] = "validation") -> dict[str, Any]:

@@ -254,8 +254,8 @@ class RunFiles:
             write_atomically(path.with_name(f"config.json.v{content['schema']}"), path.read_bytes())
             write_json(path, current)
 
-    def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes | Any) -> None:
-        """Replace the weights or the state to go on from (bytes, or a function that writes to a file)."""
+    def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes) -> None:
+        """Replace the weights or the state to go on from."""
         write_atomically(self.folder(run_id) / name, content)
 
     def append_record(self, run_id: str, record: Mapping[str, Any]) -> None:

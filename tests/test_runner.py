@@ -266,6 +266,29 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypa
     assert same_weights(store, run_id, straight)
 
 
+def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
+    """A limit on the size of files, which the state exceeds and the weights do not, refuses the write itself."""
+    resource = pytest.importorskip("resource")
+    limit = store.best_weights(ran(store)).stat().st_size * 3 // 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run_id = store.create(tiny_config())
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        status = run(store, run_id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status.state == "failed"
+    assert status.error.startswith("last.pt could not be written")
+
+
+def test_an_old_request_to_stop_does_not_stop_the_run_that_goes_on(store):
+    run_id = store.create(tiny_config())
+    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
+    (store.folder(run_id) / "stop").write_text("discard")  # asked for just before its program was killed
+    assert run(store, run_id).state == "finished"
+    assert run_id in store.ids()
+
+
 def test_a_damaged_state_is_told_and_a_pickle_in_its_place_does_not_run(store, tmp_path):
     run_id = store.create(tiny_config())
     run(store, run_id, on_epoch=lambda line: store.request_stop(run_id))
@@ -314,6 +337,15 @@ def test_extending_equals_having_trained_longer(store):
     assert untimed(store, child) == untimed(store, longer)
     assert same_weights(store, child, longer)
     assert len(store.records(parent)) == 3
+
+
+def test_a_run_that_stopped_early_is_extended_in_earnest(store):
+    early = ("train.early_stopping=accuracy", "train.patience=1", "train.min_delta=1", "augment.grow_from=24")
+    parent = ran(store, *CONSTANT, *early, "train.epochs=30", "augment.grow_until=0.75")
+    assert store.status(parent).epoch < 10
+    child = extend(store, parent, 12)
+    assert run(store, child).epoch == 12
+    assert store.config(child).augment.grow_until == 1.0
 
 
 def test_windows_that_have_grown_stay_whole_in_a_longer_run(store):
