@@ -24,6 +24,9 @@ from core.study_presets import PUBLISHED, published_study, scale_for, seconds
 from core.study_store import StudyStore, as_text, read_study
 from core.words import duration, moment, percent
 
+#: What `study create` makes a study from, the first that is given, and the options that go with each.
+_SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set")}
+
 _STUDY = "a study: its id, a unique beginning or end of it, its name, or “latest”"
 
 
@@ -56,18 +59,27 @@ def create(args: argparse.Namespace, store: RunStore) -> Answer:
 
 
 def _wanted(args: argparse.Namespace, store: RunStore) -> Study:
+    _refuse_without_effect(args)
     seeds = seeds_from_text(args.seeds) if args.seeds else None
     if args.file is not None:
         study = read_study(args.file)
         return replace(study, seeds=seeds) if seeds else study
     if args.figure is not None:
-        whole = published_study(args.figure, split=args.split, seeds=seeds or (0,))
+        whole = published_study(args.figure, split=args.split or "common", seeds=seeds or (0,))
         scale = args.scale if args.scale is not None else _scale(whole, store, args.minutes)
         return whole if scale == 1 else whole.scaled(scale)
     if not args.vary:
         raise ConfigError({"vary": "is missing: name a knob and its values, as in --vary train.batch_size=32,64,128."})
     axes = tuple(axis_from_text(one) for one in args.vary)
     return Study(args.name or "A study", wanted_config(args), axes, seeds or (0,))
+
+
+def _refuse_without_effect(args: argparse.Namespace) -> None:
+    given = [name for name in (*_SOURCES, *sum(_SOURCES.values(), ())) if getattr(args, name) not in (None, [])]
+    source = next((name for name in _SOURCES if name in given), "vary")
+    for name in given:
+        if name != source and name not in _SOURCES[source]:
+            raise ConfigError({f"--{name}": f"has no effect beside --{source}; leave one of the two out."})
 
 
 def _scale(study: Study, store: RunStore, minutes: float | None) -> float:
@@ -85,10 +97,11 @@ def add(args: argparse.Namespace, store: RunStore) -> Answer:
     """Add values or seeds to a study; what was trained stays."""
     studies = StudyStore(store)
     study_id = studies.find(args.study)
-    values = {}
+    values: dict[str, tuple[Any, ...]] = {}
     for text in args.vary:
         path, _, more = (part.strip() for part in text.partition("="))
-        values[path] = values_from_text(path, more) if path in {one.path for one in studies.get(study_id).axes} else ()
+        varied = path in {one.path for one in studies.get(study_id).axes}
+        values[path] = (*values.get(path, ()), *(values_from_text(path, more) if varied else ()))
     study = studies.get(study_id).extended(values, seeds_from_text(args.seeds) if args.seeds else ())
     studies.replace(study_id, study)
     return _status(store, study_id)
@@ -295,7 +308,7 @@ def _add_create(parser: argparse.ArgumentParser, add_config: Callable[..., None]
     size.add_argument("--scale", type=float, metavar="S", help="shrink its epochs and milestones, 0.1 to 1")
     size.add_argument("--minutes", type=float, metavar="M", help="shrink it to about so many minutes here")
     parser.add_argument(
-        "--split", choices=("common", "report"), default="common",
+        "--split", choices=("common", "report"),
         help="where the training size varies: the same test images in all cells (default), or the report's way",
     )  # fmt: skip
     parser.add_argument("--file", type=Path, metavar="FILE", help="a study's JSON file")

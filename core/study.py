@@ -281,7 +281,7 @@ def seeds_from_text(text: str) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not part:
             continue
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) - int(first) > MOST_CELLS):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and 0 <= int(last) - int(first) <= MOST_CELLS)):
             raise ConfigError({"seeds": f"“{part[:30]}” is no seed; write whole numbers as in 0, 1, 2 or 0-4."})
         seeds += range(int(first), int(last) + 1) if dash else [int(first)]
     return tuple(dict.fromkeys(seeds))

@@ -47,6 +47,8 @@ def test_values_and_seeds_are_added(core: Core) -> None:
     core(*TINY_STUDY)
     told = core("study", "add", "rates", "--vary", "train.lr=0.2", "--seeds", "1", "--json")
     assert len(told.data["cells"]) == 6
+    told = core("study", "add", "rates", "--vary", "train.lr=0.3", "--vary", "train.lr=0.4", "--json")
+    assert len(told.data["cells"]) == 10
     assert "is not varied" in core("study", "add", "rates", "--vary", "train.momentum=0.2").err
 
 
@@ -100,6 +102,10 @@ def test_a_study_put_away_comes_back(core: Core) -> None:
         (["create", "--figure", "3", "--scale", "0.01"], "from 0.1 to 1"),
         (["create", "--figure", "3", "--minutes", "60"], "nothing was measured on this machine"),
         (["create", "--preset", "quick"], "vary: is missing"),
+        (["create", "--figure", "7", "--set", "train.epochs=20"], "--set: has no effect beside --figure"),
+        (["create", "--figure", "7", "--vary", "train.lr=0.1"], "--vary: has no effect beside --figure"),
+        (["create", "--file", "x.json", "--figure", "7"], "--figure: has no effect beside --file"),
+        (["create", "--vary", "train.lr=0.1", "--scale", "0.5"], "--scale: has no effect beside --vary"),
         (["create", "--vary", "train.lr=fast"], "“fast” is not a number"),
         (["create", "--vary", "train.lr=0.1", "--seeds", "x"], "is no seed"),
         (["create", "--vary", "train.lr=0.1", "--preset", "qick"], "Did you mean “quick”"),
