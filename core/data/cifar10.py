@@ -97,11 +97,6 @@ def verify(folder: Path | None = None) -> None:
         raise _damaged(folder, damaged)
 
 
-def channel_means(data: Cifar10) -> np.ndarray:
-    """Mean of red, green and blue over the 50,000 training images: float64, (3,), 0 to 1."""
-    return data.images[:TRAIN_IMAGES].mean(axis=(0, 2, 3), dtype=np.float64) / 255
-
-
 def _stamp(folder: Path) -> _Stamp:
     """Path, size and time of the six files; :class:`DataError` when one is missing or of another size."""
     stats = []
