@@ -76,7 +76,7 @@ class Draft:
 
     def shown(self, path: str) -> str:
         """The knob's text: what was typed, or its value."""
-        return self.unread.get(path) or KNOBS[path].show(self.config[path])
+        return self.unread[path] if path in self.unread else KNOBS[path].show(self.config[path])
 
     def problems(self) -> dict[str, str]:
         """A sentence for each knob that is not allowed, by path, unreadable text included."""

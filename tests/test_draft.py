@@ -50,6 +50,13 @@ def test_what_cannot_be_read_keeps_its_text_and_the_last_value():
     assert draft.problems() == {}
 
 
+def test_a_field_that_was_emptied_stays_empty():
+    draft = Draft()
+    draft.take("train.epochs", "")
+    assert (draft.shown("train.epochs"), draft.config.train.epochs) == ("", 5)
+    assert "train.epochs" in draft.problems()
+
+
 def test_other_classes_leave_what_was_typed_elsewhere():
     draft = Draft()
     draft.take("train.lr", "fast")

@@ -164,11 +164,13 @@ def test_a_changed_knob_is_marked_with_the_presets_value(app):
 def test_the_draft_survives_another_page(app):
     field(app, "train.epochs").set_value("7").run()
     field(app, "train.lr").set_value("fast").run()
+    field(app, "train.batch_size").set_value("").run()
     app.text_input(key="name#0").set_value("mine").run()
     app.switch_page("pages/home.py").run()
     app.switch_page("pages/new_run.py").run()
     assert field(app, "train.epochs").value == "7"
     assert field(app, "train.lr").value == "fast"
+    assert field(app, "train.batch_size").value == ""
     assert app.text_input(key="name#0").value == "mine"
 
 
