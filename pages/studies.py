@@ -268,7 +268,8 @@ for one in damaged:
 wanted = st.query_params.get("study")
 if wanted and wanted != NEW and wanted not in known:
     try:
-        wanted = studies.find(wanted)
+        found = studies.find(wanted)
+        wanted = found if found in known else None  # what is wrong with a damaged one was just said
     except LabError as error:
         error_box(error)
         wanted = None

@@ -191,6 +191,15 @@ def test_a_damaged_study_is_told_and_spoils_no_other(app, studies, study_id):
     assert app.subheader[0].value == "rates"
 
 
+@pytest.mark.parametrize("link", ["20991231-000000-abcd", "abcd", "latest"])
+def test_a_link_to_a_damaged_study_is_told_and_another_shown(app, studies, study_id, link):
+    (studies.root / "20991231-000000-abcd.json").write_text("{")
+    shown(app, f"study={link}")
+    assert not app.exception
+    assert ["Study 20991231-000000-abcd cannot be used" in one.value for one in app.error] == [True]
+    assert app.subheader[0].value == "rates"
+
+
 def test_a_name_is_shown_as_it_is(app, studies):
     studies.create(Study("<b>**x** $y$", tiny_config(), (Axis("train.lr", (0.1,)),), note="[a](b)"))
     shown(app)
