@@ -264,7 +264,7 @@ def body(fresh: list[pd.DataFrame]) -> None:
     """The whole page below its title. ``fresh`` holds the table of runs when the page has just read it."""
     frame = fresh.pop() if fresh else store.frame()
     if frame.empty:
-        return
+        st.rerun()  # the last runs went away; what is said without any, Undo too, stands outside this fragment
     labels = live.labels(frame)
     picked = picked_runs(store, frame)
     wanted, columns = filters(frame)
@@ -312,6 +312,7 @@ if start.empty:
     messages(store)
     import_box(store)
     trash_box(store)
+    st.stop()
 note_problems(comparison.problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])
 if any_active(start):

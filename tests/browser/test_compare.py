@@ -42,6 +42,15 @@ def test_runs_go_to_the_trash_and_come_back(lab, page, runs):
     expect(page).to_have_url(re.compile(f"runs=.*{runs[0]}"))
 
 
+def test_the_last_runs_come_back_from_the_trash_too(lab, page, runs):
+    page.goto(f"{lab.url}/compare?runs={','.join(runs)}")
+    page.get_by_role("button", name="Trash", exact=True).click()
+    expect(page.get_by_text("There is no run yet.", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("3 of 3 runs")).to_be_visible()
+    assert set(lab.store.ids()) == set(runs)
+
+
 def test_a_link_opened_in_a_new_tab_shows_exactly_this_view(lab, page, runs):
     page.goto(f"{lab.url}/compare?runs={runs[0]},{runs[1]}")
     page.wait_for_function(f"() => {CHART}?.data?.length > 0")

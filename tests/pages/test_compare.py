@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core import exports
@@ -241,6 +242,24 @@ def test_trashing_every_run_can_be_undone(app, store):
     assert "There is no run yet" in words(app)
     pressed(app, "Undo")
     assert store.ids() == [run_id]
+
+
+def test_the_whole_page_is_drawn_anew_when_its_fragment_finds_no_run(app, store, monkeypatch):
+    """A button in a fragment draws that alone, which AppTest does not do: here it is drawn a second time by hand."""
+    run_id = made_run(store)
+
+    def drawn_twice(body):
+        def drawn(fresh):
+            body(fresh)
+            store.trash(run_id)
+            body(fresh)
+
+        return drawn
+
+    monkeypatch.setattr(st, "fragment", drawn_twice)
+    opened(app)
+    assert "There is no run yet" in words(app)
+    assert "Trash (1 run)" in [one.label for one in app.expander]
 
 
 def test_a_running_run_is_not_trashed_and_the_reason_is_told(app, store):
