@@ -81,4 +81,9 @@ def reference_line(configs: Iterable[RunConfig]) -> tuple[str, float] | None:
     """Name and accuracy (0–1) of the report's result, if all ``configs`` share the classes of one."""
     points = {main_result(config) for config in configs}
     point = points.pop() if len(points) == 1 else None
-    return None if point is None else ("the report’s best, chosen on its test images", point.best_accuracy)
+    if point is None:
+        return None
+    # With all ten classes a smaller batch did better still.
+    best = max(one.best_accuracy for one in POINTS if one.task == point.task)
+    name = "the report’s best" if point.best_accuracy == best else "the report at batch 128"
+    return f"{name}, chosen on its test images", point.best_accuracy

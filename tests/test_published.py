@@ -92,12 +92,14 @@ def test_every_figure_has_its_points():
     assert {figure: sum(one.figure == figure for one in POINTS) for figure in (3, 5, 7, 9)} == {3: 5, 5: 5, 7: 5, 9: 5}
 
 
-@pytest.mark.parametrize(("classes", "accuracy"), [(CLASSES, 0.9137), (("dog", "deer"), 0.968522)])
-def test_a_reference_belongs_to_its_classes(classes, accuracy):
+@pytest.mark.parametrize(
+    ("classes", "accuracy", "name"),
+    [(CLASSES, 0.9137, "the report at batch 128"), (("dog", "deer"), 0.968522, "the report’s best")],
+)
+def test_a_reference_belongs_to_its_classes_and_is_called_best_only_where_it_is(classes, accuracy, name):
     config = RunConfig().replace({"data.classes": classes})
     assert main_result(config).best_accuracy == accuracy
-    name, value = reference_line([config])
-    assert value == accuracy and "chosen on its test images" in name
+    assert reference_line([config]) == (f"{name}, chosen on its test images", accuracy)
 
 
 def test_a_line_is_drawn_only_where_all_runs_have_the_classes_of_one_result():
