@@ -19,7 +19,7 @@ from core.config import KNOBS
 from core.figures import FOR_RUNS, NEUTRAL, RunCurves, View
 from core.figures_compare import GroupCurves
 from core.findings import cell_in_words
-from core.outcomes import Metric, Series, are_numbers, in_order, series_of, value_in_words
+from core.outcomes import Cell, Metric, Series, are_numbers, in_order, series_of, value_in_words
 from core.published import IN_WORDS, Point
 from core.statistics import wilson
 from core.words import SELECTED_ON
@@ -182,17 +182,17 @@ def _scale(metric: Metric) -> tuple[float, str, str]:
     return (100.0, ".2f", " %") if metric == "accuracy" else (1.0, ".4f", "")
 
 
-def _place(value: Any) -> Any:
-    """Where a value stands: a number on a scale, words in a row."""
-    return value if are_numbers([value]) else value_in_words(value)
+def _place(cell: Cell, numbers: bool) -> Any:
+    """Where a value stands: on a scale where all are ``numbers``, else by its words in the row of the axis."""
+    return cell.value if numbers else cell.words
 
 
 def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, *, joined: bool, alone: bool) -> None:
     scale = _scale(metric)[0]
     label, uid = figures.escaped(line.label), line.label or "all"
-    x = [_place(cell.value) for cell in line.cells]
+    x = [_place(cell, joined) for cell in line.cells]
     means = [scale * cell.spread.mean for cell in line.cells]
-    _add_runs(figure, line, colour, metric, label, uid)
+    _add_runs(figure, line, colour, metric, label, uid, joined=joined)
     if metric == "accuracy":
         ends = [wilson(min(max(cell.spread.mean, 0.0), 1.0), cell.images) for cell in line.cells]
         figure.add_scatter(
@@ -233,14 +233,16 @@ def _told(cell: Any, metric: Metric) -> str:
     )
 
 
-def _add_runs(figure: go.Figure, line: Series, colour: str, metric: Metric, label: str, uid: str) -> None:
+def _add_runs(
+    figure: go.Figure, line: Series, colour: str, metric: Metric, label: str, uid: str, *, joined: bool
+) -> None:
     """Every run of a value that has several, faint."""
     scale, form, unit = _scale(metric)
     x, y, told = [], [], []
     for cell in line.cells if any(cell.spread.n > 1 for cell in line.cells) else ():
         for _, run in cell.runs.iterrows() if cell.spread.n > 1 else ():
             value = scale * float(run[metric])
-            x.append(_place(cell.value))
+            x.append(_place(cell, joined))
             y.append(value)
             told.append(
                 f"{run['run_id']}, seed {run['train.seed']}: {value:{form}}{unit}, best epoch {run['best_epoch']}"

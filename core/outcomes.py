@@ -68,12 +68,12 @@ def _cells(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[Cell, ...]:
 
 
 def in_order(path: str, values: Sequence[Any]) -> list[Any]:
-    """The different values: numbers rising, choices as their knob lists them, others as they come."""
+    """The different values: numbers rising, then choices as their knob lists them, then others as they come."""
     different = list(dict.fromkeys(values))
-    if are_numbers(different):
-        return sorted(different)
+    numbers = [value for value in different if are_numbers([value])]
+    words = [value for value in different if not are_numbers([value])]
     choices = KNOBS[path].choices if path in KNOBS else ()
-    return sorted(different, key=lambda value: choices.index(value) if value in choices else len(choices))
+    return sorted(numbers) + sorted(words, key=lambda value: choices.index(value) if value in choices else len(choices))
 
 
 def are_numbers(values: Sequence[Any]) -> bool:

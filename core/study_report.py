@@ -21,7 +21,7 @@ from core.published import Point, points_of
 from core.store import RunStore
 from core.study import Study
 from core.study_store import StudyStore
-from core.study_work import CellStatus, outcomes, statuses
+from core.study_work import CellStatus, as_in_table, outcomes, statuses
 
 #: The two questions of the report, each a figure.
 METRICS: dict[Metric, str] = {"accuracy": "Best accuracy", "objective": "Lowest objective"}
@@ -81,7 +81,7 @@ def curves_by_value(
     for one in begun:
         assert one.run_id is not None  # begun
         curves = RunCurves.of(one.run_id, one.cell.in_words(), one.cell.config, store.metrics(one.run_id))
-        groups.setdefault(one.cell.settings[x], []).append(curves)
+        groups.setdefault(as_in_table(x, one.cell.settings[x]), []).append(curves)
     return [(value_in_words(value), groups[value]) for value in in_order(x, list(groups))]
 
 

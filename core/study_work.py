@@ -206,7 +206,7 @@ def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
             continue
         rows.append(
             {
-                **{path: _plain(path, value) for path, value in one.cell.settings.items()},
+                **{path: as_in_table(path, value) for path, value in one.cell.settings.items()},
                 "train.seed": one.cell.seed,
                 "run_id": row["id"],
                 "accuracy": float(accuracy),
@@ -244,6 +244,6 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _plain(path: str, value: Any) -> Any:
-    """A setting as a table holds it: numbers and truths as they are, all else as the command line writes it."""
+def as_in_table(path: str, value: Any) -> Any:
+    """A setting as the outcomes hold it: numbers and truths as they are, all else as the command line writes it."""
     return value if isinstance(value, int | float) else KNOBS[path].show(value)

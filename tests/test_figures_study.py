@@ -106,6 +106,16 @@ def test_choices_stand_in_their_knobs_order_without_a_line():
     assert "lines" not in mean.mode
 
 
+def test_numbers_beside_a_word_stand_in_a_row_each_at_its_own_place():
+    rising = ["10,000", "20,000", "all"]
+    figure = outcome(outcomes({20_000: (0.8, 0.82), "all": (0.9, 0.92), 10_000: (0.7, 0.72)}), X)
+    found = traces(figure)
+    assert list(figure.layout.xaxis.categoryarray) == rising
+    assert list(found["all mean"].x) == list(found["all images"].x) == rising
+    assert list(found["all mean"].y) == pytest.approx([71.0, 81.0, 91.0])
+    assert list(found["all runs"].x) == [one for one in rising for _ in range(2)]
+
+
 def test_guessing_is_drawn_only_where_it_does_not_squeeze_the_points():
     assert not outcome(outcomes(THREE), X, classes=2).layout.shapes
     poor = outcomes({6_000: (0.55, 0.56), 8_000: (0.7, 0.7)})

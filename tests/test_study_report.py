@@ -66,6 +66,20 @@ def test_curves_are_grouped_by_value_with_the_seeds_together(store, table):
     assert {len(runs) for _, runs in groups} == {2}
 
 
+@pytest.mark.parametrize(
+    ("path", "values", "names"),
+    [
+        ("data.train_size", (None, 400, 300), ["300", "400", "all"]),
+        ("data.validation_size", (None, 50), ["50", "tenth"]),
+        ("data.test_size", (None, 100), ["100", "all"]),
+    ],
+)
+def test_a_value_that_is_a_word_is_called_by_it(store, path, values, names):
+    study = Study("own", tiny_config(), (Axis(path, values),))
+    cells = study_work.statuses(finished(store, study), study, store.frame())
+    assert [label for label, _ in study_report.curves_by_value(store, study, cells, path)] == names
+
+
 def test_a_study_is_written_as_files(store, tmp_path):
     if not any(map(shutil.which, ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable"))):
         pytest.skip("no Chromium on this computer: no pictures are drawn")
