@@ -9,7 +9,7 @@ hidden curves.
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,6 +108,12 @@ def accuracy(
     if reference:
         published_line(figure, reference)
     return figure
+
+
+def validated_on(runs: Iterable[RunCurves]) -> list[str]:
+    """What the validation curves of ``runs`` are of, in the words of a legend, each once."""
+    parts = {run.selected_on for run in runs}
+    return [words for part, words in _VALIDATION.items() if part in parts]
 
 
 def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:

@@ -17,6 +17,7 @@ from core.comparison import WITHOUT_EFFECT, knob_name, setting_texts
 from core.config import KNOBS
 from core.figures import RunCurves, View
 from core.gap import Gap, Side, in_words
+from core.words import known
 
 _Kind = Literal["accuracy", "loss"]
 
@@ -52,15 +53,16 @@ def bands(
 ) -> go.Figure:
     """Validation curves of groups: the mean, a band of one standard deviation (n − 1) to each side, each run behind.
 
-    Smoothing applies to the mean and the band. A group of one run is its curve alone. ``reference`` is a published
-    accuracy to draw as a line, its name and a share from 0 to 1.
+    Smoothing applies to the mean and the band. A group of one run is its curve alone; where only one of several got
+    to, there is no band. ``reference`` is a published accuracy to draw as a line, its name and a share from 0 to 1.
     """
     title, scale, form, unit = {
-        "accuracy": ("Validation accuracy (%)", 100.0, ".2f", " %"),
-        "loss": ("Validation cross-entropy (nats per image)", 1.0, ".4f", ""),
+        "accuracy": ("Accuracy (%)", 100.0, ".2f", " %"),
+        "loss": ("Cross-entropy (nats per image)", 1.0, ".4f", ""),
     }[kind]
     runs = [run for group in groups for run in group.runs]
-    figure, divisor = figures.new_figure(runs, view, title, kind)
+    # In lines of its own: beside the title it would be longer than the axis.
+    figure, divisor = figures.new_figure(runs, view, "<br>".join([title, *figures.validated_on(runs)]), kind)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
             _add_group(figure, group, view, f"val_{kind}", divisor, scale, form, unit)
@@ -91,23 +93,29 @@ def _add_group(
     table = course(group, column, view.x)
     x = table["x"].to_numpy() / divisor
     mean = figures.smoothed_values(table["mean"] * scale, view).to_numpy()
-    sd = figures.smoothed_values(table["sd"].fillna(0.0) * scale, view).to_numpy()
+    # Smoothing would carry the deviation on to epochs that one run alone has reached.
+    sd = figures.smoothed_values(table["sd"] * scale, view).where(table["n"] > 1).to_numpy()
     if several:
         # The fill takes the line's colour at half strength, and so the theme's.
+        wide = ~np.isnan(sd)
         edge = {**quiet, "line": {"color": group.colour, "width": 0}, "opacity": 0.4}
-        figure.add_scatter(x=x, y=mean - sd, uid=f"{group.id} low", **edge)
-        figure.add_scatter(x=x, y=mean + sd, uid=f"{group.id} high", fill="tonexty", **edge)
+        figure.add_scatter(x=x[wide], y=(mean - sd)[wide], uid=f"{group.id} low", **edge)
+        figure.add_scatter(x=x[wide], y=(mean + sd)[wide], uid=f"{group.id} high", fill="tonexty", **edge)
     elif view.smoothing != "none":
         figure.add_scatter(
             x=x, y=table["mean"].to_numpy() * scale, line={"color": group.colour, "width": 2}, opacity=0.25,
             uid=f"{group.id} measured", name=f"{label}, as measured", **quiet,
         )  # fmt: skip
-    told = f"%{{y:{form}}}{unit}" + (f" ± %{{customdata[1]:{form}}}{unit} (n = %{{customdata[2]}})" if several else "")
+    told = f"%{{y:{form}}}{unit}" + ("%{customdata[1]}" if several else "")
+    spread = [
+        (f" ± {one:{form}}{unit}" if known(one) else "") + f" (n = {n})" for one, n in zip(sd, table["n"], strict=True)
+    ]
     epoch = "" if figures.is_unified(figure) else "epoch %{customdata[0]}: "
     figure.add_scatter(
         x=x, y=mean, name=label, uid=f"{group.id} mean", legendgroup=group.id, meta=label,
         mode="lines+markers" if len(x) <= 30 else "lines", marker={"size": 5},
-        line={"color": group.colour, "width": 2.5}, customdata=np.column_stack([table["epoch"], sd, table["n"]]),
+        line={"color": group.colour, "width": 2.5},
+        customdata=[list(pair) for pair in zip(table["epoch"].tolist(), spread, strict=True)],
         hovertemplate=f"%{{meta}}: {epoch}{told}<extra></extra>",
     )  # fmt: skip
 

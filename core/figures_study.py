@@ -85,6 +85,15 @@ def curves(
     return figures_compare.bands(groups, view, kind, reference)
 
 
+def curves_in_words(
+    cells: Sequence[tuple[str, Sequence[RunCurves]]], kind: Literal["accuracy", "loss"] = "accuracy"
+) -> str:
+    """The figure of :func:`curves` for those who do not see it."""
+    title = {"accuracy": "Accuracy", "loss": "Cross-entropy"}[kind]
+    part = " or ".join(figures.validated_on(run for _, runs in cells for run in runs))
+    return f"{title} of each epoch, {part}: {', '.join(label for label, runs in cells if runs)}."
+
+
 def colours_in_order(n: int) -> list[str]:
     """``n`` colours from low to high, seen on a light and a dark page."""
     return sample_colorscale(figures_compare.LOW_TO_HIGH, [at / max(n - 1, 1) for at in range(n)]) if n else []

@@ -1,5 +1,7 @@
 """Figures that compare: what is drawn is what the runs' tables say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +55,33 @@ def test_a_group_is_a_mean_a_band_and_each_run_behind_it():
     assert list(found["one high"].y) == pytest.approx([30.0 + half, 50.0 + half])
     assert list(found["two single"].y) == pytest.approx([40.0, 60.0])
     assert found["one mean"].name == "a &amp; b"
+
+
+@pytest.mark.parametrize("smoothing", ["none", "exponential", "median"])
+def test_where_one_of_several_runs_got_to_there_is_neither_band_nor_deviation(smoothing):
+    runs = curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])
+    found = traces(bands([group(*runs)], View(smoothing=smoothing, span=3)))
+    assert list(found["one low"].x) == list(found["one high"].x) == [1, 2]
+    mean = found["one mean"]
+    assert list(mean.x) == [1, 2, 3]
+    told = [words for _, words in mean.customdata]
+    assert "±" in told[1] and told[1].endswith("(n = 2)")
+    assert told[2] == " (n = 1)"
+    assert "±" not in mean.hovertemplate
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "loss"])
+@pytest.mark.parametrize(
+    ("chosen_on", "told"),
+    [
+        (("held-out",), ["validation (held out)"]),
+        (("test",), ["test images (also chose the best epoch)"]),
+        (("test", "held-out"), ["validation (held out)", "test images (also chose the best epoch)"]),
+    ],
+)
+def test_the_axis_says_which_images_the_curves_are_of(kind, chosen_on, told):
+    groups = [group(replace(curves(part, [0.2, 0.4]), selected_on=part)) for part in chosen_on]
+    assert bands(groups, View(), kind).layout.yaxis.title.text.split("<br>")[1:] == told
 
 
 def test_a_group_of_one_has_no_band_and_is_smoothed_with_what_was_measured_behind():

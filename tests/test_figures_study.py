@@ -1,6 +1,7 @@
 """Figures of a study draw the table's numbers, tell apart the two doubts, and lay the report's points over them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from core.config import CLASSES, RunConfig
 from core.figures import FOR_RUNS, NEUTRAL, RunCurves, View
-from core.figures_study import colours_in_order, curves, data, in_words, outcome
+from core.figures_study import colours_in_order, curves, curves_in_words, data, in_words, outcome
 from core.published import points_of
 from core.statistics import wilson
 from tests.made import made_record
@@ -225,6 +226,14 @@ def test_cells_are_means_and_bands_coloured_in_order():
 def test_cells_can_be_seen_over_every_axis(x, last):
     found = traces(curves([("32", [run("a", (0.2, 0.4))])], View(x=x), "loss"))
     assert found["a mean"].x[-1] == last
+
+
+def test_the_curves_in_words_say_which_images_they_are_of():
+    cells = [("32", [run("a", (0.2, 0.4))]), ("64", []), ("128", [run("c", (0.3, 0.5))])]
+    assert curves_in_words(cells) == "Accuracy of each epoch, validation (held out): 32, 128."
+    on_test = [(label, [replace(one, selected_on="test") for one in runs]) for label, runs in cells]
+    told = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
+    assert curves_in_words(on_test, "loss") == told
 
 
 def test_no_cell_is_an_empty_figure_that_says_so():

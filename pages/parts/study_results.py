@@ -95,11 +95,14 @@ def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
         )  # fmt: skip
         view = figures.View(x=axis)
         groups = study_report.curves_by_value(get_store(), study, cells, x)
-        names = ", ".join(label for label, _ in groups)
         with st.grid(2, min_column_width=WIDE_ENOUGH):
-            live_chart(figures_study.curves(groups, view), "study-curves-accuracy", f"Validation accuracy of {names}.")
             live_chart(
-                figures_study.curves(groups, view, "loss"), "study-curves-loss", f"Validation cross-entropy of {names}."
+                figures_study.curves(groups, view), "study-curves-accuracy", figures_study.curves_in_words(groups)
+            )
+            live_chart(
+                figures_study.curves(groups, view, "loss"),
+                "study-curves-loss",
+                figures_study.curves_in_words(groups, "loss"),
             )
 
 
