@@ -3,7 +3,6 @@
 A :class:`RunView` is one look at a run's folder. Nothing is kept from one look to the next.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from core.figures import SELECTED_ON, RunCurves
 from core.frames import summarize
 from core.store import AT_WORK, RunStore, Status
 from core.words import SELECTED_ON as PARTS
-from core.words import duration, nats, percent
+from core.words import duration, nats, percent, told_apart
 
 #: Seconds between two looks at a run at work.
 SOON, LATER = 1.0, 4.0
@@ -106,12 +105,9 @@ def choose(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[st
 
 def labels(frame: pd.DataFrame) -> dict[str, str]:
     """What to call each run: its name, with the end of its id if others share it, or its id."""
-    names = {str(run_id): str(name or "") for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
-    count = Counter(names.values())
-    return {
-        run_id: (f"{name} ({run_id[-4:]})" if count[name] > 1 else name) if name else run_id
-        for run_id, name in names.items()
-    }
+    return told_apart(
+        {str(run_id): str(name or run_id) for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
+    )
 
 
 # --- what is said of it ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ that has finished or is under way serves whoever started it; one that stopped or
 if it belongs to the study, so that nobody else's run is resumed or stopped from here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from core.estimate import MOMENTS, estimate, network_cost
 from core.store import AT_WORK, RunStore
 from core.study import Cell, Study
 from core.study_store import StudyStore
+from core.words import told_apart
 
 CellState = Literal[
     "missing", "queued", "running", "stopping", "stopped", "interrupted", "failed", "finished"
@@ -82,6 +83,12 @@ def counts_in_words(cells: Iterable[CellStatus]) -> str:
     """``3 finished, 1 running, 11 to do``."""
     words = {"missing": "to do"}
     return ", ".join(f"{count} {words.get(state, state)}" for state, count in counts(cells).items())
+
+
+def labels(studies: Mapping[str, Study], frame: pd.DataFrame) -> dict[str, str]:
+    """How each study, by its id, stands in a list: its name and how far it is; ``frame`` is the table of all runs."""
+    names = told_apart({study_id: study.name for study_id, study in studies.items()})
+    return {one: f"{names[one]} · {counts_in_words(statuses(one, study, frame))}" for one, study in studies.items()}
 
 
 # --- what is done with a study --------------------------------------------------------------------

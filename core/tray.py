@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from core import live
 from core.config import CLASSES, RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
@@ -159,12 +160,17 @@ def runs_with_weights(store: RunStore) -> pd.DataFrame:
     return frame.loc[[*frame.index[~came_with], *came]]
 
 
-def run_in_words(run: "pd.Series[Any]") -> str:
-    """Of a row of :func:`runs_with_weights`: name, best accuracy and what chose it, classes, state."""
+def labels(runs: pd.DataFrame) -> dict[str, str]:
+    """How each of :func:`runs_with_weights` stands in a list: name, best accuracy and what chose it, classes, state."""
+    names = live.labels(runs.reset_index())
+    return {str(run_id): f"{names[str(run_id)]} · {_run_in_words(run)}" for run_id, run in runs.iterrows()}
+
+
+def _run_in_words(run: "pd.Series[Any]") -> str:
     classes, accuracy = run["data.classes"], percent(run["best_val_accuracy"])
     task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
     chosen_on = "held-out" if run["selected_on"] == "held-out" else "test"
-    return f"{run['name'] or run.name} · {accuracy} on {chosen_on} images · {task} · {run['state']}"
+    return f"{accuracy} on {chosen_on} images · {task} · {run['state']}"
 
 
 def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:

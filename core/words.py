@@ -1,6 +1,8 @@
 """Figures as a person reads them, the same in the terminal and on every page."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 #: What a run was validated on, and so what chose its best epoch.
@@ -17,6 +19,12 @@ def one_line(text: str, most: int = 200) -> str:
     # Looked at no further than needed: text from elsewhere can be endless.
     short = " ".join(printable(" ".join(text[: 4 * most].split())).split())
     return short if len(short) <= most else f"{short[: most - 1]}…"
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by id, those that several share with the end of their ids: a browser knows what was chosen by its words."""
+    count = Counter(names.values())
+    return {one: f"{name} ({one[-4:]})" if count[name] > 1 else name for one, name in names.items()}
 
 
 def known(number: float | None) -> bool:

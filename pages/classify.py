@@ -22,8 +22,8 @@ from core.tray import (
     Shown,
     Tray,
     classify,
+    labels,
     results_table,
-    run_in_words,
     runs_with_weights,
     unseen_images,
 )
@@ -71,15 +71,15 @@ def choose_runs(runs: pd.DataFrame) -> list[str]:
         if st.session_state.get(key) not in runs.index:
             st.session_state.pop(key, None)
     left, right = st.columns(2)
-    labels = {run_id: run_in_words(run) for run_id, run in runs.iterrows()}
+    words = labels(runs)
     first = left.selectbox(
-        "Run", runs.index, format_func=labels.__getitem__, key="classify.run", persist_state="session"
+        "Run", runs.index, format_func=words.__getitem__, key="classify.run", persist_state="session"
     )
     second = right.selectbox(
         "Beside it",
         runs.index,
         index=None,
-        format_func=labels.__getitem__,
+        format_func=words.__getitem__,
         key="classify.other",
         persist_state="session",
         placeholder="Another run, to compare",

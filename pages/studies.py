@@ -82,11 +82,7 @@ def copy(study: Study) -> None:
 def chooser(known: dict[str, Study], chosen: str) -> None:
     """Which study, or a new one."""
     st.session_state["study_shown"] = chosen
-    frame = store.frame()
-    words = {
-        one: f"{study.name} · {study_work.counts_in_words(study_work.statuses(one, study, frame))}"
-        for one, study in known.items()
-    }
+    words = study_work.labels(known, store.frame())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Study",

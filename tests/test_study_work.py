@@ -80,6 +80,16 @@ def test_device_and_precision_make_no_other_cell_but_a_knob_does(store, study_id
     assert states(store, study_id)[1] == "missing"
 
 
+def test_studies_of_one_name_are_told_apart_in_a_list(store, study_id, study):
+    twin = StudyStore(store).create(study)
+    other = StudyStore(store).create(replace(study, name="other"))
+    assert study_work.labels(StudyStore(store).all()[0], store.frame()) == {
+        study_id: f"rates ({study_id[-4:]}) · 4 to do",
+        twin: f"rates ({twin[-4:]}) · 4 to do",
+        other: "other · 4 to do",
+    }
+
+
 # --- start, pause, stop, retry --------------------------------------------------------------------
 
 

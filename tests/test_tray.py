@@ -13,7 +13,17 @@ from core.config import RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import split
 from core.pictures import Picture, Square, to_network
-from core.tray import MOST_PICTURES, SIDE, Shown, Tray, classify, results_table, runs_with_weights, unseen_images
+from core.tray import (
+    MOST_PICTURES,
+    SIDE,
+    Shown,
+    Tray,
+    classify,
+    labels,
+    results_table,
+    runs_with_weights,
+    unseen_images,
+)
 from tests.made import made_run
 
 LABELS = np.tile(np.arange(10), 6_000)
@@ -52,6 +62,16 @@ def test_own_networks_come_first_then_of_those_that_came_with_the_program_the_on
     for run_id in (less, more, pair, older, newer):
         (store.folder(run_id) / "best.safetensors").touch()
     assert list(runs_with_weights(store).index) == [newer, older, more, less, pair]
+
+
+def test_networks_of_one_name_are_told_apart_in_a_list(store):
+    one, two, other = (made_run(store, name=name) for name in ("same", "same", "other"))
+    for run_id in (one, two, other):
+        (store.folder(run_id) / "best.safetensors").touch()
+    told = "60.57 % on held-out images · 10 classes · finished"
+    assert labels(runs_with_weights(store)) == {
+        one: f"same ({one[-4:]}) · {told}", two: f"same ({two[-4:]}) · {told}", other: f"other · {told}",
+    }  # fmt: skip
 
 
 def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():

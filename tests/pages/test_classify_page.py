@@ -83,6 +83,14 @@ def test_the_newest_run_is_chosen_unless_the_address_names_another(app, store):
     assert app.selectbox(key="classify.run").value == old
 
 
+def test_of_two_runs_alike_the_chosen_one_is_shown(app, store):
+    old, new = run_with_weights(store, name="same"), run_with_weights(store, name="same")
+    opened(app)
+    for one in (old, new):
+        app.selectbox(key="classify.run").set_value(one).run()
+        assert app.selectbox(key="classify.run").value == one
+
+
 def test_the_table_has_the_networks_own_probabilities(app, store):
     run_id = run_with_weights(store)
     opened(app)

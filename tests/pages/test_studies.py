@@ -175,6 +175,15 @@ def test_a_link_opens_exactly_its_study(app, studies, study_id):
     assert app.subheader[0].value == "rates"
 
 
+def test_of_two_studies_alike_in_name_and_state_the_chosen_one_stays(app, studies, study_id):
+    twin = studies.create(studies.get(study_id))
+    for one in (study_id, twin):
+        shown(app, f"study={one}")
+        app.run()  # with what the browser has chosen, which it knows by its words
+        assert app.selectbox(key="study_shown").value == one
+        assert app.query_params["study"] in (one, [one])
+
+
 @pytest.mark.parametrize("bad", ["../../etc/passwd", "20260101-000000-abcd", "x" * 3000, "<img src=x>"])
 def test_a_bad_link_is_told_and_another_study_shown(app, study_id, bad):
     app.query_params["study"] = bad
