@@ -6,6 +6,8 @@ come from and how they look on a page is not here.
 """
 
 from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -18,8 +20,9 @@ from PIL import Image
 
 from core import live
 from core.config import CLASSES, RunConfig
+from core.data import cifar10
 from core.data.cifar10 import Cifar10
-from core.data.split import split
+from core.data.split import Parts, split
 from core.pictures import Crop, Picture, Square, part, to_network
 from core.store import RunStore
 from core.words import percent
@@ -35,7 +38,8 @@ CROPS: dict[Crop, str] = {"centre": "Middle square", "whole": "Whole, squeezed",
 
 @dataclass
 class Shown:
-    """A picture in the session; ``truth`` is its class where that is known.
+    """A picture in the session; ``truth`` is its class where that is known, ``index`` its place in CIFAR-10 where it is
+    from there (0 to 59,999).
 
     ``square`` is what was last cut by hand, at first the largest in the middle; ``number`` tells pictures
     of one name apart.
@@ -43,6 +47,7 @@ class Shown:
 
     picture: Picture
     truth: str | None = None
+    index: int | None = None
     square: Square = MIDDLE
     number: int = 0
     _seen: dict[Crop, NDArray[np.uint8]] = field(default_factory=dict)
@@ -141,7 +146,7 @@ def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
     for name in config.data.classes:
         at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
         image = Image.fromarray(np.array(data.images[at]).transpose(1, 2, 0))
-        found.append(Shown(Picture(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1), truth=name))
+        found.append(Shown(Picture(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1), truth=name, index=at))
     return found
 
 
@@ -185,9 +190,32 @@ def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop
     return np.stack([one._results[key] for one in pictures])
 
 
-def results_table(pictures: list[Shown], network: "Classifier", rows: NDArray[np.float32], crop: Crop) -> pd.DataFrame:
-    """A row a picture: what it is taken for, how surely, what else, how it was cut, and every class's
-    probability."""
+def not_counted(pictures: Sequence[Shown], config: RunConfig) -> list[str]:
+    """Of each picture why it tells nothing of how often a run's network is right, in few words; empty where it does.
+
+    Of CIFAR-10's images only those of the run's own test part do. Raises DataError if CIFAR-10 is not here any more.
+    """
+    if all(one.index is None for one in pictures):
+        return [""] * len(pictures)
+    parts = split(config, cifar10.load().labels)
+    return [_not_counted(one, config.data.classes, parts) for one in pictures]
+
+
+def _not_counted(one: Shown, classes: Sequence[str], parts: Parts) -> str:
+    if one.index is None or one.index in parts.test:
+        return ""
+    if one.truth not in classes:
+        return "not its class"
+    if one.index in parts.train:
+        return "trained on"
+    return "used to choose its epoch" if one.index in parts.validation else "not in its test part"
+
+
+def results_table(
+    pictures: Sequence[Shown], network: "Classifier", rows: NDArray[np.float32], crop: Crop, doubts: Sequence[str]
+) -> pd.DataFrame:
+    """A row a picture: what it is taken for, how surely, what else, how it was cut, what it is, why that does not count
+    (``doubts``, from :func:`not_counted`), and every class's probability."""
     order = np.argsort(-rows, axis=1)
     names = np.array(network.classes)
     return pd.DataFrame(
@@ -198,6 +226,18 @@ def results_table(pictures: list[Shown], network: "Classifier", rows: NDArray[np
             "or else": names[order[:, 1]],
             "cut": [one.cut_in_words(crop) for one in pictures],
             "truth": [one.truth or "" for one in pictures],
+            "not counted": list(doubts),
             **{name: rows[:, at] for at, name in enumerate(network.classes)},
         }
     )
+
+
+def score_in_words(results: pd.DataFrame) -> str:
+    """Of a :func:`results_table` how many test images were right, and how many do not count and why; or nothing."""
+    counted = results[(results["truth"] != "") & (results["not counted"] == "")]
+    told = []
+    if len(counted):
+        told.append(f"{(counted['truth'] == counted['taken for']).sum()} of {len(counted)} test images right.")
+    if why := Counter(one for one in results["not counted"] if one):
+        told.append(f"Not counted: {', '.join(f'{count} {words}' for words, count in why.items())}.")
+    return " ".join(told)

@@ -14,7 +14,7 @@ from PIL import Image
 from core import figures
 from core.config import CLASSES
 from core.data import cifar10
-from core.errors import LabError, StoreError
+from core.errors import LabError
 from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many
 from core.tray import (
     CROPS,
@@ -23,8 +23,10 @@ from core.tray import (
     Tray,
     classify,
     labels,
+    not_counted,
     results_table,
     runs_with_weights,
+    score_in_words,
     unseen_images,
 )
 from pages.parts.cut_picture import cut_picture
@@ -147,11 +149,11 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
 # --- what came out ------------------------------------------------------------------------------------
 
 
-def card(one: Shown, crop: Crop, networks: list["Classifier"], rows: list[np.ndarray]) -> None:
-    """A picture, what the network sees of it, and what it says."""
+def card(one: Shown, crop: Crop, networks: list["Classifier"], rows: list[np.ndarray], doubt: str) -> None:
+    """A picture, what the network sees of it, what it says, and whether that is right or does not count."""
     said, surely = networks[0].classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
-        st.markdown(f"**{said}** {surely}{verdict(one, said)}")
+        st.markdown(f"**{said}** {surely}{verdict(one, said, doubt)}")
         with st.container(horizontal=True):
             cut_picture(one, crop, f"cut-{one.number}", one.cut)
             st.image(
@@ -187,10 +189,12 @@ def run_name(run_id: str) -> str:
     return f"{name} ({run_id[-4:]})" if name else run_id
 
 
-def verdict(one: Shown, said: str) -> str:
-    """Whether the network is right, where that is known."""
+def verdict(one: Shown, said: str, doubt: str) -> str:
+    """Whether the network is right, where that is known and counts."""
     if one.truth is None:
         return ""
+    if doubt:
+        return f" :gray[truth: {one.truth}, {doubt}]"
     return " :green[:material/check: right]" if said == one.truth else f" :red[:material/close: truth: {one.truth}]"
 
 
@@ -201,7 +205,7 @@ def results_part(tray: Tray, run_ids: list[str]) -> None:
         st.rerun()  # they were just cleared
     try:
         show_results(tray, run_ids)
-    except StoreError as error:
+    except LabError as error:
         error_box(error)
 
 
@@ -221,28 +225,27 @@ def show_results(tray: Tray, run_ids: list[str]) -> None:
     loaded = [load(run_id) for run_id in run_ids]
     networks = [network for network, _ in loaded]
     rows = [classify(tray.pictures, network, time, crop) for network, time in loaded]
+    doubts = [not_counted(tray.pictures, network.config) for network in networks]
     pages = -(-len(tray.pictures) // A_PAGE)
     page = st.pagination(pages, key="classify.page") if pages > 1 else 1
     grid = st.grid(3, min_column_width=300)
     for at in range((page - 1) * A_PAGE, min(page * A_PAGE, len(tray.pictures))):
         with grid.cell():
-            card(tray.pictures[at], crop, networks, [row[at] for row in rows])
-    for network, row in zip(networks, rows, strict=True):
-        show_table(tray, network, row, crop)
+            card(tray.pictures[at], crop, networks, [row[at] for row in rows], doubts[0][at])
+    for network, row, doubt in zip(networks, rows, doubts, strict=True):
+        show_table(network, results_table(tray.pictures, network, row, crop, doubt))
 
 
-def show_table(tray: Tray, network: "Classifier", rows: np.ndarray, crop: Crop) -> None:
+def show_table(network: "Classifier", results: pd.DataFrame) -> None:
     """The results of one run, with a download."""
-    results = results_table(tray.pictures, network, rows, crop)
     st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
-    known = results[results["truth"] != ""]
-    if len(known):
-        right = int((known["truth"] == known["taken for"]).sum())
-        st.caption(f"{right} of {len(known)} test images right.")
+    if score := score_in_words(results):
+        st.caption(score)
+    known = [name for name in ("truth", "not counted") if (results[name] != "").any()]
     st.dataframe(
         results,
         hide_index=True,
-        column_order=["picture", "taken for", "probability", "or else", "cut", *(["truth"] if len(known) else [])],
+        column_order=["picture", "taken for", "probability", "or else", "cut", *known],
         column_config={"probability": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)},
         alt="What each picture is taken for, with its probability",
     )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config import RunConfig
+from core.config import CLASSES, RunConfig
+from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import split
 from core.pictures import Picture, Square, to_network
@@ -20,8 +21,10 @@ from core.tray import (
     Tray,
     classify,
     labels,
+    not_counted,
     results_table,
     runs_with_weights,
+    score_in_words,
     unseen_images,
 )
 from tests.made import made_run
@@ -126,7 +129,7 @@ def test_how_it_was_cut_is_told():
     assert one.cut_in_words("hand") == "by hand, x 25–75 %, y 0–100 %"
     one.cut(Square(0.9, 2, 0.5))
     assert one.cut_in_words("hand") == "by hand, x 75–100 %, y 50–100 %"
-    table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand")
+    table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand", [""])
     assert table["cut"].tolist() == ["by hand, x 75–100 %, y 50–100 %"]
 
 
@@ -153,15 +156,48 @@ def test_what_was_computed_is_not_computed_again():
 
 
 def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
-    pictures = [Shown(picture(name="a")), Shown(picture(name="b"))]
-    pictures[1].truth = "dog"
-    table = results_table(pictures, Network(), np.array([[0.75, 0.25], [0.4, 0.6]], np.float32), "whole")
-    assert table[["picture", "taken for", "or else", "truth"]].to_numpy().tolist() == [
-        ["a", "deer", "dog", ""],
-        ["b", "dog", "deer", "dog"],
+    pictures = [Shown(picture(name="a")), Shown(picture(name="b"), "dog")]
+    rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
+    table = results_table(pictures, Network(), rows, "whole", ["", "trained on"])
+    assert table[["picture", "taken for", "or else", "truth", "not counted"]].to_numpy().tolist() == [
+        ["a", "deer", "dog", "", ""],
+        ["b", "dog", "deer", "dog", "trained on"],
     ]
     assert table["probability"].tolist() == pytest.approx([0.75, 0.6])
     assert table["dog"].tolist() == pytest.approx([0.25, 0.6])
+
+
+def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
+    monkeypatch.setattr(cifar10, "load", lambda: Cifar10(np.empty(0), LABELS))
+    config = RunConfig().replace(
+        {"data.classes": ("deer", "dog"), "data.split": "pooled", "data.train_size": 9_000, "data.test_size": 1_000}
+    )
+    parts = split(config, LABELS)
+    used = np.concatenate([parts.train, parts.validation, parts.test])
+    unused = np.setdiff1d(np.flatnonzero(LABELS == CLASSES.index("deer")), used)
+    indices = [parts.test[0], parts.train[0], parts.validation[0], unused[0], CLASSES.index("cat")]
+    pictures = [Shown(picture(), CLASSES[LABELS[at]], int(at)) for at in indices]
+    assert not_counted([*pictures, Shown(picture())], config) == [
+        "", "trained on", "used to choose its epoch", "not in its test part", "not its class", "",
+    ]  # fmt: skip
+    as_report = config.replace({"data.validation": "test"})
+    assert not_counted(pictures[:1], as_report) == [""]
+
+
+@pytest.mark.parametrize(
+    ("truths", "doubts", "told"),
+    [
+        (("", ""), ("", ""), ""),
+        (("deer", "deer"), ("", ""), "1 of 2 test images right."),
+        (("", "dog"), ("", ""), "1 of 1 test images right."),
+        (("deer", "dog"), ("", "trained on"), "1 of 1 test images right. Not counted: 1 trained on."),
+        (("cat", "frog"), ("not its class", "not its class"), "Not counted: 2 not its class."),
+    ],
+)
+def test_the_score_is_of_what_counts_and_says_what_does_not(truths, doubts, told):
+    rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
+    pictures = [Shown(picture(), truth or None) for truth in truths]
+    assert score_in_words(results_table(pictures, Network(), rows, "centre", doubts)) == told
 
 
 def test_test_images_are_of_every_class_and_none_was_trained_on():

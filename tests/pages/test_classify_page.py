@@ -11,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 import core.worker
 from core.classify import Classifier
-from core.config import RunConfig
+from core.config import CLASSES, RunConfig
 from core.data import cifar10
+from core.data.split import split
 from core.pictures import Square, read_picture, to_network
 from tests.made import idle_worker, made_run, made_weights
 
@@ -20,10 +21,10 @@ APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
 
 
-def run_with_weights(store, classes=PAIR, seed=0, **about):
-    """A run whose network was never trained, which is enough to have opinions."""
-    config = RunConfig().replace({"data.classes": classes, "model.depth": 8, "model.width": 4, "train.epochs": 4})
-    run_id = made_run(store, config=config, **about)
+def run_with_weights(store, classes=PAIR, seed=0, data=None, **about):
+    """A run whose network was never trained, which is enough to have opinions; ``data`` are more of its settings."""
+    settings = {"data.classes": classes, "model.depth": 8, "model.width": 4, "train.epochs": 4}
+    run_id = made_run(store, config=RunConfig().replace(settings | (data or {})), **about)
     made_weights(store, run_id, seed)
     return run_id
 
@@ -190,15 +191,45 @@ def test_damaged_weights_are_a_sentence(app, store):
     assert run_id in app.error[0].value
 
 
-def test_test_images_are_ones_the_run_did_not_train_on(app, store, monkeypatch):
-    run_with_weights(store)
-    labels = np.tile(np.arange(10), 6_000)
-    images = np.zeros((60_000, 3, 32, 32), np.uint8)
-    monkeypatch.setattr(cifar10, "load", lambda folder=None: cifar10.Cifar10(images, labels))
-    opened(app)
+@pytest.fixture
+def cifar(monkeypatch):
+    """CIFAR-10 in black: the labels alone tell its images apart."""
+    data = cifar10.Cifar10(np.zeros((60_000, 3, 32, 32), np.uint8), np.tile(np.arange(10), 6_000))
+    monkeypatch.setattr(cifar10, "load", lambda folder=None: data)
+    return data
+
+
+def add_test_images(app):
     app.button_group(key="classify.source").set_value("test").run()
     app.button(key="add-test").click().run()
     assert not app.exception
+
+
+def test_test_images_are_ones_the_run_did_not_train_on(app, store, cifar):
+    run_with_weights(store)
+    opened(app)
+    add_test_images(app)
     table = app.dataframe[0].value
     assert list(table["truth"]) == list(PAIR)
     assert all(int(name.removeprefix("CIFAR-10 ")) >= 50_000 for name in table["picture"])
+
+
+def test_another_runs_test_images_count_only_where_they_test_this_one(app, store, cifar):
+    pooled = {"data.split": "pooled", "data.train_size": 9_000}
+    pair, ten = run_with_weights(store, data=pooled), run_with_weights(store, CLASSES)
+    opened(app)
+    for _ in range(8):
+        add_test_images(app)
+    assert app.selectbox(key="classify.run").value == ten
+    assert "of 80 test images right." in app.caption[-1].value
+    app.selectbox(key="classify.run").set_value(pair).run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    test = split(store.config(pair), cifar.labels).test
+    counted = [int(name.removeprefix("CIFAR-10 ")) in test for name in table["picture"]]
+    assert 0 < sum(counted) < 16, "of the 16 deer and dogs some are in the training part"
+    assert f"of {sum(counted)} test images right. Not counted: " in app.caption[-1].value
+    assert "64 not its class" in app.caption[-1].value
+    assert (table["not counted"] == "").tolist() == counted
+    told = [one.value for one in app.markdown if "truth: " in one.value or "right]" in one.value]
+    assert [":gray[truth: " not in one for one in told] == counted[: len(told)]
