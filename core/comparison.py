@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.config import CLASSES, KNOBS, RunConfig
+from core.config import CLASSES, HOW_COMPUTED, KNOBS, RunConfig
 from core.errors import LabError
 from core.knobs import near
 from core.store import RunStore
@@ -41,7 +41,7 @@ WITHOUT_EFFECT = "–"
 
 
 #: Settings that make two runs different experiments: all but the seed and how a run is computed.
-_DECIDING = [path for path in KNOBS if path not in ("train.seed", "train.device", "train.precision", "train.threads")]
+_DECIDING = [path for path in KNOBS if path not in ("train.seed", *HOW_COMPUTED)]
 
 
 # --- which runs are shown -------------------------------------------------------------------------
@@ -273,6 +273,11 @@ class Contender:
         """Its runs, the oldest first."""
         return [row["id"] for row in self.rows]
 
+    @property
+    def counted(self) -> tuple[dict[str, Any], ...]:
+        """The rows that tell what it comes to: finished runs alone, or all while there is none."""
+        return tuple(row for row in self.rows if row["state"] == "finished") or self.rows
+
 
 def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
     """The runs of ``frame`` in its order, seeds of the same experiment together unless not ``grouped``.
@@ -349,12 +354,12 @@ def _mean_accuracy(group: Contender) -> float:
 
 
 def over_seeds(groups: Iterable[Contender]) -> pd.DataFrame:
-    """For each contender of two runs or more, its n and its accuracies as ``mean ± sd`` (n − 1) in percent."""
+    """For each contender of which two runs or more count, its n and its accuracies as ``mean ± sd`` (n − 1), in %."""
     rows = []
     for group in groups:
-        if len(group.rows) < 2:
+        if len(group.counted) < 2:
             continue
-        table = pd.DataFrame(group.rows)
+        table = pd.DataFrame(group.counted)
         row: dict[str, Any] = {"label": group.label, "n": len(table)}
         for column in ("best_val_accuracy", "last_val_accuracy", "test_accuracy"):
             values = 100 * pd.to_numeric(table[column]).dropna()

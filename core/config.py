@@ -23,6 +23,8 @@ __all__ = ["CLASSES", "KNOBS", "SECTIONS", "AugmentConfig", "DataConfig", "Model
 SCHEMA_VERSION = 1
 #: Pixels of a picture's side, and those by which a growing window grows: the network halves the side twice.
 SIDE, GROWTH = 32, 4
+#: Knobs that decide how a run is computed, not what it learns.
+HOW_COMPUTED = ("train.device", "train.precision", "train.threads")
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,9 @@ class RunConfig:
         Knobs without effect and how it is computed (device, precision, threads) do not count; of the parts'
         sizes what they come to does, so that “all” and 50,000 are the same.
         """
-        how = {"train.device", "train.precision", "train.threads"}
-        values = {path: value for path, value in self.values().items() if path not in how and self.in_effect(path)}
+        values = {
+            path: value for path, value in self.values().items() if path not in HOW_COMPUTED and self.in_effect(path)
+        }
         sizes = self.part_sizes()
         values |= {"data.train_size": sizes.train + sizes.validation, "data.test_size": sizes.test}
         if "data.validation_size" in values:

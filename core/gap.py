@@ -118,7 +118,7 @@ def _on_validation(row: dict[str, Any]) -> float | None:
 
 def _accuracies(contender: Contender, part: Part) -> dict[str, float]:
     measure = _on_test if part == "test" else _on_validation
-    return {row["id"]: value for row in contender.rows if (value := measure(row)) is not None}
+    return {row["id"]: value for row in contender.counted if (value := measure(row)) is not None}
 
 
 def _part(first: Contender, second: Contender) -> Part:
@@ -248,6 +248,10 @@ def _caveats(first: Contender, second: Contender, part: Part, same_images: bool,
             f"You look at {looked_at} here. The first of many is partly lucky, and of 20 comparisons without a real "
             "gap one is expected to look real."
         )
+    told += [
+        f"“{one.label}” has not finished: what counts is the best of {one.counted[0]['epoch']:.0f} epochs so far."
+        for one in (first, second) if all(row["state"] != "finished" for row in one.rows)
+    ]  # fmt: skip
     told += [_left_out(one, part) for one in (first, second) if len(_accuracies(one, part)) < len(one.rows)]
     return told
 
@@ -255,6 +259,6 @@ def _caveats(first: Contender, second: Contender, part: Part, same_images: bool,
 def _left_out(contender: Contender, part: Part) -> str:
     missing: Sequence[str] = [run_id for run_id in contender.run_ids if run_id not in _accuracies(contender, part)]
     return (
-        f"Of “{contender.label}” {len(missing)} of {len(contender.rows)} runs have no accuracy on {in_words(part)} "
-        "yet and are left out."
+        f"Of “{contender.label}” {len(missing)} of {len(contender.rows)} runs have not finished, or have no accuracy "
+        f"on {in_words(part)}, and are left out."
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.config import KNOBS, RunConfig
+from core.config import HOW_COMPUTED, KNOBS, RunConfig
 from core.errors import ConfigError
 from core.knobs import near, plain
 from core.words import one_line, printable
@@ -129,6 +129,8 @@ class Study:
     def _problem_of_axis(self, axis: Axis) -> str | None:
         if not axis.values:
             return "has no values; give at least one."
+        if axis.path in HOW_COMPUTED:
+            return "decides how a run is computed, not what it learns; train such runs one by one and compare them."
         if len({repr(one) for one in axis.values}) < len(axis.values):
             return "names a value twice; each counts once."
         bad = next((text for one in axis.values if (text := KNOBS[axis.path].problem(one))), None)

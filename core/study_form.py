@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.config import KNOBS, RunConfig
+from core.config import HOW_COMPUTED, KNOBS, RunConfig
 from core.errors import ConfigError
 from core.knobs import Knob
 from core.store import RunStore
@@ -14,7 +14,7 @@ from core.study_presets import SPLITS, Split, published_study, scale_for
 VARIABLE = tuple(
     dict.fromkeys(
         ["data.train_size", "train.batch_size", "train.epochs", "train.lr", "model.depth", "model.width"]
-        + [path for path in KNOBS if path not in (SEED, "train.device", "train.precision", "train.threads")]
+        + [path for path in KNOBS if path not in (SEED, *HOW_COMPUTED)]
     )
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from core.config import CLASSES, KNOBS, SCHEMA_VERSION, PartSizes, RunConfig
+from core.config import CLASSES, HOW_COMPUTED, KNOBS, SCHEMA_VERSION, PartSizes, RunConfig
 from core.errors import ConfigError
 from tests.strategies import any_config, sound_config
 
@@ -345,8 +345,7 @@ def test_differences_leave_out_what_has_no_effect_in_either() -> None:
 
 @given(sound_config, sound_config)
 def test_equal_signatures_mean_no_differences_but_in_how(one: RunConfig, two: RunConfig) -> None:
-    how = {"train.device", "train.precision", "train.threads"}
-    assert (one.signature() == two.signature()) == (set(one.differences(two)) <= how)
+    assert (one.signature() == two.signature()) == (set(one.differences(two)) <= set(HOW_COMPUTED))
 
 
 def test_the_classes_are_cifar10s() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.comparison import contenders
+from core.comparison import contenders, over_seeds
 from core.config import RunConfig
 from core.gap import NotComparable, gap
 from core.live import labels
@@ -103,6 +103,26 @@ def test_unfinished_runs_are_compared_on_their_held_out_images(store):
     assert "chosen on these very images" in said(found)
 
 
+def test_a_seed_that_still_trains_does_not_count_beside_finished_ones(store):
+    on_test = HELD_OUT.replace({"data.validation": "test"})
+    for seed, epochs in enumerate((4, 4, 1)):
+        state = "finished" if epochs == 4 else "stopped"
+        made_run(store, epochs, state, on_test.replace({"train.seed": seed}), name="many")
+    made_run(store, config=on_test.replace({"train.lr": 0.2}), name="one")
+    found = compared(store)
+    assert {found.better.over_seeds.n, found.other.over_seeds.n} == {2, 1}
+    assert "Of “many · 3 seeds” 1 of 3 runs have not finished" in said(found)
+    frame = store.frame()
+    assert over_seeds(contenders(frame, labels(frame)))["n"].tolist() == [2]
+
+
+def test_of_a_run_that_has_not_finished_it_is_said(store):
+    on_test = HELD_OUT.replace({"data.validation": "test"})
+    made_run(store, 2, "stopped", on_test, name="half")
+    made_run(store, config=on_test.replace({"train.lr": 0.2}), name="whole")
+    assert "“half” has not finished: what counts is the best of 2 epochs so far." in said(compared(store))
+
+
 def test_figures_of_different_kinds_are_refused(store):
     made_run(store, config=HELD_OUT, state="stopped")
     made_run(store, config=HELD_OUT.replace({"data.validation": "test"}))
@@ -133,4 +153,4 @@ def test_many_looked_at_and_runs_left_out_are_pointed_out(store):
     trained(store, 0.9, HELD_OUT.replace({"train.lr": 0.2}))
     text = said(compared(store, looked_at=9))
     assert "You look at 9 here" in text
-    assert "1 of 3 runs have no accuracy on test images yet" in text
+    assert "1 of 3 runs have not finished, or have no accuracy on test images, and are left out" in text

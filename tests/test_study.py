@@ -61,6 +61,7 @@ def test_a_cell_is_told_in_words():
         ({"axes": (Axis("train.lr", (0.1, 99.0)),)}, "train.lr", "out of range"),
         ({"axes": (BATCHES, BATCHES)}, "vary", "twice"),
         ({"axes": (Axis("train.adam_eps", (1e-8, 1e-7)),)}, "train.adam_eps", "no effect"),
+        ({"axes": (Axis("train.precision", ("fp32", "bf16")),)}, "train.precision", "not what it learns"),
         ({"axes": (Axis("data.train_size", (4_000, 50_001)),)}, "data.train_size", "more than"),
         ({"seeds": tuple(range(MOST_CELLS))}, "vary", "at most 300"),
     ],
