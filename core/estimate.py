@@ -146,9 +146,9 @@ def shape(config: RunConfig) -> Shape:
     return config.model.depth, config.model.width, config.model.shortcut, config.train.batch_size
 
 
-def of_runs(store: RunStore, config: RunConfig) -> list[Speed]:
-    """Speeds of earlier runs on this machine with the most alike network, at most :data:`USED`, newest first."""
-    frame = store.frame()
+def of_runs(store: RunStore, config: RunConfig, frame: pd.DataFrame) -> list[Speed]:
+    """Speeds of earlier runs on this machine with the most alike network, at most :data:`USED`, newest first;
+    ``frame`` is the table of all runs."""
     frame = frame[frame["images_per_second"].notna() & (frame["state"] != "damaged")]
     found: list[Speed] = []
     for run_id in _by_likeness(frame, config)[:LOOKED_AT]:
@@ -280,23 +280,39 @@ class Estimate:
 
 
 def estimate(config: RunConfig, store: RunStore) -> Estimate:
-    """Time and memory of a checked config, from what was measured on this machine.
+    """Time and memory of a checked config, from what was measured on this machine."""
+    return estimates([config], store)[0]
 
-    The first of: earlier runs of the same network and batch size, a probe of it, then the most alike of
-    other runs and probes, scaled.
-    """
-    memory = memory_bytes(config)
-    runs = of_runs(store, config)
-    probed = [one for one in probes(store) if one.fits(config)]
+
+def estimates(configs: Iterable[RunConfig], store: RunStore) -> list[Estimate]:
+    """:func:`estimate` of each; what was measured is read once for all that are computed alike."""
+    frame, probed, known = store.frame(), probes(store), dict[tuple[Any, ...], list[Speed]]()
+    found = []
+    for config in configs:
+        alike = shape(config), how(config)
+        if alike not in known:
+            known[alike] = _speeds(config, of_runs(store, config, frame), probed)
+        found.append(_estimate(config, known[alike]))
+    return found
+
+
+def _speeds(config: RunConfig, runs: list[Speed], probed: list[Speed]) -> list[Speed]:
+    """The first of: ``runs`` of the same network and batch size, a probe of it, then the most alike of other runs and
+    probes."""
+    probed = [one for one in probed if one.fits(config)]
     like_runs = [one for one in runs if one.shape == shape(config)]
     like_probes = [one for one in probed if one.shape == shape(config)]
     others = sorted([*runs, *probed], key=lambda one: _distance(config, one.shape))
-    speeds = like_runs or like_probes[:1] or others[:1]
+    return like_runs or like_probes[:1] or others[:1]
+
+
+def _estimate(config: RunConfig, speeds: list[Speed]) -> Estimate:
+    memory = memory_bytes(config)
     if not speeds:
         return Estimate(None, None, None, memory, "no measurement on this machine yet")
     seconds = sorted(run_seconds(config, speed) for speed in speeds)
     middle = seconds[len(seconds) // 2]
-    like = bool(like_runs or like_probes)
+    like = speeds[0].shape == shape(config)
     off = LIKE if like else SCALED
     return Estimate(
         middle,

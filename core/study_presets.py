@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.config import RunConfig
 from core.errors import ConfigError
-from core.estimate import estimate
+from core.estimate import estimates
 from core.presets import PRESETS
 from core.published import POINTS, TASKS
 from core.store import RunStore
@@ -76,7 +76,7 @@ def _common_test(base: RunConfig, most: int) -> int:
 
 def seconds(study: Study, store: RunStore) -> float | None:
     """How long all cells take on this machine, one after the other; ``None`` before anything was measured here."""
-    each = [estimate(cell.config, store).seconds for cell in study.cells()]
+    each = [one.seconds for one in estimates((cell.config for cell in study.cells()), store)]
     return None if any(one is None for one in each) else math.fsum(one for one in each if one is not None)
 
 

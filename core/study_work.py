@@ -14,7 +14,7 @@ import pandas as pd
 from core.bulk import Outcome, each
 from core.config import KNOBS
 from core.errors import StoreError
-from core.estimate import MOMENTS, estimate, network_cost
+from core.estimate import MOMENTS, estimates, network_cost
 from core.store import AT_WORK, RunStore
 from core.study import Cell, Study
 from core.study_store import StudyStore
@@ -164,8 +164,7 @@ def preview(cells: list[CellStatus], store: RunStore) -> Preview:
     """Time, disk and number of runs still to do; a run that is under way counts with what it has left."""
     todo = [one for one in cells if one.state not in ("finished", "failed")]
     totals, source, known = [0.0, 0.0, 0.0], "nothing left to do", True
-    for one in todo:
-        expected = estimate(one.cell.config, store)
+    for one, expected in zip(todo, estimates((one.cell.config for one in todo), store), strict=True):
         source = expected.source
         if expected.seconds is None or expected.low is None or expected.high is None:
             known = False

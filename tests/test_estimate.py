@@ -284,7 +284,7 @@ def test_growing_windows_cost_their_area(store):
 def test_a_run_of_growing_windows_tells_the_speed_of_whole_pictures(store):
     growing = QUICK.replace({"augment.grow_from": 16, "augment.grow_until": 1.0, "train.epochs": 4})
     ran(store, growing, speed=1_600.0)
-    (speed,) = est.of_runs(store, growing)
+    (speed,) = est.of_runs(store, growing, store.frame())
     assert speed.training == pytest.approx(1_600 * (20**2 + 24**2) / 2 / 32**2)  # the median of four epochs
 
 

@@ -47,6 +47,12 @@ def cell_run(store, study_id, at: int, state: str = "finished", **more) -> str:
     return made_run(store, 4, state, cell.config, study=study_id, **more)
 
 
+def measured_here(store, run_id: str) -> None:
+    """Make a made-up run one that was trained on this machine, so that its speed counts."""
+    store.write_environment(run_id, {"device": "cpu", "precision": "fp32", "threads": 1})
+    store.write_status(run_id, replace(store.status(run_id), host=os.uname().nodename))
+
+
 # --- how cells stand ------------------------------------------------------------------------------
 
 
@@ -194,11 +200,8 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
 
 def test_the_preview_counts_what_is_left(store, study_id, study):
     assert preview(statuses(study_id, study, store.frame()), store).seconds is None
-    cell_run(store, study_id, 0)
+    measured_here(store, cell_run(store, study_id, 0))
     found = statuses(study_id, study, store.frame())
-    environment = {"device": "cpu", "precision": "fp32", "threads": 1}
-    store.write_environment(found[0].run_id, environment)
-    store.write_status(found[0].run_id, replace(store.status(found[0].run_id), host=os.uname().nodename))
     left = preview(found, store)
     assert (left.cells, left.runs) == (4, 3)
     assert left.low < left.seconds < left.high
@@ -207,6 +210,20 @@ def test_the_preview_counts_what_is_left(store, study_id, study):
     assert whole.bytes == pytest.approx(left.bytes * 4 / 3)
     half = [CellStatus(found[1].cell, "stopped", {"id": "x", "epoch": 2}), *found[2:]]
     assert preview(half, store).seconds == pytest.approx(left.seconds * 2.5 / 3)
+
+
+def test_a_preview_reads_what_was_measured_once_for_all_cells(store, study, study_id, monkeypatch):
+    measured_here(store, cell_run(store, study_id, 0))
+    found, read = statuses(study_id, study, store.frame()), []
+
+    def counted(name):
+        real = getattr(store, name)
+        return lambda *args: read.append(name) or real(*args)
+
+    for name in ("frame", "metrics"):
+        monkeypatch.setattr(store, name, counted(name))
+    assert preview(found, store).seconds is not None
+    assert sorted(read) == ["frame", "metrics"]
 
 
 @pytest.mark.parametrize("settings", [("train.optimizer=adam", "data.classes=deer,dog"), ("train.averaging=ema",)])
