@@ -38,6 +38,8 @@ PROGRESS_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 #: What a file of weights has beside the network's: how a picture becomes its input.
 _INPUTS = ("input.mean", "input.std")
+#: Of a run's environment what a child must share to be the run that had been longer.
+_GOES_ON = ("device", "precision", "threads")
 
 #: How PyTorch says that there is no more, on an accelerator and on the processor.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
@@ -46,13 +48,19 @@ OnBatch = Callable[[BatchRecord], object]
 OnEpoch = Callable[[dict[str, Any]], object]
 
 
-def run(store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None) -> Status:
+def run(
+    store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None,
+    only_queued: bool = False,
+) -> Status:  # fmt: skip
     """Train a run from where it is to its end; returns how it then stands.
 
     ``on_batch`` hears each BatchRecord, ``on_epoch`` each line of metrics.jsonl. What goes wrong while
-    training is told by the status; RunBusy or StoreError are raised before anything began.
+    training is told by the status; RunBusy or StoreError are raised before anything began. With ``only_queued`` a run
+    that was taken out of the queue meanwhile is left alone, by RunBusy.
     """
     with store.hold(run_id):
+        if only_queued and store.status_for_holder(run_id).state != "queued":
+            raise RunBusy(f"Run {run_id} does not wait any more.")
         status = run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch)
         discard = store.stop_request(run_id) == "discard"
         store.clear_stop(run_id)
@@ -175,11 +183,14 @@ def _prepare(store: RunStore, run_id: str) -> Trainer:
     """
     store.migrate(run_id)
     config = store.config(run_id)
-    environment = resolve(config, store.meta(run_id).environment)
-    store.write_environment(run_id, store.meta(run_id).environment or environment.describe())
+    recorded = store.meta(run_id).environment
+    environment = resolve(config, recorded)
+    store.write_environment(run_id, recorded if "torch" in recorded else environment.describe())
     trainer = Trainer(config, load_task(config, environment), environment)
     if state := store.last_state(run_id):
         trainer.load(load_state(state))
+    elif len(store.records(run_id)) > 1:  # with one, it was killed before its first state was kept
+        raise StoreError(f"Run {run_id} came without the state to go on from; clone it to start anew.")
     store.write_records(run_id, [one.to_dict() for one in trainer.history])
     return trainer
 
@@ -324,7 +335,8 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
     meta = store.meta(run_id)
     about = {
         "name": f"{meta.name or run_id} → {epochs} epochs", "tags": meta.tags, "parent": run_id,
-        "environment": meta.environment,
+        # What makes it go on exactly. Versions and processor are of where the child is trained.
+        "environment": {name: meta.environment[name] for name in _GOES_ON if name in meta.environment},
         "files": {"last.pt": state, "best.safetensors": store.best_weights(run_id)},
     }  # fmt: skip
     changes: dict[str, Any] = {"train.epochs": epochs}

@@ -69,7 +69,7 @@ class Worker:
 
                 if not passed_over:
                     self.trouble = None
-                run(self.store, run_id)
+                run(self.store, run_id, only_queued=True)
                 return
             except RunBusy:
                 pass  # someone else has taken, stopped or deleted it since we looked

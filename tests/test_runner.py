@@ -281,6 +281,17 @@ def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
     assert status.error.startswith("last.pt could not be written")
 
 
+def test_a_run_without_the_state_to_go_on_from_keeps_what_it_has(store):
+    run_id = store.create(tiny_config())
+    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
+    store.last_state(run_id).unlink()
+    before = {name: (store.folder(run_id) / name).read_bytes() for name in ("metrics.jsonl", "best.safetensors")}
+    store.enqueue(run_id)
+    status = run(store, run_id)
+    assert status.state == "failed" and "without the state to go on from" in status.error
+    assert before == {name: (store.folder(run_id) / name).read_bytes() for name in before}
+
+
 def test_an_old_request_to_stop_does_not_stop_the_run_that_goes_on(store):
     run_id = store.create(tiny_config())
     run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
@@ -360,7 +371,8 @@ def test_a_child_waits_with_everything_its_parent_knew(store):
     """Whoever takes it, and however soon: it is whole from the instant it can be seen."""
     parent = ran(store, *CONSTANT, "train.epochs=2")
     child = extend(store, parent, 3)
-    assert store.meta(child).environment == store.meta(parent).environment
+    known = store.meta(parent).environment
+    assert store.meta(child).environment == {name: known[name] for name in ("device", "precision", "threads")}
     for name in ("best.safetensors", "last.pt"):
         assert (store.folder(child) / name).read_bytes() == (store.folder(parent) / name).read_bytes()
     store.trash(child)

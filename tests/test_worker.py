@@ -77,6 +77,24 @@ def test_dead_runs_are_marked_before_the_queue_goes_on(store, worker):
     assert len(store.records(dead)) == 2
 
 
+def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
+    """As when the person cancels it while torch is imported: what the worker read of it is old."""
+
+    class Late(RunStore):
+        def status(self, run_id):
+            return replace(super().status(run_id), state="queued")
+
+        def queue(self):
+            return self.ids()
+
+    cancelled = store.create(tiny_config(*SHORT))
+    store.request_stop(cancelled)
+    worker = Worker(Late(store.root))
+    worker._take_next()
+    assert store.status(cancelled).state == "stopped" and not store.records(cancelled)
+    assert worker.trouble is None
+
+
 def test_two_workers_share_no_run(store):
     first, second = Worker(store), Worker(RunStore(store.root))
     runs = [store.create(tiny_config(*SHORT)) for _ in range(3)]
