@@ -123,6 +123,9 @@ def _members(archive: zipfile.ZipFile, name: str) -> _Members:
             raise _refused(name, f"it holds “{shown}”, which is no file of a run")
         if (kind := stat.S_IFMT(info.external_attr >> 16)) and not stat.S_ISREG(kind):
             raise _refused(name, f"“{shown}” in it is a link or something else that is no plain file")
+        # Of other kinds Python unpacks the whole of a file, however much of it is asked for.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(name, f"“{shown}” in it is packed in a way that this program does not use")
         if info.flag_bits & 1:
             raise _refused(name, f"“{shown}” in it needs a password")
         if file in found.setdefault(run_id, {}):
@@ -143,12 +146,13 @@ def _manifest(archive: zipfile.ZipFile, members: _Members, name: str) -> dict[st
     if info is None:
         raise _refused(name, f"it has no {MANIFEST}")
     try:
-        content = json.loads(archive.read(info))
+        with archive.open(info) as file:
+            content = json.loads(file.read(info.file_size))  # told how much, it unpacks no more
         if content["format"] != FORMAT:
             raise ValueError
         version = int(content["version"])
         listed: dict[str, Mapping[str, Any]] = {run_id: dict(files) for run_id, files in content["runs"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise _refused(name, f"its {MANIFEST} does not say what it holds") from None
     if version > VERSION:
         raise _refused(name, f"a newer ResNet Lab exported it (version {version}); update this one")

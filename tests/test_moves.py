@@ -179,6 +179,16 @@ def newer(files: dict[str, bytes]) -> None:
     files["manifest.json"] = files["manifest.json"].replace(b'"version": 1', b'"version": 2')
 
 
+def endless(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = files["manifest.json"].replace(b'"version": 1', b'"version": Infinity')
+
+
+def otherwise_packed(files: dict[str, bytes]) -> Members:
+    info = zipfile.ZipInfo(f"{ELSEWHERE}/last.pt")
+    info.compress_type = zipfile.ZIP_BZIP2
+    return [*files.items(), (info, bytes(1_000))]
+
+
 def bomb(files: dict[str, bytes]) -> Members:
     return [*files.items(), (f"{ELSEWHERE}/last.pt", bytes(200_000_000))]
 
@@ -195,10 +205,12 @@ def bomb(files: dict[str, bytes]) -> Members:
         (lambda files: [*files.items(), (f"{ELSEWHERE}/log.txt", b"x")], "not those that its manifest.json lists"),
         (lambda files: files.update({"manifest.json": b"[" * 100_000}), "does not say what it holds"),
         (newer, "a newer ResNet Lab exported it (version 2)"),
+        (endless, "does not say what it holds"),
+        (otherwise_packed, "is packed in a way that this program does not use"),
         (bomb, "would swell to 200.0 MB, as no run does"),
     ],
     ids=["traversal", "traversal in a run", "foreign file", "link", "twice", "no manifest", "unlisted", "nested",
-         "newer", "bomb"],
+         "newer", "endless", "bzip2", "bomb"],
 )  # fmt: skip
 def test_a_hostile_file_brings_nothing_in(
     store: RunStore, other: RunStore, tmp_path: Path, change: Any, sentence: str
