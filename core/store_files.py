@@ -151,7 +151,7 @@ class RunFiles:
         if wrong := papers.misfit(content, Meta):
             raise StoreError(f"meta.json of run {run_id} is damaged: {wrong}.")
         meta = Meta(**papers.tidied(content))
-        own = self._local().get(run_id) if meta.reference else None
+        own = (self._local() or {}).get(run_id) if meta.reference else None
         # An edited .local.json is not worth losing the run for.
         return replace(meta, **papers.tidied(own)) if isinstance(own, dict) and not papers.misfit(own, Meta) else meta
 
@@ -317,12 +317,15 @@ class RunFiles:
         """What the person here added to reference runs; not shared."""
         return self.root / ".local.json"
 
-    def _local(self) -> dict[str, Any]:
+    def _local(self) -> dict[str, Any] | None:
+        """What the person here added to reference runs, by id; ``None`` if the file cannot be read."""
         try:
             content = papers.parse(read_file(self.local_file))
-        except (OSError, ValueError, StoreError):
+        except FileNotFoundError:
             return {}
-        return content if isinstance(content, dict) else {}
+        except (OSError, ValueError, StoreError):
+            return None
+        return content if isinstance(content, dict) else None
 
     def _read_json(self, run_id: str, name: str) -> dict[str, Any]:
         path = self.folder(run_id) / name

@@ -28,7 +28,13 @@ class Trash(RunFiles):
             content = self._read_json(run_id, "meta.json")
             if content.get("reference"):
                 local = self._local()
-                local[run_id] = {**local.get(run_id, {}), **changes}
+                if local is None:
+                    raise StoreError(
+                        f"{self.local_file.name} in the folder of the runs is damaged. It holds your names and notes "
+                        "of the runs that came with the program: mend it, or delete it, and try again."
+                    )
+                own = local.get(run_id)
+                local[run_id] = {**(own if isinstance(own, dict) else {}), **changes}
                 write_json(self.local_file, local)
             else:
                 write_json(self.folder(run_id) / "meta.json", {**content, **changes})

@@ -563,6 +563,23 @@ def test_a_damaged_local_file_loses_what_was_added_alone(store: RunStore, refere
     assert store.frame().loc[0, "name"] == "published"
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "3"])
+def test_a_damaged_local_file_is_not_written_over(store: RunStore, reference: str, content: str) -> None:
+    (store.root / ".local.json").write_text(content)
+    with pytest.raises(StoreError, match=r"\.local\.json in the folder of the runs is damaged"):
+        store.annotate(reference, pinned=True)
+    assert (store.root / ".local.json").read_text() == content
+
+
+def test_a_damaged_entry_of_the_local_file_is_replaced_alone(store: RunStore, reference: str) -> None:
+    (store.root / ".local.json").write_text(json.dumps({reference: 3, "other": {"note": "kept"}}))
+    store.annotate(reference, note="new")
+    assert json.loads((store.root / ".local.json").read_text()) == {
+        reference: {"note": "new"},
+        "other": {"note": "kept"},
+    }
+
+
 def test_trash_and_restore(store: RunStore) -> None:
     kept, thrown = made_run(store), made_run(store)
     store.trash(thrown)
