@@ -136,6 +136,8 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
             if ctrl_c.pressed:
                 break
     answer = _status(store, study_id)
+    if not problems and (left := [one for one in answer.data["cells"] if one["state"] != "finished"]):
+        problems.append(f"{len(left)} of {len(cells)} cells are not finished; `study run` goes on with them.")
     answer.errors.extend(problems)
     answer.code = INTERRUPTED if ctrl_c.pressed else int(bool(problems))
     return answer

@@ -1,10 +1,11 @@
 """``python -m core study …``: every command on a small real study, and what it makes of bad input."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from core import cli
+from core import cli, cli_study
 from core.store import RunStore
 from core.study_store import StudyStore
 from tests.made import made_run
@@ -58,6 +59,21 @@ def test_pause_takes_out_of_the_queue_and_run_goes_on(core: Core, store: RunStor
     assert core("study", "pause", "rates").out.startswith("2 runs stopped.")
     assert store.queue() == []
     assert core("study", "run", "rates", "--json").data["counts"] == {"finished": 2}
+
+
+def test_a_cell_stopped_from_elsewhere_is_no_success(core: Core, store: RunStore, monkeypatch) -> None:
+    core(*TINY_STUDY)
+    trained = cli_study._train_cell
+
+    def stopped_once(*args):
+        state = trained(*args)
+        store.write_status(store.ids()[0], replace(store.status(store.ids()[0]), state="stopped"))
+        return state
+
+    monkeypatch.setattr(cli_study, "_train_cell", stopped_once)
+    told = core("study", "run", "rates")
+    assert told.code == 1
+    assert "of 2 cells are not finished" in told.err
 
 
 def test_a_failed_cell_is_retried_when_asked(core: Core, store: RunStore) -> None:
