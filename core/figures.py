@@ -412,10 +412,11 @@ def line_across(
 def published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
     """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent.
 
-    Its words stand at the start: a curve that comes to such a line does so at its end.
+    Its words stand at the start, as a curve that comes to such a line does so at its end, and below, where the axis
+    goes on: the line may be the highest thing in the chart.
     """
     name, share = reference
-    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", at="start")
+    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", below=True, at="start")
 
 
 def say(figure: go.Figure, words: str) -> go.Figure:
