@@ -64,26 +64,42 @@ def load(run_id: str) -> tuple["Classifier", int]:
 # --- choosing -----------------------------------------------------------------------------------------
 
 
+def keep_choice(known: list[str]) -> None:
+    """Keep by its id what the boxes hold; the address names the first.
+
+    A browser knows a run by its words, which change while it trains: what it still calls by older ones is no choice.
+    """
+    first, second = st.session_state["classify.run"], st.session_state["classify.other"]
+    if first in known:
+        st.query_params["run"] = first
+    if second is None or second in known:
+        st.session_state["classify.second"] = second
+
+
 def choose_runs(runs: pd.DataFrame) -> list[str]:
-    """One run, or two to see side by side. ``?run=ID`` chooses the first."""
-    asked = st.query_params.get("run")
-    if asked in runs.index and st.session_state.get("classify.asked") != asked:
-        st.session_state["classify.asked"] = st.session_state["classify.run"] = asked
-    for key in ("classify.run", "classify.other"):
-        if st.session_state.get(key) not in runs.index:
-            st.session_state.pop(key, None)
+    """One run, or two to see side by side. The address names the first: ``?run=ID`` chooses it."""
+    known: list[str] = runs.index.tolist()
+    wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
+    first = next(one for one in wanted if one in known)
+    second = st.session_state.get("classify.second")
+    if second not in known:
+        second = None
+    st.query_params["run"] = st.session_state["classify.first"] = first
+    # Set at every drawing, or a browser goes on with the words of an earlier one.
+    st.session_state["classify.run"], st.session_state["classify.other"] = first, second
     left, right = st.columns(2)
     words = labels(runs)
-    first = left.selectbox(
-        "Run", runs.index, format_func=words.__getitem__, key="classify.run", persist_state="session"
+    left.selectbox(
+        "Run", known, format_func=words.__getitem__, key="classify.run", on_change=keep_choice, args=(known,)
     )
-    second = right.selectbox(
+    right.selectbox(
         "Beside it",
-        runs.index,
+        known,
         index=None,
         format_func=words.__getitem__,
         key="classify.other",
-        persist_state="session",
+        on_change=keep_choice,
+        args=(known,),
         placeholder="Another run, to compare",
     )
     return [first] if second in (None, first) else [first, second]

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 import core.worker
 from core.classify import Classifier
@@ -15,7 +17,7 @@ from core.config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.split import split
 from core.pictures import Square, read_picture, to_network
-from tests.made import idle_worker, made_run, made_weights
+from tests.made import idle_worker, made_record, made_run, made_weights
 
 APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
@@ -90,6 +92,47 @@ def test_of_two_runs_alike_the_chosen_one_is_shown(app, store):
     for one in (old, new):
         app.selectbox(key="classify.run").set_value(one).run()
         assert app.selectbox(key="classify.run").value == one
+
+
+def test_a_run_stays_chosen_while_its_words_change(app, store):
+    training, _ = run_with_weights(store), run_with_weights(store)
+    opened(app)
+    box = app.selectbox(key="classify.run").set_value(training)
+    for epoch in (5, 6):
+        before = box.options
+        store.append_record(training, made_record(epoch, len(PAIR)))
+        app.run()
+        box = app.selectbox(key="classify.run")
+        assert box.value == training
+        assert box.options != before
+        assert box.proto.raw_value == box.options[box.index], "a browser is told what its run is called now"
+
+
+def test_words_of_an_earlier_drawing_choose_no_other_run(app, store, monkeypatch):
+    first, second, _ = (run_with_weights(store) for _ in range(3))
+    opened(app)
+    app.selectbox(key="classify.run").set_value(first)
+    app.selectbox(key="classify.other").set_value(second).run()
+    late = property(lambda box: WidgetState(id=box.id, string_value="what it was called an epoch ago"))
+    monkeypatch.setattr(Selectbox, "_widget_state", late)
+    app.run()
+    assert not app.exception
+    assert [app.selectbox(key=f"classify.{one}").value for one in ("run", "other")] == [first, second]
+    assert app.query_params["run"] == first
+
+
+def test_the_address_names_the_chosen_run_and_is_obeyed_again(app, store):
+    asked, other, _ = (run_with_weights(store) for _ in range(3))
+    for _ in range(2):
+        app.query_params["run"] = asked  # as Live’s button does
+        opened(app)
+        assert app.selectbox(key="classify.run").value == asked
+        app.selectbox(key="classify.run").set_value(other).run()
+        assert app.selectbox(key="classify.run").value == app.query_params["run"] == other
+        app.switch_page("pages/home.py").run()
+    app.query_params.clear()  # as the menu does
+    opened(app)
+    assert app.selectbox(key="classify.run").value == app.query_params["run"] == other
 
 
 def test_the_table_has_the_networks_own_probabilities(app, store):
