@@ -226,7 +226,9 @@ def take_away(rows: pd.DataFrame, picked: Sequence[str]) -> None:
         )
         with st.popover("Link to this view", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]
-            st.code(f"{address}?{urlencode(st.query_params.to_dict())}", language=None, wrap_lines=True)
+            # All values of each: of a filter by two tags, a plain mapping has the last alone.
+            view = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
+            st.code(f"{address}?{view}", language=None, wrap_lines=True)
             if len(picked) > comparison.MOST_LINKED:
                 st.caption(f"A link holds the first {comparison.MOST_LINKED} picked runs.")
     st.caption("A chart’s camera button saves it as PNG.")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import streamlit as st
@@ -205,6 +206,14 @@ def test_of_several_the_two_of_the_link_are_compared(app, store):
     assert "“rate 0.3” is 2.00 percentage points ahead of “rate 0.1”" in words(app).replace("\\", "")
     axes = charts(app)["compare-parallel"]["data"][0]["dimensions"]
     assert [axis["label"] for axis in axes] == ["Learning rate", "Best validation accuracy (%)"]
+
+
+def test_the_link_holds_every_value_of_a_filter(app, store):
+    a, *_ = (made_run(store, tags=(tag,)) for tag in "abc")
+    opened(app, a, tag=["a", "b"])
+    assert "2 of 3 runs" in words(app)
+    view = parse_qs(urlsplit(app.code[0].value).query)
+    assert (view["tag"], view["runs"]) == (["a", "b"], [a])
 
 
 def test_hostile_links_get_sentences(app, store):
