@@ -7,6 +7,7 @@ import streamlit as st
 from core import study_work
 from core.bulk import Outcome
 from core.comparison import link_text
+from core.data import cifar10
 from core.errors import LabError
 from core.frames import fingerprint
 from core.store import AT_WORK, RunStore
@@ -14,6 +15,7 @@ from core.study import Study, seeds_from_text, values_from_text
 from core.study_form import copy_of
 from core.study_store import StudyStore, as_text
 from core.study_work import CellStatus
+from pages.parts.get_data import get_data_box
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.study_form import cost_line, study_form
 from pages.parts.study_results import study_results
@@ -105,7 +107,7 @@ def messages() -> None:
             st.button("Undo", icon=":material/undo:", type="primary", on_click=bring_back, args=(gone,))
 
 
-def actions(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
+def actions(study_id: str, study: Study, cells: Sequence[CellStatus], have_data: bool) -> None:
     """What can be done with the study as it stands."""
     states = study_work.counts(cells)
     begun = any(state != "missing" for state in states)
@@ -115,6 +117,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
                 "Go on" if begun else "Start",
                 icon=":material/play_arrow:",
                 type="primary",
+                disabled=not have_data,
                 help="Queues every run that is not finished. Those that exist already are not trained again.",
                 on_click=act,
                 args=(lambda: study_work.start(store, study_id), "in the queue."),
@@ -139,6 +142,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
             st.button(
                 f"Retry {states['failed']} failed",
                 icon=":material/refresh:",
+                disabled=not have_data,
                 on_click=act,
                 args=(lambda: study_work.retry(store, study_id), "in the queue again."),
             )
@@ -258,6 +262,9 @@ def introduction(store: RunStore) -> None:
 
 st.title("Studies", anchor=False)
 messages()
+have_data = cifar10.available()
+if not have_data:
+    get_data_box()
 known, damaged = studies.all()
 for one in damaged:
     error_box(one.problem)
@@ -283,7 +290,7 @@ if chosen == NEW:
 heading(known[chosen])
 frame = store.frame()
 cells = study_work.statuses(chosen, known[chosen], frame)
-actions(chosen, known[chosen], cells)
+actions(chosen, known[chosen], cells, have_data)
 st.fragment(body)(chosen)
 if any(one.state in MOVING for one in cells):
     redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=3)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from core.data import cifar10
 from core.presets import PRESETS
 from core.study import Axis, Study
 from core.study_presets import published_study
@@ -110,6 +111,16 @@ def test_start_queues_and_pause_takes_back(app, store, study_id):
     button(app, "Go on").click().run()
     assert len(store.queue()) == 4
     assert not app.exception
+
+
+def test_without_the_pictures_they_are_offered_and_no_run_can_start(app, store, studies, study_id, monkeypatch):
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
+    shown(app)
+    assert app.button(key="get-data").label == "Get the data"
+    assert button(app, "Start").disabled
+    made_run(store, 4, "failed", studies.get(study_id).cells()[0].config, study=study_id)
+    app.run()
+    assert button(app, "Go on").disabled and button(app, "Retry 1 failed").disabled
 
 
 def test_every_state_has_its_words_and_its_buttons(app, store, studies, study_id):
