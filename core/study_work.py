@@ -123,6 +123,11 @@ def about(study_id: str, study: Study, cell: Cell) -> dict[str, Any]:
     return {"name": f"{study.name}: {cell.in_words()}", "study": study_id}
 
 
+def states_of_own(study_id: str, frame: pd.DataFrame) -> set[str]:
+    """States of the study's own runs, which are all that :func:`pause` reaches: a cell can be another's run."""
+    return set(frame.loc[frame["study"] == study_id, "state"])
+
+
 def pause(store: RunStore, study_id: str, *, running_too: bool = False) -> Outcome:
     """Take the study's waiting runs out of the queue; the one at work finishes, unless ``running_too``.
 

@@ -107,8 +107,8 @@ def messages() -> None:
             st.button("Undo", icon=":material/undo:", type="primary", on_click=bring_back, args=(gone,))
 
 
-def actions(study_id: str, study: Study, cells: Sequence[CellStatus], have_data: bool) -> None:
-    """What can be done with the study as it stands."""
+def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[str], have_data: bool) -> None:
+    """What can be done with the study as it stands; ``own`` are the states of the runs that are its own."""
     states = study_work.counts(cells)
     begun = any(state != "missing" for state in states)
     with st.container(horizontal=True):
@@ -118,23 +118,24 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], have_data:
                 icon=":material/play_arrow:",
                 type="primary",
                 disabled=not have_data,
-                help="Queues every run that is not finished. Those that exist already are not trained again.",
+                help="Queues the runs that are to do, stopped or interrupted. What is finished or under way is not "
+                "trained again, and failed runs have a button of their own.",
                 on_click=act,
                 args=(lambda: study_work.start(store, study_id), "in the queue."),
             )
-        if "queued" in states:
+        if "queued" in own:
             st.button(
                 "Pause",
                 icon=":material/pause:",
-                help="Takes the waiting runs out of the queue; the one at work goes on to its end.",
+                help="Takes this study’s waiting runs out of the queue; the one at work goes on to its end.",
                 on_click=act,
                 args=(lambda: study_work.pause(store, study_id), "taken out of the queue."),
             )
-        if states.keys() & set(AT_WORK):
+        if own & set(AT_WORK):
             st.button(
                 "Stop now",
                 icon=":material/stop:",
-                help="The run at work stops within a batch, the waiting ones leave the queue. All can go on later.",
+                help="This study’s run at work stops within a batch, its others leave the queue. All can go on later.",
                 on_click=act,
                 args=(lambda: study_work.pause(store, study_id, running_too=True), "stopped."),
             )
@@ -290,7 +291,7 @@ if chosen == NEW:
 heading(known[chosen])
 frame = store.frame()
 cells = study_work.statuses(chosen, known[chosen], frame)
-actions(chosen, known[chosen], cells, have_data)
+actions(chosen, known[chosen], cells, study_work.states_of_own(chosen, frame), have_data)
 st.fragment(body)(chosen)
 if any(one.state in MOVING for one in cells):
     redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=3)

@@ -123,9 +123,11 @@ def test_pause_takes_the_waiting_out_of_the_queue_and_start_goes_on_with_the_sam
 
 def test_a_run_of_another_that_serves_as_a_cell_is_not_paused(store, study_id, study):
     others = store.create(study.cells()[0].config)
+    assert study_work.states_of_own(study_id, store.frame()) == set()
     study_work.start(store, study_id)
     study_work.pause(store, study_id)
     assert store.queue() == [others]
+    assert study_work.states_of_own(study_id, store.frame()) == {"stopped"}
 
 
 def test_only_failed_cells_are_retried(store, study_id):

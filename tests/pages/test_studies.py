@@ -1,6 +1,7 @@
 """Studies: defined in the browser, started, paused, grown, put away; its figures are those of the runs' files."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,23 @@ def test_without_the_pictures_they_are_offered_and_no_run_can_start(app, store, 
     made_run(store, 4, "failed", studies.get(study_id).cells()[0].config, study=study_id)
     app.run()
     assert button(app, "Go on").disabled and button(app, "Retry 1 failed").disabled
+
+
+def test_only_a_studys_own_runs_are_paused_or_stopped(app, store, study_id):
+    shown(app)
+    button(app, "Start").click().run()
+    assert "Pause" in labels(app)
+    button(app, "Copy").click().run()
+    assert "4 queued" in app.get("progress")[0].proto.text
+    assert not {"Pause", "Stop now"} & set(labels(app))
+    run_id = store.queue()[0]
+    with store.hold(run_id):
+        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+        app.run()
+        assert "1 running, 3 queued" in app.get("progress")[0].proto.text
+        assert not {"Pause", "Stop now"} & set(labels(app))
+        app.selectbox(key="study_shown").set_value(study_id).run()
+        assert {"Pause", "Stop now"} <= set(labels(app))
 
 
 def test_every_state_has_its_words_and_its_buttons(app, store, studies, study_id):
