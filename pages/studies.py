@@ -78,6 +78,23 @@ def copy(study: Study) -> None:
     act(lambda: go_to(studies.create(copy_of(study))), "This is a copy; change it as you like.")
 
 
+def add(study_id: str, keys: dict[str, str]) -> None:
+    """Into the study what the fields of :func:`grow` say; what cannot be added stays in them, with the reason."""
+    texts = {what: st.session_state[key] for what, key in keys.items()}
+    problem = f"grow_{study_id}"
+    try:
+        seeds = seeds_from_text(texts.pop("seeds"))
+        values = {path: values_from_text(path, text) for path, text in texts.items() if text.strip()}
+        studies.replace(study_id, studies.get(study_id).extended(values, seeds))
+    except LabError as error:
+        st.session_state[problem] = str(error)
+    else:
+        st.session_state.pop(problem, None)
+        for key in keys.values():
+            st.session_state[key] = ""
+        st.toast("Added; “Go on” trains them.", icon=":material/check:")
+
+
 # --- the page, from top to bottom -----------------------------------------------------------------
 
 
@@ -169,20 +186,16 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
 
 def grow(study_id: str, study: Study) -> None:
     """More values or seeds; what was trained stays."""
-    with st.form("grow", border=False, clear_on_submit=True):
-        texts = {
-            axis.path: st.text_input(axis.label, placeholder=f"more, beside {axis.in_words()}", key=f"grow_{axis.path}")
-            for axis in study.axes
-        }
-        seeds = st.text_input("Seeds", placeholder=f"more, beside {', '.join(map(str, study.seeds))}", key="grow_seeds")
-        if st.form_submit_button("Add", type="primary"):
-
-            def add() -> None:
-                values = {path: values_from_text(path, text) for path, text in texts.items() if text.strip()}
-                studies.replace(study_id, study.extended(values, seeds_from_text(seeds)))
-
-            act(add, "Added; “Go on” trains them.")
-            st.rerun()
+    keys = {what: f"grow_{study_id}_{what}" for what in (*(axis.path for axis in study.axes), "seeds")}
+    with st.form("grow", border=False):
+        for axis in study.axes:
+            told = f"more, beside {axis.in_words()}"
+            st.text_input(axis.label, placeholder=told, key=keys[axis.path], persist_state="session")
+        told = f"more, beside {', '.join(map(str, study.seeds))}"
+        st.text_input("Seeds", placeholder=told, key=keys["seeds"], persist_state="session")
+        if problem := st.session_state.get(f"grow_{study_id}"):
+            error_box(problem)
+        st.form_submit_button("Add", type="primary", on_click=add, args=(study_id, keys))
 
 
 def standing(cells: Sequence[CellStatus]) -> None:

@@ -18,13 +18,18 @@ from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
 DRAFT = "The form of New run, as it is now"
+WAYS = (":material/menu_book: The report’s", ":material/tune: Your own", ":material/upload_file: From a file")
 
 
 def study_form() -> str | None:
-    """The three ways to a study; the id of one that was just made."""
-    report, own, file = st.tabs(
-        [":material/menu_book: The report’s", ":material/tune: Your own", ":material/upload_file: From a file"]
-    )
+    """The three ways to a study; the id of one that was just made.
+
+    What was chosen and typed stays while another page is looked at: New run for one, whose form can be the base.
+    """
+    # Unlike fields, tabs are not kept when they are not shown.
+    st.session_state.setdefault("study_way", st.session_state.get("study_way_kept", WAYS[0]))
+    report, own, file = st.tabs(WAYS, key="study_way", on_change="rerun")
+    st.session_state["study_way_kept"] = st.session_state["study_way"]
     with report:
         made = _published_form()
     with own:
@@ -39,6 +44,7 @@ def _published_form() -> str | None:
         "Study",
         list(PUBLISHED),
         key="study_figure",
+        persist_state="session",
         format_func=lambda one: f"{PUBLISHED[one].name} (Figure {one})",
         captions=[one.question for one in PUBLISHED.values()],
     )
@@ -47,15 +53,22 @@ def _published_form() -> str | None:
         "How large",
         list(SIZES),
         key="study_size",
+        persist_state="session",
         help="One factor shrinks the epochs, and the epochs at which the rate falls, of all its runs. Every published "
         "value of the varied knob is kept.",
     )
     seeds = right.text_input(
-        "Seeds", "0", key="study_seeds", help="As in 0, 1, 2 or 0-2. Three tell how sure a result is."
+        "Seeds",
+        "0",
+        key="study_seeds",
+        persist_state="session",
+        help="As in 0, 1, 2 or 0-2. Three tell how sure a result is.",
     )
     split: Split = "common"
     if PUBLISHED[figure].path == "data.train_size":
-        split = st.radio("Tested on", get_args(Split), key="study_split", format_func=SPLITS.__getitem__)
+        split = st.radio(
+            "Tested on", get_args(Split), key="study_split", persist_state="session", format_func=SPLITS.__getitem__
+        )
     filled = published(figure, size, split, seeds, store)
     if "size" in filled.problems:
         st.caption(f"A study of a given time {filled.problems['size']}")
@@ -64,13 +77,16 @@ def _published_form() -> str | None:
 
 
 def _own_form() -> str | None:
-    name = st.text_input("Name", key="study_name", placeholder="What you will look for later", max_chars=80)
+    name = st.text_input(
+        "Name", key="study_name", persist_state="session", placeholder="What you will look for later", max_chars=80
+    )
     base, words = _base()
     paths = st.multiselect(
         "Vary",
         VARIABLE,
         ["train.lr"],
         key="study_paths",
+        persist_state="session",
         format_func=lambda path: f"{KNOBS[path].label} · {path}",
         max_selections=MOST_AXES,
         help="Several knobs make a grid: every combination of their values is a run.",
@@ -80,13 +96,19 @@ def _own_form() -> str | None:
         knob = KNOBS[path]
         unit = f" ({knob.unit})" if knob.unit else ""
         text = st.text_input(
-            f"{knob.label}{unit}", usual_values(path, base), key=f"study_values_{path}_{words}",
+            f"{knob.label}{unit}",
+            usual_values(path, base),
+            key=f"study_values_{path}_{words}",
+            persist_state="session",
             help=f"{knob.help} Values between commas; each is {knob.expects()}.",
-        )  # fmt: skip
+        )
         vary.append((path, text))
-    seeds = st.text_input("Seeds ", "0-2", key="study_own_seeds", help="As in 0, 1, 2 or 0-2.")
+    seeds = st.text_input("Seeds ", "0-2", key="study_own_seeds", persist_state="session", help="As in 0, 1, 2 or 0-2.")
     filled = from_fields(name, base, vary, seeds)
-    return _offer(filled.study, filled.problems, "own")
+    made = _offer(filled.study, filled.problems, "own")
+    if made:
+        st.session_state.pop("study_name", None)  # the next one is another study
+    return made
 
 
 def _base() -> tuple[RunConfig, str]:
@@ -94,7 +116,11 @@ def _base() -> tuple[RunConfig, str]:
     draft = st.session_state.get("new_run")
     titles = {one.title: one.config for one in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
     chosen = st.selectbox(
-        "On", list(titles), key="study_base", help="All knobs that are not varied are taken from here."
+        "On",
+        list(titles),
+        key="study_base",
+        persist_state="session",
+        help="All knobs that are not varied are taken from here.",
     )
     return titles[chosen], chosen
 

@@ -10,6 +10,7 @@ from core.presets import PRESETS
 from core.study import Axis, Study
 from core.study_presets import published_study
 from core.study_store import StudyStore
+from pages.parts.study_form import WAYS
 from tests.made import made_run, tiny_config
 
 
@@ -96,6 +97,29 @@ def test_ones_own_study_of_two_knobs(app, studies):
     assert study.base == PRESETS["quick"].config
     assert study.axes == (Axis("train.lr", (0.05, 0.1, 0.2)), Axis("train.batch_size", (16, 32)))
     assert study.seeds == (0, 1, 2)
+    button(app, "New study").click().run()
+    assert app.text_input(key="study_name").value == ""
+
+
+def test_what_is_being_defined_stays_while_another_page_is_looked_at(app):
+    typed = {
+        "study_name": "mine", "study_own_seeds": "0-4", "study_seeds": "0-2",
+        "study_values_train.batch_size_A first taste": "16, 32",
+    }  # fmt: skip
+    shown(app)
+    app.session_state["study_way"] = WAYS[1]
+    app.radio(key="study_figure").set_value(7)
+    app.multiselect(key="study_paths").set_value(["train.lr", "train.batch_size"]).run()
+    for key, text in typed.items():
+        app.text_input(key=key).set_value(text)
+    app.run()
+    app.switch_page("pages/new_run.py").run()
+    app.switch_page("pages/studies.py").run()
+    assert not app.exception
+    assert {key: app.text_input(key=key).value for key in typed} == typed
+    assert app.multiselect(key="study_paths").value == ["train.lr", "train.batch_size"]
+    assert app.radio(key="study_figure").value == 7
+    assert app.get("tab_container")[0].proto.tab_container.default_tab_index == 1
 
 
 # --- a study and its runs -------------------------------------------------------------------------
@@ -166,17 +190,42 @@ def test_the_results_are_those_of_the_files(app, store, studies, study_id):
     assert table["objective"][1] == min(one["val_objective"] for one in store.records(run_id))
 
 
+def growing(app, study_id):
+    """The fields for more values and for more seeds."""
+    return [app.text_input(key=f"grow_{study_id}_{what}") for what in ("train.lr", "seeds")]
+
+
+def add(app, study_id, values, seeds):
+    """The page after these were typed and added; what the fields hold then."""
+    for field, text in zip(growing(app, study_id), (values, seeds), strict=True):
+        field.set_value(text)
+    button(app, "Add").click().run()
+    assert not app.exception
+    return [field.value for field in growing(app, study_id)]
+
+
 def test_values_and_seeds_are_added(app, studies, study_id):
     shown(app)
-    app.text_input(key="grow_train.lr").set_value("0.05")
-    app.text_input(key="grow_seeds").set_value("2")
-    button(app, "Add").click().run()
+    assert add(app, study_id, "0.05", "2") == ["", ""]
     study = studies.get(study_id)
     assert (study.axes[0].values, study.seeds) == ((0.05, 0.1, 0.2), (0, 1, 2))
-    app.text_input(key="grow_train.lr").set_value("99")
-    button(app, "Add").click().run()
-    assert "out of range" in words(app)
+
+
+def test_what_cannot_be_added_stays_in_its_field_with_the_reason(app, studies, study_id):
+    study = studies.get(study_id)
+    shown(app)
+    assert add(app, study_id, "99", "2-4") == ["99", "2-4"]
+    app.run()
+    (form,) = app.get("form")
+    assert "out of range" in form.error[0].value
+    assert not form.proto.form.clear_on_submit, "a browser keeps them too"
+    app.switch_page("pages/home.py").run()
+    app.switch_page("pages/studies.py").run()
+    assert [field.value for field in growing(app, study_id)] == ["99", "2-4"]
     assert studies.get(study_id) == study
+    assert add(app, study_id, "0.3", "2-4") == ["", ""]
+    assert studies.get(study_id).seeds == (0, 1, 2, 3, 4)
+    assert not app.error
 
 
 def test_a_study_put_away_comes_back(app, studies, study_id):
