@@ -96,7 +96,7 @@ class Draft:
         """The runs to start: config and name, one a seed."""
         first = self.config.train.seed
         seeds = range(first, first + self.copies)
-        names = [f"{self.name} (seed {seed})" if self.name and self.copies > 1 else self.name for seed in seeds]
+        names = [f"{self.name}, seed {seed}" if self.name and self.copies > 1 else self.name for seed in seeds]
         return [(self.config.replace({"train.seed": seed}), name) for seed, name in zip(seeds, names, strict=True)]
 
     def _become(self, config: RunConfig, own: str | None = None) -> None:

@@ -1,5 +1,7 @@
 """The recipes a person can start from: what each is for, and its complete RunConfig."""
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.config import KNOBS, RunConfig
@@ -110,8 +112,14 @@ def nearest(config: RunConfig) -> Preset:
     return min(PRESETS.values(), key=lambda one: len(config.differences(one.config)))
 
 
-def command_line(config: RunConfig) -> str:
-    """The shell command that trains ``config``: the nearest preset and what differs from it."""
+def command_line(config: RunConfig, *, name: str = "", tags: Iterable[str] = (), note: str = "", seeds: int = 1) -> str:
+    """The shell command that trains ``config``: the nearest preset and what differs from it.
+
+    ``seeds`` is the number of runs, each with the next seed; name, tags and note are those of all.
+    """
     base = nearest(config)
     settings = [f"--set {path}={KNOBS[path].show(ours)}" for path, (ours, _) in config.differences(base.config).items()]
-    return " ".join(["python -m core train --preset", base.name, *settings])
+    about = [("name", name), *(("tag", tag) for tag in tags), ("note", note)]
+    told = [f"--{option}={shlex.quote(text)}" for option, text in about if text]
+    more = [f"--seeds {seeds}"] if seeds > 1 else []
+    return " ".join(["python -m core train --preset", base.name, *settings, *more, *told])

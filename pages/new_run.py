@@ -163,7 +163,8 @@ def start_panel(draft: Draft, have_data: bool) -> None:
             st.caption(f"{waiting} run{'s' * (waiting != 1)} waiting before it.")
     if not problems:
         st.caption("The same from a terminal:")
-        st.code(command_line(draft.config), language="bash", wrap_lines=True)
+        command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
+        st.code(command, language="bash", wrap_lines=True)
 
 
 draft = current_draft()

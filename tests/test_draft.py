@@ -109,7 +109,7 @@ def test_a_widget_is_made_anew_only_when_its_value_came_from_elsewhere():
 def test_seeds_count_on_from_the_configs_own_and_are_told_in_the_names():
     draft = Draft(name="mine", copies=2)
     draft.take("train.seed", "5")
-    assert [(config.train.seed, name) for config, name in draft.runs()] == [(5, "mine (seed 5)"), (6, "mine (seed 6)")]
+    assert [(config.train.seed, name) for config, name in draft.runs()] == [(5, "mine, seed 5"), (6, "mine, seed 6")]
     draft.copies = 1
     assert [name for _, name in draft.runs()] == ["mine"]
     draft.name, draft.copies = "", 3

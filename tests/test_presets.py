@@ -5,9 +5,12 @@ import shlex
 import pytest
 from hypothesis import given
 
+from core import cli
 from core.config import CLASSES, PartSizes, RunConfig
+from core.draft import Draft
 from core.errors import ConfigError
 from core.presets import PRESETS, command_line, nearest, preset
+from core.store import RunStore
 from tests.strategies import sound_config
 
 
@@ -73,3 +76,15 @@ def test_the_command_line_trains_the_same(config: RunConfig) -> None:
     again = preset(words[5]).config.set_from_text(settings).checked()
     assert again.differences(config) == {}
     assert again.signature() == config.signature()
+
+
+def test_the_command_line_makes_the_very_runs_of_the_form(store: RunStore) -> None:
+    draft = Draft(name="it's mine", tags=("a b", "-c"), note="What does $5 buy?\nLess.", copies=3)
+    draft.take("train.seed", "5")
+    told = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
+    program, words = shlex.split(told)[:3], shlex.split(told)[3:]
+    assert program == ["python", "-m", "core"]
+    assert cli.main([*words, "--queue", "--runs", str(store.root)]) == 0
+    made = [(store.config(one), store.meta(one)) for one in store.queue()]
+    assert [(config, meta.name) for config, meta in made] == draft.runs()
+    assert {(meta.tags, meta.note) for _, meta in made} == {(draft.tags, draft.note)}

@@ -182,7 +182,7 @@ def test_seeds_make_as_many_runs(app, store):
     start(app)
     runs = list(reversed(store.ids()))
     assert [store.config(one).train.seed for one in runs] == [5, 6, 7]
-    assert [store.meta(one).name for one in runs] == ["mine (seed 5)", "mine (seed 6)", "mine (seed 7)"]
+    assert [store.meta(one).name for one in runs] == ["mine, seed 5", "mine, seed 6", "mine, seed 7"]
     assert app.query_params["run"] == runs[0]
 
 
@@ -216,7 +216,12 @@ def test_the_parts_and_the_command_line_follow_the_form(app):
     assert "**4,000**" in words(app)
     field(app, "data.train_size").set_value("6500").run()
     assert "**6,000**" in words(app)
-    assert app.code[0].value == command_line(PRESETS["quick"].config.replace({"data.train_size": 6_500}))
+    app.text_input(key="name#0").set_value("mine")
+    app.multiselect(key="tags#0").set_value(["a"])
+    app.text_area(key="note#0").set_value("why")
+    app.number_input(key="copies#0").set_value(3).run()
+    config = PRESETS["quick"].config.replace({"data.train_size": 6_500})
+    assert app.code[0].value == command_line(config, name="mine", tags=["a"], note="why", seeds=3)
 
 
 def test_an_experiment_that_exists_is_pointed_at(app, store):
