@@ -16,6 +16,7 @@ from core.errors import ConfigError, StoreError
 from core.files import told_plainly, write_atomically
 from core.store import RunStore, new_id
 from core.study import Study
+from core.words import told_apart
 
 #: A file that is larger is no study: 300 values of the longest kind take a few kilobytes.
 MOST_BYTES = 1_000_000
@@ -99,6 +100,16 @@ class StudyStore:
     def trashed(self) -> list[str]:
         """Ids of the studies that were put away, newest first."""
         return sorted(self._in(self.root / ".trash"), reverse=True)
+
+    def names_in_trash(self) -> dict[str, str]:
+        """What each study that was put away is called, by id, newest first; of a damaged file just that it is."""
+        names = {}
+        for study_id in self.trashed():
+            try:
+                names[study_id] = read_study(self._trashed_path(study_id)).name
+            except ConfigError:
+                names[study_id] = "damaged"
+        return told_apart(names)
 
     def restore(self, study_id: str) -> None:
         """Bring a study back. Raises StoreError if it was not put away."""

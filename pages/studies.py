@@ -261,6 +261,28 @@ def heading(study: Study) -> None:
     st.caption(literal(" ".join(told)))
 
 
+def trash_box() -> None:
+    """The studies that were put away, whenever that was, each with a way back."""
+    count = len(studies.trashed())
+    if not count:
+        return
+    label = f"Trash ({count} stud{'y' if count == 1 else 'ies'})"
+    box = st.expander(label, icon=":material/delete:", on_change="rerun", key="trash_box")
+    if not box.open:
+        return
+    with box:
+        for study_id, name in studies.names_in_trash().items():
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(literal(name), width="content")
+                st.button(
+                    "Restore",
+                    key=f"restore {study_id}",
+                    icon=":material/restore_from_trash:",
+                    on_click=bring_back,
+                    args=(study_id,),
+                )
+
+
 def introduction(store: RunStore) -> None:
     """What a study is, for whoever sees the first."""
     st.markdown(
@@ -300,11 +322,13 @@ if chosen == NEW:
         st.session_state["done"] = "The study is defined. Look at its runs, then start it."
         go_to(made)
         st.rerun()
+    trash_box()
     st.stop()
 heading(known[chosen])
 frame = store.frame()
 cells = study_work.statuses(chosen, known[chosen], frame)
 actions(chosen, known[chosen], cells, study_work.states_of_own(chosen, frame), have_data)
 st.fragment(body)(chosen)
+trash_box()
 if any(one.state in MOVING for one in cells):
     redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=3)

@@ -64,6 +64,17 @@ def test_a_study_put_away_can_be_brought_back(studies):
         studies.restore(study_id)
 
 
+def test_the_trash_tells_its_studies_apart(studies):
+    first, twin, damaged = (studies.create(STUDY) for _ in range(3))
+    for one in (first, twin, damaged):
+        studies.trash(one)
+    (studies.root / ".trash" / f"{damaged}.json").write_text("{")
+    assert studies.names_in_trash() == {
+        damaged: "damaged", twin: f"{STUDY.name} ({twin[-4:]})", first: f"{STUDY.name} ({first[-4:]})",
+    }  # fmt: skip
+    assert list(studies.names_in_trash()) == studies.trashed()
+
+
 def test_a_study_that_came_with_the_program_is_read_only(studies):
     study_id = studies.create(STUDY)
     path = studies.root / f"{study_id}.json"

@@ -237,6 +237,21 @@ def test_a_study_put_away_comes_back(app, studies, study_id):
     assert not app.exception
 
 
+def test_what_is_in_the_trash_comes_back_in_another_session_too(app, studies, study_id):
+    other = studies.create(replace(studies.get(study_id), name="other"))
+    for one in (study_id, other):
+        studies.trash(one)
+    app.session_state["trash_box"] = True
+    shown(app)
+    assert "Trash (2 studies)" in [one.label for one in app.expander]
+    assert {"rates", "other"} <= {one.value for one in app.markdown}
+    app.button(key=f"restore {study_id}").click().run()
+    assert not app.exception
+    assert (studies.ids(), studies.trashed()) == ([study_id], [other])
+    assert app.subheader[0].value == "rates"
+    assert "Trash (1 study)" in [one.label for one in app.expander]
+
+
 def test_a_study_that_came_with_the_program_is_copied_to_change_it(app, studies, study_id):
     path = studies.root / f"{study_id}.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
