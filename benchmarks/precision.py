@@ -4,7 +4,7 @@
 
 Steps of the trainer in fp32 and bf16, in turn; what ``auto`` chose is compared with the faster of the two in the same
 round. The accuracies are those that benchmarks/time_to_accuracy.py has noted of one recipe and seed in both precisions
-(``python -m benchmarks.time_to_accuracy fast-10 --precision fp32``), wherever each was trained.
+(``python -m benchmarks.time_to_accuracy fast-10 --precision fp32``) on one machine.
 """
 
 import argparse

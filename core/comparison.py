@@ -261,12 +261,14 @@ def telling(paths: Sequence[str], most: int = 5) -> list[str]:
 
 @dataclass(frozen=True)
 class Contender:
-    """Runs that differ in the seed alone, often one: what is compared. Named by its oldest run."""
+    """Runs that differ in the seed alone, often one: what is compared. Named by its oldest run; a ``repeat`` is a run
+    of a seed that another contender has."""
 
     id: str
     label: str
     rows: tuple[dict[str, Any], ...]
     config: RunConfig = field(repr=False)
+    repeat: bool = False
 
     @property
     def run_ids(self) -> list[str]:
@@ -282,8 +284,9 @@ class Contender:
 def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
     """The runs of ``frame`` in its order, seeds of the same experiment together unless not ``grouped``.
 
-    A seed counts once: repeated it is the same network again, and says nothing about other seeds. The run of it that
-    came furthest stands for it, and the others by themselves. No two have the same label.
+    A seed counts once: repeated it is the same network again, or nearly so in another precision, and says nothing about
+    other seeds. The run of it that came furthest stands for it, and the others by themselves. No two have the same
+    label.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     configs: dict[str, RunConfig] = {}
@@ -299,7 +302,7 @@ def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool 
         members.sort(key=lambda row: row["id"])
         first = members[0]["id"]
         label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
-        made.append(Contender(first, label, tuple(members), configs[key]))
+        made.append(Contender(first, label, tuple(members), configs[key], first in repeats))
     times = Counter(one.label for one in made)
     return [replace(one, label=f"{one.label} ({one.id[-4:]})") if times[one.label] > 1 else one for one in made]
 
@@ -339,8 +342,10 @@ def results(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 def best_two(groups: Sequence[Contender]) -> tuple[str, str]:
     """Ids of the two contenders of highest mean validation accuracy, of the commonest task if it has two.
 
-    Those without an epoch come last.
+    Those without an epoch come last. Repeats are chosen only where there are no two others.
     """
+    first_runs = [group for group in groups if not group.repeat]
+    groups = first_runs if len(first_runs) > 1 else groups
     tasks = Counter(group.config.data.classes for group in groups)
     task, count = tasks.most_common(1)[0]
     alike = [group for group in groups if group.config.data.classes == task] if count > 1 else groups
@@ -349,7 +354,7 @@ def best_two(groups: Sequence[Contender]) -> tuple[str, str]:
 
 
 def _mean_accuracy(group: Contender) -> float:
-    values = [row["best_val_accuracy"] for row in group.rows if not pd.isna(row["best_val_accuracy"])]
+    values = [row["best_val_accuracy"] for row in group.counted if not pd.isna(row["best_val_accuracy"])]
     return sum(values) / len(values) if values else -1.0
 
 

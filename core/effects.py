@@ -3,8 +3,8 @@
 Numbers in, numbers out, like :mod:`core.statistics`, for more than two sides. Each group (a *cell*) is the mean of some
 runs that differ in the seed, all tested on the same images, and its variance has two parts that add:
 
-- the luck of the seed, σ²/n, σ estimated from the runs: pooled over all cells, unless each has five seeds or more and
-  can speak for itself;
+- the luck of the seed, σ²/n, σ estimated from the runs: pooled over all cells, but for the error of a difference or a
+  slope where each has five seeds or more and can speak for itself;
 - the choice of images, p(1 − p)/m, the same for every seed of the cell, so it is not divided by n.
 
 Cells tested on the same images share much of the second part, and it would cancel in a difference; how much is not
@@ -20,7 +20,7 @@ from scipy.special import fdtrc, stdtr, stdtrit
 
 from core.statistics import LEVEL, Interval, Spread
 
-#: From so many seeds in every cell on, each cell's own deviation is used.
+#: From so many seeds in every cell on, each cell's own deviation makes the error of a difference or a slope.
 OWN_DEVIATION = 5
 #: What sums of equal figures may differ by.
 _ROUNDING = 1e-12

@@ -249,7 +249,7 @@ def _caveats(first: Contender, second: Contender, part: Part, same_images: bool,
             "gap one is expected to look real."
         )
     told += [
-        f"“{one.label}” has not finished: what counts is the best of {one.counted[0]['epoch']:.0f} epochs so far."
+        f"“{one.label}” has not finished: what counts is the best epoch so far."
         for one in (first, second) if all(row["state"] != "finished" for row in one.rows)
     ]  # fmt: skip
     told += [_left_out(one, part) for one in (first, second) if len(_accuracies(one, part)) < len(one.rows)]

@@ -130,7 +130,7 @@ def results(
     )
     seeds = comparison.over_seeds(groups)
     if len(seeds):
-        st.caption("Over seeds: mean ± standard deviation (n − 1) in percent")
+        st.caption("Over seeds, of finished runs where there are any: mean ± standard deviation (n − 1) in percent")
         st.dataframe(
             seeds,
             hide_index=True,

@@ -189,6 +189,10 @@ def test_a_seed_trained_twice_counts_once_and_the_repeat_stands_by_itself(store)
     frame = store.frame()
     groups = {tuple(one.run_ids) for one in contenders(frame, labels(frame))}
     assert groups == {(newer, other), (done,), (half,)}
+    made_run(store, config=BASE.replace({"train.lr": 0.2}), epochs=3, name="another")
+    every = contenders(store.frame(), labels(store.frame()))
+    assert {one.id for one in every if one.repeat} == {done, half}
+    assert done not in comparison.best_two(every), "nothing is compared with itself unasked"
     assert comparison.siblings(frame, [other]) == [newer]
     assert comparison.siblings(frame, [half]) == [other]
 
@@ -201,6 +205,17 @@ def test_groups_of_one_name_are_told_apart(store):
     groups = contenders(frame, labels(frame))
     assert {one.label for one in groups} == {f"try · 2 seeds ({one.id[-4:]})" for one in groups}
     assert len({one.label for one in groups}) == 2
+
+
+def test_an_unfinished_seed_does_not_keep_its_group_from_the_best_two(store):
+    on_test = BASE.replace({"data.validation": "test"})
+    for seed, epochs in enumerate((4, 4, 1)):
+        made_run(store, epochs, "finished" if epochs == 4 else "running", on_test.replace({"train.seed": seed}))
+    others = [made_run(store, 3, config=on_test.replace({"train.lr": lr})) for lr in (0.2, 0.3)]
+    frame = store.frame()
+    groups = contenders(frame, labels(frame))
+    assert len(groups) == 3
+    assert set(comparison.best_two(groups)) - set(others)
 
 
 def test_the_best_two_are_of_the_commonest_task(store):

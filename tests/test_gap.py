@@ -120,7 +120,7 @@ def test_of_a_run_that_has_not_finished_it_is_said(store):
     on_test = HELD_OUT.replace({"data.validation": "test"})
     made_run(store, 2, "stopped", on_test, name="half")
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="whole")
-    assert "“half” has not finished: what counts is the best of 2 epochs so far." in said(compared(store))
+    assert "“half” has not finished: what counts is the best epoch so far." in said(compared(store))
 
 
 def test_figures_of_different_kinds_are_refused(store):

@@ -23,7 +23,7 @@ def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
         st.caption("Choose two different ones.")
         return
     try:
-        found = gap(first, second, looked_at=len(groups))
+        found = gap(first, second, looked_at=sum(not one.repeat for one in groups))
     except LabError as error:
         st.info(sentence(error), icon=":material/info:")
         return
