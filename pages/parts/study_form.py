@@ -95,10 +95,11 @@ def _own_form() -> str | None:
     for path in paths:
         knob = KNOBS[path]
         unit = f" ({knob.unit})" if knob.unit else ""
+        usual = usual_values(path, base)
         text = st.text_input(
             f"{knob.label}{unit}",
-            usual_values(path, base),
-            key=f"study_values_{path}_{words}",
+            usual,
+            key=f"study_values_{path}_{words}_{usual}",  # another base, other values to begin with
             persist_state="session",
             help=f"{knob.help} Values between commas; each is {knob.expects()}.",
         )

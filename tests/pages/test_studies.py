@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from core.data import cifar10
+from core.draft import Draft
 from core.presets import PRESETS
 from core.study import Axis, Study
+from core.study_form import usual_values
 from core.study_presets import published_study
 from core.study_store import StudyStore
-from pages.parts.study_form import WAYS
+from pages.parts.study_form import DRAFT, WAYS
 from tests.made import made_run, tiny_config
 
 
@@ -77,9 +79,14 @@ def test_a_time_asks_for_a_measurement_first(app):
     assert app.button(key="measure_report")
 
 
+def values_key(path, base=PRESETS["quick"]):
+    """The field with the values of a varied knob."""
+    return f"study_values_{path}_{base.title}_{usual_values(path, base.config)}"
+
+
 def test_problems_stand_by_the_fields_and_nothing_is_defined(app, studies):
     shown(app)
-    app.text_input(key="study_values_train.lr_A first taste").set_value("0.1, fast").run()
+    app.text_input(key=values_key("train.lr")).set_value("0.1, fast").run()
     app.text_input(key="study_own_seeds").set_value("x").run()
     assert "“fast” is not a number" in words(app)
     assert "is no seed" in words(app)
@@ -91,7 +98,7 @@ def test_ones_own_study_of_two_knobs(app, studies):
     shown(app)
     app.text_input(key="study_name").set_value("mine").run()
     app.multiselect(key="study_paths").set_value(["train.lr", "train.batch_size"]).run()
-    app.text_input(key="study_values_train.batch_size_A first taste").set_value("16, 32").run()
+    app.text_input(key=values_key("train.batch_size")).set_value("16, 32").run()
     app.button(key="define_own").click().run()
     (study,) = studies.all()[0].values()
     assert study.base == PRESETS["quick"].config
@@ -101,10 +108,20 @@ def test_ones_own_study_of_two_knobs(app, studies):
     assert app.text_input(key="study_name").value == ""
 
 
+def test_another_base_has_other_values_to_begin_with(app):
+    shown(app)
+    for rate in (0.1, 0.4):
+        app.session_state["new_run"] = Draft(config=PRESETS["quick"].config.replace({"train.lr": rate}))
+        app.run().selectbox(key="study_base").set_value(DRAFT).run()
+        (field,) = [one for one in app.text_input if one.key.startswith(f"study_values_train.lr_{DRAFT}")]
+        assert str(rate) in field.value.split(", ")
+    assert field.value == usual_values("train.lr", PRESETS["quick"].config.replace({"train.lr": 0.4}))
+
+
 def test_what_is_being_defined_stays_while_another_page_is_looked_at(app):
     typed = {
         "study_name": "mine", "study_own_seeds": "0-4", "study_seeds": "0-2",
-        "study_values_train.batch_size_A first taste": "16, 32",
+        values_key("train.batch_size"): "16, 32",
     }  # fmt: skip
     shown(app)
     app.session_state["study_way"] = WAYS[1]
