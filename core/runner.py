@@ -30,7 +30,7 @@ from core.store import RunStore, Status, this_host
 from core.training.environment import Environment, resolve
 from core.training.evaluation import Evaluation, evaluate
 from core.training.records import BatchRecord, EpochRecord
-from core.training.schedule import ENDS_AT_ZERO
+from core.training.schedule import ENDS_AT_ZERO, stops_early
 from core.training.trainer import Trainer
 from core.words import one_line
 
@@ -344,8 +344,9 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
         # Windows that grow have grown: a share of more epochs would make them small again.
         grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
         changes["augment.grow_until"] = min(grown, 1.0)
-    if status.epoch < config.train.epochs:
-        changes["train.early_stopping"] = "off"  # it stopped early, and would at once again
+    records = store.records(run_id)
+    if stops_early(config.train, [one["val_loss"] for one in records], [one["val_accuracy"] for one in records]):
+        changes["train.early_stopping"] = "off"  # or the child would stop at once
     return config.replace(changes), about
 
 

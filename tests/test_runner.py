@@ -359,6 +359,13 @@ def test_a_run_that_stopped_early_is_extended_in_earnest(store):
     assert store.config(child).augment.grow_until == 1.0
 
 
+def test_a_run_whose_patience_ended_with_its_last_epoch_is_extended_in_earnest(store):
+    early = ("train.early_stopping=accuracy", "train.patience=2", "train.min_delta=1")
+    parent = ran(store, *CONSTANT, *early, "train.epochs=3")
+    assert store.status(parent).epoch == 3
+    assert run(store, extend(store, parent, 5)).epoch == 5
+
+
 def test_windows_that_have_grown_stay_whole_in_a_longer_run(store):
     parent = ran(store, *CONSTANT, "train.epochs=3", "augment.grow_from=24", "augment.grow_until=1")
     child = store.config(extend(store, parent, 7))
