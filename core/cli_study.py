@@ -19,7 +19,7 @@ from core.errors import ConfigError, LabError, StoreError
 from core.estimate import memory_in_words
 from core.files import write_atomically
 from core.store import AT_WORK, RESUMABLE, RunStore
-from core.study import Study, axis_from_text, seeds_from_text, values_from_text
+from core.study import Study, axis_from_text, path_and_values, seeds_from_text, values_from_text
 from core.study_presets import PUBLISHED, published_study, scale_for, seconds
 from core.study_store import StudyStore, as_text, read_study
 from core.words import duration, moment, percent
@@ -65,6 +65,9 @@ def _wanted(args: argparse.Namespace, store: RunStore) -> Study:
         study = read_study(args.file)
         return replace(study, seeds=seeds) if seeds else study
     if args.figure is not None:
+        published = PUBLISHED.get(args.figure)
+        if args.split and published and published.path != "data.train_size":
+            raise ConfigError({"--split": "has an effect only in figures 3 and 5, where the training size varies."})
         whole = published_study(args.figure, split=args.split or "common", seeds=seeds or (0,))
         scale = args.scale if args.scale is not None else _scale(whole, store, args.minutes)
         return whole if scale == 1 else whole.scaled(scale)
@@ -99,7 +102,7 @@ def add(args: argparse.Namespace, store: RunStore) -> Answer:
     study_id = studies.find(args.study)
     values: dict[str, tuple[Any, ...]] = {}
     for text in args.vary:
-        path, _, more = (part.strip() for part in text.partition("="))
+        path, more = path_and_values(text)
         varied = path in {one.path for one in studies.get(study_id).axes}
         values[path] = (*values.get(path, ()), *(values_from_text(path, more) if varied else ()))
     study = studies.get(study_id).extended(values, seeds_from_text(args.seeds) if args.seeds else ())

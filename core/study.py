@@ -256,11 +256,17 @@ def axis(path: str, values: Iterable[Any]) -> Axis:
     return Axis(path, tuple(RunConfig().replace({path: one})[path] for one in values))
 
 
-def axis_from_text(text: str) -> Axis:
-    """The axis that ``train.batch_size=32,64,128`` means; values that are lists are parted by semicolons."""
+def path_and_values(text: str) -> tuple[str, str]:
+    """The two sides of ``train.batch_size=32,64,128``; ConfigError if it has but one."""
     path, sign, values = (part.strip() for part in text.partition("="))
     if not sign:
         raise ConfigError({path: "needs values, as in train.batch_size=32,64,128."})
+    return path, values
+
+
+def axis_from_text(text: str) -> Axis:
+    """The axis that ``train.batch_size=32,64,128`` means; values that are lists are parted by semicolons."""
+    path, values = path_and_values(text)
     if path not in KNOBS or path == SEED:
         return axis(path, ())
     return Axis(path, values_from_text(path, values))

@@ -148,7 +148,10 @@ class StudyStore:
         write_atomically(self._path(study_id), json.dumps(study.to_dict(), indent=1) + "\n")
 
     def _refuse_reference(self, study_id: str, what: str) -> None:
-        if self.get(study_id).reference:
+        reference = False
+        with contextlib.suppress(StoreError):  # what cannot be read is no reference study
+            reference = self.get(study_id).reference
+        if reference:
             raise StoreError(f"Study {study_id} came with the program; it cannot be {what}. Copy it to change it.")
 
 

@@ -50,6 +50,7 @@ def test_values_and_seeds_are_added(core: Core) -> None:
     assert len(told.data["cells"]) == 6
     told = core("study", "add", "rates", "--vary", "train.lr=0.3", "--vary", "train.lr=0.4", "--json")
     assert len(told.data["cells"]) == 10
+    assert "train.lr: needs values" in core("study", "add", "rates", "--vary", "train.lr").err
     assert "is not varied" in core("study", "add", "rates", "--vary", "train.momentum=0.2").err
 
 
@@ -121,6 +122,7 @@ def test_a_study_put_away_comes_back(core: Core) -> None:
         (["create", "--figure", "7", "--set", "train.epochs=20"], "--set: has no effect beside --figure"),
         (["create", "--figure", "7", "--vary", "train.lr=0.1"], "--vary: has no effect beside --figure"),
         (["create", "--file", "x.json", "--figure", "7"], "--figure: has no effect beside --file"),
+        (["create", "--figure", "7", "--split", "report"], "--split: has an effect only in figures 3 and 5"),
         (["create", "--vary", "train.lr=0.1", "--scale", "0.5"], "--scale: has no effect beside --vary"),
         (["create", "--vary", "train.lr=fast"], "“fast” is not a number"),
         (["create", "--vary", "train.lr=0.1", "--seeds", "x"], "is no seed"),

@@ -121,3 +121,10 @@ def test_what_is_given_away_holds_nothing_of_this_machine():
     there = study_from_text(as_text(here).encode())
     assert (there.base.train.threads, there.base.train.device, there.reference) == (None, "auto", False)
     assert there.base.replace({"train.threads": 3, "train.device": "cpu"}) == here.base != RunConfig()
+
+
+def test_a_damaged_study_can_be_put_away(studies):
+    study_id = studies.create(STUDY)
+    (studies.root / f"{study_id}.json").write_text("{")
+    studies.trash(study_id)
+    assert (studies.ids(), studies.trashed()) == ([], [study_id])
