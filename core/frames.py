@@ -55,7 +55,7 @@ _FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.js
 _AT_WORK = ("running", "stopping")
 
 #: Raised when rows come to be made in another way; other columns, knobs or defaults are noticed without.
-_ROWS_VERSION = 2
+_ROWS_VERSION = 3
 #: Seconds between two writings of the kept rows.
 _WRITE_EVERY = 5.0
 
@@ -80,7 +80,7 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
         most = 1.0 if name.endswith("_accuracy") else math.inf
         if not (is_number(record.get(name)) if name in _LOSSES else is_figure(record.get(name), most)):
             return None
-    by_class = (record.get(name, []) for name in _BY_CLASS)
+    by_class = [record.setdefault(name, []) for name in _BY_CLASS]
     return record if all(isinstance(one, list) and all(map(is_number, one)) for one in by_class) else None
 
 
@@ -192,7 +192,8 @@ class Reader:
             records = self._records(store.root / run_id / "metrics.jsonl", keep=False)
         except StoreError as error:
             return row | {"error": str(error)}
-        best = result["best"] if isinstance(result.get("best"), dict) else {}
+        # A result without the epoch it is of has lost its file of epochs.
+        best = result["best"] if records and isinstance(result.get("best"), dict) else {}
         return row | config.values() | summarize(records) | {
             "name": meta.name, "pinned": meta.pinned, "tags": meta.tags, "note": meta.note, "study": meta.study,
             "parent": meta.parent, "reference": meta.reference, "created_at": meta.created_at,

@@ -456,3 +456,10 @@ def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: Ru
     made_run(store, 1)
     seen.append(frames.fingerprint(store.frame()))
     assert len(set(seen)) == len(seen)
+
+
+def test_a_record_without_figures_by_class_has_none_of_them():
+    whole = made_record(1)
+    line = json.dumps({name: whole[name] for name in whole if not name.endswith("_by_class")}).encode()
+    record = parse_record(line)
+    assert record == {**whole, "val_loss_by_class": [], "val_accuracy_by_class": []}

@@ -11,7 +11,7 @@ from core.store import RunStore
 from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = ("home", "new_run", "live", "compare", "dataset", "classify")
+PAGES = ("home", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
 
 
 def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:

@@ -113,6 +113,12 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     "the lock is a folder": lambda folder: ((folder / ".lock").unlink(missing_ok=True), (folder / ".lock").mkdir()),
     "more epochs than planned": with_values("status.json", epoch=HUGE, best_epoch=HUGE, state="running"),
     "a result without an epoch": with_values("result.json", best={"accuracy": 0.5}),
+    "epochs without figures by class": lambda folder: (folder / "metrics.jsonl").write_text(
+        "".join(
+            json.dumps({name: one[name] for name in one if not name.endswith("_by_class")}) + "\n"
+            for one in (made_record(epoch) for epoch in range(1, 5))
+        )
+    ),
 }  # type: ignore[dict-item]
 
 
@@ -139,6 +145,16 @@ def test_every_page_opens_with_all_of_them_at_once(store, monkeypatch):
     assert store.status(good).state == "finished"
     opened(app, "compare", runs=",".join(store.ids()))
     assert store.queue() == [] and len(store.ids()) == len(DAMAGED) + len(HARMLESS) + 1
+
+
+def test_a_result_whose_epochs_are_lost_is_none(store, monkeypatch):
+    bad = made_run(store, name="the bad one")
+    (store.root / bad / "metrics.jsonl").unlink()
+    store.write_result(bad, {"best": {"accuracy": 0.99, "loss": 0.1, "epoch": 4}})
+    app = app_on(store, monkeypatch)
+    for page in PAGES:
+        opened(app, page)
+    assert store.frame()["test_accuracy"].isna().all()
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())

@@ -32,7 +32,7 @@ WORDS = {
 NAMES = ("run", "runs", "with", "from", "x", "smoothing", "span", "sort", "q", "columns", "a", "picture", "study")
 
 
-@pytest.mark.parametrize("page", [*PAGES, "studies"])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_address_is_a_traceback_on_any_page(store, monkeypatch, page):
     run_id = made_run(store, name="a run")
     app = app_on(store, monkeypatch)
