@@ -158,6 +158,14 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
             assert np.abs(np.asarray(channel) - ramp / 257).max() <= 1
 
 
+def test_what_is_transparent_in_grey_of_16_bits_is_white() -> None:
+    grey = np.full((8, 8), 30_000, np.uint16)
+    grey[:4] = 7
+    seen = np.asarray(read_picture(saved(Image.fromarray(grey), "PNG", transparency=7), "grey.png").image)
+    assert (seen[:4] == 255).all()
+    assert (seen[4:] < 130).all()
+
+
 def test_dark_grey_of_16_bits_stays_dark() -> None:
     dark = Image.fromarray(np.full((8, 8), 255, np.uint16))
     assert read_picture(saved(dark, "PNG"), "x").image.getextrema() == ((1, 1),) * 3
@@ -271,6 +279,13 @@ def test_photos_are_made_small_faithfully() -> None:
     assert small.size == (500, 375)
     assert np.abs(np.asarray(small, int) - np.asarray(smooth.reduce(8), int)).max() <= 6
     assert read_picture(saved(smooth, "PNG"), "photo.png").image.size == (512, 384)
+
+
+@pytest.mark.parametrize(("width", "height"), [(600, 400), (1_280, 720), (2_100, 1_400), (300, 200)])
+def test_a_jpeg_is_kept_as_large_as_a_png(width: int, height: int) -> None:
+    photo = Image.new("RGB", (width, height), BLUE)
+    jpeg, png = (read_picture(saved(photo, form), "photo").image.size for form in ("JPEG", "PNG"))
+    assert jpeg == png
 
 
 def test_shown_names() -> None:
