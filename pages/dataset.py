@@ -114,15 +114,16 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             wrong(problems)
             return
         st.markdown(gallery.augmentation_in_words(draft.config))
+        last = min(EPOCHS, draft.config.train.epochs)
         with st.spinner("Augmenting…", show_time=False):
-            versions = gallery.as_trained(draft.config, data, [index], range(1, EPOCHS + 1))[:, 0]
+            versions = gallery.as_trained(draft.config, data, [index], range(1, last + 1))[:, 0]
         seed = draft.config.train.seed
-        epochs = [f"epoch {epoch}" for epoch in range(1, EPOCHS + 1)]
+        epochs = [f"epoch {epoch}" for epoch in range(1, last + 1)]
         picture_grid(
             versions,
             [f"The picture in {one}" for one in epochs],
             "augmented",
-            f"The chosen picture in the first {EPOCHS} epochs",
+            f"The chosen picture in the first {last} epochs",
             captions=epochs,
             side=84,
         )

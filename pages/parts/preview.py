@@ -59,11 +59,11 @@ def augmentation_preview(config: RunConfig) -> None:
     for at, number in enumerate(numbers):
         name = CLASSES[data.labels[number]]
         images += [data.images[number], *versions[:, at]]
-        captions += [name, *(f"epoch {epoch}" for epoch in range(1, EPOCHS + 1))]
-        labels += [f"{name}, as it is", *(f"{name} in epoch {epoch}" for epoch in range(1, EPOCHS + 1))]
+        captions += [name, *(f"epoch {epoch}" for epoch in range(1, len(versions) + 1))]
+        labels += [f"{name}, as it is", *(f"{name} in epoch {epoch}" for epoch in range(1, len(versions) + 1))]
     picture_grid(
         np.stack(images), labels, "preview-augmentation", "Training pictures, augmented",
-        captions=captions, columns=EPOCHS + 1,
+        captions=captions, columns=len(versions) + 1,
     )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _first_epochs(data: DataConfig, augment: AugmentConfig, seed: int, epochs: i
     config = RunConfig(data=data, augment=augment).replace({"train.seed": seed, "train.epochs": epochs})
     cifar = cifar10.load()
     numbers = gallery.of_training(config, cifar, PICTURES)
-    return numbers, gallery.as_trained(config, cifar, numbers, range(1, EPOCHS + 1))
+    return numbers, gallery.as_trained(config, cifar, numbers, range(1, min(EPOCHS, epochs) + 1))
 
 
 def layer_table_preview(config: RunConfig) -> None:

@@ -151,6 +151,12 @@ def test_the_strip_is_what_training_shows_of_the_picture(page):
     assert [one["caption"] for one in strip["tiles"]] == [f"epoch {one}" for one in range(1, 13)]
 
 
+def test_the_strip_has_no_epoch_that_a_run_has_not(page):
+    opened(page, "Augmentation").selectbox(key="augmentation-preset").set_value("quick").run()
+    assert [one["caption"] for one in grids(page)[1]["tiles"]] == [f"epoch {one}" for one in range(1, 6)]
+    assert "first 5 epochs" in grids(page)[1]["label"]
+
+
 def test_a_link_opens_its_picture_and_is_kept_up_to_date(page):
     opened(page, "Augmentation", picture=50_003)
     assert (pictures(grids(page)[0])[0] == cifar10.load().images[50_003]).all()
@@ -252,6 +258,12 @@ def test_augmented_pictures_are_previewed_with_the_runs_own_chance():
     assert (shown[0] == data.images[numbers[0]]).all()
     assert (shown[1:6] == versions[:, 0]).all()
     assert (shown[7:12] == versions[:, 1]).all()
+
+
+def test_a_preview_has_no_epoch_that_the_run_has_not():
+    app = preview("augmentation_preview", **{"train.epochs": 2, "train.warmup_epochs": 0.0})
+    captions = [one["caption"] for one in grids(app)[0]["tiles"]]
+    assert captions[1:3] == ["epoch 1", "epoch 2"] and len(captions) == 3 * 3
 
 
 def test_without_pictures_the_preview_says_where_to_get_them(monkeypatch):
