@@ -25,7 +25,11 @@ TABLE_1, TABLE_2, REPORT, OURS = "Table 1", "Table 2", "the report", "this machi
 SOURCES = (TABLE_1, TABLE_2, REPORT, OURS)
 
 NOT_TOLD, ON_TEST, HELD_OUT = "not told", "test images", "held-out images, tested once"
-_STILL = {"running": "still training, best so far", "stopping": "still training, best so far"}
+_STILL = {
+    "running": "still training, best so far",
+    "stopping": "still training, best so far",
+    "queued": "waiting to go on, best so far",
+}
 
 
 def standings(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:

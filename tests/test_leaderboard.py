@@ -83,10 +83,13 @@ def test_other_tasks_damaged_and_untested_runs_are_not_listed(store):
     assert untested(store.frame()) == 1
 
 
-def test_a_run_that_did_not_end_says_so(store):
-    stopped = made_run(store, config=TEST, state="stopped", epochs=2)
-    note = table(store).set_index("run").loc[stopped, "note"]
-    assert note == "ResNet-20, 2 epochs of 50,000 images; stopped before its end"
+@pytest.mark.parametrize(
+    ("state", "words"), [("stopped", "stopped before its end"), ("queued", "waiting to go on, best so far")]
+)
+def test_a_run_that_did_not_end_says_so(store, state, words):
+    run_id = made_run(store, config=TEST, state=state, epochs=2)
+    note = table(store).set_index("run").loc[run_id, "note"]
+    assert note == f"ResNet-20, 2 epochs of 50,000 images; {words}"
 
 
 def test_a_store_without_runs_has_the_published_thirty(store):
