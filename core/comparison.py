@@ -19,6 +19,7 @@ from core.config import CLASSES, HOW_COMPUTED, KNOBS, RunConfig
 from core.errors import LabError
 from core.knobs import near
 from core.store import RunStore
+from core.words import told_apart
 
 #: What the table can be sorted by: words, column, whether the smallest comes first.
 SORTS: dict[str, tuple[str, str, bool]] = {
@@ -171,18 +172,15 @@ def siblings(frame: pd.DataFrame, picked: Sequence[str]) -> list[str]:
     facts = list(zip(sound["id"], keys, sound["train.seed"], sound["state"], sound["epoch"], strict=True))
     wanted = {key for run_id, key, *_ in facts if run_id in chosen}
     seeds = {(key, seed) for run_id, key, seed, *_ in facts if run_id in chosen}
-    furthest: dict[tuple[Any, Any], tuple[Any, ...]] = {}
-    for run_id, key, seed, state, epoch in facts:
-        if key in wanted and (key, seed) not in seeds:
-            found = (*_progress(state, epoch), run_id)
-            furthest[key, seed] = max(furthest.get((key, seed), found), found)
-    found_ids = {run_id for *_, run_id in furthest.values()}
-    return [run_id for run_id in sound["id"] if run_id in found_ids]
+    found = _furthest(one for one in facts if one[1] in wanted and one[1:3] not in seeds)
+    return [run_id for run_id in sound["id"] if run_id in found]
 
 
-def _progress(state: str, epoch: float) -> tuple[bool, float]:
-    """How far a run has come, to tell which of two of the same seed counts."""
-    return state == "finished", epoch
+def _furthest(runs: Iterable[tuple[str, Any, int, str, float]]) -> set[str]:
+    """Of ``runs`` (id, experiment, seed, state, epochs) those that count: of each experiment's seed the one that came
+    furthest, or of several the newest."""
+    ordered = sorted(runs, key=lambda run: (run[3] == "finished", run[4], run[0]))
+    return set({(experiment, seed): run_id for run_id, experiment, seed, *_ in ordered}.values())
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -291,28 +289,20 @@ def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool 
     groups: dict[str, list[dict[str, Any]]] = {}
     configs: dict[str, RunConfig] = {}
     rows = _rows(frame[frame["state"] != "damaged"])
-    repeats = _repeats(rows) if grouped else set()
+    keys = {row["id"]: group_key(config_of(row)) for row in rows}
+    counting = _furthest((row["id"], keys[row["id"]], row["train.seed"], row["state"], row["epoch"]) for row in rows)
     for row in rows:
-        config = config_of(row)
-        key = group_key(config) if grouped and row["id"] not in repeats else row["id"]
+        key = keys[row["id"]] if grouped and row["id"] in counting else row["id"]
         groups.setdefault(key, []).append(row)
-        configs[key] = config
+        configs[key] = config_of(row)
     made = []
     for key, members in groups.items():
         members.sort(key=lambda row: row["id"])
         first = members[0]["id"]
         label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
-        made.append(Contender(first, label, tuple(members), configs[key], first in repeats))
-    times = Counter(one.label for one in made)
-    return [replace(one, label=f"{one.label} ({one.id[-4:]})") if times[one.label] > 1 else one for one in made]
-
-
-def _repeats(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Runs of a seed of which another run has come further, or as far and is newer."""
-    furthest: dict[tuple[str, int], str] = {}
-    for row in sorted(rows, key=lambda row: (*_progress(row["state"], row["epoch"]), row["id"])):
-        furthest[group_key(config := config_of(row)), config.train.seed] = row["id"]
-    return {row["id"] for row in rows} - set(furthest.values())
+        made.append(Contender(first, label, tuple(members), configs[key], grouped and first not in counting))
+    names = told_apart({one.id: one.label for one in made})
+    return [replace(one, label=names[one.id]) for one in made]
 
 
 def _common_name(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
@@ -344,8 +334,8 @@ def best_two(groups: Sequence[Contender]) -> tuple[str, str]:
 
     Those without an epoch come last. Repeats are chosen only where there are no two others.
     """
-    first_runs = [group for group in groups if not group.repeat]
-    groups = first_runs if len(first_runs) > 1 else groups
+    different = [group for group in groups if not group.repeat]
+    groups = different if len(different) > 1 else groups
     tasks = Counter(group.config.data.classes for group in groups)
     task, count = tasks.most_common(1)[0]
     alike = [group for group in groups if group.config.data.classes == task] if count > 1 else groups
