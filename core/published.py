@@ -83,7 +83,7 @@ def reference_line(configs: Iterable[RunConfig]) -> tuple[str, float] | None:
     point = points.pop() if len(points) == 1 else None
     if point is None:
         return None
-    # With all ten classes a smaller batch did better still.
     best = max(one.best_accuracy for one in POINTS if one.task == point.task)
-    name = "the report’s best" if point.best_accuracy == best else "the report at batch 128"
+    # With all ten classes a smaller batch than in its main result did better still.
+    name = "the report’s best" if point.best_accuracy == best else "the report’s main result"
     return f"{name}, chosen on its test images", point.best_accuracy

@@ -94,7 +94,7 @@ def test_every_figure_has_its_points():
 
 @pytest.mark.parametrize(
     ("classes", "accuracy", "name"),
-    [(CLASSES, 0.9137, "the report at batch 128"), (("dog", "deer"), 0.968522, "the report’s best")],
+    [(CLASSES, 0.9137, "the report’s main result"), (("dog", "deer"), 0.968522, "the report’s best")],
 )
 def test_a_reference_belongs_to_its_classes_and_is_called_best_only_where_it_is(classes, accuracy, name):
     config = RunConfig().replace({"data.classes": classes})
