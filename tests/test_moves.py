@@ -3,6 +3,8 @@
 import io
 import json
 import stat
+import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -222,6 +224,21 @@ def test_a_hostile_file_brings_nothing_in(
     assert str(caught.value).startswith("Nothing was taken from runs.zip: ") and sentence in str(caught.value)
     assert other.ids() == [] and not list(other.cache_folder.glob("*"))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore) -> None:
+    hidden, told = 100_000_000, 1_000
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("manifest.json", bytes(hidden))
+    lying = archive.getvalue().replace(struct.pack("<L", hidden), struct.pack("<L", told))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=r"Nothing was taken from x\.zip"):
+            bring_in(other, io.BytesIO(lying), "x.zip")
+        assert tracemalloc.get_traced_memory()[1] < hidden / 4
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(100)])
