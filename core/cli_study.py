@@ -5,6 +5,7 @@ the middle it goes on when it is called again. With ``--queue`` the app's thread
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -65,9 +66,10 @@ def _wanted(args: argparse.Namespace, store: RunStore) -> Study:
         study = read_study(args.file)
         return replace(study, seeds=seeds) if seeds else study
     if args.figure is not None:
-        published = PUBLISHED.get(args.figure)
-        if args.split and published and published.path != "data.train_size":
-            raise ConfigError({"--split": "has an effect only in figures 3 and 5, where the training size varies."})
+        parted = [figure for figure, about in PUBLISHED.items() if about.path == "data.train_size"]
+        if args.split and args.figure in PUBLISHED and args.figure not in parted:
+            where = " and ".join(map(str, parted))
+            raise ConfigError({"--split": f"has an effect only in figures {where}, where the training size varies."})
         whole = published_study(args.figure, split=args.split or "common", seeds=seeds or (0,))
         scale = args.scale if args.scale is not None else _scale(whole, store, args.minutes)
         return whole if scale == 1 else whole.scaled(scale)
@@ -78,7 +80,9 @@ def _wanted(args: argparse.Namespace, store: RunStore) -> Study:
 
 
 def _refuse_without_effect(args: argparse.Namespace) -> None:
-    given = [name for name in (*_SOURCES, *sum(_SOURCES.values(), ())) if getattr(args, name) not in (None, [])]
+    """Raise ConfigError for an option that does not belong to what the study is made from."""
+    options = (*_SOURCES, *itertools.chain(*_SOURCES.values()))
+    given = [name for name in options if getattr(args, name) not in (None, [])]
     source = next((name for name in _SOURCES if name in given), "vary")
     for name in given:
         if name != source and name not in _SOURCES[source]:

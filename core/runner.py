@@ -12,7 +12,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ HEARTBEAT_SECONDS = 5.0
 #: What a file of weights has beside the network's: how a picture becomes its input.
 _INPUTS = ("input.mean", "input.std")
 #: Of a run's environment what a child must share to be the run that had been longer.
-_GOES_ON = ("device", "precision", "threads")
+_GOES_ON = tuple(one.name for one in fields(Environment))
 
 #: How PyTorch says that there is no more, on an accelerator and on the processor.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
@@ -185,6 +185,7 @@ def _prepare(store: RunStore, run_id: str) -> Trainer:
     config = store.config(run_id)
     recorded = store.meta(run_id).environment
     environment = resolve(config, recorded)
+    # An extended run has of its parent's only what makes it go on exactly.
     store.write_environment(run_id, recorded if "torch" in recorded else environment.describe())
     trainer = Trainer(config, load_task(config, environment), environment)
     if state := store.last_state(run_id):

@@ -27,6 +27,7 @@ from core.settings import PROJECT
 PROBE_ROUNDS, PROBE_SECONDS = 8, 4.0
 PROBE_BATCH = 32
 CLEARLY, GIVE_UP = 4.0, 10.0
+#: A choice of precision holds at most so long.
 CHOICE_SECONDS = 600.0
 
 
@@ -96,14 +97,15 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
 def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
     """``fp32`` or ``bf16``, whichever makes training steps faster here and now.
 
-    Timed anew after :data:`CHOICE_SECONDS`: beside another program bf16 may be the slower by far, and a server that
-    met it once should not train in fp32 ever after.
+    Timed anew after :data:`CHOICE_SECONDS` at the latest: beside another program bf16 may be the slower by far, and a
+    server that met it once should not train in fp32 ever after.
     """
     return _timed(device, threads, depth, width, int(time.monotonic() // CHOICE_SECONDS))
 
 
 @functools.lru_cache(maxsize=8)
 def _timed(device: str, threads: int, depth: int, width: int, period: int) -> str:
+    """The choice of a ``period``, which is there for the cache alone."""
     if not _may_have_bf16(device):
         return "fp32"  # emulated it is never faster, and on a busy machine a short timing could say so
     steps = {one: _step(Environment(device, one, threads), depth, width) for one in ("fp32", "bf16")}
