@@ -29,15 +29,13 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import compare_many
-from benchmarks.readme import put
+from benchmarks.readme import RESULTS, put
 from benchmarks.screenshots import FLAGS, SIZE, start
 from core.presets import PRESETS
-from core.settings import PROJECT
 from core.store import RunStore
 from core.training.environment import processor_name
 from tests.made import made_run
 
-RESULTS = PROJECT / "benchmarks" / "results"
 #: Address and what must be seen, as CSS.
 PAGES = {
     "home": ("", "h1"), "new run": ("new_run", "h1"), "live": ("live", ".js-plotly-plot .main-svg"),

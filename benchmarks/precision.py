@@ -50,8 +50,8 @@ def accuracies() -> Iterator[str]:
                 f" ± {statistics.stdev(differences) / len(seeds) ** 0.5:.2f} (standard error)" if len(seeds) > 1 else ""
             )
             yield (
-                f"`{name}` in {epochs} epochs on {machine}, test accuracy of the last, seed by seed "
-                f"({', '.join(map(str, seeds))}): fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
+                f"`{name}` in {epochs} epochs on {machine}, test accuracy of the last, seeds "
+                f"{', '.join(map(str, seeds))}: fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
                 f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)}. "
                 f"bf16 − fp32: {statistics.mean(differences):+.2f}{error} percentage points, "
                 f"seed by seed {', '.join(f'{one:+.2f}' for one in differences)}."

@@ -22,11 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.readme import put
+from benchmarks.readme import RESULTS, put
 from core.settings import PROJECT
-
-RESULTS = PROJECT / "benchmarks" / "results"
-
 
 #: Kinds of faults: what, the file and a part of the name of the tests that inject it, what is asserted.
 FAULTS = (

@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.readme import put
+from benchmarks.readme import RESULTS, put
 from benchmarks.throughput import best_workers, machine, of, told
 from core import figures
 from core.config import RunConfig
@@ -34,7 +34,6 @@ from core.store import RunStore
 from core.study_report import draw
 from core.training.environment import resolve
 
-RESULTS = PROJECT / "benchmarks" / "results"
 NOTES = RESULTS / "time_to_accuracy.jsonl"
 PICTURE = PROJECT / "docs" / "time-to-accuracy"
 #: Epochs of the plain loop in twenty minutes on the machine for which the goal was set.
