@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from core import address, settings
-from core.errors import LabError
-from core.settings import PROJECT
-from core.static import publish_plotly
-from core.worker import ensure_worker
+from core import server
+from core.base import paths
+from core.base.errors import LabError
+from core.base.paths import PROJECT
+from core.jobs.worker import ensure_worker
+from core.server import publish_plotly
 from pages.parts.shared import error_box, literal
 
 # A residual block: the way through the layers, and the shortcut around them. Drawn here, because the
@@ -23,7 +24,7 @@ st.html(PROJECT / "pages" / "style.css")
 
 # `streamlit run app.py` has no launcher: both are done once and cost nothing afterwards.
 try:
-    settings.check()
+    paths.check()
     worker = ensure_worker()
     publish_plotly(PROJECT)
 except LabError as error:
@@ -46,7 +47,7 @@ page = st.navigation(
             help="Choose a recipe, change what you like, start.",
         ),
         st.Page(
-            "pages/live.py",
+            "pages/run.py",
             title="Live",
             icon=":material/show_chart:",
             help="A run's curves and figures while it trains, and after.",
@@ -61,7 +62,7 @@ page = st.navigation(
             "pages/studies.py",
             title="Studies",
             icon=":material/science:",
-            help="One knob over several values and seeds, as one object; the report’s four among them.",
+            help="One setting over several values and seeds, as one object; the report’s four among them.",
         ),
         st.Page(
             "pages/leaderboard.py",
@@ -86,7 +87,7 @@ page = st.navigation(
 # What a page says as it sends the person to another would be lost with it; it is said here.
 if done := st.session_state.pop("done", None):
     st.toast(done, icon=":material/check:")
-if warning := address.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
+if warning := server.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
     st.warning(literal(warning), icon=":material/lan:")
 if worker.trouble:
     error_box(f"Not all that waits can be trained; it is tried again every moment: {worker.trouble}")

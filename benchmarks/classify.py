@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from PIL import Image, features
 
-from core.classify import Classifier
-from core.config import RunConfig
+from core.config.run_config import RunConfig
 from core.data.task import Normalization
+from core.images.classify import Classifier
+from core.images.read import Picture, read_many
+from core.images.tray import Shown, classify
 from core.model import resnet
-from core.pictures import Picture, read_many
 from core.training.environment import processor_name
-from core.tray import Shown, classify
 
 PHOTOS = 100
 VARIED = 4  # photos that differ; each is read many times over, nothing is remembered between them

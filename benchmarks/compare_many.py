@@ -26,8 +26,8 @@ sys.path.insert(0, str(PROJECT))
 import pandas as pd  # noqa: E402 - the project's folder comes first
 from streamlit.testing.v1 import AppTest  # noqa: E402
 
-from core.presets import PRESETS  # noqa: E402
-from core.store import RunStore  # noqa: E402
+from core.config.presets import PRESETS  # noqa: E402
+from core.runs.store import RunStore  # noqa: E402
 from tests.made import made_record, made_run  # noqa: E402
 
 

@@ -26,12 +26,12 @@ BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < {0}
 
 def train() -> None:
     """Train for some seconds at the training thread's priority and print images per second."""
+    from core.config.presets import PRESETS
     from core.data import cifar10
     from core.data.task import make_task
-    from core.presets import PRESETS
+    from core.jobs.worker import yield_to_pages
     from core.training.environment import resolve
     from core.training.trainer import Trainer
-    from core.worker import yield_to_pages
 
     yield_to_pages()
     config, data = PRESETS["quick"].config, cifar10.load()

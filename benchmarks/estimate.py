@@ -17,13 +17,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from core.config import RunConfig
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
+from core.cost.estimate import START_SECONDS, estimate, run_seconds
+from core.cost.network import memory_bytes
+from core.cost.speed import Speed, probes, remember
 from core.data import cifar10
-from core.estimate import START_SECONDS, Speed, estimate, memory_bytes, probes, remember, run_seconds
-from core.presets import PRESETS
-from core.probe import measure
-from core.runner import run
-from core.store import RunStore, Status
+from core.jobs.probe import measure
+from core.jobs.runner import run
+from core.runs.store import RunStore, Status
 
 CONFIGS = {
     "20 layers, batch 32": PRESETS["quick"].config,

@@ -12,13 +12,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from benchmarks.readme import put
-from core import figures, findings, overfitting, study_report
-from core.settings import PROJECT
-from core.store import RunStore
-from core.study import Study
-from core.study_store import StudyStore
-from core.study_work import outcomes, statuses
-from core.words import percent
+from core.base.paths import PROJECT
+from core.base.text import percent
+from core.figures import curves as curves_figures
+from core.figures import panels as panels_module
+from core.figures import style as style_figures
+from core.runs.store import RunStore
+from core.stats import overfitting
+from core.study import findings
+from core.study.outcomes import outcomes
+from core.study.progress import statuses
+from core.study.store import StudyStore
+from core.study.study import Study
+from core.views import curves as curves_views
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Found:
 
     @property
     def x(self) -> str:
-        """The knob that it varies."""
+        """The setting that it varies."""
         return self.study.axes[0].path
 
 
@@ -49,16 +55,16 @@ def reference_studies(store: RunStore) -> list[Found]:
 def section(store: RunStore, found: Found) -> str:
     """Text of one study: what was done, its table, what it says, its figures."""
     study, name = found.study, _file_name(found.study)
-    panels = study_report.panels(study, found.table, found.x)
+    panels = panels_module.panels(study, found.table, found.x)
     lines = [f"**{study.name}.** {_done(found)}", "", _table(found), ""]
     if len(found.table) > 1:
         for panel in panels:
             lines += [f"*{panel.title}.* {findings.in_words(panel.findings)}", ""]
-        study_report.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
+        panels_module.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
         lines += [" ".join(f"![{one.alt}](docs/{name}-{one.metric}.png)" for one in panels), ""]
     else:
         words, pictures = _four_curves(store, study, str(found.table["run_id"].iloc[0]))
-        study_report.draw([(PROJECT / "docs" / f"{name}-{kind}", figure) for kind, figure in pictures.items()])
+        panels_module.draw([(PROJECT / "docs" / f"{name}-{kind}", figure) for kind, figure in pictures.items()])
         lines += [" ".join([*panels[0].findings[0].sentences, words]), ""]
         lines += [" ".join(f"![{kind.capitalize()} of each epoch](docs/{name}-{kind}.png)" for kind in pictures), ""]
     return "\n".join(lines)
@@ -66,11 +72,11 @@ def section(store: RunStore, found: Found) -> str:
 
 def _four_curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[str, go.Figure]]:
     """What a run's four curves say of over-fitting, and the two figures that hold them."""
-    metrics, view = store.metrics(run_id), figures.View()
-    run = figures.RunCurves.of(run_id, study.name, store.config(run_id), metrics)
-    drawn = {"accuracy": figures.accuracy([run], view), "loss": figures.loss([run], view)}
-    figures.mark_onsets(drawn["accuracy"], [run], view, "accuracy")
-    figures.mark_onsets(drawn["loss"], [run], view, "loss")
+    metrics, view = store.metrics(run_id), style_figures.View()
+    run = curves_views.RunCurves.of(run_id, study.name, store.config(run_id), metrics)
+    drawn = {"accuracy": curves_figures.accuracy([run], view), "loss": curves_figures.loss([run], view)}
+    curves_figures.mark_onsets(drawn["accuracy"], [run], view, "accuracy")
+    curves_figures.mark_onsets(drawn["loss"], [run], view, "loss")
     return overfitting.in_words(metrics), drawn
 
 
@@ -91,7 +97,7 @@ def _done(found: Found) -> str:
 
 
 def _table(found: Found) -> str:
-    theirs = {one.value: one for one in study_report.published(found.study, found.x)}
+    theirs = {one.value: one for one in panels_module.published(found.study, found.x)}
     head = f"| {found.study.axes[0].label.lower()} | n | best accuracy | the report | lowest objective | the report |"
     rows = [head, "| --- | --- | --- | --- | --- | --- |"]
     for value, runs in found.table.groupby(found.x):

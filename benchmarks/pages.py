@@ -31,14 +31,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks import compare_many
 from benchmarks.readme import RESULTS, put
 from benchmarks.screenshots import FLAGS, SIZE, start
-from core.presets import PRESETS
-from core.store import RunStore
+from core.config.presets import PRESETS
+from core.runs.store import RunStore
 from core.training.environment import processor_name
 from tests.made import made_run
 
 #: Address and what must be seen, as CSS.
 PAGES = {
-    "home": ("", "h1"), "new run": ("new_run", "h1"), "live": ("live", ".js-plotly-plot .main-svg"),
+    "home": ("", "h1"), "new run": ("new_run", "h1"), "run": ("run", ".js-plotly-plot .main-svg"),
     "compare": ("compare", "h1"), "dataset": ("dataset", "h1"), "classify": ("classify", "h1"),
 }  # fmt: skip
 #: A click on the first switch of the page, and the ms until the script has run for it.
@@ -148,7 +148,7 @@ def rerun() -> Iterator[str]:
     run_ids: list[str] = []
     with lab(lambda store: run_ids.append(training(store))) as here:
         wait_for_epochs(here.store, run_ids[0], 2)
-        page = here.page(f"live?run={run_ids[0]}")
+        page = here.page(f"run?run={run_ids[0]}")
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
         times = [page.evaluate(CLICK) / 1e3 for _ in range(40)]
         yield (
@@ -173,7 +173,7 @@ def slowing() -> Iterator[str]:
 
         ratios, before = [], speed()
         for _ in range(5):
-            page = here.page(f"live?run={run_id}")
+            page = here.page(f"run?run={run_id}")
             page.locator(".js-plotly-plot .main-svg").first.wait_for()
             beside = speed()
             page.context.close()
@@ -193,7 +193,7 @@ def delay() -> Iterator[str]:
     with lab(lambda store: run_ids.append(training(store))) as here:
         (run_id,) = run_ids
         wait_for_epochs(here.store, run_id, 2)
-        page = here.page(f"live?run={run_id}")
+        page = here.page(f"run?run={run_id}")
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
         page.evaluate(WATCH)
         written, over = dict[int, float](), threading.Event()

@@ -17,7 +17,7 @@ from benchmarks.readme import RULE, keep, put
 from benchmarks.step_cost import shaped, step_seconds
 from benchmarks.throughput import told
 from benchmarks.time_to_accuracy import notes, trained_epochs
-from core.presets import PRESETS
+from core.config.presets import PRESETS
 from core.training.environment import processor_name, resolve
 
 PRECISIONS = ("fp32", "bf16")

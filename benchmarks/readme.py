@@ -2,7 +2,7 @@
 
 import re
 
-from core.settings import PROJECT
+from core.base.paths import PROJECT
 
 README, RESULTS = PROJECT / "README.md", PROJECT / "benchmarks" / "results"
 #: Between what one machine and another measured, in a file of results.

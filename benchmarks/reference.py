@@ -12,11 +12,12 @@ import argparse
 import json
 from dataclasses import replace
 
-from core.files import write_atomically
-from core.settings import runs_folder
-from core.store import RunStore
-from core.study_store import StudyStore
-from core.study_work import outcomes, statuses
+from core.base.files import write_atomically
+from core.base.paths import runs_folder
+from core.runs.store import RunStore
+from core.study.outcomes import outcomes
+from core.study.progress import statuses
+from core.study.store import StudyStore
 
 KEPT = (
     "config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt", "best.safetensors",

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.readme import RESULTS, put
-from core.settings import PROJECT
+from core.base.paths import PROJECT
 
 #: Kinds of faults: what, the file and a part of the name of the tests that inject it, what is asserted.
 FAULTS = (

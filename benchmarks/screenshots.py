@@ -17,12 +17,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.found import reference_studies
-from core.config import RunConfig
+from core.base.paths import PROJECT
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
 from core.data import cifar10
-from core.presets import PRESETS
-from core.settings import PROJECT
-from core.store import RunStore
-from core.study_store import StudyStore
+from core.runs.store import RunStore
+from core.study.store import StudyStore
 
 SIZE = {"width": 1440, "height": 900}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -77,7 +77,7 @@ def main() -> None:
             path = shutil.which("chromium") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
             page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-            take(page, f"{address}/live?run={second}", "live")
+            take(page, f"{address}/run?run={second}", "live")
             take(page, address, "home")
             take(page, f"{address}/new_run", "new_run", 6)
             take(page, f"{address}/dataset", "dataset", 6)

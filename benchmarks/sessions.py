@@ -26,14 +26,14 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.readme import put
-from core.presets import PRESETS
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.base.text import duration
+from core.config.presets import PRESETS
+from core.runs.store import RunStore
 from core.training.environment import processor_name
-from core.words import duration
 
 RESULTS = PROJECT / "benchmarks" / "results" / "sessions.md"
-PAGES = ("", "live", "compare", "new_run", "dataset", "live")
+PAGES = ("", "run", "compare", "new_run", "dataset", "run")
 #: A person looks at a page for so long before the next, in seconds.
 STAYS = 6.0
 

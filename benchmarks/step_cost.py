@@ -1,4 +1,4 @@
-"""What a training step of different networks costs here, beside what core/estimate.py makes of it.
+"""What a training step of different networks costs here, beside what core/cost/estimate.py makes of it.
 
     python -m benchmarks.step_cost [train.threads=1 train.precision=fp32 …]
 
@@ -17,11 +17,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import nnls
 
-from core.config import RunConfig
-from core.estimate import network_cost, step_work
-from core.probe import WARM_UP, made_up_task
+from core.config.run_config import RunConfig
+from core.cost.network import network_cost, step_work
+from core.jobs.probe import WARM_UP, made_up_task
+from core.records import BatchRecord
 from core.training.environment import resolve
-from core.training.records import BatchRecord
 from core.training.trainer import Trainer
 
 #: Depth, width, shortcut, batch size; the first is what the others are compared with.
@@ -36,9 +36,9 @@ ROUNDS, STEPS = 3, 4
 def shaped(settings: list[str], shape: tuple[int, int, str, int]) -> RunConfig:
     """A config of this network and batch size."""
     depth, width, shortcut, batch = shape
-    knobs = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "train.batch_size": batch}
+    changes = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "train.batch_size": batch}
     low = {"train.epochs": 1_000, "train.lr": 1e-7, "train.warmup_epochs": 0.0}
-    return RunConfig().replace({**knobs, **low}).set_from_text(settings).checked()
+    return RunConfig().replace({**changes, **low}).set_from_text(settings).checked()
 
 
 def step_seconds(config: RunConfig, clock: Callable[[], float]) -> list[float]:

@@ -21,11 +21,11 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.readme import keep, put
 from benchmarks.throughput import of, told
-from core.config import SIDE, RunConfig
+from core.config.presets import PRESETS
+from core.config.run_config import SIDE, RunConfig
+from core.cost.network import network_cost
 from core.data.augment import draw
-from core.estimate import network_cost
-from core.presets import PRESETS
-from core.probe import made_up_task
+from core.jobs.probe import made_up_task
 from core.training.environment import Environment, processor_name, resolve
 from core.training.trainer import Trainer
 

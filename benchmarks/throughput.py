@@ -18,10 +18,10 @@ import tempfile
 import time
 
 from benchmarks.readme import RULE, keep, put
-from core.presets import PRESETS
-from core.runner import run
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.config.presets import PRESETS
+from core.jobs.runner import run
+from core.runs.store import RunStore
 from core.training.environment import Environment, processor_name, resolve
 
 PICTURES = {128: 6_400, 32: 3_200}

@@ -24,15 +24,17 @@ import pandas as pd
 
 from benchmarks.readme import RESULTS, put
 from benchmarks.throughput import best_workers, machine, of, told
-from core import figures
-from core.config import RunConfig
-from core.figures import RunCurves, View
-from core.presets import PRESETS, preset
-from core.runner import run
-from core.settings import PROJECT, runs_folder
-from core.store import RunStore
-from core.study_report import draw
+from core.base.paths import PROJECT, runs_folder
+from core.config.presets import PRESETS, preset
+from core.config.run_config import RunConfig
+from core.figures import curves as curves_figures
+from core.figures.panels import draw
+from core.figures.style import View
+from core.jobs.runner import run
+from core.runs.store import RunStore
 from core.training.environment import resolve
+from core.views import curves as curves_views
+from core.views.curves import RunCurves
 
 NOTES = RESULTS / "time_to_accuracy.jsonl"
 PICTURE = PROJECT / "docs" / "time-to-accuracy"
@@ -145,13 +147,13 @@ def write() -> None:
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
     every = [one for name in names for one in groups(name)[0]]
-    colour = figures.colours([one["run"] for one in every])
+    colour = curves_views.colours([one["run"] for one in every])
     curves = [
         RunCurves.of(one["run"], f"{one['preset']}, {one['machine'].rpartition(', ')[2]}, seed {one['seed']}",
                      preset(one["preset"]).config, pd.DataFrame(one["epochs"]), colour[one["run"]])
         for one in every
     ]  # fmt: skip
-    draw([(PICTURE, figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
+    draw([(PICTURE, curves_figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
     PICTURE.with_suffix(".svg").unlink()  # the README shows the PNG
 
 

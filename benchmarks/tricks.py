@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.throughput import machine, told
-from core.config import RunConfig
+from core.base.paths import PROJECT
+from core.config.presets import preset
+from core.config.run_config import RunConfig
+from core.config.tricks import MEASURED, TRICKS, Trick, recipe, text
+from core.config.tricks import gains as measured_gains
 from core.data import cifar10
 from core.data.task import make_task
-from core.presets import preset
-from core.settings import PROJECT
+from core.records import EpochRecord
 from core.training.environment import resolve
-from core.training.records import EpochRecord
 from core.training.trainer import Trainer
-from core.tricks import MEASURED, TRICKS, Trick, recipe, text
-from core.tricks import gains as measured_gains
 
 DONE = PROJECT / "benchmarks" / "results" / "tricks.jsonl"
 PAGE = PROJECT / "docs" / "tricks.md"

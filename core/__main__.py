@@ -1,7 +1,7 @@
-"""``python -m core``: the laboratory without a browser (see :mod:`core.cli`)."""
+"""``python -m core``: the laboratory without a browser (see :mod:`core.cli.main`)."""
 
 import sys
 
-from core.cli import main
+from core.cli.main import main
 
 sys.exit(main())

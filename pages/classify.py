@@ -1,6 +1,6 @@
 """Classify: show a trained network pictures, and see what it takes them for.
 
-The pictures stay in the session (a :class:`~core.tray.Tray`) when another page is looked at.
+The pictures stay in the session (a :class:`~core.images.tray.Tray`) when another page is looked at.
 """
 
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
-from core import figures
-from core.config import CLASSES
+from core.base.errors import LabError
+from core.config.run_config import CLASSES
 from core.data import cifar10
-from core.errors import LabError
-from core.pictures import FORMATS, MAX_BYTES, Crop, Picture, read_many
-from core.tray import (
+from core.figures import bars as figures
+from core.images.read import FORMATS, MAX_BYTES, Crop, Picture, read_many
+from core.images.tray import (
     CROPS,
     MOST_PICTURES,
     Shown,
@@ -29,11 +29,11 @@ from core.tray import (
     score_in_words,
     unseen_images,
 )
-from pages.parts.cut_picture import cut_picture
+from pages.parts.components.crop_image import cut_picture
 from pages.parts.shared import error_box, get_store, literal
 
 if TYPE_CHECKING:
-    from core.classify import Classifier
+    from core.images.classify import Classifier
 
 A_PAGE = 12
 FIELD_BYTES = 64 * 2**20  # of files the server keeps for one session
@@ -50,7 +50,7 @@ store = get_store()
 @st.cache_resource(max_entries=4, show_spinner="Loading the network…")
 def classifier(root: str, run_id: str, weights_time: int) -> "Classifier":
     """The run's network; loaded anew when its weights file has another time."""
-    from core.classify import Classifier  # torch takes seconds, and the page is seen before
+    from core.images.classify import Classifier  # torch takes seconds, and the page is seen before
 
     return Classifier.load(store, run_id)
 

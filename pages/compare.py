@@ -11,20 +11,29 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from core import comparison, exports, figures, figures_compare, live
-from core.comparison import SORTS, Contender
-from core.config import KNOBS
-from core.errors import LabError
-from core.figures import RunCurves, View
-from core.frames import fingerprint
-from core.published import reference_line
-from core.store import AT_WORK
-from core.words import SELECTED_ON
+from core.base.errors import LabError
+from core.base.text import SELECTED_ON
+from core.compare import contenders
+from core.compare import settings as settings_compare
+from core.compare.contenders import Contender
+from core.config.run_config import SETTINGS
+from core.figures import compare as figures_compare
+from core.figures import curves as curves_figures
+from core.figures.style import View
+from core.published.points import reference_line
+from core.runs import table as live
+from core.runs.store import AT_WORK
+from core.runs.table import fingerprint
+from core.views import compare as compare_views
+from core.views import curves as curves_views
+from core.views import exports
+from core.views.compare import SORTS
+from core.views.curves import RunCurves
+from pages.parts.compare.actions import actions, import_box, messages, note_problems, trash_box
+from pages.parts.compare.gap import gap_box
+from pages.parts.compare.table import filters, picked_runs, run_table
+from pages.parts.components.live_chart import as_data, live_chart
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
-from pages.parts.gap_box import gap_box
-from pages.parts.live_chart import as_data, live_chart
-from pages.parts.run_actions import actions, import_box, messages, note_problems, trash_box
-from pages.parts.run_table import filters, picked_runs, run_table
 from pages.parts.shared import error_box, get_store
 from pages.parts.watch import redraw_when_changed
 
@@ -93,7 +102,7 @@ def _drawn(
         accuracy = figures_compare.bands(drawn, _look, "accuracy", published)
         loss = figures_compare.bands(drawn, _look, "loss")
     else:
-        accuracy, loss = figures.accuracy(runs, _look, published), figures.loss(runs, _look)
+        accuracy, loss = curves_figures.accuracy(runs, _look, published), curves_figures.loss(runs, _look)
     return as_data(accuracy), as_data(loss)
 
 
@@ -103,7 +112,7 @@ def results(
     """Best and last of each run, and over seeds, each with the colour it has in the charts."""
     st.subheader("Best and last", anchor=False)
     of = st.column_config
-    table = comparison.results(rows, labels)
+    table = contenders.results(rows, labels)
     table["selected_on"] = table["selected_on"].map(SELECTED_ON)
     share = "%.2f %%"
     by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
@@ -128,7 +137,7 @@ def results(
         placeholder="–",
         alt="Best and last accuracy of each picked run, with the epoch and the images that chose it.",
     )
-    seeds = comparison.over_seeds(groups)
+    seeds = contenders.over_seeds(groups)
     if len(seeds):
         st.caption("Over seeds, of finished runs where there are any: mean ± standard deviation (n − 1) in percent")
         st.dataframe(
@@ -147,8 +156,8 @@ def results(
 
 def dotted(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
     """The table with a dot in each row's colour, as the theme has it, in front."""
-    themed = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or figures.PALETTE
-    shown = [f"color: {themed[figures.PALETTE.index(colour)]}" for colour in colours]
+    themed = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or curves_views.PALETTE
+    shown = [f"color: {themed[curves_views.PALETTE.index(colour)]}" for colour in colours]
     table.insert(0, "colour", "●")
     return table.style.apply(lambda _: shown, subset=pd.Index(["colour"]))
 
@@ -162,15 +171,15 @@ def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
         return
     table = table[list(table.columns[:MOST_DRAWN])]
     names = {run_id: st.column_config.TextColumn(labels[run_id]) for run_id in table.columns}
-    table.insert(0, "setting", [comparison.knob_name(path) for path in table.index])
+    table.insert(0, "setting", [settings_compare.setting_name(path) for path in table.index])
     st.dataframe(
         table,
         hide_index=True,
         column_config={"setting": st.column_config.TextColumn("Setting", pinned=True), **names},
         alt="Settings that differ among the picked runs, a column for each run.",
     )
-    if (table == comparison.WITHOUT_EFFECT).to_numpy().any():
-        st.caption(f"“{comparison.WITHOUT_EFFECT}”: the setting has no effect in that run.")
+    if (table == settings_compare.WITHOUT_EFFECT).to_numpy().any():
+        st.caption(f"“{settings_compare.WITHOUT_EFFECT}”: the setting has no effect in that run.")
 
 
 def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
@@ -178,17 +187,19 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
     if len(rows) < 3 or not paths:
         return
     st.subheader("Settings against accuracy", anchor=False)
-    usual = comparison.telling(paths)
+    usual = settings_compare.telling(paths)
     # The choice is kept as long as it names settings that differ among the picked runs.
     kept = [path for path in st.session_state.get("axes", usual) if path in paths]
     st.session_state["axes"] = kept or usual
-    axes = st.multiselect("Axes", paths, key="axes", format_func=lambda path: KNOBS[path].label)
+    axes = st.multiselect("Axes", paths, key="axes", format_func=lambda path: SETTINGS[path].label)
     if not axes:
         return
     live_chart(
         figures_compare.parallel(rows, axes),
         "compare-parallel",
-        "Parallel coordinates: " + ", ".join(comparison.knob_name(path) for path in axes) + ", and the best accuracy.",
+        "Parallel coordinates: "
+        + ", ".join(settings_compare.setting_name(path) for path in axes)
+        + ", and the best accuracy.",
     )
     st.caption("Drag along an axis to keep only the runs that pass there; drag an axis by its name to move it.")
 
@@ -229,8 +240,8 @@ def take_away(rows: pd.DataFrame, picked: Sequence[str]) -> None:
             # All values of each: of a filter by two tags, a plain mapping has the last alone.
             view = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
             st.code(f"{address}?{view}", language=None, wrap_lines=True)
-            if len(picked) > comparison.MOST_LINKED:
-                st.caption(f"A link holds the first {comparison.MOST_LINKED} picked runs.")
+            if len(picked) > compare_views.MOST_LINKED:
+                st.caption(f"A link holds the first {compare_views.MOST_LINKED} picked runs.")
     st.caption("A chart’s camera button saves it as PNG.")
 
 
@@ -243,11 +254,11 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
     if sound.empty:
         return
     few = sound.head(MOST_DRAWN)
-    groups = comparison.contenders(few, labels)
+    groups = contenders.contenders(few, labels)
     look, grouped = curve_controls(several_seeds=len(groups) < len(few))
     if not grouped:
-        groups = comparison.contenders(few, labels, grouped=False)
-    colours = figures.colours([group.id for group in groups])
+        groups = contenders.contenders(few, labels, grouped=False)
+    colours = curves_views.colours([group.id for group in groups])
     if len(sound) > len(few):
         st.caption(
             f"The first {MOST_DRAWN} of the {len(sound):,} picked runs are drawn and compared; settings against "
@@ -255,7 +266,7 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
         )
     charts(groups, labels, colours, look)
     results(few, groups, labels, colours)
-    differing = comparison.differing(sound)
+    differing = settings_compare.differing(sound)
     settings(differing, labels)
     gap_box(groups, colours)
     parallel(sound, list(differing.index))
@@ -270,7 +281,7 @@ def body(fresh: list[pd.DataFrame]) -> None:
     labels = live.labels(frame)
     picked = picked_runs(store, frame)
     wanted, columns = filters(frame)
-    rows = comparison.shown(frame, wanted)
+    rows = compare_views.shown(frame, wanted)
     if rows.empty:
         st.info(
             "No run passes these filters. Empty the search or the filters to see all.", icon=":material/filter_alt:"
@@ -315,7 +326,7 @@ if start.empty:
     import_box(store)
     trash_box(store)
     st.stop()
-note_problems(comparison.problems_in_link(st.query_params, CHOICES))
+note_problems(compare_views.problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])
 if any_active(start):
     redraw_when_changed(fingerprint(start), lambda: fingerprint(store.frame()), seconds=5)

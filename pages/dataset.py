@@ -6,25 +6,27 @@ it is there again when the page is.
 
 import streamlit as st
 
-from core import figures_data, gallery, settings
-from core.config import CLASSES, KNOBS
+from core.base import paths
+from core.base.errors import LabError
+from core.config.draft import Draft
+from core.config.presets import PRESETS
+from core.config.run_config import CLASSES, SETTINGS
 from core.data import cifar10
 from core.data.cifar10 import IMAGES, Cifar10
-from core.draft import Draft
-from core.errors import LabError
-from core.gallery import SIDES
-from core.presets import PRESETS
+from core.figures import preview as figures_data
+from core.images import gallery
+from core.images.gallery import SIDES
+from pages.parts.components.image_grid import picture_grid
+from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
-from pages.parts.knob_form import class_picker, knob_grid
-from pages.parts.live_chart import live_chart
-from pages.parts.picture_grid import picture_grid
+from pages.parts.settings_form import class_picker, settings_grid
 from pages.parts.shared import error_box, literal, open_page
 
 A_PAGE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
 VIEWS = ("Pictures", "Augmentation", "Split")
 EPOCHS = 12
-AUGMENT = [path for path in KNOBS if path.startswith("augment.")]
-SPLIT = [path for path in KNOBS if path.startswith("data.") and path not in ("data.classes", "data.normalization")]
+AUGMENT = [path for path in SETTINGS if path.startswith("augment.")]
+SPLIT = [path for path in SETTINGS if path.startswith("data.") and path not in ("data.classes", "data.normalization")]
 
 
 def current_draft() -> Draft:
@@ -92,7 +94,7 @@ def browse(data: Cifar10) -> None:
 
 
 def augmentation(data: Cifar10, draft: Draft) -> None:
-    """One picture, the knobs, and what the first epochs show of it."""
+    """One picture, the settings, and what the first epochs show of it."""
     left, right = st.columns([2, 5], gap="medium")
     with left:
         index = st.number_input("Picture", 0, IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999")
@@ -109,7 +111,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
     with right:
         choose_preset(draft, "augmentation-preset")
         problems = draft.problems()
-        knob_grid(draft, [path for path in AUGMENT if draft.config.in_effect(path)], problems, draft.changed())
+        settings_grid(draft, [path for path in AUGMENT if draft.config.in_effect(path)], problems, draft.changed())
         if problems:
             wrong(problems)
             return
@@ -128,7 +130,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             side=84,
         )
         st.caption(
-            f"Made by training's own code: with these knobs and seed {seed}, a run is shown exactly this."
+            f"Made by training's own code: with these settings and seed {seed}, a run is shown exactly this."
             if gallery.is_trained_on(draft.config, data, index)
             else "Made by training's own code. This split does not train on the picture; a training picture is "
             "changed like this."
@@ -140,11 +142,11 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
 
 
 def split_preview(data: Cifar10, draft: Draft) -> None:
-    """The knobs of a split, and how many pictures of each class it gives each part."""
+    """The settings of a split, and how many pictures of each class it gives each part."""
     choose_preset(draft, "split-preset")
     problems, changed = draft.problems(), draft.changed()
     class_picker(draft, problems.get("data.classes"))
-    knob_grid(draft, [path for path in SPLIT if draft.config.in_effect(path)], problems, changed)
+    settings_grid(draft, [path for path in SPLIT if draft.config.in_effect(path)], problems, changed)
     if problems:
         wrong(problems)
         return
@@ -184,11 +186,11 @@ def take_into_a_run(draft: Draft, key: str) -> None:
 
 
 def choose_preset(draft: Draft, key: str) -> None:
-    """Start from a preset's knobs."""
+    """Start from a preset's settings."""
     if st.session_state.get(key) != draft.preset:
         st.session_state[key] = draft.preset
     st.selectbox(
-        "Knobs of the preset",
+        "Settings of the preset",
         list(PRESETS),
         format_func=lambda name: PRESETS[name].title,
         key=key,
@@ -197,9 +199,9 @@ def choose_preset(draft: Draft, key: str) -> None:
 
 
 def wrong(problems: dict[str, str]) -> None:
-    """What stands in the way of a preview, also where its knob is in another tab."""
+    """What stands in the way of a preview, also where its setting is in another tab."""
     for path, text in problems.items():
-        st.warning(f"**{KNOBS[path].label}**: {literal(text)}", icon=":material/error:")
+        st.warning(f"**{SETTINGS[path].label}**: {literal(text)}", icon=":material/error:")
 
 
 # --- the copy on this computer ------------------------------------------------------------------------
@@ -209,7 +211,7 @@ def about_copy() -> None:
     """Where the copy is, and whether it is still what it should be."""
     with st.expander("The copy on this computer", icon=":material/hard_drive:"):
         st.markdown(
-            f"Folder: {literal(str(settings.data_folder()))}. All of it was compared with the official hashes when "
+            f"Folder: {literal(str(paths.data_folder()))}. All of it was compared with the official hashes when "
             "it was stored, and is again whenever a process reads it first."
         )
         if st.button("Check every byte now", key="verify", icon=":material/verified:"):

@@ -8,16 +8,19 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from core import figures, live, overview
+from core.base.errors import LabError
+from core.base.text import percent
+from core.config.presets import PRESETS
 from core.data import cifar10
-from core.errors import LabError
-from core.fetching import FETCH
-from core.frames import fingerprint
-from core.overview import Beside, Best, Overview
-from core.presets import PRESETS
-from core.words import percent
-from pages.parts.live_chart import live_chart
-from pages.parts.queue_box import messages, queue_box
+from core.data.fetch import FETCH
+from core.figures import curves as figures
+from core.runs import table as table_runs
+from core.runs.table import fingerprint
+from core.views import home as overview
+from core.views import live
+from core.views.home import Beside, Best, Overview
+from pages.parts.components.live_chart import live_chart
+from pages.parts.home.queue import messages, queue_box
 from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal, open_page
 from pages.parts.watch import redraw_when_changed
 
@@ -34,7 +37,7 @@ def start_quick() -> None:
         error_box(error)
     else:
         st.session_state["done"] = "Started"
-        st.switch_page("pages/live.py", query_params={"run": run_id})
+        st.switch_page("pages/run.py", query_params={"run": run_id})
 
 
 def first_steps(have_data: bool, have_runs: bool, have_weights: bool) -> None:
@@ -88,7 +91,7 @@ def now(training: pd.DataFrame) -> None:
     if training.empty:
         return
     st.subheader("Now", anchor=False)
-    labels = live.labels(training)
+    labels = table_runs.labels(training)
     for run_id, label in labels.items():
         try:
             view = live.look(store, run_id, label)
@@ -148,7 +151,7 @@ def run_row(row: overview.Row, words: str) -> None:
 
 def run_link(run_id: str, label: str, state: str) -> None:
     """A way to the run's own page."""
-    st.page_link("pages/live.py", label=literal(label), icon=STATE_LOOKS[state][0], query_params={"run": run_id})
+    st.page_link("pages/run.py", label=literal(label), icon=STATE_LOOKS[state][0], query_params={"run": run_id})
 
 
 def beside_report(frame: pd.DataFrame) -> None:
@@ -194,7 +197,7 @@ def best_line(found: Best | None, rule: str) -> None:
         return
     with st.container(gap="xxsmall"):
         st.page_link(
-            "pages/live.py", label=literal(found.name), icon=":material/trophy:", query_params={"run": found.run_id}
+            "pages/run.py", label=literal(found.name), icon=":material/trophy:", query_params={"run": found.run_id}
         )
         st.caption(f"{found.in_words()}. {rule}")
 
@@ -204,7 +207,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.title("ResNet Lab", anchor=False, width="content")
     if not overview.newcomer(frame) and st.button("New run", icon=":material/add_circle:", type="primary"):
         open_page("pages/new_run.py")
-st.markdown("What each knob of training does to an image classifier: a residual network on CIFAR-10, on this machine.")
+st.markdown(
+    "What each setting of training does to an image classifier: a residual network on CIFAR-10, on this machine."
+)
 if overview.newcomer(frame):
     first_steps(cifar10.available(), not overview.own(frame).empty, overview.has_weights(frame))
 body(frame)

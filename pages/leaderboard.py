@@ -3,9 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from core import leaderboard, live
-from core.figures_leaderboard import MOST_OURS, dots, in_words
-from pages.parts.live_chart import live_chart
+from core.figures.leaderboard import MOST_OURS, dots, in_words
+from core.runs import table as live
+from core.views import leaderboard
+from pages.parts.components.live_chart import live_chart
 from pages.parts.shared import get_store
 
 store = get_store()
@@ -44,7 +45,7 @@ def remarks(table: pd.DataFrame, waiting: int) -> None:
 def list_of_results(table: pd.DataFrame) -> None:
     """Every result, sorted by a click on a heading; papers and runs are links."""
     of = st.column_config
-    shown = table.assign(run=table["run"].map(lambda run_id: f"live?run={run_id}", na_action="ignore"))
+    shown = table.assign(run=table["run"].map(lambda run_id: f"run?run={run_id}", na_action="ignore"))
     shown.insert(0, "place", range(1, len(shown) + 1))
     st.dataframe(
         shown,

@@ -1,20 +1,20 @@
 """New run: choose a recipe, change what you like, start.
 
-The choices are a Draft (core/draft.py) that stays when another page is looked at.
+The choices are a Draft (core/config/draft.py) that stays when another page is looked at.
 """
 
 from typing import Any
 
 import streamlit as st
 
-from core.config import KNOBS, RunConfig
+from core.base.errors import LabError
+from core.config.draft import MOST_RUNS, Draft, parts_in_words, work_in_words
+from core.config.presets import PRESETS, command_line
+from core.config.run_config import SETTINGS, RunConfig
 from core.data import cifar10
-from core.draft import MOST_RUNS, Draft, parts_in_words, work_in_words
-from core.errors import LabError
-from core.presets import PRESETS, command_line
 from pages.parts.get_data import get_data_box
-from pages.parts.knob_form import knob_form
 from pages.parts.preview import estimate_line, previews
+from pages.parts.settings_form import settings_form
 from pages.parts.shared import error_box, get_store, literal
 
 store = get_store()
@@ -102,7 +102,7 @@ def problem_list(problems: dict[str, str]) -> None:
     count = len(problems)
     st.markdown(f":red[**{count} thing{'s' * (count != 1)} to put right**]")
     for path, text in problems.items():
-        st.markdown(f":small[**{KNOBS[path].label}**: {literal(text)}]")
+        st.markdown(f":small[**{SETTINGS[path].label}**: {literal(text)}]")
 
 
 def summary(draft: Draft) -> None:
@@ -116,7 +116,7 @@ def summary(draft: Draft) -> None:
         twin = twins.iloc[0]
         st.caption(f"This very experiment is {twin['state']} already:")
         st.page_link(
-            "pages/live.py",
+            "pages/run.py",
             label=literal(twin["name"] or twin["id"]),
             icon=":material/show_chart:",
             query_params={"run": twin["id"]},
@@ -133,7 +133,7 @@ def start(draft: Draft) -> None:
         error_box(error)
         return
     st.session_state["done"] = "Started" if len(made) == 1 else f"Started {len(made)} runs, one after the other"
-    st.switch_page("pages/live.py", query_params={"run": made[0]})
+    st.switch_page("pages/run.py", query_params={"run": made[0]})
 
 
 def start_panel(draft: Draft, have_data: bool) -> None:
@@ -180,7 +180,7 @@ if draft.source:
 preset_cards(draft)
 form, panel = st.columns([7, 3], gap="medium")
 with form:
-    knob_form(draft)
+    settings_form(draft)
     if not draft.problems():
         st.subheader("Before it starts", anchor=False)
         previews(draft.config)

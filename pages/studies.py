@@ -4,21 +4,22 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from core import study_work
-from core.bulk import Outcome
-from core.comparison import link_text
+from core.base.bulk import Outcome
+from core.base.errors import LabError
 from core.data import cifar10
-from core.errors import LabError
-from core.frames import fingerprint
-from core.store import AT_WORK, RunStore
-from core.study import Study, seeds_from_text, values_from_text
-from core.study_form import copy_of
-from core.study_store import StudyStore, as_text
-from core.study_work import CellStatus
+from core.runs.store import AT_WORK, RunStore
+from core.runs.table import fingerprint
+from core.study import outcomes as outcomes_study
+from core.study import progress as progress_study
+from core.study.form import copy_of
+from core.study.progress import CellStatus
+from core.study.store import StudyStore, as_text
+from core.study.study import Study, seeds_from_text, values_from_text
+from core.views.compare import link_text
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import error_box, get_store, literal
-from pages.parts.study_form import cost_line, study_form
-from pages.parts.study_results import study_results
+from pages.parts.studies.form import cost_line, study_form
+from pages.parts.studies.results import study_results
 from pages.parts.watch import redraw_when_changed
 
 NEW = "new"
@@ -101,7 +102,7 @@ def add(study_id: str, keys: dict[str, str]) -> None:
 def chooser(known: dict[str, Study], chosen: str) -> None:
     """Which study, or a new one."""
     st.session_state["study_shown"] = chosen
-    words = study_work.labels(known, store.frame())
+    words = progress_study.labels(known, store.frame())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Study",
@@ -126,7 +127,7 @@ def messages() -> None:
 
 def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[str], have_data: bool) -> None:
     """What can be done with the study as it stands; ``own`` are the states of the runs that are its own."""
-    states = study_work.counts(cells)
+    states = progress_study.counts(cells)
     begun = any(state != "missing" for state in states)
     with st.container(horizontal=True):
         if states.keys() & {"missing", "stopped", "interrupted"}:
@@ -138,7 +139,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 help="Queues the runs that are to do, stopped or interrupted. What is finished or under way is not "
                 "trained again, and failed runs have a button of their own.",
                 on_click=act,
-                args=(lambda: study_work.start(store, study_id), "in the queue."),
+                args=(lambda: progress_study.start(store, study_id), "in the queue."),
             )
         if "queued" in own:
             st.button(
@@ -146,7 +147,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 icon=":material/pause:",
                 help="Takes this study’s waiting runs out of the queue; the one at work goes on to its end.",
                 on_click=act,
-                args=(lambda: study_work.pause(store, study_id), "taken out of the queue."),
+                args=(lambda: progress_study.pause(store, study_id), "taken out of the queue."),
             )
         if own & set(AT_WORK):
             st.button(
@@ -154,7 +155,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 icon=":material/stop:",
                 help="This study’s run at work stops within a batch, its others leave the queue. All can go on later.",
                 on_click=act,
-                args=(lambda: study_work.pause(store, study_id, running_too=True), "stopped."),
+                args=(lambda: progress_study.pause(store, study_id, running_too=True), "stopped."),
             )
         if "failed" in states:
             st.button(
@@ -162,7 +163,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 icon=":material/refresh:",
                 disabled=not have_data,
                 on_click=act,
-                args=(lambda: study_work.retry(store, study_id), "in the queue again."),
+                args=(lambda: progress_study.retry(store, study_id), "in the queue again."),
             )
         if not study.reference:
             with st.popover("Add values or seeds", icon=":material/add:"):
@@ -200,17 +201,17 @@ def grow(study_id: str, study: Study) -> None:
 
 def standing(cells: Sequence[CellStatus]) -> None:
     """How far it is and what is left."""
-    st.progress(study_work.share_done(cells), f"{len(cells)} runs: {study_work.counts_in_words(cells)}")
+    st.progress(progress_study.share_done(cells), f"{len(cells)} runs: {progress_study.counts_in_words(cells)}")
     if any(one.state not in ("finished", "failed") for one in cells):
         cost_line(list(cells), "measure_study")
 
 
 def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
     """Every run the study asks for, its state and its result."""
-    table = study_work.cell_table(study, cells)
+    table = outcomes_study.cell_table(study, cells)
     table["state"] = table["state"].replace("missing", "to do")
     table["accuracy"] *= 100
-    table["run"] = [f"live?run={one}" if one else None for one in table.pop("run_id")]
+    table["run"] = [f"run?run={one}" if one else None for one in table.pop("run_id")]
     if table["error"].isna().all():
         table = table.drop(columns="error")
     of = st.column_config
@@ -240,7 +241,7 @@ def body(study_id: str) -> None:
         study = studies.get(study_id)
     except LabError:
         st.rerun()
-    cells = study_work.statuses(study_id, study, store.frame())
+    cells = progress_study.statuses(study_id, study, store.frame())
     standing(cells)
     study_results(study, cells)
     with st.expander(f"All {len(cells)} runs", expanded=len(cells) <= 15, icon=":material/table_rows:"):
@@ -286,7 +287,7 @@ def trash_box() -> None:
 def introduction(store: RunStore) -> None:
     """What a study is, for whoever sees the first."""
     st.markdown(
-        "A study asks what one knob does: the same recipe with several values of it, each with one seed or more. "
+        "A study asks what one setting does: the same recipe with several values of it, each with one seed or more. "
         "Its runs go through the queue like any other; values and seeds can be added later, and what was trained "
         "before is not trained again."
     )
@@ -326,8 +327,8 @@ if chosen == NEW:
     st.stop()
 heading(known[chosen])
 frame = store.frame()
-cells = study_work.statuses(chosen, known[chosen], frame)
-actions(chosen, known[chosen], cells, study_work.states_of_own(chosen, frame), have_data)
+cells = progress_study.statuses(chosen, known[chosen], frame)
+actions(chosen, known[chosen], cells, progress_study.states_of_own(chosen, frame), have_data)
 st.fragment(body)(chosen)
 trash_box()
 if any(one.state in MOVING for one in cells):

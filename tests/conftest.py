@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.runs.store import RunStore
 
 
 @pytest.fixture

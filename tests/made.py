@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.config import RunConfig
-from core.settings import runs_folder
-from core.store import RunStore
-from core.worker import Worker
+from core.base.paths import runs_folder
+from core.config.run_config import RunConfig
+from core.jobs.worker import Worker
+from core.runs.store import RunStore
 
 
 def made_record(epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32) -> dict[str, Any]:
@@ -72,5 +72,5 @@ def tiny_config(*settings: str) -> RunConfig:
 
 
 def idle_worker(root: Path | None = None) -> Worker:
-    """In place of ``core.worker.ensure_worker``: a worker that was not started, so that no run is taken."""
+    """In place of ``core.jobs.worker.ensure_worker``: a worker that was not started, so that no run is taken."""
     return Worker(RunStore(root or runs_folder()))

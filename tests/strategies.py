@@ -1,17 +1,17 @@
-"""Hypothesis strategies made from the knobs' own definitions: every allowed value, every sound config."""
+"""Hypothesis strategies made from the settings' own definitions: every allowed value, every sound config."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from core.config import KNOBS, RunConfig
-from core.knobs import Knob
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.setting import Setting
 
 
-def allowed(knob: Knob) -> st.SearchStrategy[Any]:
-    """Every value that ``knob`` takes by itself."""
-    low, high = knob.low, knob.high
-    match knob.kind:
+def allowed(setting: Setting) -> st.SearchStrategy[Any]:
+    """Every value that ``setting`` takes by itself."""
+    low, high = setting.low, setting.high
+    match setting.kind:
         case "int":
             assert low is not None and high is not None
             values: st.SearchStrategy[Any] = st.integers(int(low), int(high))
@@ -20,43 +20,43 @@ def allowed(knob: Knob) -> st.SearchStrategy[Any]:
         case "bool":
             values = st.booleans()
         case "choice":
-            values = st.sampled_from(knob.choices)
+            values = st.sampled_from(setting.choices)
         case "ints":
             assert low is not None and high is not None
             values = st.lists(st.integers(int(low), int(high)), min_size=1, max_size=6).map(tuple)
         case "classes":
-            chosen = st.lists(st.sampled_from(knob.choices), min_size=2, unique=True)
-            values = chosen.map(lambda names: tuple(sorted(names, key=knob.choices.index)))
-    return st.none() | values if knob.none else values
+            chosen = st.lists(st.sampled_from(setting.choices), min_size=2, unique=True)
+            values = chosen.map(lambda names: tuple(sorted(names, key=setting.choices.index)))
+    return st.none() | values if setting.none else values
 
 
-#: Configs whose knobs are each allowed; together they may be impossible.
-any_config = st.fixed_dictionaries({}, optional={path: allowed(knob) for path, knob in KNOBS.items()}).map(
+#: Configs whose settings are each allowed; together they may be impossible.
+any_config = st.fixed_dictionaries({}, optional={path: allowed(setting) for path, setting in SETTINGS.items()}).map(
     RunConfig().replace
 )
 
-#: Configs that can run: any choice of the knobs that no relation between knobs constrains.
+#: Configs that can run: any choice of the settings that no relation between settings constrains.
 sound_config = st.fixed_dictionaries(
     {},
     optional={
-        "data.classes": allowed(KNOBS["data.classes"]),
+        "data.classes": allowed(SETTINGS["data.classes"]),
         "data.train_size": st.integers(1_000, 10_000),
         "data.test_size": st.integers(100, 2_000),
         **{
-            path: allowed(knob)
-            for path, knob in KNOBS.items()
-            if path.startswith("augment.") or (knob.kind in ("bool", "float") and "warmup" not in path)
+            path: allowed(setting)
+            for path, setting in SETTINGS.items()
+            if path.startswith("augment.") or (setting.kind in ("bool", "float") and "warmup" not in path)
         },
         "augment.grow_from": st.sampled_from(range(8, 33, 4)),
         "data.split": st.just("official"),
         "data.validation": st.sampled_from(("held-out", "test")),
         "model.depth": st.sampled_from((8, 14, 20, 110)),
-        "model.shortcut": allowed(KNOBS["model.shortcut"]),
-        "train.optimizer": allowed(KNOBS["train.optimizer"]),
-        "train.schedule": allowed(KNOBS["train.schedule"]),
+        "model.shortcut": allowed(SETTINGS["model.shortcut"]),
+        "train.optimizer": allowed(SETTINGS["train.optimizer"]),
+        "train.schedule": allowed(SETTINGS["train.schedule"]),
         "train.batch_size": st.integers(1, 500),
-        "train.seed": allowed(KNOBS["train.seed"]),
-        "train.threads": allowed(KNOBS["train.threads"]),
-        "train.precision": allowed(KNOBS["train.precision"]),
+        "train.seed": allowed(SETTINGS["train.seed"]),
+        "train.threads": allowed(SETTINGS["train.threads"]),
+        "train.precision": allowed(SETTINGS["train.precision"]),
     },
 ).map(lambda values: RunConfig().replace({"train.milestones": (1, 2, 3, 4), **values, "train.nesterov": False}))

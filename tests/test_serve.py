@@ -1,6 +1,6 @@
 """The server without any browser: what has to happen at its start, and what a kill leaves behind."""
 
-from core.store import RunStore
+from core.runs.store import RunStore
 from tests.conftest import wait_for
 from tests.made import made_run, tiny_config
 

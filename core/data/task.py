@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.config import CLASSES, RunConfig
+from core.config.run_config import CLASSES, RunConfig
 from core.data.split import split
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from core.config import RunConfig
+from core.config.run_config import RunConfig
 from core.model.resnet import resnet
 
 

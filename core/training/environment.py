@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import torchvision
 
-from core.config import RunConfig
-from core.errors import LabError
+from core.base.errors import LabError
+from core.base.paths import PROJECT
+from core.config.run_config import RunConfig
 from core.model import resnet
-from core.settings import PROJECT
 
 #: The candidates of precision take so many steps in turn, and of each the fastest counts: what else the machine does
 #: makes steps slower, never faster, and in turn it meets both. One that is clearly slower at once ends it early, and so
@@ -72,7 +72,7 @@ class Environment:
 
 
 def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
-    """The environment of a run: as ``recorded`` when it began, else by its knobs and this machine.
+    """The environment of a run: as ``recorded`` when it began, else by its settings and this machine.
 
     Raises LabError when the device asked for is not here.
     """

@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
-from core.config import SIDE, RunConfig
+from core.base.errors import LabError
+from core.config.run_config import SIDE, RunConfig
 from core.data.augment import Draws, augment, draw, generator
 from core.data.task import Task
-from core.errors import LabError
 from core.model.resnet import resnet
+from core.records import BatchRecord, EpochRecord
 from core.training.environment import Environment
 from core.training.evaluation import evaluate
 from core.training.optimizer import make_optimizer, penalty, pulled_to_zero
-from core.training.records import BatchRecord, EpochRecord
 from core.training.schedule import learning_rate, stops_early
 
 #: Training images from which an averaged network's batch-norm statistics are estimated.

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import figures
+from core.figures import style as figures
 
 AXES = {one: words.split(" (")[0] for one, words in figures.X_AXES.items()}
 SMOOTHING: dict[figures.Smoothing, str] = {

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from core import settings
-from core.fetching import FETCH
+from core.base import paths
+from core.data.fetch import FETCH
 from pages.parts.shared import error_box, literal
 
 
@@ -27,7 +27,7 @@ def get_data_box(trouble: str | None = None) -> None:
         if st.button(label, key="get-data", type="primary", icon=icon):
             FETCH.start()
             st.rerun()
-        st.caption(f"They go to {literal(str(settings.data_folder()))} (RESNET_LAB_DATA names another folder).")
+        st.caption(f"They go to {literal(str(paths.data_folder()))} (RESNET_LAB_DATA names another folder).")
 
 
 @st.fragment(run_every="0.5s")

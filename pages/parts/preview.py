@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import figures_data, gallery
-from core.config import CLASSES, AugmentConfig, DataConfig, RunConfig
+from core.base.errors import LabError
+from core.config.run_config import CLASSES, AugmentConfig, DataConfig, RunConfig
+from core.cost.estimate import estimate
 from core.data import cifar10
-from core.errors import LabError
-from core.estimate import estimate
-from pages.parts.live_chart import live_chart
-from pages.parts.picture_grid import picture_grid
+from core.figures import preview as figures_data
+from core.images import gallery
+from pages.parts.components.image_grid import picture_grid
+from pages.parts.components.live_chart import live_chart
 from pages.parts.shared import error_box, get_store
 
 PICTURES, EPOCHS = 3, 5
@@ -101,8 +102,8 @@ def layer_table_preview(config: RunConfig) -> None:
 def _layers(depth: int, width: int, shortcut: str, classes: tuple[str, ...]) -> pd.DataFrame:
     from core.model import layer_table  # PyTorch takes seconds to import
 
-    knobs = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "data.classes": classes}
-    return layer_table(RunConfig().replace(knobs))
+    settings = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "data.classes": classes}
+    return layer_table(RunConfig().replace(settings))
 
 
 def estimate_line(config: RunConfig, runs: int = 1) -> None:
@@ -128,7 +129,7 @@ def measure_button(config: RunConfig, key: str = "measure") -> None:
 
 
 def _measure(config: RunConfig) -> None:
-    from core.probe import measure  # PyTorch takes seconds to import
+    from core.jobs.probe import measure  # PyTorch takes seconds to import
 
     try:
         with st.spinner("Measuring…"):

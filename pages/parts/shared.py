@@ -6,9 +6,9 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from core.settings import runs_folder
-from core.store import RunStore
-from core.words import one_line
+from core.base.paths import runs_folder
+from core.base.text import one_line
+from core.runs.store import RunStore
 
 #: Icon and colour of each state, for badges.
 STATE_LOOKS = {
@@ -32,7 +32,7 @@ def get_store() -> RunStore:
 def _go_through_app() -> None:
     """Start a session's first page over if Streamlit showed it without app.py.
 
-    ``streamlit run app.py``, asked for /live first, takes pages/ for its automatic menu until st.navigation was
+    ``streamlit run app.py``, asked for /run first, takes pages/ for its automatic menu until st.navigation was
     called once. A later script run must not be started over: the click that caused it would be lost.
     """
     first = "session_began" not in st.session_state

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.made import made_run, made_weights
 
-PAGES = ("", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
+PAGES = ("", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
 CONTROLS = {
     "button", "link", "textbox", "combobox", "checkbox", "switch", "radio", "slider", "spinbutton", "tab", "img",
     "image",

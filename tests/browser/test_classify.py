@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from core.classify import Classifier
-from core.config import RunConfig
-from core.pictures import Square, read_picture, to_network
-from core.words import percent
+from core.base.text import percent
+from core.config.run_config import RunConfig
+from core.images.classify import Classifier
+from core.images.read import Square, read_picture, to_network
 from tests.made import made_record, made_run, made_weights
 
 SEEN = re.compile("as the network sees it")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.config import RunConfig
+from core.config.run_config import RunConfig
 from tests.conftest import wait_for
 from tests.made import made_run
 

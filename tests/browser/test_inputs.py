@@ -17,7 +17,7 @@ HOSTILE = (
     "$x$ :red[y] `z` https://evil.example/a",
     "![p](https://evil.example/pixel.png)",
 )
-PAGES = ("", "new_run?from={}", "live?run={}", "compare?runs={}", "dataset", "classify?run={}", "studies")
+PAGES = ("", "new_run?from={}", "run?run={}", "compare?runs={}", "dataset", "classify?run={}", "studies")
 #: Elements that a name made: an icon, a picture, a link, something that is run.
 MADE = (
     "[aria-label='rocket icon'], img[src='x'], a[href*='evil.example'], a[href^='javascript'], "
@@ -42,7 +42,7 @@ def test_a_name_is_a_name_on_every_page(serve, page, store):
     for path in PAGES:
         settled(page, f"{server.url}/{path.format(ids[0] if 'compare' not in path else ','.join(ids))}")
         assert page.locator(MADE).count() == 0, path
-    settled(page, f"{server.url}/live?run=[q](javascript:window.hacked=2)&with={'&with='.join(ids)}")
+    settled(page, f"{server.url}/run?run=[q](javascript:window.hacked=2)&with={'&with='.join(ids)}")
     expect(page.get_by_text("There is no run “[q](javascript:window.hacked=2)”")).to_be_visible()
     assert page.locator(MADE).count() == 0
     settled(page, server.url)

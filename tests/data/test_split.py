@@ -5,15 +5,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.config import CLASSES, RunConfig
+from core.config.run_config import CLASSES, RunConfig
 from core.data.split import TRAIN_IMAGES, shares, split
 
 #: Labels as CIFAR-10's are: 5,000 and 1,000 of each class, mixed.
 LABELS = np.concatenate([np.random.default_rng(0).permutation(np.repeat(np.arange(10), n)) for n in (5_000, 1_000)])
 
 
-def parts_of(**knobs):
-    config = RunConfig().replace({f"data.{name}": value for name, value in knobs.items()}).checked()
+def parts_of(**changes):
+    config = RunConfig().replace({f"data.{name}": value for name, value in changes.items()}).checked()
     return split(config, LABELS)
 
 
@@ -63,9 +63,9 @@ def test_the_reports_split_pools_both_sides():
 
 
 def test_same_seed_same_parts_and_another_seed_others():
-    knobs = {"split": "pooled", "train_size": 30_000, "validation": "test"}
-    assert np.array_equal(parts_of(**knobs).train, parts_of(**knobs).train)
-    assert not np.array_equal(parts_of(**knobs).train, parts_of(**knobs, split_seed=1).train)
+    changes = {"split": "pooled", "train_size": 30_000, "validation": "test"}
+    assert np.array_equal(parts_of(**changes).train, parts_of(**changes).train)
+    assert not np.array_equal(parts_of(**changes).train, parts_of(**changes, split_seed=1).train)
 
 
 @pytest.mark.parametrize("kind", ["official", "pooled"])

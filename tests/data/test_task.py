@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from core.config import RunConfig
+from core.config.run_config import RunConfig
 from core.data import cifar10
 from core.data.task import make_task
 from tests.made import tiny_config

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.store import RunStore
+from core.runs.store import RunStore
 from tests.faults.operations import OPERATIONS, tiny
 from tests.faults.steps import die_at, watched
 
@@ -94,7 +94,7 @@ def _noted(act: Callable[[Any], object], path: Path) -> Callable[[Any], object]:
 
 def trained(store: RunStore, run_id: str, heard: int, act: Callable[[Any], object] | None) -> None:
     """Train a run, tell each finished epoch through the pipe ``heard``, with ``act`` at each step if given."""
-    from core.runner import run
+    from core.jobs.runner import run
 
     def on_epoch(record: dict[str, Any]) -> None:
         os.write(heard, b".")
@@ -167,7 +167,7 @@ def main() -> None:
     if what in OPERATIONS:
         every_step(what, folder)
         return
-    import core.runner  # noqa: F401 - torch, once for all children
+    import core.jobs.runner  # noqa: F401 - torch, once for all children
     from core.data import cifar10
 
     cifar10.load()

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import core.worker
+import core.jobs.worker
 from core.data import cifar10
-from core.store import RunStore
+from core.runs.store import RunStore
 from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = ("home", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
+PAGES = ("home", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
 
 
 def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
@@ -22,7 +22,7 @@ def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def fresh(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app as the environment says, opened at Home. Only this first time AppTest runs app.py around a page."""
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=30).run()
 

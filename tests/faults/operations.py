@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core import migrations, moves
-from core.config import RunConfig
-from core.store import RunStore
+from core.config import migrations
+from core.config.run_config import RunConfig
+from core.runs import transfer
+from core.runs.store import RunStore
 from tests.made import made_run, tiny_config
 
 
@@ -72,7 +73,7 @@ def _archive(store: RunStore) -> list[str]:
     """Two runs in a .zip beside the store; the runs themselves are gone."""
     ids = [_weighted(store, name=name) for name in ("first", "second")]
     with (store.root.parent / "runs.zip").open("wb") as file:
-        moves.export(store, ids, file)
+        transfer.export(store, ids, file)
     for run_id in ids:
         (store.root / run_id).rename(store.root.parent / run_id)
     return ids
@@ -99,7 +100,7 @@ def _discard(store: RunStore, run_id: str) -> None:
 
 
 def _bring_in(store: RunStore, _: list[str]) -> None:
-    moves.bring_in(store, store.root.parent / "runs.zip", "runs.zip")
+    transfer.bring_in(store, store.root.parent / "runs.zip", "runs.zip")
 
 
 def _named(name: str) -> Callable[[RunStore, Any], bool]:

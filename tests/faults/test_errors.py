@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from core import runner, settings
-from core.errors import StoreError
-from core.runner import run
-from core.store import RunStore
-from core.worker import Worker
+from core.base import paths
+from core.base.errors import StoreError
+from core.jobs import runner
+from core.jobs.runner import run
+from core.jobs.worker import Worker
+from core.runs.store import RunStore
 from tests.conftest import wait_for
 from tests.faults.operations import tiny
 from tests.faults.steps import Step, fail_at, watched
@@ -141,7 +142,7 @@ def test_no_home_folder_and_no_secret_is_in_a_runs_folder(
 ) -> None:
     """However a run ends: a folder may be handed on."""
     home = tmp_path / "home" / "ada"
-    monkeypatch.setenv("RESNET_LAB_DATA", str(settings.data_folder()))
+    monkeypatch.setenv("RESNET_LAB_DATA", str(paths.data_folder()))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SERVICE_TOKEN", "hush-4711")
     finished = store.create(tiny())
@@ -159,8 +160,8 @@ def test_no_home_folder_and_no_secret_is_in_a_runs_folder(
     assert run(store, without_data).state == "failed"
     assert status.error and "~/secret.txt" in status.error
     log = store.log(failed)
-    assert "Traceback" in log and 'File "core/runner.py"' in log
-    told = [str(home), "hush-4711", str(settings.PROJECT), str(Path.home()), str(Path(torch.__file__).parents[2])]
+    assert "Traceback" in log and 'File "core/jobs/runner.py"' in log
+    told = [str(home), "hush-4711", str(paths.PROJECT), str(Path.home()), str(Path(torch.__file__).parents[2])]
     for run_id in (finished, failed, without_data):
         for name, found in content(store, run_id).items():
             assert [one for one in told if one.encode() in found] == [], name

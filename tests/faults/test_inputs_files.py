@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from core.cli import main
-from core.config import RunConfig
+from core.base.errors import ConfigError, DataError
+from core.cli.main import main
+from core.config.run_config import RunConfig
 from core.data import cifar10, sources
-from core.errors import ConfigError, DataError
-from core.runner import load_weights
-from core.study_store import study_from_text
+from core.study.store import study_from_text
+from core.training.checkpoint import load_weights
 from tests.faults.opened import app_on, opened, sentences
 from tests.made import made_run
 from tests.pages.test_classify_page import png, run_with_weights
@@ -41,7 +41,7 @@ CONFIGS = {
     "a whole number without end": (train(epochs=10**400), "train.epochs: 10,000,000,000,000,0… is out of range"),
     "more digits than a reader takes": ('{"schema": 1, "train": {"epochs": ' + "9" * 5000 + "}}", "is no JSON file ("),
     "nested too deep": ("[" * 100_000, "is no JSON file ("),
-    "a knob given twice": ('{"schema": 1, "train": {"lr": 0.1, "lr": 0.5}}', "is no JSON file (it names “lr” twice)"),
+    "a setting given twice": ('{"schema": 1, "train": {"lr": 0.1, "lr": 0.5}}', "is no JSON file (it names “lr” twice"),
     "a list for a number": (train(lr=[0.1]), "train.lr: takes a number from 1e-07 to 10, not"),
     "a section that is text": ('{"schema": 1, "train": "fast"}', "train: is no section of a configuration."),
 }  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_config_that_cannot_be_used_is_told_on_the_page_and_in_the_terminal(
     assert main(["train", "--config", str(path), "--runs", str(store.root)]) == 1
     told = capsys.readouterr().err
     assert sentence in told and len(told) < 500
-    said = sentences(opened(app_on(store, monkeypatch), "live", run=run_id))
+    said = sentences(opened(app_on(store, monkeypatch), "run", run=run_id))
     assert run_id in said and sentence.removeprefix("is no JSON file (") in said
     assert store.ids() == [run_id]
 
@@ -71,7 +71,7 @@ STUDIES = {
     "nested too deep": ("[" * 100_000, "is no JSON (nested too deep)"),
     "larger than a study": ('{"name": "' + "x" * 10**6 + '"}', "has more than the 1 MB that a study can have"),
     "a list": ([1], "is no study: it holds no names and values"),
-    "a knob there is not": ({"name": "x", "vary": {"train.hack": [1]}}, "train.hack: is no knob"),
+    "a setting there is not": ({"name": "x", "vary": {"train.hack": [1]}}, "train.hack: is no setting"),
     "values that are no list": ({"name": "x", "vary": {"train.lr": "0.1"}}, "train.lr: takes a list of values"),
     "values within values": ({"name": "x", "vary": {"train.lr": [[0.1], {}]}}, "train.lr"),
     "seeds that are tables": ({"name": "x", "vary": VARY, "seeds": [{}]}, "seeds"),

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import StoreError
-from core.moves import export
-from core.store import RunStore
+from core.base.errors import StoreError
+from core.runs.store import RunStore
+from core.runs.transfer import export
 from tests.faults.opened import PAGES, app_on, opened, sentences
 from tests.made import made_record, made_run
 
@@ -126,7 +126,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
 def test_what_is_wrong_with_a_run_is_said_and_the_others_are_shown(store, monkeypatch, change, sentence):
     bad, good = made_run(store, name="the bad one"), made_run(store, name="the sound one")
     change(store.root / bad)
-    app = opened(app_on(store, monkeypatch), "live", run=bad)
+    app = opened(app_on(store, monkeypatch), "run", run=bad)
     assert sentence.replace("RUN", bad) in sentences(app)
     assert bad in sentences(app) and "Another run is shown instead." in sentences(app)
     assert app.selectbox(key="live_run").value == good
@@ -161,7 +161,7 @@ def test_a_result_whose_epochs_are_lost_is_none(store, monkeypatch):
 def test_what_costs_no_run_is_shown_as_far_as_it_can_be(store, monkeypatch, change):
     run_id = made_run(store, name="a run", note="a note")
     change(store.root / run_id)
-    app = opened(app_on(store, monkeypatch), "live", run=run_id)
+    app = opened(app_on(store, monkeypatch), "run", run=run_id)
     assert app.selectbox(key="live_run").value == run_id
     assert len(store.metrics(run_id)) == 4
     for page in PAGES:
@@ -180,7 +180,7 @@ def test_a_link_for_a_log_shows_and_changes_nothing_elsewhere(store, monkeypatch
     with_link("metrics.jsonl", str(secret))(store.root / run_id)
     with pytest.raises(StoreError, match="it is a link"):
         store.append_record(run_id, made_record(5))
-    app = opened(app_on(store, monkeypatch), "live", run=run_id)
+    app = opened(app_on(store, monkeypatch), "run", run=run_id)
     assert "do not tell" not in "".join(one.value for one in app.code)
     assert secret.read_text() == "do not tell\n"
 
@@ -230,7 +230,7 @@ def test_a_line_that_is_no_further_epoch_is_passed_over(store, monkeypatch, line
     run_id = made_run(store, epochs=2)
     with (store.root / run_id / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
-    app = opened(app_on(store, monkeypatch), "live", run=run_id)
+    app = opened(app_on(store, monkeypatch), "run", run=run_id)
     best = f"{100 * made_record(2)['val_accuracy']:.2f} %"
     assert [one.value for one in app.metric][:2] == [best, best]
     store.append_record(run_id, made_record(3))
@@ -260,9 +260,9 @@ def test_a_damaged_progress_is_told_until_the_next_batch(store, monkeypatch, pro
     with store.hold(run_id):
         app = app_on(store, monkeypatch)
         assert not app.exception and sentence in sentences(app)
-        assert sentence in sentences(opened(app, "live", run=run_id))
+        assert sentence in sentences(opened(app, "run", run=run_id))
         store.write_progress(run_id, sound | {"loss": float("nan")})
-        assert not sentences(opened(app, "live", run=run_id))
+        assert not sentences(opened(app, "run", run=run_id))
 
 
 # --- what nobody imagined -------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from core.classify import Classifier
-from core.errors import LabError, StoreError
+from core.base.errors import LabError, StoreError
+from core.images.classify import Classifier
 from core.model import resnet
-from core.runner import load_state
+from core.training.checkpoint import load_state
 from tests.faults.opened import app_on, opened, sentences
 from tests.made import made_run, tiny_config
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import address
-from core.cli import main
-from core.errors import SettingError
-from core.settings import check, data_folder, data_source, runs_folder
-from core.words import one_line
+from core import server as server_module
+from core.base.errors import SettingError
+from core.base.paths import check, data_folder, data_source, runs_folder
+from core.base.text import one_line
+from core.cli.main import main
 from pages.parts.shared import literal, sentence
 from tests.faults.opened import PAGES, app_on, fresh, opened, sentences
 from tests.made import made_run
@@ -46,7 +46,7 @@ def test_no_address_is_a_traceback_on_any_page(store, monkeypatch, page):
 @pytest.mark.parametrize("word", [word for name, word in WORDS.items() if name not in ("nothing", "half a character")])
 def test_a_run_that_is_not_there_is_told_and_never_markup(store, monkeypatch, word):
     made_run(store)
-    app = opened(app_on(store, monkeypatch), "live", run=word)
+    app = opened(app_on(store, monkeypatch), "run", run=word)
     assert f"There is no run “{one_line(word, 60)}”" in sentences(app) and len(sentences(app)) < 300
     assert not re.search(r"(?<!\\)[<\[]|:(?=\w)(?<!\\:)", app.error[0].value)
 
@@ -78,7 +78,7 @@ ARGUMENTS = {
     "seeds that are words": (["train", "--preset", "quick", "--seeds", "many"], 2, "“many” is no whole number"),
     "seeds without end": (["train", "--preset", "quick", "--seeds", "9" * 5000], 2, "is no whole number of at least 1"),
     "a billion seeds": (["train", "--preset", "quick", "--seeds", "1000000000"], 2, "runs are too many; at most 1,000"),
-    "a knob without end": (["train", "--preset", "quick", "--set", "train.lr=1e999"], 1, "train.lr: takes a number"),
+    "a setting without end": (["train", "--preset", "quick", "--set", "train.lr=1e999"], 1, "train.lr: takes a number"),
     "a config that never ends": (["train", "--config", "/dev/zero"], 1, "/dev/zero is no JSON file"),
     "a picture that never ends": (["classify", "latest", "/dev/zero"], 1, "There is no run “latest”"),
 }  # fmt: skip
@@ -147,8 +147,8 @@ def test_empty_settings_mean_the_defaults(monkeypatch):
 
 @pytest.mark.parametrize("here", ["127.0.0.1", "localhost", "::1"])
 def test_this_machine_alone_needs_no_warning(here):
-    assert address.warning(here) is None
-    assert "*" not in address.allowed_hosts(here)
+    assert server_module.warning(here) is None
+    assert "*" not in server_module.allowed_hosts(here)
 
 
 ALL = "every address of this computer"
@@ -165,15 +165,15 @@ def test_any_other_address_is_warned_of(store, monkeypatch, other, told):
     monkeypatch.setattr(st_, "get_option", lambda name: other if name == "server.address" else option(name))
     said = sentences(app_on(store, monkeypatch))
     assert f"This server listens on {told}. Everyone who reaches this address can start and delete runs" in said
-    assert address.allowed_hosts(other) == ("*",)
+    assert server_module.allowed_hosts(other) == ("*",)
 
 
 def test_the_settings_that_keep_others_out_are_on():
     import tomllib
 
-    from core.settings import PROJECT
+    from core.base.paths import PROJECT
 
     server = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["server"]
     assert (server["address"], server["enableXsrfProtection"], server["maxUploadSize"]) == ("127.0.0.1", True, 10)
-    assert server["allowedHosts"] == list(address.HERE)
-    assert "XSRF protection is switched off" in address.warning("127.0.0.1", xsrf_protection=False)
+    assert server["allowedHosts"] == list(server_module.HERE)
+    assert "XSRF protection is switched off" in server_module.warning("127.0.0.1", xsrf_protection=False)

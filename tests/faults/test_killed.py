@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core import migrations
-from core.runner import run
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.config import migrations
+from core.jobs.runner import run
+from core.runs.store import RunStore
 from tests.faults.operations import CHANGES, OPERATIONS, tiny
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.runs.store import RunStore
 from tests.faults.operations import tiny
 
 PROGRAM = """
 import json, os, sys, threading
 from pathlib import Path
-from core.runner import run
-from core.store import RunStore
+from core.jobs.runner import run
+from core.runs.store import RunStore
 
 store, run_id, often = RunStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 def look(record):

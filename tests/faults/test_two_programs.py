@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from core.runner import run
-from core.settings import PROJECT
-from core.store import RunStore
+from core.base.paths import PROJECT
+from core.jobs.runner import run
+from core.runs.store import RunStore
 from tests.conftest import Server, wait_for
 from tests.faults.operations import tiny
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from core.config import RunConfig
+from core.config.run_config import RunConfig
 from core.model import layer_table, resnet
 from core.model.resnet import decayed
 

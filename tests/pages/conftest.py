@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import core.worker
+import core.jobs.worker
 from core.data import cifar10
 from tests.made import idle_worker
 
@@ -16,6 +16,6 @@ APP = Path(__file__).parents[2] / "app.py"
 def app(store, monkeypatch):
     """The whole app on the test's own runs, with a worker that takes none; not yet opened."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=60)

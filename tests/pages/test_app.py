@@ -2,11 +2,11 @@
 
 import pytest
 
-import core.worker
-from core.errors import StoreError
+import core.jobs.worker
+from core.base.errors import StoreError
 from tests.made import made_run
 
-PAGES = ("home", "new_run", "live", "compare", "studies", "leaderboard", "dataset", "classify")
+PAGES = ("home", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -30,16 +30,16 @@ def test_a_runs_folder_that_cannot_be_used_is_a_sentence(app, store, monkeypatch
     def refuse(root=None):
         raise StoreError("runs could not be written: the disk is full.")
 
-    monkeypatch.setattr(core.worker, "ensure_worker", refuse)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", refuse)
     app.run()
     assert not app.exception
     assert app.error[0].value == "runs could not be written: the disk is full."
 
 
 def test_why_the_queue_does_not_go_on_is_told_above_every_page(app, monkeypatch):
-    worker = core.worker.Worker.__new__(core.worker.Worker)
+    worker = core.jobs.worker.Worker.__new__(core.jobs.worker.Worker)
     worker.trouble = "runs could not be written: the disk is full."
-    monkeypatch.setattr(core.worker, "ensure_worker", lambda root=None: worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", lambda root=None: worker)
     app.run()
     told = f"Not all that waits can be trained; it is tried again every moment: {worker.trouble}"
     assert [one.value for one in app.error] == [told]

@@ -11,12 +11,12 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
-import core.worker
-from core.classify import Classifier
-from core.config import CLASSES, RunConfig
+import core.jobs.worker
+from core.config.run_config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.split import split
-from core.pictures import Square, read_picture, to_network
+from core.images.classify import Classifier
+from core.images.read import Square, read_picture, to_network
 from tests.made import idle_worker, made_record, made_run, made_weights
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -42,7 +42,7 @@ def png(seed, size=(48, 40)):
 def app(store, monkeypatch):
     """The app on the test's own runs, with a worker that takes none."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     return AppTest.from_file(str(APP), default_timeout=20).run()
 
 

@@ -9,11 +9,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import exports
-from core.config import KNOBS, RunConfig
-from core.errors import StoreError
-from core.store import RunStore
-from pages.parts.run_table import COLUMNS
+from core.base.errors import StoreError
+from core.config.run_config import SETTINGS, RunConfig
+from core.runs.store import RunStore
+from core.views import exports
+from pages.parts.compare.table import COLUMNS
 from tests.made import made_record, made_run
 
 PAGE = Path(__file__).parents[2] / "pages" / "compare.py"
@@ -218,7 +218,7 @@ def test_the_link_holds_every_value_of_a_filter(app, store):
 
 def test_hostile_links_get_sentences(app, store):
     run_id = made_run(store)
-    opened(app, "../../etc/passwd", run_id, x="<script>", sort="x", smoothing="\x00", a="../x", columns="no.knob")
+    opened(app, "../../etc/passwd", run_id, x="<script>", sort="x", smoothing="\x00", a="../x", columns="no.setting")
     said = words(app).replace("\\", "")  # as Markdown shows it
     for part in ("../../etc/passwd", "x=“<script>”", "sort=“x”", "smoothing=“?”"):
         assert part in said
@@ -378,7 +378,7 @@ def test_the_page_writes_nothing_into_the_runs(app, store, seeds):
 
 def test_no_two_columns_share_a_heading():
     # A link names them by their headings.
-    headings = [heading for heading, _ in COLUMNS.values()] + [knob.label for knob in KNOBS.values()]
+    headings = [heading for heading, _ in COLUMNS.values()] + [setting.label for setting in SETTINGS.values()]
     assert len(set(headings)) == len(headings)
 
 

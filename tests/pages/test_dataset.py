@@ -10,15 +10,16 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-import core.worker
-from core import fetching, gallery
-from core.config import CLASSES, RunConfig
+import core.jobs.worker
+from core.base.errors import DataError
+from core.config.draft import Draft
+from core.config.presets import PRESETS
+from core.config.run_config import CLASSES, RunConfig
+from core.cost.speed import Speed, how, remember, shape
 from core.data import cifar10
-from core.draft import Draft
-from core.errors import DataError
-from core.estimate import Speed, how, remember, shape
-from core.presets import PRESETS
-from core.store import this_host
+from core.data import fetch as fetch_module
+from core.images import gallery
+from core.runs.store import this_host
 from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -35,7 +36,7 @@ def page(store, monkeypatch):
 @pytest.fixture
 def fetch(monkeypatch):
     """An acquisition of the test's own; ``acquire`` fails as a download without a network does."""
-    fetch = fetching.Fetch()
+    fetch = fetch_module.Fetch()
 
     def refuse(progress):
         raise DataError("CIFAR-10 could not be downloaded. Connect to the internet, and try again.")
@@ -227,16 +228,16 @@ def test_what_was_chosen_is_there_again(page):
 # --- previews ---------------------------------------------------------------------------------------
 
 
-def preview(part, **knobs):
+def preview(part, **settings):
     """A page with nothing on it but a preview of a config."""
 
-    def script(part, knobs):
-        from core.config import RunConfig
+    def script(part, settings):
+        from core.config.run_config import RunConfig
         from pages.parts import preview
 
-        getattr(preview, part)(RunConfig().replace(knobs))
+        getattr(preview, part)(RunConfig().replace(settings))
 
-    app = AppTest.from_function(script, args=(part, knobs), default_timeout=30).run()
+    app = AppTest.from_function(script, args=(part, settings), default_timeout=30).run()
     assert not app.exception
     return app
 
@@ -298,7 +299,7 @@ def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
         speed = Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 500.0, 1_500.0, "probe")
         remember(store, speed)
 
-    monkeypatch.setattr("core.probe.measure", measured)
+    monkeypatch.setattr("core.jobs.probe.measure", measured)
     app = preview("estimate_line")
     app.button(key="measure").click().run()
     assert "(measured on this machine)" in words(app)
@@ -311,12 +312,12 @@ def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
 def app(store, monkeypatch):
     """The whole app on this page, with a worker that takes no run."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     return AppTest.from_file(str(APP), default_timeout=30).run().switch_page("pages/dataset.py")
 
 
 def field(app, path):
-    """The widget of a knob."""
+    """The widget of a setting."""
     kinds = (app.text_input, app.selectbox, app.button_group, app.toggle)
     (found,) = [one for kind in kinds for one in kind if (one.key or "").split("#")[0] == path]
     return found

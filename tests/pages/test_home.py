@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import core.worker
+import core.jobs.worker
+from core.config.presets import PRESETS
 from core.data import cifar10
-from core.presets import PRESETS
-from core.published import TASKS
+from core.published.points import TASKS
 from tests.made import idle_worker, made_record, made_run
 
 REPORT = PRESETS["report"].config
@@ -295,7 +295,7 @@ def test_a_thousand_runs_are_shown_without_reading_them_one_by_one(app, store, m
     store.frame()  # the rows are kept from here on
     monkeypatch.undo()
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    monkeypatch.setattr(core.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     app.run()
     assert not app.exception
     assert len(links(app)) < 20

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import RunConfig
-from core.figures_leaderboard import MOST_OURS
+from core.config.run_config import RunConfig
+from core.figures.leaderboard import MOST_OURS
 from tests.made import made_run
 
 PAGE = Path(__file__).parents[2] / "pages" / "leaderboard.py"
@@ -61,7 +61,7 @@ def test_a_run_stands_among_them_with_a_link_and_how_it_was_selected(app, store)
     row = app.dataframe[0].value.set_index("name").loc["mine"]
     assert row["accuracy"] == pytest.approx(93.0)
     assert row["chosen_on"] == "held-out images, tested once"
-    assert row["run"] == f"live?run={run_id}"
+    assert row["run"] == f"run?run={run_id}"
     assert row["place"] == 13
     assert "star" in [trace["marker"]["symbol"] for trace in chart(app)["figure"]["data"]]
 

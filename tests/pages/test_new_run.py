@@ -2,11 +2,11 @@
 
 import pytest
 
-from core.config import KNOBS, RunConfig
+from core.config.presets import PRESETS, command_line
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.tricks import TRICKS
 from core.data import cifar10
-from core.presets import PRESETS, command_line
-from core.tricks import TRICKS
-from pages.parts.knob_form import PAIR
+from pages.parts.settings_form import PAIR
 from pages.parts.shared import literal
 from tests.made import made_run
 
@@ -18,7 +18,7 @@ def app(app):
 
 
 def field(app, path):
-    """The widget of a knob."""
+    """The widget of a setting."""
     kinds = (app.text_input, app.selectbox, app.button_group, app.toggle)
     found = [one for kind in kinds for one in kind if (one.key or "").split("#")[0] == path]
     assert len(found) == 1, f"{path}: {len(found)} fields"
@@ -26,11 +26,11 @@ def field(app, path):
 
 
 def fields(app):
-    """The knobs that have a field now."""
+    """The settings that have a field now."""
     keys = [
         one.key for kind in (app.text_input, app.selectbox, app.button_group, app.toggle) for one in kind if one.key
     ]
-    return {key.split("#")[0] for key in keys if "#" in key} & set(KNOBS)
+    return {key.split("#")[0] for key in keys if "#" in key} & set(SETTINGS)
 
 
 def words(app):
@@ -52,8 +52,8 @@ def test_the_untouched_form_starts_the_quick_preset(app, store):
 def test_a_tricks_card_is_the_help_of_its_knob(app):
     app.button(key="preset-fast").click().run()
     for trick in TRICKS:
-        assert trick.what in field(app, trick.knob).help
-    assert field(app, "train.epochs").help == KNOBS["train.epochs"].help
+        assert trick.what in field(app, trick.setting).help
+    assert field(app, "train.epochs").help == SETTINGS["train.epochs"].help
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -66,7 +66,7 @@ def test_a_preset_is_one_click(app, store, name):
 
 def test_the_form_has_a_field_for_every_knob_in_effect_and_no_other(app):
     config = PRESETS["quick"].config
-    assert fields(app) == {path for path in KNOBS if config.in_effect(path)}
+    assert fields(app) == {path for path in SETTINGS if config.in_effect(path)}
     field(app, "train.optimizer").set_value("adam").run()
     assert "train.adam_eps" in fields(app)
     assert "train.momentum" not in fields(app)
@@ -244,10 +244,10 @@ def test_what_the_run_will_cost_is_told_before_it_starts(app):
     assert any("timer" in one.value for one in app.markdown)
 
 
-@pytest.mark.parametrize("path", KNOBS)
+@pytest.mark.parametrize("path", SETTINGS)
 def test_every_value_reads_back_from_its_field(path):
     value = RunConfig()[path]
-    assert KNOBS[path].parse(KNOBS[path].show(value)) == value
+    assert SETTINGS[path].parse(SETTINGS[path].show(value)) == value
 
 
 def test_markdown_in_a_name_is_shown_as_it_is():

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from core.config.draft import Draft
+from core.config.presets import PRESETS
 from core.data import cifar10
-from core.draft import Draft
-from core.presets import PRESETS
-from core.study import Axis, Study
-from core.study_form import usual_values
-from core.study_presets import published_study
-from core.study_store import StudyStore
-from pages.parts.study_form import DRAFT, WAYS
+from core.study.form import usual_values
+from core.study.presets import published_study
+from core.study.store import StudyStore
+from core.study.study import Axis, Study
+from pages.parts.studies.form import DRAFT, WAYS
 from tests.made import made_run, tiny_config
 
 
@@ -53,7 +53,7 @@ def labels(app) -> list[str]:
 def test_without_a_study_the_page_says_what_one_is_and_offers_the_reports(app):
     shown(app)
     assert not app.exception
-    assert "A study asks what one knob does" in words(app)
+    assert "A study asks what one setting does" in words(app)
     assert len(app.radio(key="study_figure").options) == 4
 
 
@@ -80,7 +80,7 @@ def test_a_time_asks_for_a_measurement_first(app):
 
 
 def values_key(path, base=PRESETS["quick"]):
-    """The field with the values of a varied knob."""
+    """The field with the values of a varied setting."""
     return f"study_values_{path}_{base.title}_{usual_values(path, base.config)}"
 
 
@@ -191,7 +191,7 @@ def test_every_state_has_its_words_and_its_buttons(app, store, studies, study_id
     table = app.dataframe[0].value
     assert table["state"].tolist() == ["finished", "failed", "interrupted", "to do"]
     assert table["error"].dropna().tolist() == ["The loss became infinite in epoch 3; try a smaller learning rate."]
-    assert table["run"][2] == f"live?run={run_id}"
+    assert table["run"][2] == f"run?run={run_id}"
     assert {"Go on", "Retry 1 failed", "Open in Compare"} <= set(labels(app))
     button(app, "Retry 1 failed").click().run()
     assert len(store.queue()) == 1

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from core.errors import LabError
+from core.base.errors import LabError
 from core.training import environment
 from core.training.environment import Environment, resolve
 from tests.made import tiny_config

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.config import TrainConfig
-from core.presets import PRESETS
+from core.config.presets import PRESETS
+from core.config.run_config import TrainConfig
 from core.training.schedule import learning_rate, stops_early
 
 STEPS = 10

@@ -9,13 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from core.base.errors import LabError
 from core.data import cifar10
 from core.data.augment import draw, generator
 from core.data.task import make_task
-from core.errors import LabError
 from core.model import resnet
+from core.records import BatchRecord, EpochRecord
 from core.training.environment import Environment
-from core.training.records import BatchRecord, EpochRecord
 from core.training.trainer import Diverged, Trainer
 from tests.made import tiny_config
 

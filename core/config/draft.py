@@ -1,0 +1,160 @@
+"""A run that is being put together: what a person has chosen so far, and what to say of it.
+
+:class:`Draft` holds the choices of a form and knows nothing of the form's widgets. Values that are not
+allowed are kept too, with a sentence for each; nothing is queued here.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.config.presets import PRESETS, nearest
+from core.config.run_config import SETTINGS, TEST_PER_CLASS, TRAIN_PER_CLASS, RunConfig
+
+MOST_RUNS = 20
+_SIZES = ("data.train_size", "data.test_size", "data.validation_size")
+
+
+@dataclass
+class Draft:
+    """A run that is being put together.
+
+    ``unread`` is text, by setting, that means no value; the setting keeps its last value in ``config``.
+    ``editions`` counts by setting how often its value came from elsewhere than its own widget: the count
+    is part of the widget's key, so that a widget with an outdated value is made anew.
+    """
+
+    preset: str = "quick"
+    config: RunConfig = PRESETS["quick"].config
+    unread: dict[str, str] = field(default_factory=dict)
+    editions: Counter[str] = field(default_factory=Counter)
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    copies: int = 1
+    source: str | None = None
+
+    @property
+    def recipe(self) -> RunConfig:
+        """The preset's own config."""
+        return PRESETS[self.preset].config
+
+    def choose_preset(self, name: str) -> None:
+        """Start again from a preset; name, tags and note stay."""
+        self.preset, self.source = name, None
+        self._forget_unread()
+        self._become(self.recipe)
+
+    def choose_classes(self, classes: Sequence[str], own: str | None = None) -> None:
+        """Tell other classes apart. Part sizes they have no images for shrink; the preset's come back
+        where they fit again. ``own`` is the setting whose widget made the choice."""
+        before, after = fitted(self.recipe, self.config.data.classes), fitted(self.recipe, classes)
+        untouched = {path: after[path] for path in _SIZES if self.config[path] == before[path]}
+        self._become(fitted(self.config, classes).replace(untouched), own)
+
+    def copy_run(self, run_id: str | None, config: RunConfig, name: str, tags: tuple[str, ...]) -> None:
+        """Start from what another run was made of, or from a config that is no run's yet."""
+        self.preset, self.source, self.name, self.tags = nearest(config).name, run_id, name, tags
+        self.editions.update(("name", "tags"))
+        self._forget_unread()
+        self._become(config)
+
+    def take(self, path: str, value: Any) -> None:
+        """Take a setting's value, or text for it, from its own widget."""
+        if path == "data.classes":
+            self.choose_classes(value, own=path)
+            return
+        if isinstance(value, str) and SETTINGS[path].kind != "choice":
+            try:
+                value = SETTINGS[path].parse(value)
+            except ValueError:
+                self.unread[path] = value
+                return
+        self.unread.pop(path, None)
+        self.config = self.config.replace({path: value})
+
+    def shown(self, path: str) -> str:
+        """The setting's text: what was typed, or its value."""
+        return self.unread[path] if path in self.unread else SETTINGS[path].show(self.config[path])
+
+    def problems(self) -> dict[str, str]:
+        """A sentence for each setting that is not allowed, by path, unreadable text included."""
+        found = self.config.problems()
+        for path, text in self.unread.items():
+            try:
+                SETTINGS[path].parse(text)
+            except ValueError as error:
+                found[path] = str(error)
+        return {path: text for path, text in found.items() if self.config.in_effect(path)}
+
+    def changed(self) -> set[str]:
+        """Settings that differ from the preset."""
+        return {*self.config.differences(self.recipe), *self.unread}
+
+    def runs(self) -> list[tuple[RunConfig, str]]:
+        """The runs to start: config and name, one a seed."""
+        first = self.config.train.seed
+        seeds = range(first, first + self.copies)
+        names = [f"{self.name}, seed {seed}" if self.name and self.copies > 1 else self.name for seed in seeds]
+        return [(self.config.replace({"train.seed": seed}), name) for seed, name in zip(seeds, names, strict=True)]
+
+    def _become(self, config: RunConfig, own: str | None = None) -> None:
+        replaced = {path for path in SETTINGS if config[path] != self.config[path]} - {own}
+        self.editions.update(replaced)
+        for path in replaced:
+            self.unread.pop(path, None)
+        self.config = config
+
+    def _forget_unread(self) -> None:
+        self.editions.update(list(self.unread))  # a list: a mapping would be added up
+        self.unread.clear()
+
+
+def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
+    """``config`` for other classes, each keeping its share of a part that was too large for them.
+
+    The validation part shrinks as the training part does, so that it stays the same share of it.
+    """
+    before, k = config.data, len(classes)
+    data = config.replace({"data.classes": tuple(classes)}).data
+    if k < 2:
+        return config.replace({"data.classes": data.classes})
+    pooled = data.split == "pooled"
+    most_train = k * (TRAIN_PER_CLASS + (TEST_PER_CLASS if pooled else 0))
+    most_test = most_train if pooled else k * TEST_PER_CLASS
+    share = min(1.0, k / max(len(before.classes), 2))
+
+    def at_most(size: int | None, most: int) -> int | None:
+        return size if size is None or size <= most else min(round(size * share), most)
+
+    train, test = at_most(data.train_size, most_train), at_most(data.test_size, most_test)
+    held_out = data.validation_size
+    if held_out and (train is None or train != before.train_size):
+        held_out = max(k, round(held_out * share))
+    sizes = {"data.train_size": train, "data.test_size": test, "data.validation_size": held_out}
+    return config.replace({"data.classes": data.classes, **sizes})
+
+
+def parts_in_words(config: RunConfig) -> str:
+    """Which images train, validate and test, for a config without problems."""
+    sizes = config.part_sizes()
+    if config.data.validation == "test":
+        return (
+            f"Trains on **{sizes.train:,}** images and validates on the **{sizes.test:,} test images**: the best epoch "
+            "is chosen on the images it is judged by, which flatters it a little. The published study did so."
+        )
+    return (
+        f"Trains on **{sizes.train:,}** images, validates on **{sizes.validation:,}** held out from training, "
+        f"tests on **{sizes.test:,}** once at the end."
+    )
+
+
+def work_in_words(config: RunConfig) -> str:
+    """How much there is to do, and what guessing would reach."""
+    steps, k = config.steps_per_epoch(), len(config.data.classes)
+    epochs = config.train.epochs
+    return (
+        f"{epochs:,} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)} · "
+        f"{k} classes, guessing reaches {100 / k:.3g} %"
+    )

@@ -1,0 +1,80 @@
+"""Is the gap real? Two of the picked experiments, what their accuracies allow to conclude, and a figure."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.compare import contenders
+from core.compare.contenders import Contender
+from core.compare.gap import Gap, gap, points
+from core.figures import compare as figures_compare
+from core.stats.verdict import HEADLINES
+from pages.parts.components.live_chart import live_chart
+from pages.parts.shared import literal, sentence
+
+
+def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
+    """Whether the difference of two runs, or of two groups of seeds, is more than chance."""
+    st.subheader("Is the gap real?", anchor=False)
+    if len(groups) < 2:
+        st.caption("Pick runs of a second experiment to see whether the gap between the two is more than chance.")
+        return
+    first, second = choose_two(groups)
+    if first.id == second.id:
+        st.caption("Choose two different ones.")
+        return
+    try:
+        found = gap(first, second, looked_at=sum(not one.repeat for one in groups))
+    except LabError as error:
+        st.info(sentence(error), icon=":material/info:")
+        return
+    by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
+    left, right = st.columns(2)
+    with left:
+        verdict(found)
+    with right:
+        live_chart(
+            figures_compare.intervals(found, [by_run[side.run_ids[0]] for side in (found.better, found.other)]),
+            "compare-gap",
+            f"Accuracies with 95 % intervals. {found.sentences[0]}",
+        )
+        for caveat in found.caveats:
+            st.caption(literal(caveat))
+
+
+def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
+    """The two to compare: of more than two the best, unless others are chosen."""
+    by_id = {group.id: group for group in groups}
+    if len(groups) == 2:
+        for key in ("a", "b"):
+            st.query_params.pop(key, None)
+        return groups[0], groups[1]
+    chosen = []
+    columns = st.columns(2)
+    for key, column, usual in zip(("a", "b"), columns, contenders.best_two(groups), strict=True):
+        if st.session_state.get(key) not in by_id:
+            st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in by_id else usual
+        label = {"a": "Compare", "b": "with"}[key]
+        chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda one: by_id[one].label)])
+        st.query_params[key] = st.session_state[key]
+    return chosen[0], chosen[1]
+
+
+def verdict(found: Gap) -> None:
+    """The answer in words, and the numbers behind it."""
+    st.markdown(f"**{HEADLINES[found.verdict]}**")
+    for one in found.sentences:
+        st.markdown(f"- {literal(one)}")
+    st.table(
+        {
+            "Difference": f"{100 * found.difference:.2f} percentage points",
+            "95 %, choice of images": points(found.by_images),
+            "95 %, luck of the seed": points(found.by_seeds)
+            if found.by_seeds
+            else "unknown: needs two seeds on each side",
+        },
+        border="horizontal",
+        alt="The difference and its two intervals.",
+    )
+    st.caption("Images: Newcombe’s interval (1998) from Wilson’s (1927). Seeds: Welch’s interval (1947).")

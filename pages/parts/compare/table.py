@@ -1,0 +1,208 @@
+"""The table of all runs: search, filters, order, columns, and the boxes by which runs are picked.
+
+The picked runs are kept by id, in the session and in the address (``?runs=``), because a row's place
+changes whenever a run begins. The table's own selection is set from them before it is drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.base.text import SELECTED_ON
+from core.compare import settings as settings_compare
+from core.config.run_config import SETTINGS
+from core.runs.store import STATES, RunStore
+from core.views import compare as compare_views
+from core.views.compare import SORTS, Filter
+
+TABLE = "compare_table"
+PICKED = "compare_picked"
+#: Sentences to show until the next thing is done.
+PROBLEMS = "compare_problems"
+_LINK, _VISIBLE = "compare_link", "compare_visible"
+
+#: Columns by name: heading, and whether they are shown unless others are chosen.
+COLUMNS: dict[str, tuple[str, bool]] = {
+    "state": ("State", True),
+    "curve": ("Validation accuracy", True),
+    "best": ("Best", True),
+    "best_epoch": ("At epoch", True),
+    "selected_on": ("Chosen on", True),
+    "last": ("Last", True),
+    "test": ("Test", True),
+    "min_val_loss": ("Lowest loss", False),
+    "epochs_done": ("Progress", True),
+    "seconds": ("Training time", True),
+    "images_per_second": ("Images/s", False),
+    "tags": ("Tags", True),
+    "note": ("Note", False),
+    "study": ("Study", False),
+    "created": ("Created", True),
+    "id": ("Id", False),
+    "error": ("Error", False),
+}
+_SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
+
+
+# --- which runs are picked ------------------------------------------------------------------------
+
+
+def picked_runs(store: RunStore, frame: pd.DataFrame) -> list[str]:
+    """The picked runs that exist: those of the link that was opened, or of the session."""
+    link = st.query_params.get("runs")
+    if link is not None and link != st.session_state.get(_LINK):
+        picked, problems = compare_views.picked_in_link(store, frame, link)
+        st.session_state[PROBLEMS] = [*st.session_state.get(PROBLEMS, []), *problems]
+    else:
+        here = set(frame["id"])
+        picked = [one for one in st.session_state.get(PICKED, []) if one in here]
+    pick(picked)
+    return picked
+
+
+def pick(picked: Sequence[str]) -> None:
+    """Make these the picked runs, in the address too."""
+    st.session_state[PICKED] = list(picked)
+    st.session_state[_LINK] = compare_views.link_text(picked) or None
+    if picked:
+        st.query_params["runs"] = compare_views.link_text(picked)
+    else:
+        st.query_params.pop("runs", None)
+
+
+def _selected() -> None:
+    st.session_state[PROBLEMS] = []
+    rows = st.session_state[TABLE]["selection"]["rows"]
+    pick(compare_views.after_selection(st.session_state[PICKED], st.session_state[_VISIBLE], rows))
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
+    """The line above the table: what to show, and which columns."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        search = st.text_input(
+            "Search",
+            key="q",
+            type="search",
+            placeholder="Name, note, tag or id",
+            label_visibility="collapsed",
+            bind="query-params",
+            width=260,
+        )
+        sort = st.selectbox(
+            "Sort by",
+            list(SORTS),
+            key="sort",
+            format_func=lambda name: SORTS[name][0],
+            label_visibility="collapsed",
+            bind="query-params",
+            width=230,
+        )
+        chosen = sum(len(st.session_state.get(key) or ()) for key in ("state", "tag", "task"))
+        with st.popover(f"Filter ({chosen})" if chosen else "Filter", icon=":material/filter_list:"):
+            states = _several("State", "state", [one for one in (*STATES, "damaged") if one in set(frame["state"])])
+            tags = _several("Tags, any of", "tag", compare_views.all_tags(frame))
+            tasks = _several("Classes", "task", compare_views.all_tasks(frame))
+        with st.popover("Columns", icon=":material/view_column:"):
+            columns = st.multiselect(
+                "Columns",
+                [*COLUMNS, *SETTINGS],
+                [name for name, (_, usual) in COLUMNS.items() if usual],
+                key="columns",
+                format_func=lambda name: COLUMNS[name][0] if name in COLUMNS else _SETTING_NAMES[name],
+                bind="query-params",
+            )
+    return Filter(search, tuple(states), tuple(tags), tuple(tasks), sort), columns
+
+
+def _several(label: str, key: str, options: list[str]) -> list[str]:
+    """A filter, if there is anything to tell apart."""
+    if not options:
+        st.session_state.pop(key, None)
+        return []
+    return st.multiselect(label, options, key=key, placeholder="All", bind="query-params")
+
+
+def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
+    """The rows with a box each; choosing boxes changes the picked runs."""
+    visible = rows["id"].tolist()
+    st.session_state[_VISIBLE] = visible
+    wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
+    if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
+        st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
+    table = _cells(rows, labels, columns)
+    st.dataframe(
+        table,
+        key=TABLE,
+        on_select=_selected,
+        selection_mode="multi-row",
+        hide_index=True,
+        height="auto" if len(table) <= 10 else min(35 * len(table) + 38, 430),
+        column_config=_looks(columns),
+        placeholder="",
+        alt="All runs: state, accuracy, settings. Rows are picked with the boxes at their left.",
+    )
+
+
+def _cells(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"run": rows["id"].map(labels)})
+    if rows["pinned"].fillna(False).astype(bool).any():
+        table.insert(0, "pinned", rows["pinned"].fillna(False).astype(bool))
+    for name in columns:
+        table[name] = settings_compare.setting_cells(rows, name) if name in SETTINGS else _cell(rows, name)
+    return table
+
+
+def _cell(rows: pd.DataFrame, name: str) -> Any:
+    match name:
+        case "curve":
+            return rows["curve"].map(list)
+        case "best" | "last" | "test":
+            column = {"best": "best_val_accuracy", "last": "last_val_accuracy", "test": "test_accuracy"}[name]
+            return 100 * pd.to_numeric(rows[column])
+        case "selected_on":
+            return rows[name].map(SELECTED_ON)
+        case "epochs_done":
+            return settings_compare.epochs_in_words(rows)
+        case "created":
+            return pd.to_datetime(rows["created_at"].map(settings_compare.local_time))
+        case "seconds":
+            return settings_compare.as_durations(rows[name])
+        case "images_per_second" | "min_val_loss" | "best_epoch":
+            return pd.to_numeric(rows[name])
+        case "tags":
+            return [list(tags) if isinstance(tags, tuple | list) else [] for tags in rows["tags"]]
+    return rows[name].fillna("").astype(str)
+
+
+def _looks(columns: Sequence[str]) -> dict[str, Any]:
+    of = st.column_config
+    looks = {
+        "pinned": of.CheckboxColumn("Pinned", width=62, pinned=True),
+        "run": of.TextColumn("Run", width=190, pinned=True),
+        "curve": of.LineChartColumn("Validation accuracy", y_min=0.0, y_max=1.0, width=150),
+        "best": of.NumberColumn("Best", help="Highest validation accuracy of all epochs.", format="%.2f %%", width=80),
+        "last": of.NumberColumn("Last", help="Validation accuracy of the last epoch.", format="%.2f %%", width=80),
+        "test": of.NumberColumn(
+            "Test",
+            help="Best weights on test images that chose nothing, measured once at the end.",
+            format="%.2f %%",
+            width=80,
+        ),
+        "best_epoch": of.NumberColumn("At epoch", format="%d", width=80),
+        "selected_on": of.TextColumn("Chosen on", help="The images that chose the best epoch."),
+        "min_val_loss": of.NumberColumn("Lowest loss", help="Cross-entropy in nats per image.", format="%.4f"),
+        "seconds": of.NumberColumn("Training time", format="compact", help="Hours, minutes, seconds; pauses left out."),
+        "images_per_second": of.NumberColumn("Images/s", format="%.0f"),
+        "created": of.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm"),
+        "tags": of.ListColumn("Tags"),
+    }
+    plain = {name: title for name, (title, _) in COLUMNS.items() if name not in looks}
+    settings = {
+        path: of.Column(setting.label, help=setting.help) for path, setting in SETTINGS.items() if path in columns
+    }
+    return looks | plain | settings

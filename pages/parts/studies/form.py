@@ -1,0 +1,178 @@
+"""Defining a study: one of the report's, settings varied on a recipe, or a file."""
+
+from typing import get_args
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.base.text import duration
+from core.config.presets import PRESETS
+from core.config.run_config import SETTINGS, RunConfig
+from core.study.form import SIZES, VARIABLE, from_fields, published, usual_values
+from core.study.presets import PUBLISHED, SPLITS, Split
+from core.study.progress import CellStatus, preview, statuses
+from core.study.store import StudyStore, study_from_text
+from core.study.study import Study
+from pages.parts.preview import measure_button
+from pages.parts.shared import error_box, get_store, literal
+
+MOST_AXES = 3
+DRAFT = "The form of New run, as it is now"
+WAYS = (":material/menu_book: The report’s", ":material/tune: Your own", ":material/upload_file: From a file")
+
+
+def study_form() -> str | None:
+    """The three ways to a study; the id of one that was just made.
+
+    What was chosen and typed stays while another page is looked at: New run for one, whose form can be the base.
+    """
+    # Unlike fields, tabs are not kept when they are not shown.
+    st.session_state.setdefault("study_way", st.session_state.get("study_way_kept", WAYS[0]))
+    report, own, file = st.tabs(WAYS, key="study_way", on_change="rerun")
+    st.session_state["study_way_kept"] = st.session_state["study_way"]
+    with report:
+        made = _published_form()
+    with own:
+        made = _own_form() or made
+    with file:
+        return _file_form() or made
+
+
+def _published_form() -> str | None:
+    store = get_store()
+    figure = st.radio(
+        "Study",
+        list(PUBLISHED),
+        key="study_figure",
+        persist_state="session",
+        format_func=lambda one: f"{PUBLISHED[one].name} (Figure {one})",
+        captions=[one.question for one in PUBLISHED.values()],
+    )
+    left, right = st.columns(2)
+    size = left.selectbox(
+        "How large",
+        list(SIZES),
+        key="study_size",
+        persist_state="session",
+        help="One factor shrinks the epochs, and the epochs at which the rate falls, of all its runs. Every published "
+        "value of the varied setting is kept.",
+    )
+    seeds = right.text_input(
+        "Seeds",
+        "0",
+        key="study_seeds",
+        persist_state="session",
+        help="As in 0, 1, 2 or 0-2. Three tell how sure a result is.",
+    )
+    split: Split = "common"
+    if PUBLISHED[figure].path == "data.train_size":
+        split = st.radio(
+            "Tested on", get_args(Split), key="study_split", persist_state="session", format_func=SPLITS.__getitem__
+        )
+    filled = published(figure, size, split, seeds, store)
+    if "size" in filled.problems:
+        st.caption(f"A study of a given time {filled.problems['size']}")
+        measure_button(PRESETS["report"].config, "measure_report")
+    return _offer(filled.study, {name: text for name, text in filled.problems.items() if name != "size"}, "report")
+
+
+def _own_form() -> str | None:
+    name = st.text_input(
+        "Name", key="study_name", persist_state="session", placeholder="What you will look for later", max_chars=80
+    )
+    base, words = _base()
+    paths = st.multiselect(
+        "Vary",
+        VARIABLE,
+        ["train.lr"],
+        key="study_paths",
+        persist_state="session",
+        format_func=lambda path: f"{SETTINGS[path].label} · {path}",
+        max_selections=MOST_AXES,
+        help="Several settings make a grid: every combination of their values is a run.",
+    )
+    vary = []
+    for path in paths:
+        setting = SETTINGS[path]
+        unit = f" ({setting.unit})" if setting.unit else ""
+        usual = usual_values(path, base)
+        text = st.text_input(
+            f"{setting.label}{unit}",
+            usual,
+            key=f"study_values_{path}_{words}_{usual}",  # another base, other values to begin with
+            persist_state="session",
+            help=f"{setting.help} Values between commas; each is {setting.expects()}.",
+        )
+        vary.append((path, text))
+    seeds = st.text_input("Seeds ", "0-2", key="study_own_seeds", persist_state="session", help="As in 0, 1, 2 or 0-2.")
+    filled = from_fields(name, base, vary, seeds)
+    made = _offer(filled.study, filled.problems, "own")
+    if made:
+        st.session_state.pop("study_name", None)  # the next one is another study
+    return made
+
+
+def _base() -> tuple[RunConfig, str]:
+    """The configuration whose other settings all runs share."""
+    draft = st.session_state.get("new_run")
+    titles = {one.title: one.config for one in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
+    chosen = st.selectbox(
+        "On",
+        list(titles),
+        key="study_base",
+        persist_state="session",
+        help="All settings that are not varied are taken from here.",
+    )
+    return titles[chosen], chosen
+
+
+def _file_form() -> str | None:
+    st.caption("A study’s JSON file, as “Definition as JSON” and `python -m core study export` write it.")
+    upload = st.file_uploader("Study file", type=["json"], key="study_file", label_visibility="collapsed")
+    if upload is None:
+        return None
+    try:
+        study = study_from_text(upload.getvalue())
+    except LabError as error:
+        error_box(error)
+        return None
+    st.markdown(f"**{literal(study.name)}**")
+    return _offer(study, {}, "file")
+
+
+def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | None:
+    """What the study will take and the button that defines it; or what is to be put right."""
+    store = get_store()
+    for path, text in problems.items():
+        label = SETTINGS[path].label if path in SETTINGS else path.capitalize()
+        st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
+    if study is not None:
+        cells = statuses("", study, store.frame())
+        st.caption(f"{'; '.join(axis.in_words() for axis in study.axes)}. {study.base.train.epochs} epochs.")
+        cost_line(cells, f"measure_{key}_cells")
+    if st.button(
+        "Define the study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
+    ):
+        try:
+            return StudyStore(store).create(study) if study is not None else None
+        except LabError as error:
+            error_box(error)
+    return None
+
+
+def cost_line(cells: list[CellStatus], key: str) -> None:
+    """How many runs are still to do, and what they take on this machine."""
+    left = preview(cells, get_store())
+    runs = f"{left.runs} of {left.cells} runs to do" if left.runs < left.cells else f"{left.runs} runs"
+    if not left.runs:
+        st.caption("Every run it asks for is there already.")
+        return
+    if left.seconds is None or left.low is None or left.high is None:
+        st.markdown(f":material/timer: {runs}; no measurement on this machine yet")
+        measure_button(cells[0].cell.config, key)
+        return
+    disk = f", about {left.bytes / 1e6:,.0f} MB on the disk" if left.bytes else ""
+    st.markdown(
+        f":material/timer: {runs}, about **{duration(left.seconds)}** one after the other{disk}",
+        help=f"Between {duration(left.low)} and {duration(left.high)}; {left.source}.",
+    )

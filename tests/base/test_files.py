@@ -1,0 +1,146 @@
+"""write_atomically leaves the old content or the new, whatever goes wrong, and says so in a sentence."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.base.errors import StoreError
+from core.base.files import sweep, write_atomically
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file that holds “old” in a folder called lab."""
+    path = tmp_path / "lab" / "status.json"
+    path.parent.mkdir()
+    path.write_text("old")
+    return path
+
+
+def only_old_is_left(file: Path) -> bool:
+    """The old content is there and no temporary file beside it."""
+    return file.read_text() == "old" and list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("grün", "grün".encode()), (b"\x00\xff", b"\x00\xff"), (lambda file: file.write(b"made"), b"made"), ("", b"")],
+)
+def test_the_new_content_replaces_the_old(file: Path, content: Any, found: bytes) -> None:
+    write_atomically(file, content)
+    assert file.read_bytes() == found
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_is_made_where_there_was_none(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "new.json", "new")
+    assert (tmp_path / "new.json").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (errno.ENOSPC, "status.json could not be written in lab: the disk is full; free some space and try again."),
+        (errno.EDQUOT, "status.json could not be written in lab: the disk is full; free some space and try again."),
+        (
+            errno.EACCES,
+            "status.json could not be written in lab: writing is not permitted there; check the folder's permissions.",
+        ),
+        (
+            errno.EROFS,
+            "status.json could not be written in lab: writing is not permitted there; check the folder's permissions.",
+        ),
+        (errno.EIO, "status.json could not be written in lab: Input/output error."),
+    ],
+)
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_refusal_is_a_sentence_and_the_old_content_stays(
+    file: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, sentence: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(StoreError) as caught:
+        write_atomically(file, "new")
+    assert str(caught.value) == sentence
+    assert only_old_is_left(file)
+
+
+def test_a_disk_that_is_full_while_writing_leaves_the_old_content(file: Path) -> None:
+    def fill(handle: Any) -> None:
+        handle.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        write_atomically(file, fill)
+    assert only_old_is_left(file)
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"x.json could not be written in gone: its folder no longer exists\."):
+        write_atomically(tmp_path / "gone" / "x.json", "new")
+
+
+@pytest.mark.parametrize("trouble", [KeyboardInterrupt, ValueError])
+def test_whatever_interrupts_the_writing_leaves_the_old_content(file: Path, trouble: type[BaseException]) -> None:
+    def interrupted(handle: Any) -> None:
+        handle.write(b"half")
+        raise trouble
+
+    with pytest.raises(trouble):
+        write_atomically(file, interrupted)
+    assert only_old_is_left(file)
+
+
+def test_a_process_killed_in_the_middle_of_writing_leaves_the_old_content(file: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from core.base.files import sweep, write_atomically\n"
+        "def die(file):\n"
+        "    file.write(b'half'); file.flush()\n"
+        "    os._exit(9)\n"
+        "write_atomically(Path(sys.argv[1]), die)\n"
+    )
+    project = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", program, str(file)], cwd=project, check=False).returncode == 9
+    assert file.read_text() == "old"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_who_may_read_a_file_is_for_the_umask_to_say(file: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(file, "new")
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == mode
+
+
+def aged(path: Path) -> Path:
+    """As if the file, or the folder and all in it, had been written an hour ago."""
+    for one in (*path.rglob("*"), path):
+        os.utime(one, (time.time() - 3600,) * 2)
+    return path
+
+
+def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(file: Path) -> None:
+    left, fresh = file.with_name(".status.json.0a1b2c3d.tmp"), file.with_name(".last.pt.0a1b2c3d.tmp")
+    half, made = file.with_name("new-half"), file.with_name("new-just-now")
+    for folder in (half, made):
+        folder.mkdir()
+        (folder / "config.json").write_text("{")
+    for one in (left, fresh):
+        one.write_text("half")
+    aged(left), aged(half), aged(file), aged(made)
+    (made / "meta.json").write_text("{")
+    sweep(file.parent, "new-*")
+    assert sorted(one.name for one in file.parent.iterdir()) == [fresh.name, made.name, file.name]
+    assert len(list(made.iterdir())) == 2

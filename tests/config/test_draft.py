@@ -1,0 +1,123 @@
+"""A draft: choices kept while they make no sense yet, and sizes that follow the classes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.config.draft import Draft, fitted, parts_in_words, work_in_words
+from core.config.presets import PRESETS
+from core.config.run_config import CLASSES, RunConfig
+from tests.strategies import sound_config
+
+PAIR = ("deer", "dog")
+
+
+def test_a_pair_keeps_the_published_studys_sizes():
+    config = fitted(PRESETS["report"].config, PAIR)
+    assert config.data.train_size == 10_000
+    assert config.part_sizes().test == 2_000
+
+
+def test_the_validation_part_keeps_its_share_when_the_training_part_shrinks():
+    assert fitted(PRESETS["he2016"].config, PAIR).data.validation_size == 1_000
+    assert fitted(PRESETS["quick"].config, PAIR).data.validation_size == 500
+
+
+def test_sizes_come_back_with_the_classes():
+    draft = Draft()
+    draft.choose_preset("report")
+    for classes in (PAIR, ("cat",), (), CLASSES):
+        draft.choose_classes(classes)
+    assert draft.config == PRESETS["report"].config
+
+
+def test_a_size_somebody_chose_stays_while_it_fits():
+    draft = Draft()
+    draft.take("data.train_size", "9000")
+    draft.choose_classes(PAIR)
+    assert draft.config.data.train_size == 9_000
+    draft.take("data.train_size", "10000")
+    draft.choose_classes(CLASSES)
+    assert draft.config.data.train_size == 10_000
+
+
+def test_what_cannot_be_read_keeps_its_text_and_the_last_value():
+    draft = Draft()
+    draft.take("train.lr", "fast")
+    assert (draft.shown("train.lr"), draft.config.train.lr) == ("fast", 0.1)
+    assert "train.lr" in draft.problems()
+    draft.take("train.lr", "0.2")
+    assert (draft.shown("train.lr"), draft.config.train.lr) == ("0.2", 0.2)
+    assert draft.problems() == {}
+
+
+def test_a_field_that_was_emptied_stays_empty():
+    draft = Draft()
+    draft.take("train.epochs", "")
+    assert (draft.shown("train.epochs"), draft.config.train.epochs) == ("", 5)
+    assert "train.epochs" in draft.problems()
+
+
+def test_other_classes_leave_what_was_typed_elsewhere():
+    draft = Draft()
+    draft.take("train.lr", "fast")
+    draft.choose_classes(PAIR)
+    assert draft.shown("train.lr") == "fast"
+    draft.choose_preset("quick")
+    assert draft.shown("train.lr") == "0.1"
+
+
+def test_an_unreadable_knob_out_of_effect_stops_nothing():
+    draft = Draft()
+    draft.take("train.momentum", "much")
+    draft.take("train.optimizer", "adam")
+    assert draft.problems() == {}
+
+
+def test_validation_on_the_test_part_is_told_honestly():
+    said = parts_in_words(PRESETS["report"].config)
+    assert "50,000" in said and "10,000 test images" in said and "chosen on the images it is judged by" in said
+    assert "45,000" in parts_in_words(PRESETS["he2016"].config) and "5,000" in parts_in_words(PRESETS["he2016"].config)
+
+
+@given(sound_config, st.lists(st.sampled_from(CLASSES), min_size=2, unique=True))
+def test_a_sound_config_is_sound_for_other_classes(config, classes):
+    in_order = tuple(sorted(classes, key=CLASSES.index))
+    if not config.problems():
+        assert not [path for path in fitted(config, in_order).problems() if path.startswith("data.")]
+
+
+def test_a_copy_takes_everything_over_and_forgets_what_could_not_be_read():
+    draft = Draft()
+    draft.take("train.lr", "fast")
+    before = draft.editions["train.lr"]
+    config = PRESETS["he2016"].config.replace({"train.lr": 0.05})
+    draft.copy_run("the-run", config, "old", ("a",))
+    assert (draft.config, draft.preset, draft.source) == (config, "he2016", "the-run")
+    assert (draft.name, draft.tags, draft.problems()) == ("old", ("a",), {})
+    assert draft.editions["train.lr"] > before, "its field is made anew"
+    assert draft.changed() == {"train.lr"}
+
+
+def test_a_widget_is_made_anew_only_when_its_value_came_from_elsewhere():
+    draft = Draft()
+    draft.take("train.lr", "0.2")
+    assert not draft.editions
+    draft.choose_preset("report")
+    assert draft.editions["train.optimizer"] == 1
+
+
+def test_seeds_count_on_from_the_configs_own_and_are_told_in_the_names():
+    draft = Draft(name="mine", copies=2)
+    draft.take("train.seed", "5")
+    assert [(config.train.seed, name) for config, name in draft.runs()] == [(5, "mine, seed 5"), (6, "mine, seed 6")]
+    draft.copies = 1
+    assert [name for _, name in draft.runs()] == ["mine"]
+    draft.name, draft.copies = "", 3
+    assert [name for _, name in draft.runs()] == ["", "", ""]
+
+
+def test_the_work_is_told_with_its_units_and_the_chance_line():
+    config = RunConfig().replace({"train.epochs": 1, "data.classes": PAIR, "data.train_size": 1_000,
+                                  "data.validation_size": 100, "train.batch_size": 900})  # fmt: skip
+    assert work_in_words(config) == "1 epoch of 1 step · 2 classes, guessing reaches 50 %"
+    assert "10 classes, guessing reaches 10 %" in work_in_words(PRESETS["he2016"].config)

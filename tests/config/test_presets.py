@@ -1,0 +1,90 @@
+"""The presets can run, say the published numbers, and every config has a command line that makes it."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+
+from core.base.errors import ConfigError
+from core.cli import main as cli
+from core.config.draft import Draft
+from core.config.presets import PRESETS, command_line, nearest, preset
+from core.config.run_config import CLASSES, PartSizes, RunConfig
+from core.runs.store import RunStore
+from tests.strategies import sound_config
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_can_run_and_is_nearest_to_itself(name: str) -> None:
+    one = preset(name)
+    assert one.config.problems() == {}
+    assert nearest(one.config) is one
+    assert one.title and one.summary.endswith(".")
+    assert command_line(one.config) == f"python -m core train --preset {name}"
+
+
+def test_the_report_is_the_published_recipe() -> None:
+    config = preset("report").config
+    assert config.part_sizes() == PartSizes(50_000, 0, 10_000)
+    assert config.data.split == "pooled" and config.data.validation == "test"
+    assert config.data.classes == CLASSES and config.data.normalization == "pixel-mean"
+    assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "report")
+    assert (config.augment.flip, config.augment.translate, config.augment.translate_pixels) == ("random", "shift", 3)
+    train = config.train
+    assert (train.optimizer, train.lr, train.adam_eps) == ("adam", 1e-3, 1e-7)
+    assert (train.schedule, train.milestones, train.epochs) == ("report", (80, 120, 160, 180), 200)
+    assert (train.weight_decay, train.decay_on) == (2e-4, "kernels")
+    assert (train.batch_size, train.early_stopping, train.averaging) == (128, "off", "off")
+
+
+def test_he2016_is_the_papers_recipe() -> None:
+    config = preset("he2016").config
+    assert config.part_sizes() == PartSizes(45_000, 5_000, 10_000)
+    assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
+    assert config.data.normalization == "pixel-mean"
+    assert (config.augment.flip, config.augment.translate, config.augment.translate_pixels) == ("random", "crop", 4)
+    train = config.train
+    assert (train.optimizer, train.lr, train.momentum, train.nesterov) == ("sgd", 0.1, 0.9, False)
+    assert (train.weight_decay, train.decay_on, train.batch_size) == (1e-4, "all", 128)
+    assert (train.schedule, train.gamma) == ("multi-step", 0.1)
+    # The paper counts iterations: it divides by 10 at 32,000 and 48,000 and ends at 64,000.
+    steps = config.steps_per_epoch()
+    counted = [steps * epochs for epochs in (*train.milestones, train.epochs)]
+    assert counted == pytest.approx([32_000, 48_000, 64_000], abs=steps)
+
+
+def test_quick_is_small_and_fast_is_honest() -> None:
+    assert preset("quick").config.part_sizes() == PartSizes(4_000, 500, 2_000)
+    for name in ("fast", "fast-10"):
+        config = preset(name).config
+        assert config.part_sizes() == PartSizes(49_000, 1_000, 10_000)
+        assert config.data.validation == "held-out"
+        assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"“quik” is no preset; there are quick, .*Did you mean “quick”\?"):
+        preset("quik")
+
+
+@given(sound_config)
+def test_the_command_line_trains_the_same(config: RunConfig) -> None:
+    words = shlex.split(command_line(config))
+    assert words[:5] == ["python", "-m", "core", "train", "--preset"]
+    settings = words[7::2]
+    assert words[6::2] == ["--set"] * len(settings)
+    again = preset(words[5]).config.set_from_text(settings).checked()
+    assert again.differences(config) == {}
+    assert again.signature() == config.signature()
+
+
+def test_the_command_line_makes_the_very_runs_of_the_form(store: RunStore) -> None:
+    draft = Draft(name="it's mine", tags=("a b", "-c"), note="What does $5 buy?\nLess.", copies=3)
+    draft.take("train.seed", "5")
+    told = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
+    program, words = shlex.split(told)[:3], shlex.split(told)[3:]
+    assert program == ["python", "-m", "core"]
+    assert cli.main([*words, "--queue", "--runs", str(store.root)]) == 0
+    made = [(store.config(one), store.meta(one)) for one in store.queue()]
+    assert [(config, meta.name) for config, meta in made] == draft.runs()
+    assert {(meta.tags, meta.note) for _, meta in made} == {(draft.tags, draft.note)}

@@ -1,0 +1,364 @@
+"""RunConfig: the checks and their sentences, reading and writing, what makes two configs the same."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from core.base.errors import ConfigError
+from core.config.run_config import CLASSES, HOW_COMPUTED, SCHEMA_VERSION, SETTINGS, PartSizes, RunConfig
+from tests.strategies import any_config, sound_config
+
+PAIR = ("deer", "dog")
+
+
+def changed(**changes: Any) -> RunConfig:
+    """The default config with some changes changed, ``data__split`` for ``data.split``."""
+    return RunConfig().replace({name.replace("__", "."): value for name, value in changes.items()})
+
+
+# --- the checks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "sentence"),
+    [
+        (
+            changed(data__classes=PAIR, data__train_size=10_001), "data.train_size",
+            "10,001 is more than the 10,000 official training images of these 2 classes; take at most 10,000, "
+            "or the pooled split, which has 12,000.",
+        ),
+        (
+            changed(data__classes=PAIR, data__test_size=2_001), "data.test_size",
+            "2,001 is more than the 2,000 official test images of these 2 classes; take at most 2,000.",
+        ),
+        (
+            changed(data__split="pooled"), "data.train_size",
+            "a pooled split needs the size of the training or of the test part, out of 60,000 images; "
+            "the report takes 50,000 for training.",
+        ),
+        (
+            changed(data__split="pooled", data__train_size=60_000), "data.train_size",
+            "60,000 leaves too few of the 60,000 images of these 10 classes to test on; train on at most 59,990.",
+        ),
+        (
+            changed(data__split="pooled", data__train_size=50_000, data__test_size=10_001), "data.train_size",
+            "training and test part together exceed the 60,000 images of these 10 classes; "
+            "with this test part, train on at most 49,999.",
+        ),
+        (
+            changed(data__split="pooled", data__test_size=60_000), "data.test_size",
+            "60,000 leaves too few of the 60,000 images of these 10 classes to train on; test on at most 59,990.",
+        ),
+        (
+            changed(data__split="pooled", data__classes=PAIR, data__train_size=6_000, data__test_size=60_000),
+            "data.test_size",
+            "60,000 leaves too few of the 12,000 images of these 2 classes to train on; test on at most 11,998.",
+        ),
+        (
+            changed(data__test_size=9), "data.test_size",
+            "9 images cannot hold one of each of 10 classes; take at least 10.",
+        ),
+        (
+            changed(data__validation_size=9), "data.validation_size",
+            "needs at least 10 images, one of each class.",
+        ),
+        (
+            changed(data__train_size=500, data__validation_size=600), "data.validation_size",
+            "leaves 0 images to train on, and 10 classes need at least 10; "
+            "enlarge the training part or shrink the validation part.",
+        ),
+        (
+            changed(data__train_size=15), "data.train_size",
+            "leaves 5 images to train on, and 10 classes need at least 10; "
+            "enlarge the training part or shrink the validation part.",
+        ),
+        (
+            changed(data__train_size=100), "train.batch_size",
+            "a batch of 128 is more than the 90 training images; take at most 90.",
+        ),
+        (changed(model__depth=21), "model.depth", "21 is not 6n+2; take 8, 14, 20, 32, 44, 56 or 110."),
+        (
+            changed(augment__grow_from=22), "augment.grow_from",
+            "22 is no multiple of 4; take 20, 24, 28, or 32 for all.",
+        ),
+        (
+            changed(train__nesterov=True, train__momentum=0.0), "train.nesterov",
+            "needs momentum above 0; raise the momentum or switch Nesterov off.",
+        ),
+        (
+            changed(train__schedule="multi-step", train__milestones=(5, 5)), "train.milestones",
+            "must rise, each greater than the one before.",
+        ),
+        (
+            changed(train__schedule="multi-step", train__milestones=(9, 5)), "train.milestones",
+            "must rise, each greater than the one before.",
+        ),
+        (
+            changed(train__schedule="multi-step", train__milestones=()), "train.milestones",
+            "needs at least one epoch, or take the constant schedule.",
+        ),
+        (
+            changed(train__schedule="report", train__milestones=(80, 120)), "train.milestones",
+            "the report's schedule has four milestones, such as 80,120,160,180.",
+        ),
+        (
+            changed(train__epochs=5, train__warmup_epochs=5.0), "train.warmup_epochs",
+            "5 epochs of warm-up leave nothing of 5; take fewer than 5.",
+        ),
+        (
+            changed(train__averaging="ema", train__averaging_start=25), "train.averaging_start",
+            "lies after the last epoch; take at most 24.",
+        ),
+        (
+            changed(train__lr=0.0), "train.lr",
+            "0 is out of range; it takes a number from 1e-07 to 10.",
+        ),
+    ],
+)  # fmt: skip
+def test_each_impossible_choice_is_told_at_its_knob(config: RunConfig, path: str, sentence: str) -> None:
+    assert config.problems() == {path: sentence}
+    with pytest.raises(ConfigError) as caught:
+        config.checked()
+    assert str(caught.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        changed(train__optimizer="adam", train__nesterov=True, train__momentum=0.0),
+        changed(train__milestones=(9, 5)),
+        changed(train__schedule="plateau", train__warmup_epochs=1_000.0),
+        changed(train__averaging_start=10_000),
+        changed(data__train_size=10, data__validation="test", train__batch_size=10),
+        changed(data__split="pooled", data__train_size=50_000, data__test_size=10_000),
+        changed(data__split="pooled", data__train_size=59_990, data__validation="test"),
+        changed(train__epochs=5, train__warmup_epochs=4.99),
+    ],
+)
+def test_what_has_no_effect_or_just_fits_is_allowed(config: RunConfig) -> None:
+    assert config.checked() is config
+
+
+def test_all_problems_are_told_at_once() -> None:
+    related = changed(model__depth=9, train__epochs=1, train__warmup_epochs=2.0)
+    assert set(related.problems()) == {"model.depth", "train.warmup_epochs"}
+    unsound = related.replace({"train.lr": -1.0, "train.seed": -1})
+    assert set(unsound.problems()) == {"train.lr", "train.seed"}, "a setting's own range comes before relations"
+
+
+@given(any_config)
+def test_any_config_is_allowed_or_told_never_a_crash(config: RunConfig) -> None:
+    for path, sentence in config.problems().items():
+        assert path in SETTINGS
+        assert sentence.endswith((".", "?"))
+        assert " -" not in sentence, "no advice to take a negative number"
+    if not config.problems():
+        sizes, k = config.part_sizes(), len(config.data.classes)
+        assert sizes.train >= k and sizes.test >= k
+        assert sizes.train + sizes.validation + sizes.test <= 6_000 * k
+        assert config.steps_per_epoch() >= 1
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "sizes"),
+    [
+        (changed(), PartSizes(45_000, 5_000, 10_000)),
+        (changed(data__validation="test"), PartSizes(50_000, 0, 10_000)),
+        (changed(data__validation_size=2_000), PartSizes(48_000, 2_000, 10_000)),
+        (changed(data__train_size=1_000, data__test_size=500), PartSizes(900, 100, 500)),
+        (changed(data__train_size=50), PartSizes(40, 10, 10_000)),
+        (changed(data__classes=PAIR), PartSizes(9_000, 1_000, 2_000)),
+        (changed(data__split="pooled", data__train_size=50_000), PartSizes(45_000, 5_000, 10_000)),
+        (changed(data__split="pooled", data__test_size=10_000), PartSizes(45_000, 5_000, 10_000)),
+        (changed(data__split="pooled", data__train_size=30_000, data__validation="test"), PartSizes(30_000, 0, 30_000)),
+        (
+            changed(data__split="pooled", data__train_size=30_000, data__test_size=10_000, data__validation="test"),
+            PartSizes(30_000, 0, 10_000),
+        ),
+        (
+            changed(data__classes=PAIR, data__split="pooled", data__train_size=6_000, data__validation="test"),
+            PartSizes(6_000, 0, 6_000),
+        ),
+    ],
+)
+def test_part_sizes(config: RunConfig, sizes: PartSizes) -> None:
+    assert config.problems() == {} or config.train.batch_size > sizes.train
+    assert config.part_sizes() == sizes
+
+
+def test_the_last_batch_of_an_epoch_may_be_smaller() -> None:
+    assert changed(data__validation_size=5_000).steps_per_epoch() == 352  # 45,000 / 128 = 351.6
+    assert changed(data__validation="test", train__batch_size=125).steps_per_epoch() == 400
+
+
+# --- reading and writing --------------------------------------------------------------------------
+
+
+@given(sound_config)
+def test_what_is_written_is_read_back(config: RunConfig) -> None:
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.to_dict()["schema"] == SCHEMA_VERSION
+
+
+@given(any_config)
+def test_every_config_can_be_said_on_a_command_line(config: RunConfig) -> None:
+    settings = [f"{path}={SETTINGS[path].show(value)}" for path, value in config.values().items()]
+    assert RunConfig().set_from_text(settings) == config
+
+
+def test_setting_that_are_not_named_take_their_defaults() -> None:
+    config = RunConfig.from_dict({"schema": 1, "train": {"lr": 1}})
+    assert config == changed(train__lr=1.0)
+    assert isinstance(config.train.lr, float)
+
+
+def test_classes_are_kept_in_the_order_of_cifar10() -> None:
+    assert changed(data__classes=["dog", "deer"]).data.classes == ("deer", "dog")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([], "config: is no configuration: it holds no names and values."),
+        (None, "config: is no configuration: it holds no names and values."),
+        ({}, "schema: says schema “None”; this program reads schema 1."),
+        ({"schema": 2}, "schema: was written by a newer ResNet Lab (schema 2); update this one to read it."),
+        ({"schema": "x"}, "schema: says schema “x”; this program reads schema 1."),
+        ({"schema": 1, "trian": {}}, "trian: is no section of a configuration. Did you mean “train”?"),
+        ({"schema": 1, "train": 3}, "train: is no section of a configuration. Did you mean “train”?"),
+        ({"schema": 1, "train": {"epoch": 3}}, "train.epoch: is no setting. Did you mean “train.epochs”?"),
+        ({"schema": 1, "train": {"lr": "high"}}, "train.lr: takes a number from 1e-07 to 10, not “high”."),
+        ({"schema": 1, "model": {"depth": 21}}, "model.depth: 21 is not 6n+2; take 8, 14, 20, 32, 44, 56 or 110."),
+        (
+            {"schema": 1, "train": {"lr": 10**400}},
+            "train.lr: 10,000,000,000,000,0… is out of range; it takes a number from 1e-07 to 10.",
+        ),
+    ],
+)
+def test_an_edited_file_is_refused_in_a_sentence(content: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.from_dict(content)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("train.lr", "train.lr: needs a value, as in train.batch_size=64."),
+        ("train.epoch=3", "train.epoch: is no setting. Did you mean “train.epochs”?"),
+        ("lr=3", "lr: is no setting. Did you mean “train.lr”?"),
+        ("batchsize=3", "batchsize: is no setting. Did you mean “train.batch_size”?"),
+        ("train.lr=high", "train.lr: “high” is not a number from 1e-07 to 10."),
+        ("=3", ": is no setting."),
+    ],
+)
+def test_a_bad_setting_is_refused_in_a_sentence(setting: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig().set_from_text([setting])
+    assert str(caught.value) == sentence
+
+
+def test_all_bad_settings_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig().set_from_text(["train.lr=high", "train.epochs=3", "model.depht=8"])
+    assert set(caught.value.problems) == {"train.lr", "model.depht"}
+
+
+def test_an_unknown_knob_is_refused_everywhere() -> None:
+    config = RunConfig()
+    for ask in (lambda: config["train.x"], lambda: config.in_effect("x"), lambda: config.replace({"data.y": 1})):
+        with pytest.raises(ConfigError, match="is no setting"):
+            ask()
+
+
+# --- what makes two configs the same --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("train.device", "cpu"),
+        ("train.precision", "bf16"),
+        ("train.threads", 3),
+        ("train.adam_eps", 1e-3),
+        ("train.plateau_patience", 9),
+        ("train.averaging_decay", 0.5),
+        ("train.milestones", (3, 4)),
+        ("augment.translate_pixels", 2),
+    ],
+)
+def test_how_it_is_computed_and_what_has_no_effect_is_not_in_the_signature(path: str, value: Any) -> None:
+    assert RunConfig()[path] != value
+    assert RunConfig().replace({path: value}).signature() == RunConfig().signature()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("train.lr", 0.2),
+        ("train.seed", 1),
+        ("train.momentum", 0.5),
+        ("data.classes", PAIR),
+        ("data.split_seed", 1),
+        ("augment.translate", "crop"),
+        ("model.shortcut", "B"),
+    ],
+)
+def test_what_changes_the_training_changes_the_signature(path: str, value: Any) -> None:
+    assert RunConfig().replace({path: value}).signature() != RunConfig().signature()
+
+
+def test_a_knob_counts_as_soon_as_it_has_an_effect() -> None:
+    adam = changed(train__optimizer="adam")
+    assert adam.signature() != adam.replace({"train.adam_eps": 1e-3}).signature()
+    assert adam.signature() == adam.replace({"train.momentum": 0.5}).signature()
+
+
+def test_the_signature_counts_what_the_sizes_of_parts_come_to() -> None:
+    whole = RunConfig()
+    named = {"data.train_size": 50_000, "data.test_size": 10_000, "data.validation_size": 5_000}
+    assert whole.signature() == whole.replace(named).signature()
+    assert whole.signature() != whole.replace({"data.train_size": 49_999}).signature()
+    pooled = whole.replace({"data.split": "pooled", "data.train_size": 40_000})
+    assert pooled.signature() == pooled.replace({"data.test_size": 20_000}).signature()
+    assert pooled.signature() != pooled.replace({"data.test_size": 10_000}).signature()
+
+
+def test_the_signature_is_sixteen_hex_digits_and_the_same_tomorrow() -> None:
+    signature = RunConfig().signature()
+    assert len(signature) == 16
+    assert int(signature, 16) >= 0
+    assert RunConfig.from_dict(RunConfig().to_dict()).signature() == signature
+
+
+def test_differences_leave_out_what_has_no_effect_in_either() -> None:
+    one = changed(train__adam_eps=1e-3, train__lr=0.2)
+    assert one.differences(RunConfig()) == {"train.lr": (0.2, 0.1)}
+    adam = one.replace({"train.optimizer": "adam"})
+    assert set(adam.differences(RunConfig())) == {"train.lr", "train.optimizer", "train.adam_eps"}
+
+
+@given(sound_config, sound_config)
+def test_equal_signatures_mean_no_differences_but_in_how(one: RunConfig, two: RunConfig) -> None:
+    assert (one.signature() == two.signature()) == (set(one.differences(two)) <= set(HOW_COMPUTED))
+
+
+def test_the_classes_are_cifar10s() -> None:
+    assert len(CLASSES) == 10
+    assert RunConfig().data.classes == CLASSES
+
+
+def test_windows_grow_in_equal_shares_of_the_epochs():
+    def sides(**augment):
+        return changed(train__epochs=32, **{f"augment__{name}": one for name, one in augment.items()}).sides()
+
+    assert sides() == [32] * 32
+    assert sides(grow_from=20) == [20] * 8 + [24] * 8 + [28] * 8 + [32] * 8
+    assert sides(grow_from=28, grow_until=0.5) == [28] * 16 + [32] * 16
+    assert sides(grow_from=16, grow_until=0.0) == [32] * 32
+    assert sides(grow_from=20, grow_until=1.0)[-1] == 28

@@ -1,0 +1,151 @@
+"""Figures that compare: what is drawn is what the runs' tables say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.compare.contenders import contenders
+from core.compare.gap import gap
+from core.config.run_config import RunConfig
+from core.figures import compare as figures_compare
+from core.figures.compare import GroupCurves, bands, course, intervals, parallel
+from core.figures.style import View
+from core.runs.table import labels
+from core.views.curves import RunCurves
+from tests.made import made_record, made_run
+
+CONFIG = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "data.test_size": 2_000})
+
+
+def curves(name, accuracies, seconds=10.0):
+    records = [
+        made_record(epoch) | {"val_accuracy": accuracy, "seconds": seconds * epoch}
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+    return RunCurves.of(name, name, CONFIG, pd.DataFrame.from_records(records), "#0072b2")
+
+
+def group(*runs, name="a & b"):
+    return GroupCurves(runs[0].id, name, "#0072b2", runs)
+
+
+def traces(figure):
+    return {trace.uid: trace for trace in figure.data}
+
+
+def test_a_course_is_mean_and_deviation_of_those_that_reached_the_epoch():
+    table = course(group(curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])), "val_accuracy", "epoch")
+    assert table["mean"].tolist() == pytest.approx([0.3, 0.45, 0.5])
+    assert table["sd"].tolist()[:2] == pytest.approx([np.std([0.2, 0.4], ddof=1), np.std([0.4, 0.5], ddof=1)])
+    assert np.isnan(table["sd"].iloc[2])
+    assert table["n"].tolist() == [2, 2, 1]
+
+
+def test_over_seconds_a_mean_stands_at_the_mean_time():
+    table = course(group(curves("one", [0.2], 10.0), curves("two", [0.4], 20.0)), "val_accuracy", "seconds")
+    assert table["x"].tolist() == [15.0]
+
+
+def test_a_group_is_a_mean_a_band_and_each_run_behind_it():
+    found = traces(bands([group(curves("one", [0.2, 0.4]), curves("two", [0.4, 0.6]))], View()))
+    assert list(found["one mean"].y) == pytest.approx([30.0, 50.0])
+    half = 100 * np.std([0.2, 0.4], ddof=1)
+    assert list(found["one low"].y) == pytest.approx([30.0 - half, 50.0 - half])
+    assert list(found["one high"].y) == pytest.approx([30.0 + half, 50.0 + half])
+    assert list(found["two single"].y) == pytest.approx([40.0, 60.0])
+    assert found["one mean"].name == "a &amp; b"
+
+
+@pytest.mark.parametrize("smoothing", ["none", "exponential", "median"])
+def test_where_one_of_several_runs_got_to_there_is_neither_band_nor_deviation(smoothing):
+    runs = curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])
+    found = traces(bands([group(*runs)], View(smoothing=smoothing, span=3)))
+    assert list(found["one low"].x) == list(found["one high"].x) == [1, 2]
+    mean = found["one mean"]
+    assert list(mean.x) == [1, 2, 3]
+    told = [words for _, words in mean.customdata]
+    assert "±" in told[1] and told[1].endswith("(n = 2)")
+    assert told[2] == " (n = 1)"
+    assert "±" not in mean.hovertemplate
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "loss"])
+@pytest.mark.parametrize(
+    ("chosen_on", "told"),
+    [
+        (("held-out",), ["validation (held out)"]),
+        (("test",), ["test images (also chose the best epoch)"]),
+        (("test", "held-out"), ["validation (held out)", "test images (also chose the best epoch)"]),
+    ],
+)
+def test_the_axis_says_which_images_the_curves_are_of(kind, chosen_on, told):
+    groups = [group(replace(curves(part, [0.2, 0.4]), selected_on=part)) for part in chosen_on]
+    assert bands(groups, View(), kind).layout.yaxis.title.text.split("<br>")[1:] == told
+
+
+def test_a_group_of_one_has_no_band_and_is_smoothed_with_what_was_measured_behind():
+    run = curves("one", [0.2, 0.4, 0.9])
+    assert set(traces(bands([group(run)], View()))) == {"one mean"}
+    found = traces(bands([group(run)], View(smoothing="median", span=3)))
+    assert list(found["one measured"].y) == pytest.approx([20.0, 40.0, 90.0])
+    assert list(found["one mean"].y) != pytest.approx([20.0, 40.0, 90.0])
+
+
+def test_loss_is_drawn_in_nats_with_the_line_of_guessing():
+    figure = bands([group(curves("one", [0.2, 0.4]), curves("two", [0.4, 0.6]))], View(log_loss=True), "loss")
+    assert figure.layout.yaxis.type == "log"
+    assert [shape.y0 for shape in figure.layout.shapes] == pytest.approx([np.log(10)])
+    assert list(traces(figure)["one mean"].y) == pytest.approx([made_record(1)["val_loss"], made_record(2)["val_loss"]])
+    assert not bands([group(curves("one", [0.2]))], View(chance=False)).layout.shapes
+
+
+def test_a_group_without_an_epoch_leaves_the_figure_empty_and_says_so():
+    run = RunCurves.of("one", "one", CONFIG, curves("one", [0.2]).metrics.head(0))
+    figure = bands([group(run)], View())
+    assert not figure.data
+    assert "first epoch" in figure.layout.annotations[0].text
+
+
+def test_intervals_show_every_run_and_the_better_above(store):
+    for lr, seeds in ((0.1, (0.80, 0.82)), (0.2, (0.90,))):
+        for seed, accuracy in enumerate(seeds):
+            run_id = made_run(store, config=CONFIG.replace({"train.lr": lr, "train.seed": seed}))
+            store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5}})
+    frame = store.frame()
+    found = gap(*contenders(frame, labels(frame)))
+    figure = intervals(found, ["#0072b2", "#d55e00"])
+    better, runs, other = figure.data
+    assert (better.x[0], other.x[0]) == pytest.approx((90.0, 81.0))
+    assert sorted(runs.x) == pytest.approx([80.0, 82.0])
+    assert better.error_x.array[0] == pytest.approx(100 * (found.better.interval.high - 0.9))
+    assert (better.marker.color, other.marker.color) == ("#0072b2", "#d55e00")
+
+
+def test_parallel_axes_take_numbers_logarithms_and_choices(store):
+    settings = [
+        {"train.lr": 0.001, "train.batch_size": 32, "train.optimizer": "adam"},
+        {"train.lr": 0.1, "train.batch_size": 64, "train.optimizer": "sgd", "train.momentum": 0.5},
+        {"train.lr": 1.0, "train.batch_size": 96, "train.optimizer": "sgd", "train.momentum": 0.9},
+    ]
+    for one in settings:
+        made_run(store, config=CONFIG.replace(one))
+    made_run(store, epochs=0, state="queued", config=CONFIG)
+    frame = store.frame()
+    paths = ["train.lr", "train.batch_size", "train.optimizer", "train.momentum"]
+    rate, batch, optimizer, momentum, outcome = parallel(frame, paths).data[0].dimensions
+    assert sorted(rate["values"]) == pytest.approx([-3.0, -1.0, 0.0])
+    assert list(rate.ticktext) == ["0.001", "0.1", "1"]
+    assert sorted(batch["values"]) == [32, 64, 96]
+    assert list(optimizer.ticktext) == ["adam", "sgd"]
+    # Momentum has no effect with Adam, so its axis has a place for that.
+    assert list(momentum.ticktext) == ["–", "0.5", "0.9"]
+    assert list(outcome["values"]) == pytest.approx([100 * made_record(4)["val_accuracy"]] * 3)
+    assert outcome.label == "Best validation accuracy (%)"
+
+
+def test_many_ticks_are_thinned_with_both_ends_kept():
+    ticks = figures_compare._spread_out([float(one) for one in range(100)])
+    assert len(ticks) == 8
+    assert (ticks[0], ticks[-1]) == (0.0, 99.0)

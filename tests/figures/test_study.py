@@ -1,0 +1,243 @@
+"""Figures of a study draw the table's numbers, tell apart the two doubts, and lay the report's points over them."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.config.run_config import CLASSES, RunConfig
+from core.figures.study import colours_in_order, curves, curves_in_words, data, in_words, outcome
+from core.figures.style import View
+from core.published.points import points_of
+from core.stats.intervals import wilson
+from core.views.curves import FOR_RUNS, NEUTRAL, RunCurves
+from tests.made import made_record
+from tests.outcomes_made import outcomes
+
+X = "data.train_size"
+PAIR = points_of(("deer", "dog"), X)
+THREE = {6_000: (0.90, 0.91, 0.92), 8_000: (0.93, 0.95), 10_000: (0.96,)}
+
+
+def traces(figure):
+    return {trace.uid: trace for trace in figure.data}
+
+
+def test_each_value_is_a_mean_with_its_deviation_and_n():
+    mean = traces(outcome(outcomes(THREE), X))["all mean"]
+    assert list(mean.x) == [6_000, 8_000, 10_000]
+    assert list(mean.y) == pytest.approx([91.0, 94.0, 96.0])
+    assert list(mean.error_y.array) == pytest.approx([1.0, 100 * np.std([0.93, 0.95], ddof=1), 0.0])
+    assert [one.strip() for one in mean.text] == ["n=3", "n=2", "n=1"]
+
+
+def test_single_runs_stand_behind_where_there_are_several():
+    runs = traces(outcome(outcomes(THREE), X))["all runs"]
+    assert list(runs.y) == pytest.approx([90.0, 91.0, 92.0, 93.0, 95.0])
+    assert runs.opacity < 0.5
+    assert "6000-2, seed 2: 92.00 %, best epoch 7" in runs.customdata
+
+
+def test_the_choice_of_images_is_a_thin_bar_of_its_own():
+    figure = outcome(outcomes(THREE, images=2_000), X)
+    thin, thick = traces(figure)["all images"], traces(figure)["all mean"]
+    assert thin.error_y.thickness < thick.error_y.thickness
+    assert thin.error_y.array[2] == pytest.approx(100 * (wilson(0.96, 2_000).high - 0.96))
+    assert thin.error_y.arrayminus[0] == pytest.approx(100 * (0.91 - wilson(0.91, 2_000).low))
+    assert "thin: 95 %, choice of images" in thick.name
+    assert "choice of 2,000 images" in thick.customdata[0]
+
+
+def test_one_seed_each_has_no_bar_of_deviation_and_says_so():
+    found = traces(outcome(outcomes({6_000: (0.9,), 8_000: (0.95,)}), X))
+    assert found["all mean"].error_y.array is None
+    assert "no deviation" in found["all mean"].name
+    assert "all runs" not in found
+
+
+def test_the_objective_is_in_nats_without_a_bar_for_images():
+    figure = outcome(outcomes(THREE), X, metric="objective")
+    assert list(traces(figure)["all mean"].y) == pytest.approx([1.5 - 0.91, 1.5 - 0.94, 1.5 - 0.96])
+    assert "all images" not in traces(figure)
+    assert "penalty (nats per image)" in figure.layout.yaxis.title.text
+
+
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [("accuracy", [100 * one.best_accuracy for one in PAIR]), ("objective", [one.min_loss for one in PAIR])],
+)
+def test_the_reports_points_lie_over_it_to_the_last_digit(metric, values):
+    report = traces(outcome(outcomes(THREE), X, metric=metric, published=PAIR))["report"]
+    assert list(report.y) == values
+    assert list(report.x) == [6_000, 7_000, 8_000, 9_000, 10_000]
+    assert report.marker.symbol == "circle-open"
+    assert report.name.startswith("the report (one run each, ")
+    assert "Figure 3, 10,000" in report.customdata[-1] and "2,000 test images" in report.customdata[-1]
+
+
+def test_the_report_tells_no_cross_entropy():
+    assert "report" not in traces(outcome(outcomes(THREE), X, metric="loss", published=PAIR))
+
+
+def test_scaled_epochs_bring_the_reports_along():
+    table = outcomes({10: (0.8, 0.81), 20: (0.85, 0.86)}, "train.epochs")
+    report = traces(outcome(table, "train.epochs", published=points_of(CLASSES, "train.epochs"), scaled=0.1))["report"]
+    assert list(report.x) == pytest.approx([10, 20, 30, 40, 50])
+    assert "Figure 9, 100:" in report.customdata[0]
+    assert report.name.endswith("its epochs × 0.1")
+
+
+def test_batch_sizes_stand_on_a_logarithmic_axis_with_each_value_named():
+    table = outcomes(dict.fromkeys((32, 64, 128, 256, 512), (0.9, 0.91)), "train.batch_size")
+    axis = outcome(table, "train.batch_size").layout.xaxis
+    assert axis.type == "log"
+    assert list(axis.tickvals) == [32, 64, 128, 256, 512]
+    assert outcome(outcomes(THREE), X).layout.xaxis.type is None
+    zero = outcomes({0: (0.9,), 4: (0.9,), 100: (0.9,)}, "augment.cutout")
+    assert outcome(zero, "augment.cutout").layout.xaxis.type is None
+
+
+def test_choices_stand_in_their_knobs_order_without_a_line():
+    figure = outcome(outcomes({"adamw": (0.9,), "sgd": (0.8,), "adam": (0.7,)}, "train.optimizer"), "train.optimizer")
+    assert figure.layout.xaxis.type == "category"
+    assert list(figure.layout.xaxis.categoryarray) == ["sgd", "adam", "adamw"]
+    mean = traces(figure)["all mean"]
+    assert list(mean.x) == ["sgd", "adam", "adamw"]
+    assert "lines" not in mean.mode
+
+
+def test_numbers_beside_a_word_stand_in_a_row_each_at_its_own_place():
+    rising = ["10,000", "20,000", "all"]
+    figure = outcome(outcomes({20_000: (0.8, 0.82), "all": (0.9, 0.92), 10_000: (0.7, 0.72)}), X)
+    found = traces(figure)
+    assert list(figure.layout.xaxis.categoryarray) == rising
+    assert list(found["all mean"].x) == list(found["all images"].x) == rising
+    assert list(found["all mean"].y) == pytest.approx([71.0, 81.0, 91.0])
+    assert list(found["all runs"].x) == [one for one in rising for _ in range(2)]
+
+
+def test_guessing_is_drawn_only_where_it_does_not_squeeze_the_points():
+    assert not outcome(outcomes(THREE), X, classes=2).layout.shapes
+    poor = outcomes({6_000: (0.55, 0.56), 8_000: (0.7, 0.7)})
+    assert [shape.y0 for shape in outcome(poor, X, classes=2).layout.shapes] == [50.0]
+    assert not outcome(poor, X, metric="objective", classes=2).layout.shapes
+
+
+def test_each_series_has_a_colour_and_a_name():
+    table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
+    found = traces(outcome(table, X, ("train.optimizer",)))
+    assert found["Optimizer sgd mean"].marker.color == FOR_RUNS[0]
+    assert found["Optimizer adam mean"].marker.color == FOR_RUNS[1]
+    assert NEUTRAL not in FOR_RUNS
+    assert found["Optimizer adam mean"].name.startswith("Optimizer adam (mean ± sd")
+    assert found["Optimizer adam runs"].legendgroup == found["Optimizer adam mean"].legendgroup
+
+
+def test_what_chose_the_epoch_is_on_the_axis():
+    assert "chosen on held-out images" in outcome(outcomes(THREE), X).layout.yaxis.title.text
+    on_test = outcome(outcomes(THREE, selected_on="test"), X).layout.yaxis.title.text
+    assert on_test.endswith("chosen on test images")
+
+
+def test_a_study_without_a_finished_run_shows_the_report_and_says_so():
+    figure = outcome(outcomes(THREE).head(0), X, published=PAIR, classes=2)
+    assert set(traces(figure)) == {"report"}
+    assert "No run of this study" in figure.layout.annotations[0].text
+    assert "No run of this study" in in_words(outcomes(THREE).head(0), X)
+
+
+def test_a_run_without_a_figure_is_left_out():
+    table = outcomes(THREE)
+    table.loc[table["run_id"] == "8000-1", "accuracy"] = math.nan
+    assert list(traces(outcome(table, X))["all mean"].y) == pytest.approx([91.0, 93.0, 96.0])
+
+
+def test_every_trace_has_an_id_that_stays():
+    table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
+    ids = [trace.uid for trace in outcome(table, X, ("train.optimizer",), published=PAIR).data]
+    assert all(ids) and len(set(ids)) == len(ids)
+    assert not any(one.endswith(" measured") for one in ids)  # those follow another curve's visibility
+
+
+# --- as numbers and words -------------------------------------------------------------------------
+
+
+def test_the_data_are_a_row_a_point():
+    table = data(outcomes(THREE), X, published=PAIR)
+    here, report = table[table["source"] == "here"], table[table["source"] == "report"]
+    assert here[X].tolist() == [6_000, 8_000, 10_000]
+    assert here["n"].tolist() == [3, 2, 1]
+    assert here["accuracy_mean"].tolist() == pytest.approx([0.91, 0.94, 0.96])
+    assert here["objective_sd"].iloc[0] == pytest.approx(0.01)
+    assert math.isnan(here["accuracy_sd"].iloc[2])
+    assert here["accuracy_low"].iloc[1] == pytest.approx(wilson(0.94, 2_000).low)
+    assert report["accuracy_mean"].tolist() == [one.best_accuracy for one in PAIR]
+    assert report["objective_mean"].tolist() == [one.min_loss for one in PAIR]
+    assert report["images"].tolist() == [6_000, 5_000, 4_000, 3_000, 2_000]
+    assert report["loss_mean"].isna().all()
+
+
+def test_scaled_epochs_are_told_as_the_reports_too():
+    table = data(
+        outcomes({10: (0.8,), 50: (0.9,)}, "train.epochs"), "train.epochs",
+        published=points_of(CLASSES, "train.epochs"), scaled=0.1,
+    )  # fmt: skip
+    assert table["epochs_of_the_report"].tolist() == [100, 500, 100, 200, 300, 400, 500]
+
+
+def test_the_data_of_series_name_them_and_an_empty_study_has_the_columns():
+    table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
+    assert data(table, X, ("train.optimizer",))["train.optimizer"].tolist() == ["sgd"] * 3 + ["adam"] * 3
+    assert data(table.head(0), X).empty and X in data(table.head(0), X).columns
+
+
+def test_the_figure_in_words():
+    told = in_words(outcomes(THREE), X)
+    assert "against Training part (images)" in told
+    assert "6,000: 91.00 ± 1.00 % (3 seeds)" in told and "10,000: 96.00 % (one run)" in told
+
+
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def run(name, accuracies, batch=32):
+    records = [
+        made_record(epoch, batch_size=batch) | {"val_accuracy": accuracy}
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+    return RunCurves.of(name, name, RunConfig(), pd.DataFrame.from_records(records))
+
+
+def test_cells_are_means_and_bands_coloured_in_order():
+    cells = [
+        ("32", [run("a", (0.2, 0.4)), run("b", (0.4, 0.6))]), ("64", []), ("128", [run("c", (0.3, 0.5))]),
+        ("512", [run("d", (0.1, 0.2))]),
+    ]  # fmt: skip
+    found = traces(curves(cells, View()))
+    assert list(found["a mean"].y) == pytest.approx([30.0, 50.0])
+    assert {"a low", "a high", "b single"} <= set(found)
+    assert [found[f"{one} mean"].name for one in "acd"] == ["32", "128", "512"]
+    assert [found[f"{one} mean"].line.color for one in "acd"] == colours_in_order(3)
+    assert len(set(colours_in_order(5))) == 5
+
+
+@pytest.mark.parametrize(("x", "last"), [("epoch", 2), ("step", 250), ("images", 8_000), ("seconds", 15.0)])
+def test_cells_can_be_seen_over_every_axis(x, last):
+    found = traces(curves([("32", [run("a", (0.2, 0.4))])], View(x=x), "loss"))
+    assert found["a mean"].x[-1] == last
+
+
+def test_the_curves_in_words_say_which_images_they_are_of():
+    cells = [("32", [run("a", (0.2, 0.4))]), ("64", []), ("128", [run("c", (0.3, 0.5))])]
+    assert curves_in_words(cells) == "Accuracy of each epoch, validation (held out): 32, 128."
+    on_test = [(label, [replace(one, selected_on="test") for one in runs]) for label, runs in cells]
+    told = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
+    assert curves_in_words(on_test, "loss") == told
+
+
+def test_no_cell_is_an_empty_figure_that_says_so():
+    figure = curves([("32", [])], View())
+    assert not figure.data and figure.layout.annotations
+    assert colours_in_order(0) == []

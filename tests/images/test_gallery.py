@@ -1,0 +1,222 @@
+"""Pictures to look at: found by class and side, put side by side, augmented as training augments them."""
+
+import base64
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.base.paths import PROJECT
+from core.config.presets import PRESETS
+from core.config.run_config import CLASSES, RunConfig
+from core.data import cifar10
+from core.data.augment import augment, draw
+from core.data.cifar10 import Cifar10
+from core.data.split import split
+from core.data.task import make_task
+from core.images import gallery
+
+LABELS = np.concatenate([np.random.default_rng(0).permutation(np.repeat(np.arange(10), n)) for n in (5_000, 1_000)])
+
+
+@pytest.fixture(scope="module")
+def real():
+    return cifar10.load()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A data set whose pictures are all one and the same: unlike left and right, unlike top and bottom."""
+    one = np.random.default_rng(1).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    return Cifar10(np.broadcast_to(one, (60_000, 3, 32, 32)), LABELS)
+
+
+def config(**augment):
+    return RunConfig().replace({f"augment.{name}": value for name, value in augment.items()})
+
+
+def test_the_pictures_of_a_class_and_side_are_found():
+    deer = gallery.indices(LABELS, "deer", "training")
+    assert len(deer) == 5_000
+    assert set(LABELS[deer]) == {CLASSES.index("deer")}
+    assert deer.max() < 50_000
+    assert gallery.indices(LABELS, "deer", "test").min() >= 50_000
+    assert len(gallery.indices(LABELS, "deer")) == 6_000
+    assert gallery.indices(LABELS).tolist() == list(range(60_000))
+
+
+def test_the_first_test_picture_is_described_as_one(real):
+    assert [gallery.side_of(49_999), gallery.side_of(50_000)] == ["training", "test"]
+    assert gallery.described(real, 0) == "Picture 0: frog, official training picture"
+    assert gallery.described(real, 50_001) == "Picture 50,001: ship, official test picture"
+
+
+def test_a_picture_has_a_place_only_where_it_is():
+    found = np.array([3, 8, 20])
+    assert gallery.place(found, 8) == 1
+    assert gallery.place(found, 3) == 0
+    assert gallery.place(found, 9) is None
+    assert gallery.place(found, None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [("0", 0), ("59999", 59_999), ("60000", None), ("-1", None), ("cat", None), ("", None), (None, None), ("²", None)],
+)
+def test_a_link_names_a_picture_or_none(text, index):
+    assert gallery.picture_in_link(text) == index
+
+
+def test_a_grid_has_each_picture_at_its_place_and_every_pixel_as_a_square():
+    images = np.random.default_rng(0).integers(1, 256, (5, 3, 32, 32), dtype=np.uint8)
+    sheet = gallery.grid(images, columns=3, scale=2)
+    assert (sheet.width, sheet.height) == (3 * 64, 2 * 64)
+    pixels = np.asarray(sheet)
+    fifth = pixels[64:128, 64:128]
+    assert (fifth[::2, ::2] == images[4].transpose(1, 2, 0)).all()
+    assert (fifth[1::2, 1::2] == fifth[::2, ::2]).all()
+    assert not pixels[64:, 128:].any()
+
+
+def test_a_png_keeps_every_value():
+    image = gallery.grid(np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8), 2)
+    head, _, content = gallery.png(image).partition(",")
+    assert head == "data:image/png;base64"
+    assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) == np.asarray(image)).all()
+
+
+# --- augmentation -----------------------------------------------------------------------------------
+
+
+def test_without_augmentation_every_epoch_shows_the_picture_itself(real):
+    shown = gallery.as_trained(config(flip="none", translate="none", cutout=0), real, [7, 50_003], [1, 2, 3])
+    assert shown.shape == (3, 2, 3, 32, 32)
+    assert shown.dtype == np.uint8
+    assert (shown == real.images[[7, 50_003]]).all()
+
+
+def test_a_window_stands_in_the_middle_of_its_picture(real):
+    grown = config(flip="none", translate="none", cutout=0, grow_from=20, grow_until=0.5)
+    grown = grown.replace({"train.epochs": 6})
+    shown = gallery.as_trained(grown, real, [7], [1, 2, 3, 4])
+    mean = np.round(255 * real.images[:50_000].mean(axis=(0, 2, 3)) / 255)
+    for epoch, border in enumerate((6, 4, 2, 0)):
+        inside = np.zeros((32, 32), bool)
+        inside[border : 32 - border, border : 32 - border] = True
+        assert np.abs(shown[epoch, 0][:, ~inside] - mean[:, None]).max(initial=0) <= 2
+        side = 32 - 2 * border
+        window = shown[epoch, 0][:, inside].reshape(3, side, side)
+        places = np.lib.stride_tricks.sliding_window_view(real.images[7], (side, side), axis=(1, 2))
+        assert (places == window[:, None, None]).all(axis=(0, 3, 4)).any()
+
+
+def test_what_is_shown_is_what_training_computes(real):
+    changed = PRESETS["report"].config.replace({"train.seed": 5, "augment.cutout": 8})
+    task = make_task(changed, real.images, real.labels, torch.device("cpu"))
+    rows = torch.tensor([4, 40_000])
+    draws = draw(changed.augment, len(task.train), 5, 3)
+    normalized = task.normalization(task.train.images[rows])
+    expected = augment(normalized, changed.augment, draws, rows) * task.normalization.std + task.normalization.mean
+    shown = gallery.as_trained(changed, real, [int(task.train.indices[row]) for row in rows], [3])[0]
+    # The mean of every tenth picture stands for that of all where the picture was blanked.
+    assert np.abs(shown - (255 * expected).numpy()).max() < 6
+    assert np.abs(shown - (255 * expected).numpy()).mean() < 1
+
+
+def test_alternating_mirrors_every_other_epoch(drawn):
+    shown = gallery.as_trained(config(flip="alternating", translate="none"), drawn, [11], range(1, 7))[:, 0]
+    sides = [bool((one == drawn.images[11]).all()) for one in shown]
+    assert sides in ([True, False] * 3, [False, True] * 3)
+    mirrored = shown[sides.index(False)]
+    assert (mirrored == drawn.images[11][:, :, ::-1]).all()
+
+
+def test_another_seed_shows_other_chance(drawn):
+    first = config(flip="none", translate="shift")
+    shown = [gallery.as_trained(first.replace({"train.seed": seed}), drawn, [5], range(1, 9)) for seed in (0, 0, 1)]
+    assert (shown[0] == shown[1]).all()
+    assert (shown[0] != shown[2]).any()
+
+
+def test_a_picture_outside_the_training_part_is_augmented_too(drawn):
+    pair = config(flip="none", translate="crop").replace({"data.classes": ("deer", "dog"), "data.train_size": 700})
+    outside = 59_999
+    assert not gallery.is_trained_on(pair, drawn, outside)
+    assert (gallery.as_trained(pair, drawn, [outside], range(1, 5)) != drawn.images[outside]).any()
+
+
+def test_augmenting_leaves_the_number_of_threads_alone(drawn):
+    before = torch.get_num_threads()
+    gallery.as_trained(config(), drawn, [0], [1])
+    assert torch.get_num_threads() == before
+
+
+def test_whether_a_picture_is_trained_on_is_the_splits_word(real):
+    held_out = RunConfig()
+    parts = split(held_out, real.labels)
+    assert gallery.is_trained_on(held_out, real, int(parts.train[0]))
+    assert not gallery.is_trained_on(held_out, real, int(parts.validation[0]))
+    assert not gallery.is_trained_on(held_out, real, 50_000)
+
+
+def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real):
+    config = RunConfig().replace({"data.classes": ("cat", "dog", "ship")})
+    chosen = gallery.of_training(config, real, 4)
+    assert [CLASSES[real.labels[one]] for one in chosen] == ["cat", "dog", "ship", "cat"]
+    assert len(set(chosen)) == 4
+    assert all(gallery.is_trained_on(config, real, one) for one in chosen)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"flip": "none", "translate": "none"}, "No augmentation"),
+        ({"flip": "alternating", "translate": "none"}, "every other epoch"),
+        ({"flip": "random", "translate": "shift", "translate_pixels": 3}, "up to 3 pixels each way, the edge repeated"),
+        ({"translate": "reflect-crop", "translate_pixels": 1}, "up to 1 pixel each way, the edge mirrored"),
+        ({"cutout": 8}, "8 × 8"),
+        ({"grow_from": 20}, "20 × 20 pixels that grows to all of it by 75% of the run"),
+    ],
+)
+def test_augmentation_is_told_in_words(settings, said):
+    assert said in gallery.augmentation_in_words(config(**settings))
+
+
+def test_pytorch_is_not_imported_before_a_picture_is_augmented():
+    rooms = "core.images.gallery, core.cost.estimate, core.figures.preview, core.data.fetch"
+    code = f"import sys, {rooms}; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert answer.stdout.strip() == "False"
+
+
+# --- splits -----------------------------------------------------------------------------------------
+
+
+def test_class_counts_are_those_of_the_split():
+    config = RunConfig().replace(
+        {"data.classes": ("cat", "dog"), "data.train_size": 4_000, "data.validation_size": 501, "data.test_size": 900}
+    )
+    counts = gallery.class_counts(config, LABELS)
+    assert counts.index.tolist() == ["cat", "dog"]
+    assert counts.columns.tolist() == ["Training", "Validation", "Test", "Left out"]
+    assert counts.sum().tolist() == [3_499, 501, 900, 12_000 - 4_900]
+    assert (counts.sum(axis=1) == 6_000).all()
+    assert counts["Test"].tolist() == [450, 450]
+
+
+def test_a_test_part_that_validates_is_counted_once():
+    counts = gallery.class_counts(PRESETS["report"].config, LABELS)
+    assert counts.columns.tolist() == ["Training", "Test (also validates)", "Left out"]
+    assert counts.sum().tolist() == [50_000, 10_000, 0]
+
+
+def test_a_split_is_told_in_words():
+    assert "touched once" in gallery.split_in_words(RunConfig())
+    told = gallery.split_in_words(PRESETS["report"].config.replace({"data.split_seed": 7}))
+    assert "60,000" in told
+    assert "seed 7" in told
+    assert "flatters" in told

@@ -1,0 +1,169 @@
+"""The background thread: works the queue in order, alone, and cleans up after the dead."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from core.base.paths import PROJECT
+from core.jobs import worker as worker_module
+from core.jobs.worker import Worker, ensure_worker
+from core.runs.store import RunStore
+from tests.made import made_run, tiny_config
+
+SHORT = ("train.epochs=1", "train.warmup_epochs=0")
+
+
+def wait_for(what, seconds=90):
+    """Wait until ``what()`` is true; fail after a time no healthy run needs."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def worker(store):
+    one = Worker(store)
+    yield one
+    one.stop()
+
+
+def test_the_queue_is_worked_in_order(store, worker):
+    runs = [store.create(tiny_config(*SHORT)) for _ in range(3)]
+    # The second is put to the end of the queue.
+    store.write_status(runs[1], replace(store.status(runs[1]), queued_at=time.time() + 10))
+    assert store.queue() == [runs[0], runs[2], runs[1]]
+    worker.start()
+    wait_for(lambda: all(store.status(one).state == "finished" for one in runs))
+    began = {one: store.status(one).started_at for one in runs}
+    assert sorted(runs, key=began.get) == [runs[0], runs[2], runs[1]]
+
+
+def test_a_failing_run_does_not_hold_up_the_next(store, worker):
+    broken, sound = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
+    (store.folder(broken) / "config.json").write_text("{")
+    worker.start()
+    wait_for(lambda: store.status(sound).state == "finished")
+    assert store.status(broken).state == "failed"
+    assert "config.json" in store.status(broken).error
+
+
+def test_stopping_from_outside_leaves_the_run_to_be_resumed(store, worker):
+    run_id = store.create(tiny_config("train.epochs=500"))
+    worker.start()
+    wait_for(lambda: len(store.records(run_id)) >= 1)
+    store.request_stop(run_id)
+    wait_for(lambda: store.status(run_id).state == "stopped")
+    done = len(store.records(run_id))
+    store.enqueue(run_id)
+    wait_for(lambda: len(store.records(run_id)) > done)
+    store.request_stop(run_id, keep=False)
+    wait_for(lambda: run_id in store.trashed())
+    assert run_id not in store.ids()
+
+
+def test_dead_runs_are_marked_before_the_queue_goes_on(store, worker):
+    dead = made_run(store, epochs=2, state="running")
+    waiting = store.create(tiny_config(*SHORT))
+    worker.start()
+    wait_for(lambda: store.status(waiting).state == "finished")
+    status = store.status_for_holder(dead)
+    assert status.state == "interrupted" and "ended before the run did" in status.error
+    assert len(store.records(dead)) == 2
+
+
+def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
+    """As when the person cancels it while torch is imported: what the worker read of it is old."""
+
+    class Late(RunStore):
+        def status(self, run_id):
+            return replace(super().status(run_id), state="queued")
+
+        def queue(self):
+            return self.ids()
+
+    cancelled = store.create(tiny_config(*SHORT))
+    store.request_stop(cancelled)
+    worker = Worker(Late(store.root))
+    worker._take_next()
+    assert store.status(cancelled).state == "stopped" and not store.records(cancelled)
+    assert worker.trouble is None
+
+
+def test_two_workers_share_no_run(store):
+    first, second = Worker(store), Worker(RunStore(store.root))
+    runs = [store.create(tiny_config(*SHORT)) for _ in range(3)]
+    first.start()
+    second.start()
+    wait_for(lambda: all(store.status(one).state == "finished" for one in runs))
+    assert all(store.log(one).count("Training from epoch") == 1 for one in runs)
+    first.stop()
+    last = store.create(tiny_config(*SHORT))
+    wait_for(lambda: store.status(last).state == "finished")  # the other takes over
+    second.stop()
+
+
+HOLDER = """
+import sys, time
+from core.runs.store import RunStore
+store = RunStore(sys.argv[1])
+with store.hold(sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_held_by_another_process_is_left_to_it(store, worker):
+    held, free = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, store.root, held], cwd=PROJECT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert other.stdout.readline() == "held\n"
+    worker.start()
+    wait_for(lambda: store.status(free).state == "finished")
+    assert store.status(held).state == "queued"
+    other.communicate("")
+    wait_for(lambda: store.status(held).state == "finished")
+
+
+def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
+    first = store.create(tiny_config(*SHORT))
+    worker.start()
+    wait_for(lambda: store.status(first).state == "finished")
+    away = store.root.rename(store.root.with_name("away"))
+    wait_for(lambda: worker.trouble is not None)
+    assert str(store.root) in worker.trouble and "\n" not in worker.trouble, "a sentence for the pages"
+    away.rename(store.root)
+    run_id = store.create(tiny_config(*SHORT))
+    wait_for(lambda: store.status(run_id).state == "finished")
+    assert len(store.records(run_id)) == 1
+    wait_for(lambda: worker.trouble is None)
+
+
+def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
+    niceness = []
+    monkeypatch.setattr(Worker, "_take_next", lambda self: self._ended.set())
+
+    def note(self):
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return []
+
+    monkeypatch.setattr(RunStore, "mark_interrupted", note)
+    one = Worker(store)
+    one.start()
+    one.stop()
+    assert niceness == [min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)] or niceness == [10]
+
+
+def test_one_worker_per_process_and_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_module, "_workers", {})
+    first = ensure_worker(tmp_path)
+    assert ensure_worker(tmp_path) is first
+    assert first.thread.is_alive() and first.thread.daemon
+    first.stop()

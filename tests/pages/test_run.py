@@ -1,0 +1,291 @@
+"""The Live page in every state a run can be in: each number it shows is read from the run's files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core.jobs.extend
+import core.jobs.worker
+from core.base.errors import StoreError
+from tests.made import idle_worker, made_record, made_run
+
+APP = Path(__file__).parents[2] / "app.py"
+PROGRESS = {
+    "epoch": 3, "epochs": 8, "batch": 25, "batches": 100, "loss": 1.5, "accuracy": 0.5,
+    "lr": 0.1, "images_per_second": 2134.4, "seconds_left": 200.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def page(store, monkeypatch):
+    """Opens the page on the test's own runs, with a worker that takes none."""
+    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
+
+    def open_page(**query: object) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/run.py")
+        app.query_params.update(query)
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+def charts(app: AppTest) -> dict[str, dict]:
+    """What each chart was given to draw, by its key."""
+    given = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    return {one["file"]: one for one in given}
+
+
+def curve(app: AppTest, chart: str, run_id: str, part: str = "val") -> list[float]:
+    """The heights of a run's curve in a chart."""
+    traces = {trace["uid"]: trace for trace in charts(app)[chart]["figure"]["data"]}
+    return traces[f"{run_id} {part}"]["y"]
+
+
+def numbers(app: AppTest) -> dict[str, str]:
+    """The large numbers by their label."""
+    return {one.label: one.value for one in app.metric}
+
+
+def buttons(app: AppTest) -> list[str]:
+    return [one.label for one in app.button]
+
+
+def button(app: AppTest, label: str):
+    return next(one for one in app.button if one.label == label)
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(one.value for one in [*app.markdown, *app.error, *app.info])
+
+
+def test_without_a_run_the_next_step_is_offered(page):
+    app = page()
+    assert "There is no run yet" in app.info[0].value
+    assert buttons(app) == ["New run"]
+
+
+def test_finished(page, store):
+    run_id = made_run(store, 4, name="good one")
+    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.4321, "images": 2_000}})
+    app = page()
+    assert numbers(app) == {
+        "Best accuracy, epoch 4": "60.57 %",
+        "Last accuracy, epoch 4": "60.57 %",
+        "Lowest loss, epoch 4": f"{made_record(4)['val_loss']:.4f}",
+        "Test accuracy, epoch 4": "43.21 %",
+    }
+    assert curve(app, "accuracy", run_id) == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 5)]
+    assert curve(app, "loss", run_id, "train") == [made_record(epoch)["train_loss"] for epoch in range(1, 5)]
+    assert "60.57 %" in charts(app)["accuracy"]["alt"]
+    assert set(charts(app)) == {"accuracy", "loss"}, "what is behind a closed heading is not made"
+    app.session_state["live_classes"] = app.session_state["live_speed"] = True
+    app.run()
+    assert set(charts(app)) == {"accuracy", "loss", "by-class", "learning-rate", "speed"}
+    bars = charts(app)["by-class"]["figure"]["data"][0]
+    assert bars["x"] == [100 * share for share in made_record(4)["val_accuracy_by_class"]]
+    assert {"Queue the longer run", "Clone into the form", "Classify pictures"} == set(buttons(app))
+
+
+def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
+    run_id = made_run(store, 4)
+    app = page()
+    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.7654})
+    app.run()
+    assert numbers(app)["Best accuracy, epoch 5"] == "76.54 %"
+    assert curve(app, "accuracy", run_id)[-1] == pytest.approx(76.54)
+
+
+def test_running(page, store):
+    run_id = made_run(store, 2, "running", name="at it")
+    store.write_progress(run_id, PROGRESS)
+    made_run(store)
+    with store.hold(run_id):
+        app = page()
+        assert app.query_params["run"] == run_id  # before the newer one, which is not at work
+        assert app.progress[0].value == 25
+        assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
+        assert buttons(app) == ["Stop and keep", "Stop and discard", "Clone into the form", "Classify pictures"]
+        store.write_progress(run_id, PROGRESS | {"batch": 50})
+        assert app.run().progress[0].value == 50
+
+
+@pytest.mark.parametrize(("label", "wish"), [("Stop and keep", "keep"), ("Stop and discard", "discard")])
+def test_stopping(page, store, label, wish):
+    run_id = made_run(store, 2, "running")
+    with store.hold(run_id):
+        app = page()
+        button(app, label).click().run()
+        assert store.stop_request(run_id) == wish
+        assert len(app.toast) == 1
+        assert "Stopping within a batch." in texts(app)
+        assert button(app, label).disabled
+
+
+def test_queued(page, store):
+    run_id = made_run(store, 0, "queued")
+    app = page()
+    assert "Waiting: next in the queue." in texts(app)
+    assert numbers(app) == {}
+    assert "The first point appears" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
+    button(app, "Stop and keep").click().run()
+    assert store.status(run_id).state == "stopped"
+    assert "Resume" in buttons(app)
+
+
+def test_discarding_a_queued_run_shows_another(page, store):
+    kept, waiting = made_run(store), made_run(store, 0, "queued")
+    app = page(run=waiting)
+    button(app, "Stop and discard").click().run()
+    assert not app.exception
+    assert store.trashed() == [waiting]
+    assert app.query_params["run"] == kept
+
+
+@pytest.mark.parametrize(("state", "label"), [("stopped", "Resume"), ("interrupted", "Resume"), ("failed", "Retry")])
+def test_going_on(page, store, state, label):
+    run_id = made_run(store, 3, state)
+    app = page()
+    button(app, label).click().run()
+    assert store.status(run_id).state == "queued"
+    assert len(app.toast) == 1
+    assert "Stop and keep" in buttons(app)
+
+
+def test_failed_shows_the_cause_and_the_log(page, store):
+    run_id = made_run(store, 3, "failed")
+    store.append_log(run_id, "Loss became infinite at step 375.")
+    app = page()
+    assert [one.value for one in app.error] == [store.status(run_id).error]
+    log = next(one for one in app.expander if one.label == "Log")
+    assert "Loss became infinite at step 375." in log.code[0].value
+    assert log.proto.expanded
+
+
+def test_a_run_whose_process_died_is_interrupted(page, store):
+    made_run(store, 3, "running")
+    app = page()
+    assert "interrupted" in app.markdown[0].value
+    assert "ended before the run did" in app.error[0].value
+    assert "Resume" in buttons(app)
+
+
+def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
+    run_id = made_run(store, 4)
+
+    def longer(store, run_id, epochs):
+        return made_run(store, 0, "queued", store.config(run_id).replace({"train.epochs": epochs}), parent=run_id)
+
+    monkeypatch.setattr(core.jobs.extend, "extend", longer)
+    app = page()
+    app.number_input(key="live_more").set_value(6)
+    button(app, "Queue the longer run").click().run()
+    child = app.query_params["run"]
+    assert child != run_id
+    assert store.config(child).train.epochs == 10
+
+
+def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
+    def refuse(store, run_id, epochs):
+        raise StoreError("The one-cycle schedule has brought the learning rate to zero.")
+
+    monkeypatch.setattr(core.jobs.extend, "extend", refuse)
+    made_run(store, 4)
+    app = page()
+    button(app, "Queue the longer run").click().run()
+    assert [one.value for one in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
+
+
+@pytest.mark.parametrize("looked_at", [{}, {"x": "Step", "log": "true"}])
+def test_cloning_opens_the_form_whatever_the_address_holds(page, store, looked_at):
+    made_run(store, 4, name="mine")
+    app = page(**looked_at)
+    button(app, "Clone into the form").click().run()
+    assert not app.exception
+    assert app.title[0].value == "New run"
+
+
+def test_an_unknown_run_in_the_address_gets_a_sentence(page, store):
+    run_id = made_run(store)
+    app = page(run="20200101-000000-abcd")
+    assert app.error[0].value.startswith("There is no run 20200101-000000-abcd.")
+    assert app.query_params["run"] == run_id
+
+
+def test_a_damaged_run_in_the_address_gets_a_sentence(page, store):
+    made_run(store)
+    bad = made_run(store)
+    (store.root / bad / "status.json").write_text("[]")
+    assert "status.json" in page(run=bad).error[0].value
+
+
+def test_several_runs_in_one_chart(page, store):
+    first, second, third = (made_run(store, epochs, name=str(epochs)) for epochs in (3, 4, 5))
+    app = page(run=first, **{"with": [third, "nonsense"]})
+    assert len(curve(app, "accuracy", first)) == 3
+    assert len(curve(app, "accuracy", third)) == 5
+    assert numbers(app)["Last accuracy, epoch 3"]
+    app.multiselect(key="live_with").set_value([second, third]).run()
+    assert len(curve(app, "accuracy", second)) == 4
+    assert app.query_params["with"] == [second, third]
+    app.selectbox(key="live_run").set_value(second).run()
+    assert app.query_params["run"] == second
+    assert numbers(app)["Last accuracy, epoch 4"]
+    assert not app.exception
+
+
+def test_the_controls_change_the_curves(page, store):
+    run_id = made_run(store, 6)
+    app = page()
+    app.get("segmented_control")[0].set_value("images").run()
+    assert charts(app)["accuracy"]["figure"]["layout"]["xaxis"]["title"]["text"] == "Images seen"
+    app.toggle(key="log").set_value(True).run()
+    assert charts(app)["loss"]["figure"]["layout"]["yaxis"]["type"] == "log"
+    app.toggle(key="chance").set_value(False).run()
+    assert "shapes" not in charts(app)["accuracy"]["figure"]["layout"]
+    app.selectbox(key="smoothing").set_value("exponential").run()
+    measured, smooth = curve(app, "accuracy", run_id, "val measured"), curve(app, "accuracy", run_id)
+    assert measured == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 7)]
+    assert smooth[-1] < measured[-1]
+    app.toggle(key="train").set_value(False).run()
+    with pytest.raises(KeyError):
+        curve(app, "accuracy", run_id, "train")
+    assert not app.exception
+
+
+def test_charts_are_redrawn_in_place(page, store):
+    """The components keep their identity from tick to tick; a new one would lose the zoom."""
+    run_id = made_run(store, 2, "running")
+    with store.hold(run_id):
+        app = page()
+        before = [one.proto.id for one in app.get("bidi_component")]
+        store.append_record(run_id, made_record(3))
+        app.run()
+        assert [one.proto.id for one in app.get("bidi_component")] == before
+        assert len(curve(app, "accuracy", run_id)) == 3
+
+
+def test_an_address_with_too_many_runs_shows_those_that_have_colours(page, store):
+    runs = [made_run(store, 1) for _ in range(9)]
+    app = page(run=runs[0], **{"with": [*runs[1:], runs[1]]})
+    assert len(app.multiselect(key="live_with").value) == 6
+
+
+def test_a_file_damaged_while_it_is_looked_at_is_a_sentence(page, store):
+    run_id = made_run(store, 2, "running")
+    with store.hold(run_id):
+        app = page()
+        (store.root / run_id / "progress.json").write_text("[")
+        app.run()
+        assert not app.exception
+        assert "progress.json" in app.error[0].value
+
+
+def test_a_name_is_never_taken_for_markup(page, store):
+    first, second = made_run(store, name="*one* [a](b)"), made_run(store, name="two")
+    app = page(run=first, **{"with": second})
+    assert r"**\*one\* \[a\](b)**" in texts(app)

@@ -1,0 +1,653 @@
+"""RunStore: ids, locks, the queue, the trash, and what happens when a folder is damaged or a disk is full."""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.base.errors import ConfigError, LabError, RunBusy, StoreError
+from core.config.run_config import RunConfig
+from core.runs import store as store_module
+from core.runs.store import RunStore, Status
+from tests.made import made_record, made_run
+
+PROJECT = Path(__file__).parents[2]
+UNKNOWN = "20200101-000000-aaaa"
+HOSTILE = ["../x", "..", ".", "", "/etc/passwd", "a/../../b", "20261124-093000-k7fa/..", "20261124-093000-k7fa\n",
+           "20261124-093000-k7fa\0", "\0", "２０２６1124-093000-k7fa", "20261124-093000-K7FA", "%2e%2e%2f", "~",
+           ".trash", "C:\\x", "x" * 100_000]  # fmt: skip
+
+
+@contextlib.contextmanager
+def another_process_holds(store: RunStore, run_id: str) -> Iterator[subprocess.Popen[str]]:
+    """A real second process that holds the run's lock until the block ends."""
+    program = (
+        "import sys\n"
+        "from core.runs.store import RunStore\n"
+        "with RunStore(sys.argv[1]).hold(sys.argv[2]):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    arguments = [sys.executable, "-c", program, str(store.root), run_id]
+    with subprocess.Popen(arguments, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdin
+        assert other.stdout.readline() == "held\n"
+        try:
+            yield other
+        finally:
+            other.stdin.close()
+
+
+def running(store: RunStore, **changes: object) -> str:
+    """A run whose status.json says running, whoever holds it."""
+    run_id = made_run(store, epochs=2)
+    store.write_status(run_id, replace(store.status(run_id), state="running", finished_at=None, **changes))
+    return run_id
+
+
+def damage(store: RunStore, run_id: str, name: str, content: str | bytes) -> None:
+    path = store.root / run_id / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+# --- making and finding runs ----------------------------------------------------------------------
+
+
+def test_a_new_run_waits_with_everything_it_was_given(store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"state")
+    config = RunConfig().replace({"train.epochs": 7, "train.lr": 0.3})
+    about = {"tags": ("a", "b"), "note": "why", "parent": UNKNOWN, "study": "s1"}
+    run_id = store.create(config, name=" my run ", files={"last.pt": tmp_path / "last.pt"}, **about)
+    assert store.config(run_id) == config
+    meta, status = store.meta(run_id), store.status(run_id)
+    assert (meta.name, meta.tags, meta.note, meta.parent, meta.study) == ("my run", ("a", "b"), "why", UNKNOWN, "s1")
+    assert meta.created_at > 1e9 and not meta.reference
+    assert (status.state, status.epoch, status.epochs) == ("queued", 0, 7) and status.active
+    assert store.last_state(run_id).read_bytes() == b"state"
+    assert json.loads((store.folder(run_id) / "config.json").read_text())["schema"] == 1
+
+
+def test_an_impossible_config_makes_no_run(store: RunStore) -> None:
+    with pytest.raises(ConfigError, match=r"model\.depth"):
+        store.create(RunConfig().replace({"model.depth": 9}))
+    assert store.ids() == []
+    assert not store.cache_folder.exists()
+
+
+def test_no_reader_meets_half_a_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    write = store_module.write_json
+
+    def look_and_write(path: Path, content: dict[str, object]) -> None:
+        seen.append(store.ids())
+        write(path, content)
+
+    monkeypatch.setattr(store_module, "write_json", look_and_write)
+    run_id = store.create(RunConfig())
+    assert seen == [[], [], []]
+    assert store.ids() == [run_id]
+
+
+@pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json"])
+def test_a_full_disk_leaves_no_half_run(store: RunStore, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    kept = made_run(store)
+    move = os.replace
+
+    def full(source: str, target: Path) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StoreError, match=f"{name} could not be written in new-.*: the disk is full"):
+        store.create(RunConfig())
+    assert store.ids() == [kept]
+    assert list(store.cache_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "fdopen"])
+def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    run_id = made_run(store)
+    before = {path.name: path.read_bytes() for path in store.folder(run_id).iterdir()}
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, refuse)
+    for write in (
+        lambda: store.write_status(run_id, Status(state="failed")),
+        lambda: store.annotate(run_id, name="other"),
+        lambda: store.write_file(run_id, "last.pt", b"state"),
+        lambda: store.write_records(run_id, []),
+    ):
+        with pytest.raises(StoreError, match="the disk is full"):
+            write()
+    monkeypatch.undo()
+    after = {path.name: path.read_bytes() for path in store.folder(run_id).iterdir()}
+    assert before == {name: content for name, content in after.items() if not name.endswith(".tmp")}
+
+
+def test_ids_sort_by_time_and_are_safe_names(store: RunStore) -> None:
+    made = [store.create(RunConfig()) for _ in range(5)]
+    assert store.ids() == made[::-1] == sorted(made, reverse=True)
+    assert all(re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}", one) for one in made)
+    early, later = store_module.new_id(1_700_000_000.0), store_module.new_id(1_700_000_000.01)
+    assert early < later < store_module.new_id(1_700_000_001.0)
+
+
+@pytest.mark.parametrize("run_id", HOSTILE)
+def test_no_other_text_than_an_id_touches_a_path(store: RunStore, run_id: str) -> None:
+    made_run(store)
+    for ask in (store.folder, store.config, store.status, store.log, store.restore, store.trash, store.held):
+        with pytest.raises(StoreError, match="is no run id; one looks like") as caught:
+            ask(run_id)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 200
+    with pytest.raises(StoreError):
+        store.find(run_id)
+
+
+def test_a_run_is_found_by_any_name_it_goes_by(store: RunStore) -> None:
+    first, second = made_run(store, name="baseline"), made_run(store, name="other")
+    assert store.find("latest") == second
+    assert store.find(first) == store.find(first[-4:]) == store.find("baseline") == first
+    with pytest.raises(StoreError, match=f"“{first[:8]}” could mean 2 runs: {second}, {first}; give the whole id"):
+        store.find(first[:8])
+    with pytest.raises(StoreError, match=r"There is no run “abc”; `python -m core list` shows those there are\."):
+        store.find("abc")
+    with pytest.raises(StoreError, match=f"There is no run {UNKNOWN}"):
+        store.find(UNKNOWN)
+
+
+def test_a_run_without_a_name_is_not_found_by_none(store: RunStore) -> None:
+    made_run(store)
+    with pytest.raises(StoreError, match="There is no run “”"):
+        store.find("")
+
+
+def test_without_runs_there_is_no_latest(store: RunStore) -> None:
+    with pytest.raises(StoreError, match="There is no run “latest”"):
+        store.find("latest")
+
+
+def test_a_run_in_the_trash_is_told_to_be_there(store: RunStore) -> None:
+    run_id = made_run(store)
+    store.trash(run_id)
+    with pytest.raises(StoreError, match="It is in the trash; restore it first"):
+        store.find(run_id)
+
+
+def test_files_and_strange_folders_beside_the_runs_are_passed_over(store: RunStore) -> None:
+    run_id = made_run(store)
+    (store.root / "notes").mkdir()
+    (store.root / "20261124-093000-k7fa").write_text("a file")
+    assert store.ids() == [run_id]
+
+
+def test_a_folder_of_runs_that_was_deleted_is_told(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    store.root.rmdir()
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.ids()
+
+
+def test_a_file_where_the_folder_of_runs_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(StoreError, match="runs could not be written"):
+        RunStore(tmp_path / "runs")
+
+
+# --- locks and states -----------------------------------------------------------------------------
+
+
+def test_a_lock_of_another_process_is_respected(store: RunStore) -> None:
+    run_id = made_run(store, state="stopped")
+    assert not store.held(run_id)
+    with another_process_holds(store, run_id):
+        assert store.held(run_id)
+        busy = f"Another process is working on run {run_id}; wait for it or stop it first."
+        with pytest.raises(RunBusy, match=busy), store.hold(run_id):
+            pass
+        with pytest.raises(RunBusy, match="is running; stop it before deleting it"):
+            store.trash(run_id)
+        with pytest.raises(RunBusy):
+            store.enqueue(run_id)
+    assert not store.held(run_id)
+    assert store.ids() == [run_id]
+    with store.hold(run_id):
+        assert store.held(run_id)
+
+
+def test_a_run_whose_process_was_killed_reads_as_interrupted(store: RunStore) -> None:
+    run_id = running(store)
+    with another_process_holds(store, run_id) as other:
+        assert store.status(run_id).state == "running"
+        assert store.frame().loc[0, "state"] == "running"
+        assert store.mark_interrupted() == []
+        other.kill()
+        other.wait()
+        assert store.status(run_id).state == "interrupted"
+        assert store.frame().loc[0, "state"] == "interrupted"
+    assert store.status_for_holder(run_id).state == "running", "reading changes nothing"
+
+
+def test_dead_runs_are_marked_once_and_say_why(store: RunStore) -> None:
+    finished, dead = made_run(store), running(store, heartbeat=123.0)
+    store.write_progress(dead, {"batch": 3})
+    assert store.mark_interrupted() == [dead]
+    status = store.status_for_holder(dead)
+    assert (status.state, status.finished_at, status.epoch) == ("interrupted", 123.0, 2)
+    assert status.error == "The program that trained this run ended before the run did."
+    assert "marked interrupted" in store.log(dead)
+    assert store.progress(dead) is None
+    assert store.mark_interrupted() == []
+    assert store.status(finished).state == "finished"
+
+
+def test_a_dead_run_that_was_to_be_discarded_goes_to_the_trash(store: RunStore) -> None:
+    run_id = running(store)
+    damage(store, run_id, "stop", "discard")
+    assert store.mark_interrupted() == [run_id]
+    assert store.ids() == [] and store.trashed() == [run_id]
+
+
+def test_a_damaged_run_does_not_keep_the_others_from_being_marked(store: RunStore) -> None:
+    dead = running(store)
+    damage(store, made_run(store), "status.json", "{")
+    assert store.mark_interrupted() == [dead]
+
+
+def test_runs_at_work_do_not_hold_up_the_search_for_dead_ones(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a run that works is given the time of a reader's glance, not that of a person who waits."""
+    patience = []
+    hold = store.hold
+
+    def note(run_id: str, seconds: float = 99.0) -> contextlib.AbstractContextManager[None]:
+        patience.append(seconds)
+        return hold(run_id, seconds)
+
+    living, dead = running(store), running(store)
+    with another_process_holds(store, living):
+        monkeypatch.setattr(store, "hold", note)
+        assert store.mark_interrupted() == [dead]
+    assert len(patience) == 2 and max(patience) <= 0.1
+
+
+def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> None:
+    run_id = made_run(store)
+    store.trash(made_run(store))
+    left = [
+        store.folder(run_id) / ".last.pt.0a1b2c3d.tmp", store.root / ".local.json.0a1b2c3d.tmp",
+        store.cache_folder / f"new-{UNKNOWN}", store.trash_folder / f".gone-{UNKNOWN}",
+    ]  # fmt: skip
+    for path in left:
+        path.mkdir(parents=True) if path.suffix != ".tmp" else path.write_text("half")
+        os.utime(path, (1.0, 1.0))
+    store.mark_interrupted()
+    assert not any(path.exists() for path in left)
+    assert store.ids() == [run_id] and len(store.trashed()) == 1 and len(store.records(run_id)) == 4
+
+
+def test_a_dead_run_is_told_as_far_as_its_epochs_go(store: RunStore) -> None:
+    """Killed between an epoch's record and the state that tells of it."""
+    run_id = running(store)
+    store.append_record(run_id, made_record(3))
+    store.mark_interrupted()
+    status = store.status(run_id)
+    assert (status.epoch, status.best_epoch, status.best_val_accuracy) == (3, 3, made_record(3)["val_accuracy"])
+
+
+def test_a_run_made_held_can_be_taken_by_nobody(store: RunStore) -> None:
+    with store.create_held(RunConfig(), name="mine") as run_id:
+        assert store.queue() == [run_id] and store.meta(run_id).name == "mine"
+        assert store.held(run_id)
+        with pytest.raises(RunBusy), store.hold(run_id):
+            pass
+    assert not store.held(run_id)
+
+
+# --- stopping -------------------------------------------------------------------------------------
+
+
+def test_a_waiting_run_is_stopped_at_once(store: RunStore) -> None:
+    run_id = store.create(RunConfig())
+    store.request_stop(run_id)
+    assert store.status(run_id).state == "stopped"
+    assert store.queue() == [] and store.stop_request(run_id) is None
+
+
+def test_a_waiting_run_is_discarded_at_once(store: RunStore) -> None:
+    run_id = store.create(RunConfig())
+    store.request_stop(run_id, keep=False)
+    assert store.trashed() == [run_id] and store.ids() == []
+
+
+@pytest.mark.parametrize(("keep", "word"), [(True, "keep"), (False, "discard")])
+def test_a_running_run_is_asked_to_stop(store: RunStore, keep: bool, word: str) -> None:
+    run_id = running(store)
+    with another_process_holds(store, run_id):
+        assert store.stop_request(run_id) is None
+        store.request_stop(run_id, keep=keep)
+        assert store.stop_request(run_id) == word
+        assert store.status(run_id).state == "stopping"
+    store.clear_stop(run_id)
+    assert store.stop_request(run_id) is None
+
+
+def test_a_run_that_begins_while_it_is_stopped_is_asked_like_a_running_one(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = store.create(RunConfig())
+
+    @contextlib.contextmanager
+    def taken(run_id: str) -> Iterator[None]:
+        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+        raise RunBusy("Another process is working on it.")
+        yield
+
+    with another_process_holds(store, run_id):
+        monkeypatch.setattr(store, "hold", taken)
+        store.request_stop(run_id)
+        assert store.status(run_id).state == "stopping"
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "failed", "interrupted"])
+def test_only_a_waiting_or_running_run_can_be_stopped(store: RunStore, state: str) -> None:
+    run_id = made_run(store, state=state)
+    with pytest.raises(StoreError, match=f"is {state}; only a waiting or running one can be stopped"):
+        store.request_stop(run_id)
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+
+def test_the_queue_is_in_the_order_of_queueing_and_survives(store: RunStore) -> None:
+    first, second, third = (store.create(RunConfig()) for _ in range(3))
+    store.request_stop(first)
+    store.enqueue(first)
+    damage(store, second, "status.json", "{")
+    assert RunStore(store.root).queue() == [third, first]
+
+
+def test_a_clock_that_is_set_back_changes_no_order(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    first, second = store.create(RunConfig()), store.create(RunConfig())
+    store.request_stop(first)
+    store.enqueue(first)
+    for hours in (1, 24, 24 * 365 * 20):
+        monkeypatch.setattr(time, "time", lambda hours=hours: now - 3600 * hours)
+        made = store.create(RunConfig())
+        assert store.ids()[0] == store.find("latest") == made
+        assert store.queue()[-1] == made
+    assert store.queue()[:2] == [second, first]
+    assert len(set(store.ids())) == 5
+
+
+def test_a_run_called_by_a_time_that_never_was_stops_no_other(store: RunStore) -> None:
+    for name in ("20269999-999999-aaaa", "99991231-235959-zzzz", "20261124-093000-0000"):
+        made_run(store)
+        (store.root / store.ids()[0]).rename(store.root / name)
+        made = store.create(RunConfig())
+        assert store.status(made).state == "queued"
+        store.checked_id(made)
+
+
+def test_a_queue_is_seen_to_change_by_another_program(store: RunStore) -> None:
+    run_id = made_run(store, state="stopped")
+    assert store.queue() == store.queue() == []
+    RunStore(store.root).enqueue(run_id)
+    assert store.queue() == [run_id]
+    RunStore(store.root).request_stop(run_id)
+    assert store.queue() == []
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "interrupted", "running", "stopping"])
+def test_a_run_that_did_not_end_well_can_be_queued_again(store: RunStore, state: str) -> None:
+    run_id = made_run(store, state=state)
+    damage(store, run_id, "stop", "keep")
+    store.enqueue(run_id)
+    status = store.status(run_id)
+    assert (status.state, status.epoch, status.error, status.finished_at) == ("queued", 4, None, None)
+    assert store.stop_request(run_id) is None
+
+
+@pytest.mark.parametrize("state", ["finished", "queued"])
+def test_a_finished_or_waiting_run_is_not_queued_again(store: RunStore, state: str) -> None:
+    run_id = made_run(store, state=state)
+    with pytest.raises(StoreError, match=f"is {state}; only a run that stopped, failed or was interrupted"):
+        store.enqueue(run_id)
+
+
+# --- what is inside a run -------------------------------------------------------------------------
+
+
+def test_a_torn_last_line_is_left_out_and_then_closed(store: RunStore) -> None:
+    run_id = made_run(store, epochs=2)
+    with (store.folder(run_id) / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"epoch": 3, "val_acc')
+    assert [one["epoch"] for one in store.records(run_id)] == [1, 2]
+    assert list(store.metrics(run_id)["epoch"]) == [1, 2]
+    store.append_record(run_id, made_record(3))
+    assert [one["epoch"] for one in store.records(run_id)] == [1, 2, 3]
+    assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3]
+
+
+def test_epochs_whose_state_was_not_kept_are_cut(store: RunStore) -> None:
+    run_id = made_run(store, epochs=4)
+    before = store.records(run_id)
+    store.write_records(run_id, before[:2])
+    assert store.records(run_id) == before[:2]
+    store.write_records(run_id, [])
+    assert store.records(run_id) == []
+
+
+def test_weights_are_told_to_be_missing_before_the_first_epoch(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0, state="queued")
+    assert store.last_state(run_id) is None and store.records(run_id) == [] and store.log(run_id) == ""
+    with pytest.raises(StoreError, match="has no weights yet"):
+        store.best_weights(run_id)
+    store.write_file(run_id, "best.safetensors", b"weights")
+    assert store.best_weights(run_id).read_bytes() == b"weights"
+
+
+def test_the_environment_is_kept_beside_the_name(store: RunStore) -> None:
+    run_id = made_run(store, name="mine")
+    store.write_environment(run_id, {"torch": "2"})
+    assert store.meta(run_id).environment == {"torch": "2"} and store.meta(run_id).name == "mine"
+
+
+def test_result_and_progress_are_read_as_written(store: RunStore) -> None:
+    run_id = made_run(store)
+    assert store.result(run_id) is None and store.progress(run_id) is None
+    store.write_result(run_id, {"best": {"accuracy": 0.5}})
+    progress = {
+        "epoch": 5, "epochs": 9, "batch": 3, "batches": 8, "loss": 1.5, "accuracy": 0.5, "lr": 0.1,
+        "images_per_second": 900.0, "seconds_left": 60.0,
+    }  # fmt: skip
+    store.write_progress(run_id, progress)
+    assert store.result(run_id) == {"best": {"accuracy": 0.5}} and store.progress(run_id) == progress
+
+
+@pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json", "result.json"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "3", b"\xff\xfe\x00", '{"unknown": 1}', '{"state": "dancing", "schema": 9}', "[" * 100_000],
+)
+def test_a_damaged_file_is_a_sentence_and_the_other_runs_are_listed(
+    store: RunStore, name: str, content: str | bytes
+) -> None:
+    bad, good = made_run(store), made_run(store)
+    damage(store, bad, name, content)
+    read = {"config.json": store.config, "meta.json": store.meta, "status.json": store.status}.get(name)
+    if read:
+        with pytest.raises(StoreError, match=bad) as caught:
+            read(bad)
+        assert str(caught.value).endswith((".", ")."))
+    rows = store.frame().set_index("id")
+    assert list(rows.index) == [good, bad]
+    assert rows.loc[good, "state"] == "finished"
+    if read:
+        assert rows.loc[bad, "state"] == "damaged" and bad in rows.loc[bad, "error"]
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 9}', '{"epoch": 9, "val_accuracy": "high"}', "[1]", "x", "[" * 100_000])
+def test_a_damaged_line_of_metrics_is_passed_over(store: RunStore, line: str) -> None:
+    run_id = made_run(store, epochs=2)
+    with (store.folder(run_id) / "metrics.jsonl").open("a") as file:
+        file.write(line + "\n")
+    store.append_record(run_id, made_record(3))
+    assert [one["epoch"] for one in store.records(run_id)] == [1, 2, 3]
+    assert store.frame().loc[0, "last_val_accuracy"] == made_record(3)["val_accuracy"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json"])
+def test_a_missing_file_is_told(store: RunStore, name: str) -> None:
+    run_id = made_run(store)
+    (store.folder(run_id) / name).unlink()
+    assert store.frame().loc[0, "error"] == f"Run {run_id} has no {name}; its folder is incomplete."
+
+
+# --- what a person adds, and the trash ------------------------------------------------------------
+
+
+def test_a_run_is_renamed_and_noted(store: RunStore) -> None:
+    run_id = made_run(store, name="old")
+    store.annotate(run_id, name="new", tags=[" a ", ""], note="because", pinned=True)
+    meta = store.meta(run_id)
+    assert (meta.name, meta.tags, meta.note, meta.pinned) == ("new", ("a",), "because", True)
+    with pytest.raises(StoreError, match="owner of a run cannot be changed; name, note, pinned, tags can"):
+        store.annotate(run_id, owner="me")
+
+
+@pytest.fixture
+def reference(store: RunStore) -> str:
+    """A run that came with the program."""
+    run_id = made_run(store, name="published", tags=("ours",))
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    return run_id
+
+
+def test_a_reference_run_is_read_only_and_annotated_beside(store: RunStore, reference: str) -> None:
+    before = {path.name: path.read_bytes() for path in store.folder(reference).iterdir() if path.name != ".lock"}
+    for act in (store.trash, store.enqueue):
+        with pytest.raises(StoreError, match="came with the program; it cannot be"):
+            act(reference)
+    assert store.frame().loc[0, "name"] == "published"
+    store.annotate(reference, name="mine")
+    store.annotate(reference, pinned=True)
+    assert (store.meta(reference).name, store.meta(reference).pinned) == ("mine", True)
+    assert store.meta(reference).tags == ("ours",)
+    assert store.frame().loc[0, "name"] == "mine", "the table shows the change"
+    store.annotate(reference, tags=["theirs"])
+    assert store.meta(reference).tags == ("theirs",)
+    assert before == {path.name: path.read_bytes() for path in store.folder(reference).iterdir() if path.name in before}
+    assert (store.root / ".local.json").is_file()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"RUN": 3}', '{"RUN": {"colour": "red"}}', '{"RUN": "text"}'])
+def test_a_damaged_local_file_loses_what_was_added_alone(store: RunStore, reference: str, content: str) -> None:
+    (store.root / ".local.json").write_text(content.replace("RUN", reference))
+    assert store.meta(reference).name == "published"
+    assert store.frame().loc[0, "name"] == "published"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3"])
+def test_a_damaged_local_file_is_not_written_over(store: RunStore, reference: str, content: str) -> None:
+    (store.root / ".local.json").write_text(content)
+    with pytest.raises(StoreError, match=r"\.local\.json in the folder of the runs is damaged"):
+        store.annotate(reference, pinned=True)
+    assert (store.root / ".local.json").read_text() == content
+
+
+def test_a_damaged_entry_of_the_local_file_is_replaced_alone(store: RunStore, reference: str) -> None:
+    (store.root / ".local.json").write_text(json.dumps({reference: 3, "other": {"note": "kept"}}))
+    store.annotate(reference, note="new")
+    assert json.loads((store.root / ".local.json").read_text()) == {
+        reference: {"note": "new"},
+        "other": {"note": "kept"},
+    }
+
+
+def test_trash_and_restore(store: RunStore) -> None:
+    kept, thrown = made_run(store), made_run(store)
+    store.trash(thrown)
+    assert store.ids() == [kept] and store.trashed() == [thrown]
+    store.restore(thrown)
+    assert store.ids() == [thrown, kept] and store.trashed() == []
+    assert len(store.records(thrown)) == 4
+
+
+def test_a_waiting_run_comes_back_stopped(store: RunStore) -> None:
+    run_id = store.create(RunConfig())
+    store.trash(run_id)
+    store.restore(run_id)
+    assert store.status(run_id).state == "stopped" and store.queue() == []
+
+
+def test_a_damaged_run_can_be_thrown_away(store: RunStore) -> None:
+    run_id = made_run(store)
+    damage(store, run_id, "status.json", "{")
+    damage(store, run_id, "meta.json", "{")
+    store.trash(run_id)
+    assert store.trashed() == [run_id]
+
+
+def test_what_is_not_in_the_trash_cannot_be_restored(store: RunStore) -> None:
+    assert store.trashed() == []
+    with pytest.raises(StoreError, match="is not in the trash"):
+        store.restore(UNKNOWN)
+
+
+def test_restoring_never_overwrites(store: RunStore) -> None:
+    run_id = made_run(store)
+    store.trash(run_id)
+    (store.root / run_id).mkdir()
+    with pytest.raises(StoreError, match="exists already; nothing was restored"):
+        store.restore(run_id)
+    assert store.trashed() == [run_id]
+
+
+def test_emptying_the_trash_tells_what_it_freed(store: RunStore) -> None:
+    kept, thrown = made_run(store), made_run(store)
+    store.write_file(thrown, "last.pt", b"x" * 10_000)
+    store.trash(thrown)
+    size = sum(path.stat().st_size for path in (store.trash_folder / thrown).iterdir())
+    assert store.trash_size() == size
+    assert store.empty_trash() == size > 10_000
+    assert store.trash_size() == 0 and list(store.trash_folder.iterdir()) == []
+    assert store.trashed() == [] and store.ids() == [kept]
+    assert store.empty_trash() == 0
+
+
+def test_every_refusal_is_a_lab_error() -> None:
+    assert issubclass(RunBusy, StoreError) and issubclass(StoreError, LabError)
+
+
+def test_what_several_write_into_one_runs_papers_at_once_is_all_there(store: RunStore) -> None:
+    run_id = made_run(store)
+    changes = [
+        lambda: store.annotate(run_id, name="a name"),
+        lambda: store.annotate(run_id, note="a note"),
+        lambda: store.annotate(run_id, pinned=True),
+        lambda: RunStore(store.root).write_environment(run_id, {"threads": 2}),
+    ]
+    for _ in range(10):
+        store.annotate(run_id, name="", note="", pinned=False)
+        store.write_environment(run_id, {})
+        with ThreadPoolExecutor(len(changes)) as at_once:
+            for done in [at_once.submit(change) for change in changes]:
+                done.result()
+        meta = store.meta(run_id)
+        assert (meta.name, meta.note, meta.pinned, meta.environment) == ("a name", "a note", True, {"threads": 2})

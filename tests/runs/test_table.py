@@ -1,0 +1,467 @@
+"""Tables of runs and epochs: only what changed is read, and the figures are the right ones."""
+
+import errno
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from core.base import files
+from core.base.errors import StoreError
+from core.config.run_config import SETTINGS, RunConfig
+from core.runs import table as table_runs
+from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, summarize, thin_curve
+from core.runs.store import RunStore
+from core.runs.table import CURVE, SUMMARY, Reader
+from tests.made import made_record, made_run
+
+
+def write(path: Path, *records: dict[str, Any]) -> None:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The epochs of the lines that were parsed since it was last cleared."""
+    parsed: list[int] = []
+
+    def parse(line: bytes) -> dict[str, Any] | None:
+        record = parse_record(line)
+        parsed.append(record["epoch"] if record else 0)
+        return record
+
+    monkeypatch.setattr(table_runs, "parse_record", parse)
+    return parsed
+
+
+# --- epochs ---------------------------------------------------------------------------------------
+
+
+def test_a_second_look_reads_new_lines_alone(store: RunStore, read: list[int]) -> None:
+    run_id = made_run(store, epochs=3)
+    store.metrics(run_id)
+    assert read == [1, 2, 3]
+    read.clear()
+    assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3]
+    assert read == []
+    store.append_record(run_id, made_record(4))
+    assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3, 4]
+    assert read == [4]
+
+
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path, reader = tmp_path / "metrics.jsonl", Reader()
+    line = json.dumps(made_record(1)) + "\n"
+    path.write_text(line[:40])
+    assert reader.metrics(path).empty
+    path.write_text(line[:-1])
+    assert reader.metrics(path).empty
+    path.write_text(line)
+    assert list(reader.metrics(path)["epoch"]) == [1]
+
+
+def test_a_file_that_shrank_or_was_replaced_is_read_anew(store: RunStore, read: list[int]) -> None:
+    run_id = made_run(store, epochs=4)
+    path = store.folder(run_id) / "metrics.jsonl"
+    assert len(store.metrics(run_id)) == 4
+    write(path, made_record(1), made_record(2))
+    assert list(store.metrics(run_id)["epoch"]) == [1, 2]
+    store.write_records(run_id, store.records(run_id)[:1])  # replaces the file
+    for epoch in (2, 3, 4, 5):
+        store.append_record(run_id, made_record(epoch) | {"val_loss": 9.0})
+    read.clear()
+    table = store.metrics(run_id)
+    assert list(table["epoch"]) == [1, 2, 3, 4, 5] == read
+    assert list(table["val_loss"][1:]) == [9.0] * 4
+
+
+def test_without_epochs_the_columns_are_there_all_the_same(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    assert list(store.metrics(run_id).columns) == list(METRICS)
+    assert store.metrics(run_id).empty
+    assert Reader().metrics(store.root / "nowhere").empty
+
+
+def test_every_figure_is_in_its_column(store: RunStore) -> None:
+    run_id = made_run(store, epochs=2)
+    table, record = store.metrics(run_id), made_record(2)
+    for name in METRICS:
+        assert table[name][1] == record[name], name
+
+
+def test_a_later_programs_figures_are_kept_at_the_end(tmp_path: Path) -> None:
+    write(tmp_path / "metrics.jsonl", made_record(1) | {"gradient_norm": 2.0})
+    table = Reader().metrics(tmp_path / "metrics.jsonl")
+    assert list(table.columns) == [*METRICS, "gradient_norm"]
+
+
+def test_changing_a_table_changes_no_other(store: RunStore) -> None:
+    run_id = made_run(store, epochs=2)
+    first = store.metrics(run_id)
+    first["val_accuracy"] = 0.0
+    assert store.metrics(run_id)["val_accuracy"][0] == made_record(1)["val_accuracy"]
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"3", b"{}", b'{"epoch": "1"}', b'{"epoch": 1}', b"\xff", b"[" * 100_000])
+def test_what_is_no_record_is_none(line: bytes) -> None:
+    assert parse_record(line) is None
+
+
+def test_a_diverged_epoch_is_a_record(tmp_path: Path) -> None:
+    write(tmp_path / "metrics.jsonl", made_record(1) | {"train_loss": math.inf, "val_loss": math.nan})
+    table = Reader().metrics(tmp_path / "metrics.jsonl")
+    assert math.isinf(table["train_loss"][0]) and math.isnan(table["val_loss"][0])
+
+
+# --- best and last --------------------------------------------------------------------------------
+
+
+def with_accuracies(*accuracies: float) -> list[dict[str, Any]]:
+    return [made_record(at) | {"val_accuracy": one} for at, one in enumerate(accuracies, 1)]
+
+
+def test_best_is_the_first_of_equals() -> None:
+    assert summarize(with_accuracies(0.5, 0.7, 0.7, 0.6))["best_epoch"] == 2
+    assert summarize(with_accuracies(0.1))["best_epoch"] == 1
+
+
+def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
+    records = with_accuracies(0.5, 0.8, 0.6)
+    records[0]["val_loss"], records[1]["val_loss"], records[2]["val_loss"] = 0.4, 1.5, 1.1
+    records[0]["val_objective"], records[1]["val_objective"], records[2]["val_objective"] = 3.0, 2.0, 2.5
+    told = summarize(records)
+    assert (told["best_epoch"], told["best_val_accuracy"], told["best_val_loss"]) == (2, 0.8, 1.5)
+    assert (told["last_val_accuracy"], told["last_val_loss"]) == (0.6, 1.1)
+    assert (told["min_val_loss"], told["min_val_objective"]) == (0.4, 2.0)
+    assert told["last_train_loss"] == records[2]["train_loss"] and told["seconds"] == records[2]["seconds"]
+    assert summarize([]) == {}
+
+
+# --- small curves ---------------------------------------------------------------------------------
+
+
+def test_a_short_curve_is_whole_and_a_long_one_keeps_its_ends() -> None:
+    assert thin_curve([]) == ()
+    assert thin_curve(with_accuracies(0.5)) == (0.5,)
+    assert thin_curve(with_accuracies(0.5, 0.12346, 0.7)) == (0.5, 0.1235, 0.7)
+    long = thin_curve(with_accuracies(*(epoch / 1000 for epoch in range(1, 201))))
+    assert len(long) == CURVE_POINTS and (long[0], long[-1]) == (0.001, 0.2)
+    assert list(long) == sorted(set(long))
+
+
+def test_a_row_has_its_runs_curve(store: RunStore) -> None:
+    made_run(store, epochs=3)
+    made_run(store, epochs=0, state="queued")
+    (store.folder(made_run(store)) / "config.json").write_text("{")
+    expected = tuple(round(made_record(epoch)["val_accuracy"], 4) for epoch in (1, 2, 3))
+    assert store.frame()[CURVE].tolist() == [(), (), expected]
+
+
+# --- the table of runs ----------------------------------------------------------------------------
+
+
+def test_a_row_tells_a_run(store: RunStore) -> None:
+    config = RunConfig().replace({"train.epochs": 9, "train.lr": 0.3, "data.classes": ("deer", "dog")})
+    run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",), note="why")
+    store.write_result(run_id, {"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
+    frame = store.frame()
+    assert list(frame.columns) == [*SUMMARY, *SETTINGS, CURVE]
+    row = frame.loc[0]
+    assert (row["id"], row["name"], row["state"], row["tags"], row["note"]) == (
+        run_id, "pair", "finished", ("a",), "why",
+    )  # fmt: skip
+    assert (row["epoch"], row["epochs"], row["best_epoch"]) == (2, 9, 2)
+    assert row["best_val_accuracy"] == made_record(2, 2)["val_accuracy"]
+    assert (row["test_accuracy"], row["test_loss"], row["selected_on"]) == (0.81, 0.5, "held-out")
+    assert (row["train.lr"], row["data.classes"]) == (0.3, ("deer", "dog"))
+    assert row["signature"] == config.signature()
+
+
+def test_runs_are_newest_first_and_none_are_a_table_too(store: RunStore) -> None:
+    assert list(store.frame().columns) == [*SUMMARY, *SETTINGS, CURVE] and store.frame().empty
+    made = [made_run(store, epochs=1) for _ in range(3)]
+    assert list(store.frame()["id"]) == made[::-1]
+
+
+def test_a_row_is_made_anew_when_its_files_change_and_only_then(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = made_run(store, epochs=1), made_run(store, epochs=1)
+    store.frame()
+    made: list[str] = []
+    make = Reader._make_row
+
+    def count(reader: Reader, store: RunStore, run_id: str) -> dict[str, Any]:
+        made.append(run_id)
+        return make(reader, store, run_id)
+
+    monkeypatch.setattr(Reader, "_make_row", count)
+    store.frame()
+    assert made == []
+    store.annotate(first, name="new")
+    assert store.frame().set_index("id").loc[first, "name"] == "new"
+    store.append_record(second, made_record(2))
+    assert store.frame().set_index("id").loc[second, "last_val_loss"] == made_record(2)["val_loss"]
+    store.write_result(second, {"best": {"accuracy": 0.7}})
+    assert store.frame().set_index("id").loc[second, "test_accuracy"] == 0.7
+    assert made == [first, second, second]
+
+
+def test_a_deleted_run_leaves_the_table(store: RunStore) -> None:
+    run_id = made_run(store)
+    assert len(store.frame()) == 1
+    store.trash(run_id)
+    assert store.frame().empty
+    store.restore(run_id)
+    assert list(store.frame()["id"]) == [run_id]
+
+
+def test_a_run_deleted_while_the_table_is_made_is_no_crash(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = made_run(store, state="running")
+    store.frame()
+    store.trash(run_id)
+    monkeypatch.setattr(store, "ids", lambda: [run_id])
+    assert list(store.frame()["id"]) == [run_id]
+
+
+@pytest.mark.parametrize("content", ['{"best": 3}', '{"best": null}', "{}", "[]"])
+def test_a_strange_result_does_not_hide_the_run(store: RunStore, content: str) -> None:
+    run_id = made_run(store)
+    (store.folder(run_id) / "result.json").write_text(content)
+    row = store.frame().loc[0]
+    assert row["id"] == run_id and pd.isna(row["test_accuracy"])
+
+
+def test_a_damaged_run_has_a_row_that_says_so(store: RunStore) -> None:
+    good, bad = made_run(store), made_run(store)
+    (store.folder(bad) / "config.json").write_text('{"schema": 2}')
+    rows = store.frame().set_index("id")
+    assert rows.loc[bad, "state"] == "damaged"
+    assert "newer ResNet Lab" in rows.loc[bad, "error"]
+    assert rows.loc[good, "state"] == "finished" and pd.notna(rows.loc[good, "best_val_accuracy"])
+
+
+def test_two_stores_see_each_others_runs(store: RunStore) -> None:
+    other = RunStore(store.root)
+    assert other.frame().empty
+    run_id = made_run(store, epochs=1)
+    assert list(other.frame()["id"]) == [run_id]
+    store.append_record(run_id, made_record(2))
+    assert len(other.metrics(run_id)) == 2
+
+
+def test_epochs_that_cannot_be_read_are_a_damaged_run(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    (store.folder(run_id) / "metrics.jsonl").mkdir()
+    row = store.frame().loc[0]
+    assert row["state"] == "damaged" and f"metrics.jsonl in {run_id} cannot be read" in row["error"]
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.metrics(run_id)
+
+
+# --- what a new server need not read --------------------------------------------------------------
+
+
+def summaries(store: RunStore) -> Path:
+    return store.cache_folder / "summaries.json"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the runs whose metrics.jsonl was opened to be read since it was last cleared."""
+    found: list[str] = []
+
+    def count(path: Path, *args: Any) -> bytes:
+        found.append(path.parent.name)
+        return files.read_file(path, *args)
+
+    monkeypatch.setattr(table_runs, "read_file", count)
+    return found
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is written at every change."""
+    monkeypatch.setattr(table_runs, "_WRITE_EVERY", 0.0)
+
+
+def test_a_new_server_opens_no_epochs_of_runs_that_did_not_change(store: RunStore, opened: list[str]) -> None:
+    config = RunConfig().replace({"train.epochs": 9, "data.classes": ("deer", "dog")})
+    ids = [made_run(store, config=config, tags=("a",), note="ä"), made_run(store, state="failed"), made_run(store)]
+    store.append_record(ids[2], made_record(5) | {"val_loss": math.nan, "train_loss": math.inf})
+    opened.clear()
+    before = store.frame()
+    assert sorted(opened) == sorted(ids)
+    opened.clear()
+    after = RunStore(store.root).frame()
+    pd.testing.assert_frame_equal(after, before)
+    assert after.map(type).equals(before.map(type)), "tuples stay tuples"
+    assert opened == []
+
+
+def test_a_new_server_reads_a_changed_run_again_and_that_one_alone(store: RunStore, opened: list[str]) -> None:
+    changed, renamed, _ = (made_run(store) for _ in range(3))
+    store.frame()
+    store.append_record(changed, made_record(5))
+    store.annotate(renamed, name="new")
+    opened.clear()
+    rows = RunStore(store.root).frame().set_index("id")
+    assert rows.loc[changed, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    assert rows.loc[renamed, "name"] == "new"
+    assert sorted(opened) == sorted([changed, renamed])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_file_follows_changes_and_is_left_alone_without(store: RunStore, opened: list[str]) -> None:
+    run_id = made_run(store)
+    store.frame()
+    store.append_record(run_id, made_record(5))
+    store.frame()
+    written = summaries(store).stat().st_ino
+    opened.clear()
+    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    store.frame()
+    assert opened == [] and summaries(store).stat().st_ino == written
+
+
+def test_many_changes_are_written_together(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(table_runs, "monotonic", lambda: now)
+    run_id = made_run(store)
+    store.frame()
+    first = summaries(store).read_text()
+    store.annotate(run_id, name="new")
+    store.frame()
+    assert summaries(store).read_text() == first
+    now += table_runs._WRITE_EVERY
+    store.frame()
+    assert '"new"' in summaries(store).read_text()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("state", ["queued", "running", "stopping"])
+def test_a_run_that_waits_or_works_is_not_written_down(store: RunStore, state: str) -> None:
+    active = made_run(store, state=state)
+    store.frame()
+    assert not summaries(store).exists()
+    store.append_record(active, made_record(5))
+    store.frame()
+    assert not summaries(store).exists(), "nor does an epoch of it cause a writing"
+    resting = made_run(store)
+    store.frame()
+    assert list(json.loads(summaries(store).read_text())["rows"]) == [resting]
+
+
+@pytest.mark.parametrize("content", ["", '{"format": ', "[]", "3", "[" * 100_000])
+def test_a_damaged_file_is_not_used(store: RunStore, content: str) -> None:
+    made_run(store)
+    before = store.frame()
+    summaries(store).write_text(content)
+    pd.testing.assert_frame_equal(RunStore(store.root).frame(), before)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"rows": {', '"runs": {'), ('"rows": {', '"rows": 3, "runs": {'), ('"train.lr"', '"train.rate"'),
+     ('"id": "2', '"id": "3'), ('"format": "', '"format": "x')],
+)  # fmt: skip
+def test_a_file_with_other_things_in_it_is_not_used(store: RunStore, old: str, new: str) -> None:
+    made_run(store)
+    before = store.frame()
+    text = summaries(store).read_text()
+    assert old in text
+    summaries(store).write_text(text.replace(old, new).replace("finished", "failed"))
+    pd.testing.assert_frame_equal(RunStore(store.root).frame(), before)
+
+
+def test_rows_of_a_program_with_other_columns_are_not_used(
+    store: RunStore, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = made_run(store)
+    store.frame()
+    opened.clear()
+    monkeypatch.setattr(table_runs, "SUMMARY", (*SUMMARY, "invented"))
+    RunStore(store.root).frame()
+    assert opened == [run_id]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_deleted_run_leaves_no_row_in_the_file(store: RunStore) -> None:
+    kept, thrown = made_run(store), made_run(store)
+    store.frame()
+    assert thrown in summaries(store).read_text()
+    store.trash(thrown)
+    assert list(RunStore(store.root).frame()["id"]) == [kept]
+    assert thrown not in summaries(store).read_text()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_that_cannot_be_written_is_no_harm(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = made_run(store)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "replace", full)
+        assert list(store.frame()["id"]) == [run_id]
+    assert not summaries(store).exists() and not list(store.cache_folder.glob("*.tmp"))
+    store.cache_folder.rmdir()
+    store.cache_folder.write_text("a file where the folder should be")
+    assert list(RunStore(store.root).frame()["id"]) == [run_id]
+
+
+def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, opened: list[str]) -> None:
+    reference, own = made_run(store, name="published"), made_run(store)
+    path = store.folder(reference) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    store.frame()
+    store.annotate(reference, name="mine", tags=["theirs"])
+    opened.clear()
+    rows = RunStore(store.root).frame().set_index("id")
+    assert (rows.loc[reference, "name"], rows.loc[reference, "tags"]) == ("mine", ("theirs",))
+    assert rows.loc[own, "state"] == "finished" and opened == [reference]
+
+
+def test_a_run_that_was_mended_is_shown_at_once(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = made_run(store)
+    with monkeypatch.context() as patched:  # as when reading was not permitted, which the files' times do not show
+        patched.setattr(files.os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        assert store.frame().loc[0, "state"] == "damaged"
+    assert store.frame().loc[0, ["id", "state"]].tolist() == [run_id, "finished"]
+
+
+def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
+    asked, other = made_run(store), made_run(store)
+    store.metrics(asked)
+    store.frame()
+    assert [path.parent.name for path in store._reader._cursors] == [asked]
+    store.append_record(other, made_record(5))
+    assert len(store.metrics(other)) == 5
+
+
+def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: RunStore) -> None:
+    run_id = made_run(store, 2, state="running")
+    with store.hold(run_id):
+        seen = [table_runs.fingerprint(store.frame())]
+        store.write_progress(run_id, {"batch": 3})
+        assert table_runs.fingerprint(store.frame()) == seen[0], "within an epoch nothing is drawn anew"
+        store.write_status(run_id, replace(store.status_for_holder(run_id), epoch=3))
+        seen.append(table_runs.fingerprint(store.frame()))
+        store.annotate(run_id, name="another name")
+        seen.append(table_runs.fingerprint(store.frame()))
+    seen.append(table_runs.fingerprint(store.frame()))  # nobody holds it: interrupted
+    made_run(store, 1)
+    seen.append(table_runs.fingerprint(store.frame()))
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_record_without_figures_by_class_has_none_of_them():
+    whole = made_record(1)
+    line = json.dumps({name: whole[name] for name in whole if not name.endswith("_by_class")}).encode()
+    record = parse_record(line)
+    assert record == {**whole, "val_loss_by_class": [], "val_accuracy_by_class": []}

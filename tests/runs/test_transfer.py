@@ -1,0 +1,287 @@
+"""Runs that travel: out as one .zip, in elsewhere whole and verified, and nothing else comes in with them."""
+
+import io
+import json
+import stat
+import struct
+import tracemalloc
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.base.errors import StoreError
+from core.config import migrations
+from core.runs import transfer
+from core.runs.store import RunStore
+from core.runs.transfer import bring_in, export
+from tests.made import made_run
+
+ELSEWHERE = "20240101-120000-aaaa"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> RunStore:
+    """A laboratory elsewhere."""
+    return RunStore(tmp_path / "elsewhere")
+
+
+def with_weights(store: RunStore, **about: Any) -> str:
+    run_id = made_run(store, **about)
+    store.write_file(run_id, "best.safetensors", b"weights" * 100)
+    store.write_file(run_id, "last.pt", bytes(range(256)) * 40)
+    store.write_result(run_id, {"best": {"accuracy": 0.5}})
+    store.append_log(run_id, "Finished.")
+    return run_id
+
+
+def packed(store: RunStore, *run_ids: str) -> io.BytesIO:
+    target = io.BytesIO()
+    export(store, run_ids, target)
+    return target
+
+
+def contents(store: RunStore, run_id: str) -> dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in store.folder(run_id).iterdir() if one.name in transfer.FILES}
+
+
+Members = list[tuple[zipfile.ZipInfo | str, bytes]]
+
+
+def rewritten(archive: io.BytesIO, change: Callable[[dict[str, bytes]], Members | None]) -> io.BytesIO:
+    """The .zip with other content: what ``change`` returns, or what it made of the files by name."""
+    with zipfile.ZipFile(archive) as before:
+        files = {name: before.read(name) for name in before.namelist()}
+    members = change(files)
+    target = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as after:
+        warnings.simplefilter("ignore")  # zipfile itself warns of a name that is there twice
+        for name, content in members if members is not None else files.items():
+            after.writestr(name, content)
+    return target
+
+
+# --- out and in -----------------------------------------------------------------------------------
+
+
+def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
+    first, second = with_weights(store, name="one", tags=("t",), note="why"), with_weights(store, state="failed")
+    there = made_run(other, name="there")
+    before = contents(other, there)
+    outcome = bring_in(other, packed(store, first, second), "runs.zip")
+    assert (outcome.done, outcome.problems) == ([first, second], [])
+    assert sorted(other.ids()) == sorted([first, second, there])
+    for run_id in (first, second):
+        ours, theirs = contents(store, run_id), contents(other, run_id)
+        assert ours.keys() == theirs.keys() == transfer.FILES.keys()
+        assert all(ours[name] == theirs[name] for name in ours if name not in ("status.json", "meta.json"))
+        assert other.status(run_id).state == store.status(run_id).state
+        assert other.meta(run_id) == store.meta(run_id) and other.config(run_id) == store.config(run_id)
+    assert contents(other, there) == before
+    assert not list(other.cache_folder.glob("new-*"))
+
+
+@pytest.mark.parametrize(
+    ("state", "arrives"),
+    [
+        ("queued", "stopped"), ("running", "stopped"), ("stopping", "stopped"), ("stopped", "stopped"),
+        ("finished", "finished"), ("failed", "failed"), ("interrupted", "interrupted"),
+    ],
+)  # fmt: skip
+def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, state: str, arrives: str) -> None:
+    run_id = made_run(store, state=state)
+    store.write_status(run_id, replace(store.status_for_holder(run_id), host="here", pid=1, queued_at=1.0))
+    assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
+    status = other.status(run_id)
+    assert (status.state, status.host, status.pid, status.queued_at) == (arrives, None, None, None)
+    assert other.queue() == []
+
+
+def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore) -> None:
+    run_id = made_run(store)
+    path = store.folder(run_id) / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    bring_in(other, packed(store, run_id), "runs.zip")
+    assert not other.meta(run_id).reference
+    other.trash(run_id)
+
+
+def test_what_is_here_already_is_left_as_it_is_and_the_others_come_in(store: RunStore, other: RunStore) -> None:
+    here, thrown, new = (with_weights(store, name=name) for name in ("here", "thrown", "new"))
+    archive = packed(store, here, thrown, new)
+    assert bring_in(other, packed(store, here, thrown), "runs.zip").problems == []
+    other.annotate(here, name="renamed")
+    other.trash(thrown)
+    before = contents(other, here)
+    outcome = bring_in(other, archive, "runs.zip")
+    assert outcome.done == [new]
+    assert outcome.problems == [
+        f"Run {here} is here already; it was left as it is.",
+        f"Run {thrown} is here already in the trash; it was left as it is.",
+    ]
+    assert contents(other, here) == before and other.trashed() == [thrown]
+
+
+def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
+    store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = made_run(store)
+    path = store.folder(run_id) / "config.json"
+    old = json.loads(path.read_text())
+    old["schema"], old["train"]["rate"] = 0, old["train"].pop("lr")
+    path.write_text(json.dumps(old))
+
+    def rename_the_rate(content: dict[str, Any]) -> dict[str, Any]:
+        train = dict(content["train"])
+        return {**content, "train": {"lr": train.pop("rate"), **train}}
+
+    monkeypatch.setitem(migrations.STEPS, 0, rename_the_rate)
+    assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
+    assert other.config(run_id)["train.lr"] == old["train"]["rate"]
+    assert json.loads((other.folder(run_id) / "config.json.v0").read_text()) == old
+    assert json.loads((other.folder(run_id) / "config.json").read_text())["schema"] == 1
+
+
+def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(store: RunStore, other: RunStore) -> None:
+    bad, good = with_weights(store), with_weights(store)
+
+    def change(files: dict[str, bytes]) -> None:
+        files[f"{bad}/last.pt"] = files[f"{bad}/last.pt"][:-1] + b"!"
+
+    outcome = bring_in(other, rewritten(packed(store, bad, good), change), "runs.zip")
+    assert outcome.done == [good] == other.ids()
+    assert outcome.problems == [f"last.pt of run {bad} is not as it was exported (SHA-256); it was not taken."]
+    assert not list(other.cache_folder.glob("new-*"))
+
+
+def test_a_run_that_is_none_stays_out(store: RunStore, other: RunStore) -> None:
+    """The checksums are right; what they are of is not."""
+    newer, lacking, good = with_weights(store), with_weights(store), with_weights(store)
+    (store.folder(newer) / "config.json").write_text('{"schema": 2}')
+    (store.folder(lacking) / "status.json").unlink()
+    outcome = bring_in(other, packed(store, newer, lacking, good), "runs.zip")
+    assert outcome.done == [good] == other.ids()
+    assert "was written by a newer ResNet Lab (schema 2)" in outcome.problems[0]
+    assert outcome.problems[1] == f"Run {lacking} lacks status.json; it was not taken."
+
+
+# --- what is no export of ours --------------------------------------------------------------------
+
+
+def as_link(files: dict[str, bytes]) -> Members:
+    link = zipfile.ZipInfo(f"{ELSEWHERE}/last.pt")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return [*files.items(), (link, b"/etc/passwd")]
+
+
+def newer(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = files["manifest.json"].replace(b'"version": 1', b'"version": 2')
+
+
+def endless(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = files["manifest.json"].replace(b'"version": 1', b'"version": Infinity')
+
+
+def otherwise_packed(files: dict[str, bytes]) -> Members:
+    info = zipfile.ZipInfo(f"{ELSEWHERE}/last.pt")
+    info.compress_type = zipfile.ZIP_BZIP2
+    return [*files.items(), (info, bytes(1_000))]
+
+
+def bomb(files: dict[str, bytes]) -> Members:
+    return [*files.items(), (f"{ELSEWHERE}/last.pt", bytes(200_000_000))]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda files: [*files.items(), ("../../evil.txt", b"x")], "holds “../../evil.txt”, which is no file of a run"),
+        (lambda files: [*files.items(), (f"{ELSEWHERE}/../x.json", b"x")], "which is no file of a run"),
+        (lambda files: [*files.items(), (f"{ELSEWHERE}/run.py", b"x")], "run.py”, which is no file of a run"),
+        (as_link, "is a link or something else that is no plain file"),
+        (lambda files: [*files.items(), *files.items()], "is in it twice"),
+        (lambda files: [(name, one) for name, one in files.items() if name != "manifest.json"], "has no manifest.json"),
+        (lambda files: [*files.items(), (f"{ELSEWHERE}/log.txt", b"x")], "not those that its manifest.json lists"),
+        (lambda files: files.update({"manifest.json": b"[" * 100_000}), "does not say what it holds"),
+        (newer, "a newer ResNet Lab exported it (version 2)"),
+        (endless, "does not say what it holds"),
+        (otherwise_packed, "is packed in a way that this program does not use"),
+        (bomb, "would swell to 200.0 MB, as no run does"),
+    ],
+    ids=["traversal", "traversal in a run", "foreign file", "link", "twice", "no manifest", "unlisted", "nested",
+         "newer", "endless", "bzip2", "bomb"],
+)  # fmt: skip
+def test_a_hostile_file_brings_nothing_in(
+    store: RunStore, other: RunStore, tmp_path: Path, change: Any, sentence: str
+) -> None:
+    archive = rewritten(packed(store, with_weights(store)), change)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError) as caught:
+        bring_in(other, archive, "runs.zip")
+    assert str(caught.value).startswith("Nothing was taken from runs.zip: ") and sentence in str(caught.value)
+    assert other.ids() == [] and not list(other.cache_folder.glob("*"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore) -> None:
+    hidden, told = 100_000_000, 1_000
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("manifest.json", bytes(hidden))
+    lying = archive.getvalue().replace(struct.pack("<L", hidden), struct.pack("<L", told))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=r"Nothing was taken from x\.zip"):
+            bring_in(other, io.BytesIO(lying), "x.zip")
+        assert tracemalloc.get_traced_memory()[1] < hidden / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_zip_is_a_sentence(other: RunStore, content: bytes) -> None:
+    with pytest.raises(StoreError, match=r"Nothing was taken from x.zip: it is no .zip file, or a damaged one"):
+        bring_in(other, io.BytesIO(content), "x.zip")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_download_cut_short_or_bent_is_a_sentence(store: RunStore, other: RunStore, share: float) -> None:
+    content = packed(store, with_weights(store)).getvalue()
+    at = int(len(content) * share)
+    with pytest.raises(StoreError):
+        bring_in(other, io.BytesIO(content[:at]), "x.zip")
+    try:
+        outcome = bring_in(other, io.BytesIO(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]), "x.zip")
+    except StoreError:
+        return
+    assert outcome.problems or contents(other, other.ids()[0]).keys() == transfer.FILES.keys()
+
+
+def test_a_file_larger_than_it_can_be_is_refused(
+    store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = packed(store, with_weights(store))
+    monkeypatch.setitem(transfer.FILES, "last.pt", 5_000)
+    with pytest.raises(StoreError, match=r"last.pt” in it has 11 kB; at most 5 kB are taken"):
+        bring_in(other, archive, "runs.zip")
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = packed(store, with_weights(store))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("", (), {"free": 1_000})())
+    with pytest.raises(StoreError, match=r"the disk has 1 kB left; free some space"):
+        bring_in(other, archive, "runs.zip")
+    assert other.ids() == []
+
+
+def test_what_is_not_there_is_told(store: RunStore, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="There is no file"):
+        bring_in(store, tmp_path / "nothing.zip", "nothing.zip")
+    with pytest.raises(StoreError, match=f"There is no run {ELSEWHERE}"):
+        packed(store, ELSEWHERE)

@@ -1,0 +1,289 @@
+"""How far a study is and what is done with it, on made-up runs; and one killed in the middle, for real."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from core.base.errors import StoreError
+from core.base.paths import PROJECT
+from core.config.run_config import RunConfig
+from core.jobs.worker import Worker
+from core.runs.store import RunStore
+from core.study import outcomes as outcomes_study
+from core.study import progress as progress_study
+from core.study.outcomes import outcomes
+from core.study.progress import CellStatus, preview, statuses
+from core.study.store import StudyStore
+from core.study.study import Axis, Study
+from core.training.environment import resolve
+from tests.conftest import wait_for
+from tests.made import made_run, tiny_config
+
+RATES = (0.1, 0.2)
+
+
+@pytest.fixture
+def study() -> Study:
+    return Study("rates", tiny_config(), (Axis("train.lr", RATES),), (0, 1))
+
+
+@pytest.fixture
+def study_id(store, study) -> str:
+    return StudyStore(store).create(study)
+
+
+def states(store, study_id) -> list[str]:
+    study = StudyStore(store).get(study_id)
+    return [one.state for one in statuses(study_id, study, store.frame())]
+
+
+def cell_run(store, study_id, at: int, state: str = "finished", **more) -> str:
+    """A made-up run of the study's cell number ``at``."""
+    cell = StudyStore(store).get(study_id).cells()[at]
+    return made_run(store, 4, state, cell.config, study=study_id, **more)
+
+
+def measured_here(store, run_id: str) -> None:
+    """Make a made-up run one that was trained on this machine, so that its speed counts."""
+    store.write_environment(run_id, {"device": "cpu", "precision": "fp32", "threads": 1})
+    store.write_status(run_id, replace(store.status(run_id), host=os.uname().nodename))
+
+
+# --- how cells stand ------------------------------------------------------------------------------
+
+
+def test_without_runs_all_is_missing(store, study_id):
+    assert states(store, study_id) == ["missing"] * 4
+
+
+def test_a_cell_is_as_far_as_its_best_run(store, study_id):
+    cell_run(store, study_id, 0, "failed")
+    cell_run(store, study_id, 0, "finished")
+    cell_run(store, study_id, 0, "stopped")
+    cell_run(store, study_id, 2, "failed")
+    assert states(store, study_id) == ["finished", "missing", "failed", "missing"]
+    told = progress_study.counts_in_words(statuses(study_id, StudyStore(store).get(study_id), store.frame()))
+    assert told == "1 finished, 1 failed, 2 to do"
+
+
+def test_a_finished_run_of_anybody_serves_and_a_stopped_one_of_another_does_not(store, study_id, study):
+    cells = study.cells()
+    made_run(store, 4, "finished", cells[0].config)
+    made_run(store, 2, "stopped", cells[1].config)
+    store.create(cells[2].config)
+    assert states(store, study_id) == ["finished", "missing", "queued", "missing"]
+
+
+def test_device_and_precision_make_no_other_cell_but_a_knob_does(store, study_id, study):
+    config = study.cells()[0].config
+    made_run(store, 4, "finished", config.replace({"train.precision": "auto", "train.threads": 2}))
+    assert states(store, study_id)[0] == "finished"
+    made_run(store, 4, "finished", study.cells()[1].config.replace({"train.momentum": 0.8}))
+    assert states(store, study_id)[1] == "missing"
+
+
+def test_studies_of_one_name_are_told_apart_in_a_list(store, study_id, study):
+    twin = StudyStore(store).create(study)
+    other = StudyStore(store).create(replace(study, name="other"))
+    assert progress_study.labels(StudyStore(store).all()[0], store.frame()) == {
+        study_id: f"rates ({study_id[-4:]}) · 4 to do",
+        twin: f"rates ({twin[-4:]}) · 4 to do",
+        other: "other · 4 to do",
+    }
+
+
+# --- start, pause, stop, retry --------------------------------------------------------------------
+
+
+def test_start_queues_what_is_missing_in_the_order_of_the_cells(store, study_id, study):
+    finished = cell_run(store, study_id, 1)
+    outcome = progress_study.start(store, study_id)
+    assert len(outcome.done) == 3
+    assert outcome.problems == []
+    assert store.queue() == outcome.done
+    assert [store.config(one) for one in outcome.done] == [study.cells()[at].config for at in (0, 2, 3)]
+    assert store.meta(outcome.done[0]).study == study_id
+    assert store.meta(outcome.done[0]).name == "rates: learning rate 0.1, seed 0"
+    assert progress_study.start(store, study_id).done == []
+    assert finished in store.ids()
+
+
+def test_pause_takes_the_waiting_out_of_the_queue_and_start_goes_on_with_the_same_runs(store, study_id, study):
+    others = store.create(study.cells()[0].config.replace({"train.momentum": 0.5}))
+    begun = progress_study.start(store, study_id).done
+    assert sorted(progress_study.pause(store, study_id).done) == sorted(begun)
+    assert store.queue() == [others]
+    assert states(store, study_id) == ["stopped"] * 4
+    assert progress_study.start(store, study_id).done == begun
+
+
+def test_a_run_of_another_that_serves_as_a_cell_is_not_paused(store, study_id, study):
+    others = store.create(study.cells()[0].config)
+    assert progress_study.states_of_own(study_id, store.frame()) == set()
+    progress_study.start(store, study_id)
+    progress_study.pause(store, study_id)
+    assert store.queue() == [others]
+    assert progress_study.states_of_own(study_id, store.frame()) == {"stopped"}
+
+
+def test_only_failed_cells_are_retried(store, study_id):
+    failed, stopped = cell_run(store, study_id, 0, "failed"), cell_run(store, study_id, 1, "stopped")
+    assert progress_study.start(store, study_id).done[0] == stopped
+    assert progress_study.retry(store, study_id).done == [failed]
+    assert states(store, study_id)[0] == "queued"
+
+
+def test_values_and_seeds_added_later_leave_the_finished_cells(store, study_id):
+    for at in range(4):
+        cell_run(store, study_id, at)
+    studies = StudyStore(store)
+    studies.replace(study_id, studies.get(study_id).extended({"train.lr": [0.05]}, [2]))
+    assert states(store, study_id).count("finished") == 4
+    assert states(store, study_id).count("missing") == 5
+
+
+def test_a_study_that_is_not_there_is_told(store):
+    with pytest.raises(StoreError, match="There is no study"):
+        progress_study.start(store, "20260101-000000-abcd")
+
+
+def test_a_cell_that_fails_does_not_stop_the_others_and_is_retried(store):
+    """Through the real queue; the first cell's configuration is damaged before it is taken."""
+    broken = Study("x", tiny_config("train.epochs=1", "train.warmup_epochs=0"), (Axis("train.lr", (0.05, 0.1)),))
+    study_id = StudyStore(store).create(broken)
+    first, second = progress_study.start(store, study_id).done
+    sound = (store.folder(first) / "config.json").read_text()
+    (store.folder(first) / "config.json").write_text(sound.replace('"depth": 8', '"depth": 9'))
+    worker = Worker(store)
+    worker.start()
+    wait_for(lambda: store.status(second).state == "finished", 90)
+    assert store.status(first).state == "failed"
+    (store.folder(first) / "config.json").write_text(sound)
+    assert progress_study.retry(store, study_id).done == [first]
+    wait_for(lambda: states(store, study_id) == ["finished", "finished"], 90)
+    worker.stop()
+
+
+def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_path):
+    """The command line is killed with SIGKILL in its second cell; the same command then finishes the study."""
+    study = Study("killed", tiny_config("train.epochs=6"), (Axis("train.lr", RATES),))
+    stores = [RunStore(tmp_path / name) for name in ("killed", "straight")]
+    ids = [StudyStore(store).create(study) for store in stores]
+
+    def command(at: int) -> list[str]:
+        return [sys.executable, "-m", "core", "study", "run", ids[at], "--runs", str(stores[at].root)]
+
+    process = subprocess.Popen(command(0), cwd=PROJECT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for(
+        lambda: process.poll() is not None or (len(stores[0].ids()) == 2 and stores[0].records(stores[0].ids()[0])), 90
+    )
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert states(stores[0], ids[0]) == ["finished", "interrupted"]
+    for at in (0, 1):
+        subprocess.run(command(at), cwd=PROJECT, check=True, capture_output=True)
+    assert states(stores[0], ids[0]) == ["finished"] * 2
+    tables = [outcomes(study, statuses(one, study, store.frame())) for one, store in zip(ids, stores, strict=True)]
+    columns = ["train.lr", "train.seed", "accuracy", "objective", "loss", "best_epoch", "epoch"]
+    pd.testing.assert_frame_equal(*(one[columns] for one in tables))
+    states_ = [[torch.load(store.folder(one) / "last.pt", weights_only=True)["model"] for one in table["run_id"]]
+               for store, table in zip(stores, tables, strict=True)]  # fmt: skip
+    for ours, theirs in zip(*states_, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+# --- before it runs, and what came out ------------------------------------------------------------
+
+
+def test_the_preview_counts_what_is_left(store, study_id, study):
+    assert preview(statuses(study_id, study, store.frame()), store).seconds is None
+    measured_here(store, cell_run(store, study_id, 0))
+    found = statuses(study_id, study, store.frame())
+    left = preview(found, store)
+    assert (left.cells, left.runs) == (4, 3)
+    assert left.low < left.seconds < left.high
+    whole = preview([CellStatus(one.cell, "missing", None) for one in found], store)
+    assert whole.seconds == pytest.approx(left.seconds * 4 / 3)
+    assert whole.bytes == pytest.approx(left.bytes * 4 / 3)
+    half = [CellStatus(found[1].cell, "stopped", {"id": "x", "epoch": 2}), *found[2:]]
+    assert preview(half, store).seconds == pytest.approx(left.seconds * 2.5 / 3)
+
+
+def test_a_preview_reads_what_was_measured_once_for_all_cells(store, study, study_id, monkeypatch):
+    measured_here(store, cell_run(store, study_id, 0))
+    found, read = statuses(study_id, study, store.frame()), []
+
+    def counted(name):
+        real = getattr(store, name)
+        return lambda *args: read.append(name) or real(*args)
+
+    for name in ("frame", "metrics"):
+        monkeypatch.setattr(store, name, counted(name))
+    assert preview(found, store).seconds is not None
+    assert sorted(read) == ["frame", "metrics"]
+
+
+@pytest.mark.parametrize("settings", [("train.optimizer=adam", "data.classes=deer,dog"), ("train.averaging=ema",)])
+def test_the_disk_a_run_takes_is_about_as_told(store, settings):
+    from core.jobs.runner import run
+
+    base = tiny_config("model.depth=20", "model.width=16", "train.epochs=2", "train.averaging_start=1", *settings)
+    cell = Study("x", base, (Axis("train.lr", (0.001,)),)).cells()[0]
+    run_id = store.create(cell.config)
+    assert run(store, run_id).state == "finished"
+    held = sum(one.stat().st_size for one in store.folder(run_id).iterdir())
+    assert progress_study.disk_bytes(cell) == pytest.approx(held, rel=0.1)
+
+
+def test_outcomes_tell_what_the_runs_tell(store, study_id, study):
+    run_id = cell_run(store, study_id, 1)
+    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
+    table = outcomes(study, statuses(study_id, study, store.frame()))
+    assert table.columns.tolist() == ["train.lr", *outcomes_study.OUTCOMES]
+    row, records = table.iloc[0], store.records(run_id)
+    assert (row["train.lr"], row["train.seed"], row["run_id"]) == (0.2, 0, run_id)
+    assert row["accuracy"] == 0.5
+    assert row["images"] == 200
+    assert row["objective"] == min(one["val_objective"] for one in records)
+    assert row["loss"] == min(one["val_loss"] for one in records)
+    assert (row["selected_on"], row["best_epoch"], row["epoch"], row["seconds"]) == ("held-out", 4, 4, 30.0)
+
+
+def test_where_the_test_part_chose_its_best_accuracy_counts(store):
+    study = Study("x", tiny_config("data.validation=test"), (Axis("train.lr", (0.1,)),))
+    study_id = StudyStore(store).create(study)
+    run_id = cell_run(store, study_id, 0)
+    table = outcomes(study, statuses(study_id, study, store.frame()))
+    assert table["accuracy"].tolist() == [store.status(run_id).best_val_accuracy]
+    assert table["selected_on"].tolist() == ["test"]
+
+
+def test_unfinished_cells_have_no_outcome(store, study_id, study):
+    for at, state in enumerate(("running", "failed", "stopped")):
+        cell_run(store, study_id, at, state)
+    assert outcomes(study, statuses(study_id, study, store.frame())).empty
+
+
+def test_a_made_run_is_ordinary(store, study_id, study):
+    run_id = progress_study.start(store, study_id).done[0]
+    config = store.config(run_id)
+    assert resolve(config).threads == 1
+    assert RunConfig.from_dict(config.to_dict()) == study.cells()[0].config
+
+
+def test_values_that_are_no_numbers_stand_in_the_table_as_text(store):
+    base = tiny_config("train.schedule=multi-step", "train.milestones=2,3")
+    axes = Axis("train.milestones", ((2, 3), (3,))), Axis("train.nesterov", (False, True))
+    study = Study("x", base, axes)
+    study_id = StudyStore(store).create(study)
+    run_id = cell_run(store, study_id, 0)
+    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
+    row = outcomes(study, statuses(study_id, study, store.frame())).iloc[0]
+    assert (row["train.milestones"], row["train.nesterov"]) == ("2,3", False)

@@ -1,0 +1,130 @@
+"""Studies on the disk: kept, found, changed, put away and brought back; damaged files told."""
+
+import json
+
+import pytest
+
+from core.base.errors import ConfigError, StoreError
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
+from core.study.store import MOST_BYTES, StudyStore, as_text, read_study, study_from_text
+from core.study.study import Axis, Study
+
+STUDY = Study("rates", PRESETS["quick"].config, (Axis("train.lr", (0.1, 0.2)),), (0, 1))
+
+
+@pytest.fixture
+def studies(store):
+    return StudyStore(store)
+
+
+def test_a_study_is_kept_and_read_back(studies):
+    study_id = studies.create(STUDY)
+    kept = studies.get(study_id)
+    assert kept.created_at > 0
+    assert (kept.name, kept.base, kept.axes, kept.seeds) == (STUDY.name, STUDY.base, STUDY.axes, STUDY.seeds)
+    assert studies.all() == ({study_id: kept}, [])
+
+
+def test_studies_are_no_runs(store, studies):
+    studies.create(STUDY)
+    assert store.ids() == []
+    assert store.frame().empty
+
+
+def test_a_study_is_found_by_what_people_call_it(studies):
+    first = studies.create(STUDY)
+    second = studies.create(Study("sizes", STUDY.base, STUDY.axes))
+    assert studies.find("latest") == second
+    assert studies.find("rates") == studies.find(first) == studies.find(first[-4:]) == first
+    with pytest.raises(StoreError, match="could mean 2 studies"):
+        studies.find(first[:8])
+    with pytest.raises(StoreError, match="no study “nothing”"):
+        studies.find("nothing")
+
+
+def test_a_changed_study_takes_the_place_of_the_old(studies):
+    study_id = studies.create(STUDY)
+    studies.replace(study_id, studies.get(study_id).extended({"train.lr": [0.3]}, [2]))
+    assert studies.get(study_id).axes[0].values == (0.1, 0.2, 0.3)
+    with pytest.raises(ConfigError, match="vary"):
+        studies.replace(study_id, Study("rates", STUDY.base, ()))
+    assert studies.get(study_id).seeds == (0, 1, 2)
+
+
+def test_a_study_put_away_can_be_brought_back(studies):
+    study_id = studies.create(STUDY)
+    studies.trash(study_id)
+    assert (studies.ids(), studies.trashed()) == ([], [study_id])
+    with pytest.raises(StoreError, match="in the trash; restore it"):
+        studies.get(study_id)
+    studies.restore(study_id)
+    assert (studies.ids(), studies.trashed()) == ([study_id], [])
+    with pytest.raises(StoreError, match="not in the trash"):
+        studies.restore(study_id)
+
+
+def test_the_trash_tells_its_studies_apart(studies):
+    first, twin, damaged = (studies.create(STUDY) for _ in range(3))
+    for one in (first, twin, damaged):
+        studies.trash(one)
+    (studies.root / ".trash" / f"{damaged}.json").write_text("{")
+    assert studies.names_in_trash() == {
+        damaged: "damaged", twin: f"{STUDY.name} ({twin[-4:]})", first: f"{STUDY.name} ({first[-4:]})",
+    }  # fmt: skip
+    assert list(studies.names_in_trash()) == studies.trashed()
+
+
+def test_a_study_that_came_with_the_program_is_read_only(studies):
+    study_id = studies.create(STUDY)
+    path = studies.root / f"{study_id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    for act in (lambda: studies.trash(study_id), lambda: studies.replace(study_id, STUDY)):
+        with pytest.raises(StoreError, match="came with the program"):
+            act()
+    assert not studies.get(studies.create(studies.get(study_id))).reference
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": "x"}', '{"schema": 9}'])
+def test_a_damaged_study_spoils_no_other(studies, content):
+    sound = studies.create(STUDY)
+    (studies.root / "20260101-000000-abcd.json").write_text(content)
+    (studies.root / "notes.json").write_text("not a study's name")
+    found, damaged = studies.all()
+    assert list(found) == [sound]
+    assert [one.id for one in damaged] == ["20260101-000000-abcd"]
+    assert damaged[0].problem.startswith("Study 20260101-000000-abcd cannot be used: ")
+
+
+@pytest.mark.parametrize("bad", ["../../etc/passwd", "..", "", "x" * 500, "20260101-000000-abcd/../x"])
+def test_an_id_from_outside_never_touches_a_path(studies, bad):
+    for act in (studies.get, studies.trash, studies.restore):
+        with pytest.raises(StoreError, match="no run id"):
+            act(bad)
+
+
+def test_a_file_from_elsewhere_is_read_or_told(tmp_path):
+    path = tmp_path / "study.json"
+    path.write_text(as_text(STUDY))
+    assert read_study(path) == Study(STUDY.name, STUDY.base, STUDY.axes, STUDY.seeds)
+    with pytest.raises(ConfigError, match="there is no file"):
+        read_study(tmp_path / "none.json")
+    path.write_bytes(b" " * (MOST_BYTES + 1))
+    with pytest.raises(ConfigError, match="more than the 1 MB"):
+        read_study(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_study(tmp_path)
+
+
+def test_what_is_given_away_holds_nothing_of_this_machine():
+    here = Study("x", STUDY.base.replace({"train.threads": 3, "train.device": "cpu"}), STUDY.axes, reference=True)
+    there = study_from_text(as_text(here).encode())
+    assert (there.base.train.threads, there.base.train.device, there.reference) == (None, "auto", False)
+    assert there.base.replace({"train.threads": 3, "train.device": "cpu"}) == here.base != RunConfig()
+
+
+def test_a_damaged_study_can_be_put_away(studies):
+    study_id = studies.create(STUDY)
+    (studies.root / f"{study_id}.json").write_text("{")
+    studies.trash(study_id)
+    assert (studies.ids(), studies.trashed()) == ([], [study_id])

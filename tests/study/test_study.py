@@ -1,0 +1,199 @@
+"""What a study asks: its cells, what is allowed, growing, scaling, and its file."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.base.errors import ConfigError
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
+from core.study.study import (
+    MOST_CELLS,
+    Axis,
+    Study,
+    axis,
+    axis_from_text,
+    scaled_epochs,
+    seeds_from_text,
+    values_from_text,
+)
+
+QUICK = PRESETS["quick"].config
+BATCHES = Axis("train.batch_size", (32, 64))
+
+
+def study(*axes: Axis, **changes) -> Study:
+    """A study over two batch sizes, but for what is given."""
+    return Study(**{"name": "a study", "base": QUICK, "axes": axes or (BATCHES,), **changes})
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+def test_every_combination_is_a_cell_and_all_values_come_before_the_next_seed():
+    cells = study(BATCHES, Axis("train.lr", (0.1, 0.2)), seeds=(3, 4)).cells()
+    told = [(one.seed, one.settings["train.batch_size"], one.settings["train.lr"]) for one in cells]
+    assert told == [(s, b, r) for s in (3, 4) for b in (32, 64) for r in (0.1, 0.2)]
+    for one in cells:
+        assert one.config.train.seed == one.seed
+        assert one.config.train.batch_size == one.settings["train.batch_size"]
+        assert one.signature == one.config.signature()
+        assert one.config.differences(QUICK).keys() <= {"train.batch_size", "train.lr", "train.seed"}
+
+
+def test_combinations_that_train_the_same_are_one_cell():
+    # How far pictures move is of no effect where they are not moved.
+    axes = Axis("augment.translate", ("none", "crop")), Axis("augment.translate_pixels", (2, 4))
+    assert len(study(*axes).cells()) == 3
+
+
+def test_a_cell_is_told_in_words():
+    assert study().cells()[0].in_words() == "batch size 32, seed 0"
+
+
+# --- what is allowed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "where", "words"),
+    [
+        ({"name": "  "}, "name", "is missing"),
+        ({"name": "x" * 81}, "name", "at most 80"),
+        ({"axes": ()}, "vary", "at least one"),
+        ({"seeds": ()}, "seeds", "at least one"),
+        ({"seeds": (1, 1)}, "seeds", "twice"),
+        ({"seeds": (-1,)}, "seeds", "out of range"),
+        ({"axes": (Axis("train.lr", ()),)}, "train.lr", "at least one"),
+        ({"axes": (Axis("train.lr", (0.1, 0.1)),)}, "train.lr", "twice"),
+        ({"axes": (Axis("train.lr", (0.1, 99.0)),)}, "train.lr", "out of range"),
+        ({"axes": (BATCHES, BATCHES)}, "vary", "twice"),
+        ({"axes": (Axis("train.adam_eps", (1e-8, 1e-7)),)}, "train.adam_eps", "no effect"),
+        ({"axes": (Axis("train.precision", ("fp32", "bf16")),)}, "train.precision", "not what it learns"),
+        ({"axes": (Axis("data.train_size", (4_000, 50_001)),)}, "data.train_size", "more than"),
+        ({"seeds": tuple(range(MOST_CELLS))}, "vary", "at most 300"),
+    ],
+)
+def test_what_is_not_allowed_is_told_where_it_is(changed, where, words):
+    assert words in study(**changed).problems()[where]
+    with pytest.raises(ConfigError, match=words):
+        study(**changed).checked()
+
+
+def test_a_problem_between_knobs_names_the_cell():
+    problems = study(Axis("train.batch_size", (32, 5_000))).problems()
+    assert problems["train.batch_size"].startswith("with batch size 5000, seed 0: a batch of 5,000 is more than")
+
+
+def test_a_knob_without_effect_counts_where_what_decides_is_varied_too():
+    axes = Axis("train.optimizer", ("sgd", "adam")), Axis("train.adam_eps", (1e-8, 1e-7))
+    assert study(*axes).problems() == {}
+    assert len(study(*axes).cells()) == 3
+
+
+# --- growing and scaling --------------------------------------------------------------------------
+
+
+def test_values_and_seeds_are_added_and_the_old_cells_stay():
+    small = study(seeds=(0,))
+    large = small.extended({"train.batch_size": [16, 64, 128]}, [0, 1])
+    assert large.axes == (Axis("train.batch_size", (16, 32, 64, 128)),)
+    assert large.seeds == (0, 1)
+    assert {one.signature for one in small.cells()} < {one.signature for one in large.cells()}
+
+
+def test_a_knob_that_is_not_varied_cannot_be_added():
+    with pytest.raises(ConfigError, match=r"train\.lr: is not varied"):
+        study().extended({"train.lr": [0.1]})
+
+
+def test_scaling_shrinks_epochs_and_milestones_of_all_cells_and_nothing_else():
+    base = PRESETS["report"].config
+    whole = Study("epochs", base, (Axis("train.epochs", (100, 200, 500)),), figure=9)
+    small = whole.scaled(0.1)
+    assert [one.config.train.epochs for one in small.cells()] == [10, 20, 50]
+    assert {one.config.train.milestones for one in small.cells()} == {(8, 12, 16, 18)}
+    assert small.scale == 0.1
+    changed = {path for one in small.cells() for path in one.config.differences(base)}
+    assert changed == {"train.epochs", "train.milestones"}
+
+
+@pytest.mark.parametrize("scale", [0.09, 1.01, float("nan")])
+def test_a_scale_out_of_range_is_refused(scale):
+    with pytest.raises(ConfigError, match=r"0\.1 to 1"):
+        study().scaled(scale)
+
+
+@given(st.integers(1, 10_000), st.floats(0.1, 1))
+def test_scaled_epochs_are_at_least_one_and_never_more(epochs, scale):
+    assert 1 <= scaled_epochs(epochs, scale) <= epochs
+
+
+# --- as a file and as text ------------------------------------------------------------------------
+
+
+def test_a_study_survives_its_file():
+    axes = BATCHES, Axis("train.milestones", ((8, 12), (10,))), Axis("augment.flip", ("none", "random"))
+    base = QUICK.replace({"train.schedule": "multi-step"})
+    one = Study("näme", base, axes, (0, 5), "why", 7, 0.5, created_at=12.0)
+    assert Study.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_name_vary_and_base_are_enough_in_a_file():
+    one = Study.from_dict({"name": "mine", "vary": {"train.lr": [1, 0.5]}})
+    assert one.axes == (Axis("train.lr", (1.0, 0.5)),)
+    assert (one.base, one.seeds) == (RunConfig(), (0,))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], "study: is no study"),
+        ({"name": "x"}, "vary: is missing"),
+        ({"name": "x", "vary": {"train.lr": 0.1}}, "train.lr: takes a list"),
+        ({"name": "x", "vary": {"train.learning": [1]}}, "train.learning: is no setting"),
+        ({"name": "x", "vary": {"train.seed": [1]}}, "train.seed: is not varied like a setting"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "sedes": [1]}, "Did you mean “seeds”"),
+        ({"name": 5, "vary": {"train.lr": [0.1]}}, "name: takes text"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "schema": 2}, "newer ResNet Lab"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "figure": 4}, "none of the report's studies"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "seeds": "0"}, "seeds: takes a list"),
+        ({"name": "x", "vary": {"train.lr": [None]}}, "train.lr: is missing"),
+        ({"name": "x", "vary": {"train.lr": [[0.1]]}}, "train.lr: takes a number"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "base": {"schema": 1, "train": {"lr": "fast"}}}, "train.lr"),
+    ],
+)
+def test_a_bad_file_is_told_in_a_sentence(content, words):
+    with pytest.raises(ConfigError) as told:
+        Study.from_dict(content)
+    assert words in str(told.value)
+
+
+def test_axes_are_read_as_people_type_them():
+    assert axis_from_text("train.batch_size = 32, 64,1e3") == Axis("train.batch_size", (32, 64, 1000))
+    assert axis_from_text("train.milestones=8,12;10") == Axis("train.milestones", ((8, 12), (10,)))
+    assert axis_from_text("data.train_size=all,6000") == Axis("data.train_size", (None, 6000))
+    assert values_from_text("augment.flip", "none\nrandom") == ("none", "random")
+    assert axis("data.classes", [["dog", "deer"]]).values == (("deer", "dog"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("train.lr", "needs values"),
+        ("train.lr=0.1,fast", "“fast” is not a number"),
+        ("lr=1", "Did you mean “train.lr”"),
+    ],
+)
+def test_a_bad_axis_is_told_in_a_sentence(text, words):
+    with pytest.raises(ConfigError) as told:
+        axis_from_text(text)
+    assert words in str(told.value)
+
+
+def test_seeds_are_read_as_people_type_them():
+    assert seeds_from_text("0, 2,5-7, 2") == (0, 2, 5, 6, 7)
+    for bad in ("a", "1-x", "-1", "0-9999", "5-3", "1.5"):
+        with pytest.raises(ConfigError, match="is no seed"):
+            seeds_from_text(bad)

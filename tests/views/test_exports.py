@@ -1,0 +1,71 @@
+"""Files to take away: what is in them is what is in the runs."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from core.base.errors import StoreError
+from core.config.run_config import RunConfig
+from core.runs import transfer
+from core.runs.store import RunStore
+from core.views import exports
+from tests.made import made_record, made_run
+
+BASE = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "train.epochs": 4})
+
+
+@pytest.fixture
+def some(store):
+    """Three runs and a damaged one."""
+    made_run(store, name="Baseline", tags=("old", "sgd"), config=BASE)
+    made_run(store, name="Pair", config=BASE.replace({"data.classes": ("deer", "dog")}))
+    made_run(store, name="adam", config=BASE.replace({"train.optimizer": "adam"}))
+    (store.root / made_run(store, name="broken") / "config.json").write_text("{")
+    return store
+
+
+def test_the_table_as_csv_has_every_run_and_setting(some, tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text(exports.table_csv(some.frame()))
+    table = pd.read_csv(path).set_index("name")
+    assert len(table) == 4
+    assert "curve" not in table.columns
+    assert table.loc["Baseline", "tags"] == "old,sgd"
+    assert table.loc["Pair", "data.classes"] == "deer,dog"
+    assert table.loc["adam", "train.optimizer"] == "adam"
+    assert table["state"].tolist().count("damaged") == 1
+
+
+def test_epochs_as_csv_have_a_row_each_and_a_column_a_class(store, tmp_path):
+    ids = [
+        made_run(store, epochs=2, name="a"),
+        made_run(store, epochs=3, config=BASE.replace({"data.classes": ("cat", "dog")})),
+    ]
+    path = tmp_path / "epochs.csv"
+    path.write_text(exports.metrics_csv(store, ids))
+    table = pd.read_csv(path)
+    assert table["run"].tolist() == [ids[0]] * 2 + [ids[1]] * 3
+    assert table.loc[1, "val_accuracy_automobile"] == pytest.approx(made_record(2)["val_accuracy_by_class"][1])
+    assert table.loc[4, "val_loss_dog"] == pytest.approx(made_record(3, 2)["val_loss_by_class"][1])
+    assert exports.metrics_csv(store, []) == ""
+    assert exports.metrics_csv(store, [made_run(store, epochs=0)]).startswith("run,")
+
+
+def test_runs_as_json_are_strict_and_whole(store):
+    run_id = made_run(store, name="a", tags=("t",))
+    store.append_record(run_id, made_record(5) | {"train_loss": float("nan")})
+    (content,) = json.loads(exports.runs_json(store, [run_id]), parse_constant=pytest.fail)
+    assert (content["id"], content["name"], content["tags"]) == (run_id, "a", ["t"])
+    assert [one["epoch"] for one in content["epochs"]] == [1, 2, 3, 4, 5]
+    assert RunConfig.from_dict(content["config"]) == store.config(run_id)
+    with pytest.raises(StoreError):
+        exports.runs_json(store, ["../x"])
+
+
+def test_the_zip_of_runs_opens_elsewhere(store, tmp_path):
+    first, second = made_run(store), made_run(store)
+    elsewhere = RunStore(tmp_path / "elsewhere")
+    outcome = transfer.bring_in(elsewhere, io.BytesIO(exports.runs_zip(store, [second, first])), "runs.zip")
+    assert outcome.done == [second, first] and elsewhere.records(first) == store.records(first)
