@@ -1,16 +1,20 @@
-# Two commands do everything: `make run` sets up and opens the laboratory, `make test` checks it.
-# Every target can be repeated; what is done already is not done again.
+# `make run` sets up and opens the laboratory; `make test` sets up and runs the tests.
+# Every target can be repeated: finished work is not done again.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+#: Exact versions that were tested. `make test-newest` empties this to take the newest versions that the ranges allow.
+CONSTRAINTS ?= -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run data test test-all check screenshots clean
+.PHONY: help setup run data test test-all test-newest check format lock screenshots clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## create the virtual environment with the tested versions
 
 run: $(READY) data ## set up, get the images, open the laboratory on 127.0.0.1:8501
 	@$(BIN)/streamlit run serve.py
@@ -18,29 +22,41 @@ run: $(READY) data ## set up, get the images, open the laboratory on 127.0.0.1:8
 data: $(READY) ## get and verify CIFAR-10, once
 	@$(BIN)/python -m core data
 
-test: $(READY) data ## the tests, two at a time
+test: $(READY) data ## run the tests, two at a time
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-all: $(READY) data ## the tests, the long ones too
+test-all: $(READY) data ## run all tests, including the slow ones
 	@$(BIN)/python -m pytest
 
-check: $(READY) ## style and types
-	@$(BIN)/ruff check . && $(BIN)/mypy
+test-newest: ## run the tests with the newest versions within the ranges of requirements.txt
+	@rm -rf .venv-newest
+	@$(MAKE) test VENV=.venv-newest CONSTRAINTS=
 
-screenshots: $(READY) data ## draw the README's pictures from the real app
-	@$(BIN)/python -m benchmarks.screenshots
+check: $(READY) ## check format, style and types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
-clean: ## remove the virtual environment and caches; runs and images stay
-	rm -rf $(VENV) static .pytest_cache .ruff_cache .mypy_cache .hypothesis
+format: $(READY) ## format the code and sort its imports
+	@$(BIN)/ruff check --select I --fix --quiet . && $(BIN)/ruff format .
 
-$(READY): requirements.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; install it, or name it: make run PYTHON=…"; exit 1; }
+lock: ## renew constraints.txt: install the newest versions within the ranges, test them, record them
+	@$(MAKE) test-newest
+	@{ echo "# The exact versions that were tested together; written by \`make lock\`."; .venv-newest/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	@echo "constraints.txt is renewed. Commit it."
+
+screenshots: $(READY) data ## draw the README's images from the real app
+	@$(BIN)/python -m docs.tools.screenshots
+
+clean: ## remove the virtual environments and caches; runs and images stay
+	rm -rf $(VENV) .venv-newest static .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(READY): requirements.txt constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed. Install it, or name it: make run PYTHON=…"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed. Name another: make run PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing; on Debian and Ubuntu install the package python3-venv."; exit 1; }
 	@echo "Setting up the virtual environment $(VENV) (a few minutes, once) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt \
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt $(CONSTRAINTS) \
 	  || { echo "The packages could not be installed; the lines above say which. Check the connection and repeat."; exit 1; }
 	@touch $@
