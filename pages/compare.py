@@ -16,6 +16,8 @@ from core.base.text import SELECTED_ON
 from core.compare import contenders
 from core.compare import settings as settings_compare
 from core.compare.contenders import Contender
+from core.compare.filters import SORTS, filtered
+from core.compare.picks import MOST_LINKED, problems_in_link
 from core.config.run_config import SETTINGS
 from core.figures import compare as figures_compare
 from core.figures import curves as curves_figures
@@ -24,10 +26,8 @@ from core.published.points import reference_line
 from core.runs import table as live
 from core.runs.store import AT_WORK
 from core.runs.table import fingerprint
-from core.views import compare as compare_views
 from core.views import curves as curves_views
 from core.views import exports
-from core.views.compare import SORTS
 from core.views.curves import RunCurves
 from pages.parts.compare.actions import actions, import_box, messages, note_problems, trash_box
 from pages.parts.compare.gap import gap_box
@@ -178,8 +178,8 @@ def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
         column_config={"setting": st.column_config.TextColumn("Setting", pinned=True), **names},
         alt="Settings that differ among the picked runs, a column for each run.",
     )
-    if (table == settings_compare.WITHOUT_EFFECT).to_numpy().any():
-        st.caption(f"“{settings_compare.WITHOUT_EFFECT}”: the setting has no effect in that run.")
+    if (table == settings_compare.NO_EFFECT).to_numpy().any():
+        st.caption(f"“{settings_compare.NO_EFFECT}”: the setting has no effect in that run.")
 
 
 def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
@@ -187,7 +187,7 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
     if len(rows) < 3 or not paths:
         return
     st.subheader("Settings against accuracy", anchor=False)
-    usual = settings_compare.telling(paths)
+    usual = settings_compare.default_axes(paths)
     # The choice is kept as long as it names settings that differ among the picked runs.
     kept = [path for path in st.session_state.get("axes", usual) if path in paths]
     st.session_state["axes"] = kept or usual
@@ -195,7 +195,7 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
     if not axes:
         return
     live_chart(
-        figures_compare.parallel(rows, axes),
+        figures_compare.parallel_coordinates(rows, axes),
         "compare-parallel",
         "Parallel coordinates: "
         + ", ".join(settings_compare.setting_name(path) for path in axes)
@@ -240,8 +240,8 @@ def take_away(rows: pd.DataFrame, picked: Sequence[str]) -> None:
             # All values of each: of a filter by two tags, a plain mapping has the last alone.
             view = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
             st.code(f"{address}?{view}", language=None, wrap_lines=True)
-            if len(picked) > compare_views.MOST_LINKED:
-                st.caption(f"A link holds the first {compare_views.MOST_LINKED} picked runs.")
+            if len(picked) > MOST_LINKED:
+                st.caption(f"A link holds the first {MOST_LINKED} picked runs.")
     st.caption("A chart’s camera button saves it as PNG.")
 
 
@@ -266,7 +266,7 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
         )
     charts(groups, labels, colours, look)
     results(few, groups, labels, colours)
-    differing = settings_compare.differing(sound)
+    differing = settings_compare.differing_settings(sound)
     settings(differing, labels)
     gap_box(groups, colours)
     parallel(sound, list(differing.index))
@@ -281,7 +281,7 @@ def body(fresh: list[pd.DataFrame]) -> None:
     labels = live.labels(frame)
     picked = picked_runs(store, frame)
     wanted, columns = filters(frame)
-    rows = compare_views.shown(frame, wanted)
+    rows = filtered(frame, wanted)
     if rows.empty:
         st.info(
             "No run passes these filters. Empty the search or the filters to see all.", icon=":material/filter_alt:"
@@ -326,7 +326,7 @@ if start.empty:
     import_box(store)
     trash_box(store)
     st.stop()
-note_problems(compare_views.problems_in_link(st.query_params, CHOICES))
+note_problems(problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])
 if any_active(start):
     redraw_when_changed(fingerprint(start), lambda: fingerprint(store.frame()), seconds=5)

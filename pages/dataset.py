@@ -160,14 +160,14 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
             shown.rename_axis("Class"),
             height="content",
             column_config={str(name): st.column_config.NumberColumn(format="localized") for name in shown},
-            alt=figures_data.class_counts_in_words(counts),
+            alt=figures_data.class_counts_text(counts),
         )
         st.download_button(
             "Download as CSV", counts.to_csv(index_label="class"), "split.csv", "text/csv",
             icon=":material/download:", type="tertiary", on_click="ignore",
         )  # fmt: skip
     with chart:
-        live_chart(figures_data.class_counts(counts), "dataset-split", figures_data.class_counts_in_words(counts))
+        live_chart(figures_data.class_counts(counts), "dataset-split", figures_data.class_counts_text(counts))
     take_into_a_run(draft, "take-split")
 
 

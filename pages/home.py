@@ -17,8 +17,8 @@ from core.figures import curves as figures
 from core.runs import table as table_runs
 from core.runs.table import fingerprint
 from core.views import home as overview
-from core.views import live
-from core.views.home import Beside, Best, Overview
+from core.views import run as run_views
+from core.views.home import BestRun, Overview, ReportComparison
 from pages.parts.components.live_chart import live_chart
 from pages.parts.home.queue import messages, queue_box
 from pages.parts.shared import STATE_LOOKS, error_box, get_store, literal, open_page
@@ -94,7 +94,7 @@ def now(training: pd.DataFrame) -> None:
     labels = table_runs.labels(training)
     for run_id, label in labels.items():
         try:
-            view = live.look(store, run_id, label)
+            view = run_views.read_view(store, run_id, label)
         except LabError as error:  # gone or damaged since the table was read
             error_box(error)
             continue
@@ -104,17 +104,17 @@ def now(training: pd.DataFrame) -> None:
             live_chart(
                 figures.small_accuracy(view.curves, view.config.train.epochs),
                 f"home-{run_id}",
-                live.described("Accuracy", [view]),
+                run_views.curves_text("Accuracy", [view]),
             )
 
 
 def standing(run_id: str, label: str) -> None:
     """How far a run at work is: the line that changes within an epoch."""
     try:
-        view = live.look(store, run_id, label)
+        view = run_views.read_view(store, run_id, label)
     except LabError:
         st.rerun()  # gone or damaged, which the page says
-    st.progress(live.share_done(view), live.standing(store, view))
+    st.progress(run_views.share_done(view), run_views.status_text(store, view))
 
 
 def newest(rest: pd.DataFrame) -> None:
@@ -124,7 +124,7 @@ def newest(rest: pd.DataFrame) -> None:
     st.subheader("Newest", anchor=False)
     with st.container(border=True):
         for row in rest.head(SHOWN).to_dict("records"):
-            run_row(row, overview.in_words(row))
+            run_row(row, overview.result_text(row))
 
 
 def best(rest: pd.DataFrame) -> None:
@@ -138,7 +138,7 @@ def best(rest: pd.DataFrame) -> None:
             if len(tasks) > 1:
                 st.markdown(f":small[**{task}**]")
             for row in rows.to_dict("records"):
-                run_row(row, overview.accuracy_in_words(row))
+                run_row(row, overview.accuracy_text(row))
 
 
 def run_row(row: overview.Row, words: str) -> None:
@@ -158,21 +158,21 @@ def beside_report(frame: pd.DataFrame) -> None:
     """The report's two results, and the best ones here on the same classes."""
     st.subheader("Beside the report", anchor=False)
     cards = st.grid(2, min_column_width=340)
-    for task in overview.beside_report(frame):
+    for task in overview.report_comparisons(frame):
         with cards.container(border=True, height="stretch"):
             task_card(task)
 
 
-def task_card(task: Beside) -> None:
+def task_card(task: ReportComparison) -> None:
     """One task: the report's accuracy, ours by both rules, and the runs that reached it."""
     st.markdown(f"**{task.title}** :gray[· the report trained on {task.point.value:,} images]")
     with st.grid(3, min_column_width=125):
         metric("Report", task.point.best_accuracy, "on its test images")
         for label, found in (("Here, as the report", task.as_report), ("Here, held out", task.honest)):
             if found:
-                metric(label, found.accuracy, overview.points_in_words(found.ahead))
+                metric(label, found.accuracy, overview.points_text(found.ahead))
     if task.as_report is None and task.honest is None:
-        st.caption(task.empty_in_words())
+        st.caption(task.empty_text())
     best_line(task.as_report, "As the report’s, its best epoch was chosen on the test images: a little too high.")
     best_line(task.honest, "Its best epoch was chosen on held-out images, and tested once: the stricter rule.")
     if task.as_report is None and st.button(
@@ -191,7 +191,7 @@ def metric(label: str, share: float, note: str) -> None:
     st.metric(label, percent(share), note, delta_color="off", delta_arrow="off")
 
 
-def best_line(found: Best | None, rule: str) -> None:
+def best_line(found: BestRun | None, rule: str) -> None:
     """Which run it was and what chose its epoch."""
     if found is None:
         return
@@ -199,19 +199,19 @@ def best_line(found: Best | None, rule: str) -> None:
         st.page_link(
             "pages/run.py", label=literal(found.name), icon=":material/trophy:", query_params={"run": found.run_id}
         )
-        st.caption(f"{found.in_words()}. {rule}")
+        st.caption(f"{found.text()}. {rule}")
 
 
 frame = store.frame()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("ResNet Lab", anchor=False, width="content")
-    if not overview.newcomer(frame) and st.button("New run", icon=":material/add_circle:", type="primary"):
+    if not overview.is_newcomer(frame) and st.button("New run", icon=":material/add_circle:", type="primary"):
         open_page("pages/new_run.py")
 st.markdown(
     "What each setting of training does to an image classifier: a residual network on CIFAR-10, on this machine."
 )
-if overview.newcomer(frame):
-    first_steps(cifar10.available(), not overview.own(frame).empty, overview.has_weights(frame))
+if overview.is_newcomer(frame):
+    first_steps(cifar10.available(), not overview.own_runs(frame).empty, overview.has_weights(frame))
 body(frame)
 if Overview.of(frame).busy:
     redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=2)

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.figures.leaderboard import MOST_OURS, dots, in_words
+from core.figures.leaderboard import MOST_OURS, dots, standings_text
 from core.runs import table as live
 from core.views import leaderboard
 from pages.parts.components.live_chart import live_chart
@@ -90,6 +90,6 @@ frame = store.frame()
 standings = leaderboard.standings(frame, live.labels(frame))
 if not (standings["source"] == leaderboard.OURS).any():
     invitation()
-live_chart(dots(standings), "leaderboard", in_words(standings))
+live_chart(dots(standings), "leaderboard", standings_text(standings))
 remarks(standings, leaderboard.untested(frame))
 list_of_results(standings)

@@ -14,7 +14,7 @@ from core.published.points import reference_line
 from core.runs import table as table_runs
 from core.runs.store import RESUMABLE
 from core.views import curves as curves_views
-from core.views import live
+from core.views import run as run_views
 from pages.parts.components.live_chart import live_chart
 from pages.parts.curve_controls import curve_controls
 from pages.parts.shared import error_box, get_store, literal, open_page, state_badge
@@ -89,7 +89,7 @@ def choosers(labels: dict[str, str], states: dict[str, str], chosen: str) -> lis
     return [chosen, *others]
 
 
-def actions(view: live.RunView) -> None:
+def actions(view: run_views.RunView) -> None:
     """What can be done with the run as it stands."""
     with st.container(horizontal=True):
         if view.status.active:
@@ -137,33 +137,33 @@ def actions(view: live.RunView) -> None:
             st.switch_page("pages/classify.py", query_params={"run": view.id})
 
 
-def header(view: live.RunView) -> None:
+def header(view: run_views.RunView) -> None:
     """State and standing; while it trains, how far the epoch is."""
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(view.state)
         if view.progress is None:
-            st.markdown(live.standing(store, view))
+            st.markdown(run_views.status_text(store, view))
         else:
-            st.progress(live.share_of_epoch(view), live.standing(store, view))
-    if sentence := live.trouble(view):
+            st.progress(run_views.share_of_epoch(view), run_views.status_text(store, view))
+    if sentence := run_views.problem_text(view):
         error_box(sentence)
 
 
-def facts(view: live.RunView) -> None:
+def facts(view: run_views.RunView) -> None:
     """The numbers one came for, each with what it means."""
-    told = live.facts(view)
+    told = run_views.key_figures(view)
     with st.grid(4, min_column_width=215):
         for one in told:
             st.metric(one.label, one.value, one.note, delta_color="off", delta_arrow="off", border=True)
 
 
-def charts(views: list[live.RunView], look: style_figures.View) -> None:
+def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
     """Accuracy beside loss, and what explains them below."""
     runs = [view.curves for view in views]
     with st.grid(2, min_column_width=WIDE_ENOUGH):
         published = reference_line(view.config for view in views) if look.chance else None
-        live_chart(curves_figures.accuracy(runs, look, published), "accuracy", live.described("Accuracy", views))
-        live_chart(curves_figures.loss(runs, look), "loss", live.described("Cross-entropy", views))
+        live_chart(curves_figures.accuracy(runs, look, published), "accuracy", run_views.curves_text("Accuracy", views))
+        live_chart(curves_figures.loss(runs, look), "loss", run_views.curves_text("Cross-entropy", views))
     # What is closed is not made: every chart costs something at each epoch's end, here and in the browser.
     if box := opened("Accuracy by class, at the best epoch", "live_classes"):
         with box:
@@ -182,7 +182,7 @@ def opened(label: str, key: str, *, at_first: bool = False) -> DeltaGenerator | 
     return box if box.open else None
 
 
-def papers(view: live.RunView) -> None:
+def papers(view: run_views.RunView) -> None:
     """What the run was told, and what it told."""
     if box := opened("Log", f"live_log {view.id} {view.state}", at_first=view.state == "failed"):
         with box:
@@ -197,19 +197,19 @@ def papers(view: live.RunView) -> None:
 def standing(ids: list[str], labels: dict[str, str], drawn: object, every: float | None) -> None:
     """What changes within an epoch: the line of each run, and the tab's title. At an epoch's end all is drawn anew."""
     try:
-        views = [live.look(store, run_id, labels[run_id]) for run_id in ids]
+        views = [run_views.read_view(store, run_id, labels[run_id]) for run_id in ids]
     except LabError:
         st.rerun()  # a run went away or was damaged; the page says so
-    if live.drawn(views) != drawn or (every and live.next_look(views) != every):
+    if run_views.redraw_key(views) != drawn or (every and run_views.refresh_seconds(views) != every):
         st.rerun()
-    st.set_page_config(page_title=live.title(views[0]))
+    st.set_page_config(page_title=run_views.tab_title(views[0]))
     for view in views:
         if len(views) > 1:
             st.markdown(f"**{literal(view.label)}**")
         header(view)
 
 
-def curves(views: list[live.RunView]) -> None:
+def curves(views: list[run_views.RunView]) -> None:
     """The charts and what is chosen of them; a choice redraws these alone."""
     look, _ = curve_controls()
     charts(views, look)
@@ -220,7 +220,7 @@ if problem := st.session_state.pop("live_problem", None):
     error_box(problem)
 
 frame = store.frame()
-chosen, problem = live.choose(store, frame, st.query_params.get("run"))
+chosen, problem = run_views.choose_run(store, frame, st.query_params.get("run"))
 if problem:
     error_box(f"{problem} Another run is shown instead." if chosen else problem)
 if chosen is None:
@@ -236,13 +236,13 @@ states = dict(zip(frame["id"], frame["state"], strict=True))
 ids = choosers(labels, states, chosen)
 colours = curves_views.colours(ids)
 try:
-    views = [live.look(store, run_id, labels[run_id], colours[run_id]) for run_id in ids]
+    views = [run_views.read_view(store, run_id, labels[run_id], colours[run_id]) for run_id in ids]
 except LabError as error:
     error_box(error)
     st.stop()
 actions(views[0])
-every = live.next_look(views) if any(view.status.active for view in views) else None
-st.fragment(standing, run_every=every)(ids, labels, live.drawn(views), every)
+every = run_views.refresh_seconds(views) if any(view.status.active for view in views) else None
+st.fragment(standing, run_every=every)(ids, labels, run_views.redraw_key(views), every)
 facts(views[0])
 st.fragment(curves)(views)
 papers(views[0])

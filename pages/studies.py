@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.base.bulk import Outcome
 from core.base.errors import LabError
+from core.compare.picks import link_text
 from core.data import cifar10
 from core.runs.store import AT_WORK, RunStore
 from core.runs.table import fingerprint
@@ -15,7 +16,6 @@ from core.study.form import copy_of
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study, seeds_from_text, values_from_text
-from core.views.compare import link_text
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form

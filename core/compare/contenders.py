@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from core.base.text import told_apart
-from core.compare.settings import WITHOUT_EFFECT, as_durations, config_of, setting_texts
+from core.compare.settings import NO_EFFECT, as_durations, config_of, setting_texts
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 
 #: Settings that make two runs different experiments: all but the seed and how a run is computed.
@@ -155,7 +155,7 @@ def over_seeds(groups: Iterable[Contender]) -> pd.DataFrame:
         row: dict[str, Any] = {"label": group.label, "n": len(table)}
         for column in ("best_val_accuracy", "last_val_accuracy", "test_accuracy"):
             values = 100 * pd.to_numeric(table[column]).dropna()
-            row[column] = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" if len(values) > 1 else WITHOUT_EFFECT
+            row[column] = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" if len(values) > 1 else NO_EFFECT
             if 1 < len(values) < len(table):
                 row[column] += f" (n = {len(values)})"
         rows.append(row)

@@ -13,10 +13,10 @@ ALL_CLASSES = "all ten"
 
 
 #: What stands for a setting that has no effect in a run.
-WITHOUT_EFFECT = "–"
+NO_EFFECT = "–"
 
 
-def classes_in_words(classes: Any) -> str:
+def classes_text(classes: Any) -> str:
     """A task by its classes: ``all ten``, or their names; empty for a damaged run."""
     names = as_tuple(classes)
     return ALL_CLASSES if len(names) == len(CLASSES) else ", ".join(names)
@@ -57,23 +57,23 @@ def setting_texts(frame: pd.DataFrame, path: str) -> list[str]:
     for cell in frame[path].tolist():
         if cell not in known:
             value = setting_value(path, cell)
-            known[cell] = classes_in_words(value) if setting.kind == "classes" else setting.show(value)
+            known[cell] = classes_text(value) if setting.kind == "classes" else setting.show(value)
         texts.append(known[cell])
     if setting.when is None:
         return texts
     other, values = setting.when
     pairs = zip(texts, frame[other].tolist(), strict=True)
-    return [text if decides in values else WITHOUT_EFFECT for text, decides in pairs]
+    return [text if decides in values else NO_EFFECT for text, decides in pairs]
 
 
 def setting_cells(frame: pd.DataFrame, path: str) -> pd.Series:
     """The setting's value in each run for a table: numbers where all are, so that they sort as such; else text."""
-    texts = pd.Series(setting_texts(frame, path), index=frame.index).replace(WITHOUT_EFFECT, "")
+    texts = pd.Series(setting_texts(frame, path), index=frame.index).replace(NO_EFFECT, "")
     numbers = pd.to_numeric(texts, errors="coerce")
     return numbers if numbers.notna().equals(texts != "") else texts
 
 
-def epochs_in_words(frame: pd.DataFrame) -> list[str]:
+def progress_texts(frame: pd.DataFrame) -> list[str]:
     """Finished epochs of all: ``12/200``; empty for a damaged run."""
     pairs = zip(frame["epoch"], frame["epochs"], strict=True)
     return ["" if pd.isna(epochs) else f"{epoch:.0f}/{epochs:.0f}" for epoch, epochs in pairs]
@@ -84,14 +84,14 @@ def as_durations(seconds: pd.Series) -> pd.Series:
     return pd.to_timedelta(pd.to_numeric(seconds).round(), unit="s")
 
 
-def differing(frame: pd.DataFrame) -> pd.DataFrame:
+def differing_settings(frame: pd.DataFrame) -> pd.DataFrame:
     """Settings that differ among the runs and have an effect in some: a row each, by path; a column a run, by id."""
     sound = frame[frame["state"] != "damaged"]
     found = {path: texts for path in SETTINGS if len(set(texts := setting_texts(sound, path))) > 1}
     return pd.DataFrame.from_dict(found, orient="index", columns=sound["id"].tolist())
 
 
-def telling(paths: Sequence[str], most: int = 5) -> list[str]:
+def default_axes(paths: Sequence[str], most: int = 5) -> list[str]:
     """Of settings that differ those worth an axis first: numbers before choices, the seed last."""
     ranked = sorted(paths, key=lambda path: (path == "train.seed", SETTINGS[path].kind not in ("int", "float")))
     chosen = set(ranked[:most])

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from core.base.text import known
 from core.compare.gap import Gap, Side, in_words
-from core.compare.settings import WITHOUT_EFFECT, setting_name, setting_texts
+from core.compare.settings import NO_EFFECT, setting_name, setting_texts
 from core.config.run_config import SETTINGS
 from core.figures import curves as curves_figures
 from core.figures import style as style_figures
@@ -38,7 +38,7 @@ class GroupCurves:
     runs: tuple[RunCurves, ...]
 
 
-def course(group: GroupCurves, column: str, x: str) -> pd.DataFrame:
+def mean_curve(group: GroupCurves, column: str, x: str) -> pd.DataFrame:
     """The group's course by epoch: ``x`` (mean over the runs), ``mean``, ``sd`` (NaN for one run) and ``n``.
 
     An epoch that only some of the runs reached has a smaller ``n``.
@@ -94,7 +94,7 @@ def _add_group(
             line={"color": group.colour, "width": 1}, opacity=0.35, uid=f"{run.id} single",
             name=style_figures.escaped(run.label), **quiet,
         )  # fmt: skip
-    table = course(group, column, view.x)
+    table = mean_curve(group, column, view.x)
     x = table["x"].to_numpy() / divisor
     mean = style_figures.smoothed_values(table["mean"] * scale, view).to_numpy()
     # Smoothing would carry the deviation on to epochs that one run alone has reached.
@@ -127,7 +127,7 @@ def _add_group(
 # --- is the gap real? -----------------------------------------------------------------------------
 
 
-def intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
+def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
     """Two contenders, the better above: every run a dot, the mean a diamond with its 95 % Wilson interval.
 
     ``colours`` are those of the better and of the other.
@@ -169,7 +169,7 @@ def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
 # --- settings against accuracy --------------------------------------------------------------------
 
 
-def parallel(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val_accuracy") -> go.Figure:
+def parallel_coordinates(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val_accuracy") -> go.Figure:
     """Every run a line through its settings at ``paths`` to its ``outcome`` (shares from 0 to 1, shown in percent).
 
     Runs without an outcome are left out. Choices are spread evenly; numbers that span a factor of 50 stand
@@ -199,7 +199,7 @@ def _dimension(rows: pd.DataFrame, path: str) -> dict[str, Any]:
     numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
     if not numeric or numbers.isna().any():
         # A dash (no effect) or a word such as “all” has no place on a scale of numbers.
-        names = sorted(set(texts), key=lambda text: (text != WITHOUT_EFFECT, _as_number(text), text))
+        names = sorted(set(texts), key=lambda text: (text != NO_EFFECT, _as_number(text), text))
         places = {name: place for place, name in enumerate(names)}
         return {
             "label": label, "values": [places[text] for text in texts], "range": [-0.3, len(names) - 0.7],

@@ -41,7 +41,7 @@ def dots(standings: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
 
 
-def in_words(standings: pd.DataFrame) -> str:
+def standings_text(standings: pd.DataFrame) -> str:
     """The chart for those who do not see it."""
     ours = standings[standings["source"] == leaderboard.OURS]
     first = standings.iloc[0]

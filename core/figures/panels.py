@@ -58,7 +58,7 @@ def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
             title,
             figures_study.outcome(table, x, series, metric, points, k, study.scale),
             findings.findings(table, x, series, metric, points, study.scale),
-            figures_study.in_words(table, x, series, metric),
+            figures_study.outcome_text(table, x, series, metric),
         )
         for metric, title in METRICS.items()
     ]

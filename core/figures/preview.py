@@ -58,7 +58,7 @@ def schedule(config: RunConfig) -> go.Figure:
     return figure
 
 
-def schedule_in_words(config: RunConfig) -> str:
+def schedule_text(config: RunConfig) -> str:
     """The schedule's highest and last rate: an alternative text for its chart, and a caption below it."""
     lr, train = rates(config)["lr"], config.train
     if train.schedule == "plateau":
@@ -92,7 +92,7 @@ def class_counts(counts: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def class_counts_in_words(counts: pd.DataFrame) -> str:
+def class_counts_text(counts: pd.DataFrame) -> str:
     """What the bars show, for those who do not see them."""
     totals = ", ".join(f"{str(name).lower()} {total:,}" for name, total in counts.sum().items())
     return f"Pictures of {len(counts)} classes by part: {totals}; about the same of each class"

@@ -90,7 +90,7 @@ def curves(
     return figures_compare.bands(groups, view, kind, reference)
 
 
-def curves_in_words(
+def curves_text(
     cells: Sequence[tuple[str, Sequence[RunCurves]]], kind: Literal["accuracy", "loss"] = "accuracy"
 ) -> str:
     """The figure of :func:`curves` for those who do not see it."""
@@ -147,7 +147,7 @@ def data(
     return table
 
 
-def in_words(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), metric: Metric = "accuracy") -> str:
+def outcome_text(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), metric: Metric = "accuracy") -> str:
     """The figure for those who do not see it."""
     lines = series_of(outcomes, x, series, metric)
     if not lines:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from core.base.text import SELECTED_ON, percent
-from core.compare.settings import classes_in_words, config_of
+from core.compare.settings import classes_text, config_of
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.published.points import TASKS, Point, main_result
@@ -44,12 +44,12 @@ class Overview:
         return bool(len(self.training) or len(self.waiting))
 
 
-def newcomer(frame: pd.DataFrame) -> bool:
+def is_newcomer(frame: pd.DataFrame) -> bool:
     """Whether no run of the person's own has come to its end yet, so that the first steps are still to be shown."""
-    return not bool((own(frame)["state"] == "finished").any())
+    return not bool((own_runs(frame)["state"] == "finished").any())
 
 
-def own(frame: pd.DataFrame) -> pd.DataFrame:
+def own_runs(frame: pd.DataFrame) -> pd.DataFrame:
     """The runs that did not come with the program."""
     return frame[~frame["reference"].eq(True)]
 
@@ -64,14 +64,14 @@ def name_of(row: Row) -> str:
     return row["name"] if isinstance(row["name"], str) and row["name"] else row["id"]
 
 
-def in_words(row: Row) -> str:
+def result_text(row: Row) -> str:
     """What came out of a run, in a line; for one that failed or is damaged why."""
     if row["state"] in ("failed", "damaged") and isinstance(row["error"], str):
         return row["error"]
-    return accuracy_in_words(row)
+    return accuracy_text(row)
 
 
-def accuracy_in_words(row: Row) -> str:
+def accuracy_text(row: Row) -> str:
     """The best accuracy and what chose it; for a held-out choice the test accuracy too, once there is one."""
     if pd.isna(row["best_val_accuracy"]):
         return "no epoch finished"
@@ -86,7 +86,7 @@ def best_by_task(frame: pd.DataFrame, most: int) -> list[tuple[str, pd.DataFrame
     known = frame[frame["best_val_accuracy"].notna()]
     if known.empty:
         return []
-    tasks = known["data.classes"].map(classes_in_words)
+    tasks = known["data.classes"].map(classes_text)
     names = list(tasks.value_counts().index[:most])
     each, more = divmod(most, len(names))
     found = []
@@ -100,7 +100,7 @@ def best_by_task(frame: pd.DataFrame, most: int) -> list[tuple[str, pd.DataFrame
 
 
 @dataclass(frozen=True)
-class Best:
+class BestRun:
     """The best of ``of`` runs here by one rule. ``accuracy`` from 0 to 1 on ``images`` test images; ``ahead`` of
     the report by so much; ``so_far`` if the run may still find a better epoch."""
 
@@ -113,7 +113,7 @@ class Best:
     of: int
     so_far: bool
 
-    def in_words(self) -> str:
+    def text(self) -> str:
         """``epoch 164 · 10,000 test images · best of 3 runs``."""
         words = [f"epoch {self.epoch}", f"{self.images:,} test images"]
         words += [f"best of {self.of:,} runs"] * (self.of > 1) + ["so far"] * self.so_far
@@ -121,7 +121,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ReportComparison:
     """One task of the report: its result, and what there is of the same classes here.
 
     ``as_report`` was chosen on the test images, which flatters it as it flattered the report; ``honest`` was
@@ -131,12 +131,12 @@ class Beside:
 
     title: str
     point: Point
-    as_report: Best | None
-    honest: Best | None
+    as_report: BestRun | None
+    honest: BestRun | None
     waiting: int
     recipe: RunConfig
 
-    def empty_in_words(self) -> str:
+    def empty_text(self) -> str:
         """What to say and do where nothing can be compared."""
         if self.waiting:
             runs = "1 run of these classes has" if self.waiting == 1 else f"{self.waiting:,} runs of these classes have"
@@ -147,7 +147,7 @@ class Beside:
 _TITLES = {"all-ten": "All ten classes", "deer-dog": "Deer or dog"}
 
 
-def beside_report(frame: pd.DataFrame) -> list[Beside]:
+def report_comparisons(frame: pd.DataFrame) -> list[ReportComparison]:
     """For each task of the report its result and the best ones here, of runs of the same classes only."""
     found = []
     for task, title in _TITLES.items():
@@ -158,7 +158,7 @@ def beside_report(frame: pd.DataFrame) -> list[Beside]:
         as_report = _best(same, point, "test", "best_val_accuracy")
         honest = _best(same, point, "held-out", "test_accuracy")
         waiting = 0 if as_report or honest else len(same)
-        found.append(Beside(title, point, as_report, honest, waiting, recipe))
+        found.append(ReportComparison(title, point, as_report, honest, waiting, recipe))
     return found
 
 
@@ -170,7 +170,7 @@ def _recipe(task: str) -> RunConfig:
     return config.replace({f"data.{point.varied}": point.value})
 
 
-def _best(frame: pd.DataFrame, point: Point, selected_on: Literal["test", "held-out"], column: str) -> Best | None:
+def _best(frame: pd.DataFrame, point: Point, selected_on: Literal["test", "held-out"], column: str) -> BestRun | None:
     values = pd.to_numeric(frame[column][frame["selected_on"] == selected_on]).dropna()
     if values.empty:
         return None
@@ -178,10 +178,10 @@ def _best(frame: pd.DataFrame, point: Point, selected_on: Literal["test", "held-
     accuracy, images = float(row[column]), config_of(row).part_sizes().test
     so_far = row["state"] in (*AT_WORK, "queued")
     ahead, epoch = accuracy - point.best_accuracy, int(row["best_epoch"])
-    return Best(row["id"], name_of(row), accuracy, ahead, images, epoch, len(values), so_far)
+    return BestRun(row["id"], name_of(row), accuracy, ahead, images, epoch, len(values), so_far)
 
 
-def points_in_words(ahead: float) -> str:
+def points_text(ahead: float) -> str:
     """A difference of shares, in percentage points: ``0.45 points below``."""
     if round(100 * ahead, 2) == 0:
         return "level"

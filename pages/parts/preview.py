@@ -39,7 +39,7 @@ def previews(config: RunConfig) -> None:
 
 def schedule_preview(config: RunConfig) -> None:
     """The learning rate over the epochs."""
-    words = figures_data.schedule_in_words(config)
+    words = figures_data.schedule_text(config)
     live_chart(figures_data.schedule(config), "preview-schedule", words)
     st.caption(words)
 

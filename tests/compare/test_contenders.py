@@ -1,103 +1,13 @@
-"""Comparing: what the table shows, what is picked, which settings differ, which runs are seeds of one experiment."""
+"""Which runs are seeds of one experiment, and which two experiments to compare."""
 
-import pytest
 from hypothesis import given
 
 from core.compare import contenders as contenders_module
-from core.compare import settings as settings_compare
 from core.compare.contenders import contenders, group_key
-from core.config.run_config import RunConfig
 from core.runs.table import labels
-from core.views import compare as compare_views
-from core.views.compare import Filter, shown
+from tests.compare.conftest import BASE
 from tests.made import made_record, made_run
 from tests.strategies import sound_config
-
-BASE = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "train.epochs": 4})
-
-
-def names(store, **wanted):
-    return shown(store.frame(), Filter(**wanted))["name"].tolist()
-
-
-@pytest.fixture
-def some(store):
-    """Four runs and a damaged one."""
-    made_run(store, name="Baseline", tags=("old", "sgd"), config=BASE)
-    made_run(store, name="Pair", epochs=6, config=BASE.replace({"data.classes": ("deer", "dog"), "train.epochs": 6}))
-    made_run(store, name="adam", note="no warm-up", epochs=2, config=BASE.replace({"train.optimizer": "adam"}))
-    made_run(store, name="waiting", epochs=0, state="queued", config=BASE)
-    (store.root / made_run(store, name="broken") / "config.json").write_text("{")
-    return store
-
-
-# --- which runs are shown -------------------------------------------------------------------------
-
-
-def test_without_a_filter_every_run_is_shown_the_newest_first_and_the_damaged_too(some):
-    assert names(some)[1:] == ["waiting", "adam", "Pair", "Baseline"]
-    assert shown(some.frame(), Filter())["state"].iloc[0] == "damaged"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        ({"search": "BASE"}, ["Baseline"]),
-        ({"search": "warm-up"}, ["adam"]),
-        ({"search": "old base"}, ["Baseline"]),
-        ({"search": "old adam"}, []),
-        ({"search": "(*["}, []),
-        ({"states": ("queued",)}, ["waiting"]),
-        ({"tags": ("sgd", "other")}, ["Baseline"]),
-        ({"classes": ("deer, dog",)}, ["Pair"]),
-        ({"classes": (settings_compare.ALL_CLASSES,), "states": ("finished",)}, ["adam", "Baseline"]),
-    ],
-)
-def test_filters(some, wanted, found):
-    assert names(some, **wanted) == found
-
-
-def test_orders_put_pinned_runs_first_and_unknown_figures_last(some):
-    assert names(some, sort="best")[:3] == ["Pair", "Baseline", "adam"]
-    assert names(some, sort="loss")[0] == "Pair"
-    assert names(some, sort="name", states=("finished",)) == ["adam", "Baseline", "Pair"]
-    some.annotate(some.find("waiting"), pinned=True)
-    assert names(some, sort="best")[:2] == ["waiting", "Pair"]
-    assert names(some, sort="no such order")[0] == "waiting"
-
-
-def test_tags_and_tasks_in_use(some):
-    assert compare_views.all_tags(some.frame()) == ["old", "sgd"]
-    assert compare_views.all_tasks(some.frame()) == ["all ten", "deer, dog"]
-
-
-# --- which runs are picked ------------------------------------------------------------------------
-
-
-def test_a_link_names_runs_and_what_is_not_here_is_told(some):
-    frame, pair = some.frame(), some.find("Pair")
-    found, problems = compare_views.picked_in_link(some, frame, f"{pair},../../etc/passwd,Pair,adam,,{pair}")
-    assert found == [pair, some.find("adam")]
-    assert len(problems) == 1
-    assert "../../etc/passwd" in problems[0]
-
-
-def test_a_link_of_a_thousand_strangers_is_not_looked_up_one_by_one(some):
-    _, problems = compare_views.picked_in_link(some, some.frame(), ",".join(f"stranger-{one}" for one in range(1_000)))
-    assert len(problems) == 6
-    assert "995 more runs" in problems[-1]
-
-
-def test_values_of_a_link_that_are_no_choices_are_told():
-    choices = {"x": {"epoch": "Epoch", "step": "Step"}}
-    assert compare_views.problems_in_link({"x": "Step", "other": "1"}, choices) == []
-    (problem,) = compare_views.problems_in_link({"x": "Stop\x00<script>"}, choices)
-    assert problem == "The link says x=“Stop?<script>”; it takes one of Epoch, Step."
-
-
-def test_picking_in_a_filtered_table_keeps_what_is_out_of_sight():
-    assert compare_views.after_selection(["far", "a"], ["a", "b", "c"], [1, 2]) == ["far", "b", "c"]
-    assert compare_views.after_selection(["a"], ["a", "b"], [0, 1, 7, -1]) == ["a", "b"]
 
 
 def test_siblings_differ_in_the_seed_alone(store):
@@ -111,62 +21,11 @@ def test_siblings_differ_in_the_seed_alone(store):
     assert contenders_module.siblings(frame, []) == []
 
 
-# --- settings -------------------------------------------------------------------------------------
-
-
 @given(config=sound_config)
 def test_seeds_share_a_group_and_other_settings_do_not(config):
     assert group_key(config.replace({"train.seed": 77})) == group_key(config)
     other = "adam" if config.train.optimizer != "adam" else "sgd"
     assert group_key(config.replace({"train.optimizer": other})) != group_key(config)
-
-
-def test_a_config_comes_back_from_its_row(store):
-    configs = [
-        BASE,
-        BASE.replace({"data.train_size": None, "train.threads": 2, "data.classes": ("cat", "dog")}),
-        BASE.replace({"data.test_size": 300, "train.milestones": (1, 2)}),
-    ]
-    ids = [made_run(store, config=config) for config in configs]
-    (store.root / made_run(store) / "config.json").write_text("{")
-    frame = store.frame().set_index("id", drop=False)
-    for run_id, config in zip(ids, configs, strict=True):
-        assert settings_compare.config_of(frame.loc[run_id].to_dict()) == config
-
-
-def test_only_settings_that_differ_and_have_an_effect_are_told(store):
-    # Nesterov has no effect with Adam, and Adam's epsilon none with SGD.
-    sgd = made_run(store, config=BASE.replace({"train.adam_eps": 1e-3}))
-    adam = made_run(store, config=BASE.replace({"train.optimizer": "adam", "train.lr": 0.01}))
-    table = settings_compare.differing(store.frame())
-    assert {"train.optimizer", "train.lr", "train.momentum", "train.adam_eps"} <= set(table.index)
-    assert table.loc["train.optimizer"].to_dict() == {sgd: "sgd", adam: "adam"}
-    assert table.loc["train.momentum", adam] == settings_compare.WITHOUT_EFFECT
-    assert "train.epochs" not in table.index
-    assert "train.milestones" not in table.index
-
-
-def test_runs_of_the_same_settings_differ_in_nothing(store):
-    for _ in range(2):
-        made_run(store, config=BASE.replace({"data.train_size": None}))
-    assert settings_compare.differing(store.frame()).empty
-
-
-def test_cells_of_a_setting_are_numbers_where_all_are(store):
-    made_run(store, config=BASE.replace({"data.train_size": None, "train.momentum": 0.5}))
-    made_run(store, config=BASE.replace({"train.optimizer": "adam"}))
-    frame = store.frame()
-    assert settings_compare.setting_cells(frame, "train.momentum").dropna().tolist() == [0.5]
-    assert settings_compare.setting_cells(frame, "data.train_size").tolist() == ["4500", "all"]
-
-
-def test_axes_worth_most_are_numbers_and_the_seed_comes_last():
-    paths = ["data.split", "train.lr", "train.seed", "train.batch_size"]
-    assert settings_compare.telling(paths, most=2) == ["train.lr", "train.batch_size"]
-    assert settings_compare.telling(paths, most=3) == ["data.split", "train.lr", "train.batch_size"]
-
-
-# --- groups ---------------------------------------------------------------------------------------
 
 
 def test_seeds_become_one_contender_with_a_common_name(store):

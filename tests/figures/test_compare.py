@@ -10,7 +10,7 @@ from core.compare.contenders import contenders
 from core.compare.gap import gap
 from core.config.run_config import RunConfig
 from core.figures import compare as figures_compare
-from core.figures.compare import GroupCurves, bands, course, intervals, parallel
+from core.figures.compare import GroupCurves, bands, gap_intervals, mean_curve, parallel_coordinates
 from core.figures.style import View
 from core.runs.table import labels
 from core.views.curves import RunCurves
@@ -36,7 +36,7 @@ def traces(figure):
 
 
 def test_a_course_is_mean_and_deviation_of_those_that_reached_the_epoch():
-    table = course(group(curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])), "val_accuracy", "epoch")
+    table = mean_curve(group(curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])), "val_accuracy", "epoch")
     assert table["mean"].tolist() == pytest.approx([0.3, 0.45, 0.5])
     assert table["sd"].tolist()[:2] == pytest.approx([np.std([0.2, 0.4], ddof=1), np.std([0.4, 0.5], ddof=1)])
     assert np.isnan(table["sd"].iloc[2])
@@ -44,7 +44,7 @@ def test_a_course_is_mean_and_deviation_of_those_that_reached_the_epoch():
 
 
 def test_over_seconds_a_mean_stands_at_the_mean_time():
-    table = course(group(curves("one", [0.2], 10.0), curves("two", [0.4], 20.0)), "val_accuracy", "seconds")
+    table = mean_curve(group(curves("one", [0.2], 10.0), curves("two", [0.4], 20.0)), "val_accuracy", "seconds")
     assert table["x"].tolist() == [15.0]
 
 
@@ -115,7 +115,7 @@ def test_intervals_show_every_run_and_the_better_above(store):
             store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5}})
     frame = store.frame()
     found = gap(*contenders(frame, labels(frame)))
-    figure = intervals(found, ["#0072b2", "#d55e00"])
+    figure = gap_intervals(found, ["#0072b2", "#d55e00"])
     better, runs, other = figure.data
     assert (better.x[0], other.x[0]) == pytest.approx((90.0, 81.0))
     assert sorted(runs.x) == pytest.approx([80.0, 82.0])
@@ -134,7 +134,7 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     made_run(store, epochs=0, state="queued", config=CONFIG)
     frame = store.frame()
     paths = ["train.lr", "train.batch_size", "train.optimizer", "train.momentum"]
-    rate, batch, optimizer, momentum, outcome = parallel(frame, paths).data[0].dimensions
+    rate, batch, optimizer, momentum, outcome = parallel_coordinates(frame, paths).data[0].dimensions
     assert sorted(rate["values"]) == pytest.approx([-3.0, -1.0, 0.0])
     assert list(rate.ticktext) == ["0.001", "0.1", "1"]
     assert sorted(batch["values"]) == [32, 64, 96]

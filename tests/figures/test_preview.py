@@ -64,11 +64,11 @@ def test_the_figure_shows_the_rates_and_factors_as_powers_of_ten():
 def test_a_plateau_says_that_nobody_knows_when():
     plateau = config(schedule="plateau")
     assert "nobody knows" in figures_data.schedule(plateau).layout.annotations[0].text
-    assert "5 epochs" in figures_data.schedule_in_words(plateau)
+    assert "5 epochs" in figures_data.schedule_text(plateau)
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("settings", "said"),
     [
         ({"schedule": "constant", "lr": 0.05}, "stays at 0.05"),
         ({"schedule": "cosine", "lr": 0.1, "warmup_epochs": 1.0}, "rises to 0.1"),
@@ -76,7 +76,7 @@ def test_a_plateau_says_that_nobody_knows_when():
     ],
 )
 def test_the_schedule_is_told_in_words(settings, said):
-    assert said in figures_data.schedule_in_words(config(**settings))
+    assert said in figures_data.schedule_text(config(**settings))
 
 
 def test_bars_are_the_counts_end_to_end():
@@ -88,7 +88,7 @@ def test_bars_are_the_counts_end_to_end():
         assert list(bar.x) == counts[bar.name].tolist()
         assert list(bar.y) == counts.index.tolist()
     assert figure.data[-1].marker.color == NEUTRAL
-    assert "training 18,000" in figures_data.class_counts_in_words(counts)
+    assert "training 18,000" in figures_data.class_counts_text(counts)
 
 
 def test_an_empty_part_has_no_bar():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from core.config.run_config import CLASSES, RunConfig
-from core.figures.study import colours_in_order, curves, curves_in_words, data, in_words, outcome
+from core.figures.study import colours_in_order, curves, curves_text, data, outcome, outcome_text
 from core.figures.style import View
 from core.published.points import points_of
 from core.stats.intervals import wilson
@@ -145,7 +145,7 @@ def test_a_study_without_a_finished_run_shows_the_report_and_says_so():
     figure = outcome(outcomes(THREE).head(0), X, published=PAIR, classes=2)
     assert set(traces(figure)) == {"report"}
     assert "No run of this study" in figure.layout.annotations[0].text
-    assert "No run of this study" in in_words(outcomes(THREE).head(0), X)
+    assert "No run of this study" in outcome_text(outcomes(THREE).head(0), X)
 
 
 def test_a_run_without_a_figure_is_left_out():
@@ -194,7 +194,7 @@ def test_the_data_of_series_name_them_and_an_empty_study_has_the_columns():
 
 
 def test_the_figure_in_words():
-    told = in_words(outcomes(THREE), X)
+    told = outcome_text(outcomes(THREE), X)
     assert "against Training part (images)" in told
     assert "6,000: 91.00 ± 1.00 % (3 seeds)" in told and "10,000: 96.00 % (one run)" in told
 
@@ -231,10 +231,10 @@ def test_cells_can_be_seen_over_every_axis(x, last):
 
 def test_the_curves_in_words_say_which_images_they_are_of():
     cells = [("32", [run("a", (0.2, 0.4))]), ("64", []), ("128", [run("c", (0.3, 0.5))])]
-    assert curves_in_words(cells) == "Accuracy of each epoch, validation (held out): 32, 128."
+    assert curves_text(cells) == "Accuracy of each epoch, validation (held out): 32, 128."
     on_test = [(label, [replace(one, selected_on="test") for one in runs]) for label, runs in cells]
     told = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
-    assert curves_in_words(on_test, "loss") == told
+    assert curves_text(on_test, "loss") == told
 
 
 def test_no_cell_is_an_empty_figure_that_says_so():

@@ -8,7 +8,7 @@ import pytest
 from core.config.presets import PRESETS
 from core.published.points import POINTS, TASKS
 from core.views import home as overview
-from core.views.home import Overview, beside_report, best_by_task
+from core.views.home import Overview, best_by_task, report_comparisons
 from tests.made import made_record, made_run
 
 REPORT = PRESETS["report"].config
@@ -44,9 +44,9 @@ def test_no_run_is_no_trouble(store):
     frame = store.frame()
     found = Overview.of(frame)
     assert (len(found.training), len(found.waiting), len(found.rest), found.busy) == (0, 0, 0, False)
-    assert overview.newcomer(frame) and not overview.has_weights(frame)
+    assert overview.is_newcomer(frame) and not overview.has_weights(frame)
     assert best_by_task(frame, 6) == []
-    assert all(one.as_report is None and one.honest is None for one in beside_report(frame))
+    assert all(one.as_report is None and one.honest is None for one in report_comparisons(frame))
 
 
 def test_what_went_wrong_is_told_and_else_the_accuracy(store):
@@ -54,7 +54,7 @@ def test_what_went_wrong_is_told_and_else_the_accuracy(store):
     damaged = made_run(store, name="torn")
     (store.root / damaged / "config.json").write_text("{")
     made_run(store, epochs=0, state="stopped")
-    stopped, torn, failed = (overview.in_words(row) for row in store.frame().to_dict("records"))
+    stopped, torn, failed = (overview.result_text(row) for row in store.frame().to_dict("records"))
     assert stopped == "no epoch finished"
     assert "config.json" in torn
     assert failed.startswith("The loss became infinite")
@@ -79,46 +79,46 @@ def test_the_report_is_compared_with_the_same_classes_only(store):
     run_of(store, REPORT, 0.9200, name="ten")
     run_of(store, REPORT, 0.9000)
     run_of(store, PAIR.replace({"data.classes": ("cat", "dog")}), 0.999)
-    ten, pair = beside_report(store.frame())
+    ten, pair = report_comparisons(store.frame())
     assert (ten.point, pair.point) == tuple(
         next(one for one in POINTS if (one.task, one.varied, one.value) == wanted)
         for wanted in (("all-ten", "train_size", 50_000), ("deer-dog", "train_size", 10_000))
     )
     assert (ten.as_report.name, ten.as_report.accuracy, ten.as_report.of) == ("ten", 0.92, 2)
     assert ten.as_report.ahead == pytest.approx(0.92 - 0.9137)
-    assert ten.as_report.in_words() == "epoch 2 · 10,000 test images · best of 2 runs"
-    assert overview.points_in_words(ten.as_report.ahead) == "0.63 points above"
+    assert ten.as_report.text() == "epoch 2 · 10,000 test images · best of 2 runs"
+    assert overview.points_text(ten.as_report.ahead) == "0.63 points above"
     assert ten.honest is None
     assert pair.as_report is pair.honest is None
-    assert pair.empty_in_words().startswith("No run of these classes yet.")
+    assert pair.empty_text().startswith("No run of these classes yet.")
 
 
 def test_what_chose_the_epoch_is_kept_apart(store):
     run_of(store, HELD_OUT, 0.95, test=0.90, name="honest")
     run_of(store, HELD_OUT, 0.99, name="not tested yet", state="stopped")
     run_of(store, REPORT, 0.91, name="as the report")
-    ten, _ = beside_report(store.frame())
+    ten, _ = report_comparisons(store.frame())
     assert (ten.honest.name, ten.honest.accuracy, ten.honest.of) == ("honest", 0.90, 1)
     assert ten.as_report.name == "as the report"
-    assert overview.points_in_words(ten.honest.ahead) == "1.37 points below"
+    assert overview.points_text(ten.honest.ahead) == "1.37 points below"
 
 
 def test_runs_without_a_test_accuracy_are_counted_and_explained(store):
     run_of(store, HELD_OUT, 0.95, state="stopped")
-    ten, _ = beside_report(store.frame())
+    ten, _ = report_comparisons(store.frame())
     assert ten.waiting == 1
-    assert ten.empty_in_words().startswith("1 run of these classes has no accuracy on test images yet")
+    assert ten.empty_text().startswith("1 run of these classes has no accuracy on test images yet")
 
 
 def test_a_run_at_work_counts_so_far(store):
     run_id = run_of(store, REPORT, 0.92, state="running")
     with store.hold(run_id):
-        ten, _ = beside_report(store.frame())
-    assert ten.as_report.in_words().endswith("so far")
+        ten, _ = report_comparisons(store.frame())
+    assert ten.as_report.text().endswith("so far")
 
 
 def test_the_recipe_offered_is_the_reports_own(store):
-    for one in beside_report(store.frame()):
+    for one in report_comparisons(store.frame()):
         assert one.recipe.problems() == {}
         assert one.recipe.data.classes == TASKS[one.point.task]
         assert one.recipe.data.train_size == one.point.value
@@ -126,14 +126,14 @@ def test_the_recipe_offered_is_the_reports_own(store):
 
 
 def test_level_is_said_where_nothing_can_be_seen():
-    assert overview.points_in_words(0.000001) == overview.points_in_words(-0.000001) == "level"
+    assert overview.points_text(0.000001) == overview.points_text(-0.000001) == "level"
 
 
 def test_who_has_only_the_programs_own_runs_is_a_newcomer(store):
     run_id = made_run(store)
     path = store.folder(run_id) / "meta.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
-    assert overview.newcomer(store.frame()) and overview.own(store.frame()).empty
+    assert overview.is_newcomer(store.frame()) and overview.own_runs(store.frame()).empty
     mine = made_run(store)
-    assert not overview.newcomer(store.frame())
-    assert overview.own(store.frame())["id"].tolist() == [mine]
+    assert not overview.is_newcomer(store.frame())
+    assert overview.own_runs(store.frame())["id"].tolist() == [mine]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from core.config.run_config import RunConfig
-from core.figures.leaderboard import MOST_OURS, dots, in_words
+from core.figures.leaderboard import MOST_OURS, dots, standings_text
 from core.runs.table import labels
 from core.stats.intervals import wilson
 from core.views import leaderboard
@@ -129,6 +129,6 @@ def test_of_many_runs_the_best_are_drawn(store):
 
 
 def test_the_chart_in_words(store):
-    assert in_words(table(store)).startswith("30 results on ten classes. First: Fractional max-pooling, 96.53 %.")
+    assert standings_text(table(store)).startswith("30 results on ten classes. First: Fractional max-pooling, 96.53 %.")
     measured(store, 0.97, name="mine")
-    assert "Best of this machine: mine, 97.00 %, number 1." in in_words(table(store))
+    assert "Best of this machine: mine, 97.00 %, number 1." in standings_text(table(store))

@@ -13,11 +13,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from core.base import bulk
 from core.base.errors import LabError
 from core.base.text import filesize
-from core.compare import contenders
+from core.compare import contenders, filters
+from core.compare.picks import link_text
 from core.runs import store as store_runs
 from core.runs import transfer
 from core.runs.store import RunStore
-from core.views import compare as compare_views
 from pages.parts.compare.table import PICKED, PROBLEMS, pick
 from pages.parts.shared import error_box
 
@@ -96,9 +96,9 @@ def _rename(store: RunStore, rows: pd.DataFrame) -> None:
 def _tags(store: RunStore, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     with st.form("tags", border=False, clear_on_submit=True):
         add = st.multiselect(
-            "Add", compare_views.all_tags(frame), accept_new_options=True, placeholder="Choose or type", key="tags_add"
+            "Add", filters.tags_in_use(frame), accept_new_options=True, placeholder="Choose or type", key="tags_add"
         )
-        remove = st.multiselect("Remove", compare_views.all_tags(rows), placeholder="Choose", key="tags_remove")
+        remove = st.multiselect("Remove", filters.tags_in_use(rows), placeholder="Choose", key="tags_remove")
         if st.form_submit_button("Change tags", type="primary"):
             _do(lambda one: store_runs.retag(store, one, add, remove), "tagged", rows["id"].tolist())
             st.rerun()
@@ -110,7 +110,7 @@ def _note(store: RunStore, rows: pd.DataFrame) -> None:
     if notes:
         st.caption("Their notes differ; what you write replaces them all.")
     with st.form("note", border=False):
-        note = st.text_area("Note", same, key=f"note {compare_views.link_text(rows['id'].tolist())}")
+        note = st.text_area("Note", same, key=f"note {link_text(rows['id'].tolist())}")
         if st.form_submit_button("Write", type="primary"):
             _do(lambda one: store.annotate(one, note=note.strip()), "noted", rows["id"].tolist())
             st.rerun()

@@ -35,7 +35,7 @@ def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
         verdict(found)
     with right:
         live_chart(
-            figures_compare.intervals(found, [by_run[side.run_ids[0]] for side in (found.better, found.other)]),
+            figures_compare.gap_intervals(found, [by_run[side.run_ids[0]] for side in (found.better, found.other)]),
             "compare-gap",
             f"Accuracies with 95 % intervals. {found.sentences[0]}",
         )

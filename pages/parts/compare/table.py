@@ -12,10 +12,10 @@ import streamlit as st
 
 from core.base.text import SELECTED_ON
 from core.compare import settings as settings_compare
+from core.compare.filters import SORTS, Filter, tags_in_use, tasks_in_use
+from core.compare.picks import link_text, picked_after_selection, runs_in_link
 from core.config.run_config import SETTINGS
 from core.runs.store import STATES, RunStore
-from core.views import compare as compare_views
-from core.views.compare import SORTS, Filter
 
 TABLE = "compare_table"
 PICKED = "compare_picked"
@@ -53,7 +53,7 @@ def picked_runs(store: RunStore, frame: pd.DataFrame) -> list[str]:
     """The picked runs that exist: those of the link that was opened, or of the session."""
     link = st.query_params.get("runs")
     if link is not None and link != st.session_state.get(_LINK):
-        picked, problems = compare_views.picked_in_link(store, frame, link)
+        picked, problems = runs_in_link(store, frame["id"], link)
         st.session_state[PROBLEMS] = [*st.session_state.get(PROBLEMS, []), *problems]
     else:
         here = set(frame["id"])
@@ -65,9 +65,9 @@ def picked_runs(store: RunStore, frame: pd.DataFrame) -> list[str]:
 def pick(picked: Sequence[str]) -> None:
     """Make these the picked runs, in the address too."""
     st.session_state[PICKED] = list(picked)
-    st.session_state[_LINK] = compare_views.link_text(picked) or None
+    st.session_state[_LINK] = link_text(picked) or None
     if picked:
-        st.query_params["runs"] = compare_views.link_text(picked)
+        st.query_params["runs"] = link_text(picked)
     else:
         st.query_params.pop("runs", None)
 
@@ -75,7 +75,7 @@ def pick(picked: Sequence[str]) -> None:
 def _selected() -> None:
     st.session_state[PROBLEMS] = []
     rows = st.session_state[TABLE]["selection"]["rows"]
-    pick(compare_views.after_selection(st.session_state[PICKED], st.session_state[_VISIBLE], rows))
+    pick(picked_after_selection(st.session_state[PICKED], st.session_state[_VISIBLE], rows))
 
 
 # --- what is shown --------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
         chosen = sum(len(st.session_state.get(key) or ()) for key in ("state", "tag", "task"))
         with st.popover(f"Filter ({chosen})" if chosen else "Filter", icon=":material/filter_list:"):
             states = _several("State", "state", [one for one in (*STATES, "damaged") if one in set(frame["state"])])
-            tags = _several("Tags, any of", "tag", compare_views.all_tags(frame))
-            tasks = _several("Classes", "task", compare_views.all_tasks(frame))
+            tags = _several("Tags, any of", "tag", tags_in_use(frame))
+            tasks = _several("Classes", "task", tasks_in_use(frame))
         with st.popover("Columns", icon=":material/view_column:"):
             columns = st.multiselect(
                 "Columns",
@@ -167,7 +167,7 @@ def _cell(rows: pd.DataFrame, name: str) -> Any:
         case "selected_on":
             return rows[name].map(SELECTED_ON)
         case "epochs_done":
-            return settings_compare.epochs_in_words(rows)
+            return settings_compare.progress_texts(rows)
         case "created":
             return pd.to_datetime(rows["created_at"].map(settings_compare.local_time))
         case "seconds":

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.base.errors import LabError
-from core.compare.settings import classes_in_words
+from core.compare.settings import classes_text
 from core.runs import queue_order
 from core.runs.store import RunStore
 from core.views import home as overview
@@ -42,7 +42,7 @@ def _waiting_row(store: RunStore, row: overview.Row, place: int, count: int) -> 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap="xxsmall", width="stretch"):
             st.page_link("pages/run.py", label=literal(name), icon=":material/schedule:", query_params={"run": run_id})
-            st.caption(f"{where} · {epochs} epochs · {classes_in_words(row['data.classes'])}")
+            st.caption(f"{where} · {epochs} epochs · {classes_text(row['data.classes'])}")
         with st.container(horizontal=True, gap="xsmall", width="content"):
             moves: tuple[tuple[str, str, queue_order.Where, bool], ...] = (
                 ("First", ":material/vertical_align_top:", "front", place == 0),

@@ -102,13 +102,11 @@ def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
         view = style_figures.View(x=axis)
         groups = panels.curves_by_value(get_store(), study, cells, x)
         with st.grid(2, min_column_width=WIDE_ENOUGH):
-            live_chart(
-                figures_study.curves(groups, view), "study-curves-accuracy", figures_study.curves_in_words(groups)
-            )
+            live_chart(figures_study.curves(groups, view), "study-curves-accuracy", figures_study.curves_text(groups))
             live_chart(
                 figures_study.curves(groups, view, "loss"),
                 "study-curves-loss",
-                figures_study.curves_in_words(groups, "loss"),
+                figures_study.curves_text(groups, "loss"),
             )
 
 

@@ -24,7 +24,7 @@ SOON, LATER = 1.0, 4.0
 
 
 @dataclass(frozen=True)
-class Fact:
+class KeyFigure:
     """A number worth large letters: what it is, the number, and what one must know to read it."""
 
     label: str
@@ -61,7 +61,7 @@ class RunView:
         return self.status.state
 
 
-def look(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
+def read_view(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
     """Read a run. Raises StoreError for a run that is gone or damaged."""
     config, status = store.config(run_id), store.status(run_id)
     return RunView(
@@ -79,7 +79,7 @@ def look(store: RunStore, run_id: str, label: str, colour: str | None = None) ->
 # --- which run ------------------------------------------------------------------------------------
 
 
-def choose(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[str | None, str | None]:
+def choose_run(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[str | None, str | None]:
     """The run of ``frame`` to show, and a sentence if it is not the ``wanted`` one (an id, a part of one, a name).
 
     Without a wish it is a run at work, or else the newest; ``None`` if there is no run that can be read.
@@ -111,12 +111,12 @@ def share_done(view: RunView) -> float:
     return min(done / epochs, 1.0)
 
 
-def drawn(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
+def redraw_key(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
     """What decides how the page of these runs looks, but for the line that tells where they stand."""
     return tuple((view.state, len(view.metrics)) for view in views)
 
 
-def next_look(views: Sequence[RunView]) -> float:
+def refresh_seconds(views: Sequence[RunView]) -> float:
     """Seconds after which something new may be there: soon at an epoch's end, later in the middle of a long one.
 
     A look takes time of the cores that train (benchmarks/pages.py slowing). The end of an epoch is seen at most
@@ -138,7 +138,7 @@ def share_of_epoch(view: RunView) -> float:
     return min(view.progress["batch"] / view.progress["batches"], 1.0) if view.progress else 0.0
 
 
-def standing(store: RunStore, view: RunView) -> str:
+def status_text(store: RunStore, view: RunView) -> str:
     """Where the run stands, in a line."""
     epochs = f"{view.status.epoch} of {view.config.train.epochs} epochs"
     if view.state == "queued":
@@ -167,14 +167,14 @@ def _at_work(view: RunView) -> str:
     return " · ".join(told)
 
 
-def trouble(view: RunView) -> str | None:
+def problem_text(view: RunView) -> str | None:
     """Why the run did not reach its end, as a sentence; ``None`` if nothing went wrong."""
     if view.state == "interrupted":
         return view.status.error or "The program that trained this run ended before the run did."
     return view.status.error if view.state == "failed" else None
 
 
-def facts(view: RunView) -> list[Fact]:
+def key_figures(view: RunView) -> list[KeyFigure]:
     """Best, last, lowest loss, and the test accuracy: measured once where a part was held out."""
     found, selected = view.summary, SELECTED_ON[view.config.data.validation]
     if not found:
@@ -183,16 +183,16 @@ def facts(view: RunView) -> list[Fact]:
     part, last = PARTS[view.config.data.validation], int(metrics["epoch"].iloc[-1])
     lowest = int(metrics["epoch"].iloc[metrics["val_loss"].argmin()])
     told = [
-        Fact(
+        KeyFigure(
             f"Best accuracy, epoch {found['best_epoch']}", percent(found["best_val_accuracy"]), f"chosen on {selected}"
         ),
-        Fact(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {part}"),
-        Fact(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
+        KeyFigure(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {part}"),
+        KeyFigure(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
     ]
     best = (view.result or {}).get("best") or {}
     if {"epoch", "accuracy", "images"} <= best.keys():
         told.append(
-            Fact(
+            KeyFigure(
                 f"Test accuracy, epoch {best['epoch']}",
                 percent(best["accuracy"]),
                 f"{best['images']:,} images, seen once",
@@ -201,17 +201,17 @@ def facts(view: RunView) -> list[Fact]:
     return told
 
 
-def title(view: RunView) -> str:
+def tab_title(view: RunView) -> str:
     """What the browser's tab says: how far an active run is, and its name."""
     return f"{share_done(view):.0%} · {view.label}" if view.status.active else view.label
 
 
-def described(kind: str, views: Sequence[RunView]) -> str:
+def curves_text(kind: str, views: Sequence[RunView]) -> str:
     """A chart in words, for those who do not see it. ``kind`` is "Accuracy" or "Cross-entropy"."""
-    return f"{kind} of each epoch, training and validation. " + " ".join(_described(kind, view) for view in views)
+    return f"{kind} of each epoch, training and validation. " + " ".join(_curve_text(kind, view) for view in views)
 
 
-def _described(kind: str, view: RunView) -> str:
+def _curve_text(kind: str, view: RunView) -> str:
     found = view.summary
     if not found:
         return f"{view.label}: no epoch has ended yet."

@@ -8,7 +8,7 @@ import pytest
 from core.config.run_config import RunConfig
 from core.runs import table as table_runs
 from core.runs.store import RunStore
-from core.views import live
+from core.views import run as run_views
 from tests.made import made_record, made_run
 
 PROGRESS = {
@@ -17,12 +17,12 @@ PROGRESS = {
 }  # fmt: skip
 
 
-def seen(store: RunStore, run_id: str) -> live.RunView:
-    return live.look(store, run_id, "a run")
+def seen(store: RunStore, run_id: str) -> run_views.RunView:
+    return run_views.read_view(store, run_id, "a run")
 
 
 def shown(store: RunStore, wanted: str | None = None) -> tuple[str | None, str | None]:
-    return live.choose(store, store.frame(), wanted)
+    return run_views.choose_run(store, store.frame(), wanted)
 
 
 @pytest.fixture
@@ -80,81 +80,83 @@ def test_runs_of_one_name_are_told_apart(store):
 
 def test_where_a_run_at_work_stands(store, at_work):
     view = seen(store, at_work)
-    told = live.standing(store, view)
+    told = run_views.status_text(store, view)
     assert told == "Epoch 3 of 4 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min left"
-    assert live.share_of_epoch(view) == 0.25
-    assert live.share_done(view) == 2.25 / 4
-    assert live.title(view) == "56% · a run"
+    assert run_views.share_of_epoch(view) == 0.25
+    assert run_views.share_done(view) == 2.25 / 4
+    assert run_views.tab_title(view) == "56% · a run"
 
 
 def test_before_its_first_batch_a_run_gets_ready(store, at_work):
     (store.root / at_work / "progress.json").unlink()
     view = seen(store, at_work)
-    assert live.standing(store, view).startswith("Getting ready")
-    assert live.share_done(view) == 0.5
+    assert run_views.status_text(store, view).startswith("Getting ready")
+    assert run_views.share_done(view) == 0.5
 
 
 def test_a_stop_that_was_asked_for_is_told(store, at_work):
     store.request_stop(at_work)
-    assert live.standing(store, seen(store, at_work)) == "Stopping within a batch."
+    assert run_views.status_text(store, seen(store, at_work)) == "Stopping within a batch."
 
 
 def test_the_place_in_the_queue(store):
     first, second, third = (made_run(store, 0, "queued") for _ in range(3))
     for at, run_id in enumerate((first, second, third)):
         store.write_status(run_id, replace(store.status(run_id), queued_at=float(at)))
-    told = [live.standing(store, seen(store, run_id)) for run_id in (first, second, third)]
+    told = [run_views.status_text(store, seen(store, run_id)) for run_id in (first, second, third)]
     assert told == [
         "Waiting: next in the queue.", "Waiting: one run is before it.", "Waiting: 2 runs are before it.",
     ]  # fmt: skip
 
 
 def test_how_a_run_ended(store):
-    assert live.standing(store, seen(store, made_run(store, 4))) == "Trained 4 of 4 epochs in 30 s."
+    assert run_views.status_text(store, seen(store, made_run(store, 4))) == "Trained 4 of 4 epochs in 30 s."
     failed = seen(store, made_run(store, state="failed"))
-    assert live.trouble(failed) == failed.status.error != ""
+    assert run_views.problem_text(failed) == failed.status.error != ""
     dead = seen(store, made_run(store, state="running"))  # nobody holds its lock
     assert dead.state == "interrupted"
     assert dead.progress is None
-    assert live.trouble(dead) == "The program that trained this run ended before the run did."
-    assert live.trouble(seen(store, made_run(store))) is None
+    assert run_views.problem_text(dead) == "The program that trained this run ended before the run did."
+    assert run_views.problem_text(seen(store, made_run(store))) is None
 
 
 def test_the_numbers_are_those_of_the_files(store):
     run_id = made_run(store, 3)
     store.append_record(run_id, made_record(4) | {"val_accuracy": 0.25, "val_loss": 9.0})
     store.write_result(run_id, {"best": {"epoch": 3, "accuracy": 0.4321, "images": 2_000}})
-    assert live.facts(seen(store, run_id)) == [
-        live.Fact("Best accuracy, epoch 3", "52.21 %", "chosen on held-out images"),
-        live.Fact("Last accuracy, epoch 4", "25.00 %", "on held-out images"),
-        live.Fact("Lowest loss, epoch 3", f"{made_record(3)['val_loss']:.4f}", "cross-entropy, nats per image"),
-        live.Fact("Test accuracy, epoch 3", "43.21 %", "2,000 images, seen once"),
+    assert run_views.key_figures(seen(store, run_id)) == [
+        run_views.KeyFigure("Best accuracy, epoch 3", "52.21 %", "chosen on held-out images"),
+        run_views.KeyFigure("Last accuracy, epoch 4", "25.00 %", "on held-out images"),
+        run_views.KeyFigure(
+            "Lowest loss, epoch 3", f"{made_record(3)['val_loss']:.4f}", "cross-entropy, nats per image"
+        ),
+        run_views.KeyFigure("Test accuracy, epoch 3", "43.21 %", "2,000 images, seen once"),
     ]
-    assert live.facts(seen(store, made_run(store, 0))) == []
+    assert run_views.key_figures(seen(store, made_run(store, 0))) == []
 
 
 def test_a_choice_on_the_test_images_is_never_called_held_out(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
-    notes = [fact.note for fact in live.facts(seen(store, made_run(store, config=config)))]
+    notes = [fact.note for fact in run_views.key_figures(seen(store, made_run(store, config=config)))]
     assert notes[:2] == ["chosen on test images, as in the report", "on test images"]
 
 
 def test_a_chart_in_words_has_the_numbers(store):
     view = seen(store, made_run(store, 4))
-    assert "a run: best 60.57 % in epoch 4, last 60.57 %." in live.described("Accuracy", [view])
-    assert f"lowest {made_record(4)['val_loss']:.4f}" in live.described("Cross-entropy", [view])
-    assert "no epoch has ended yet" in live.described("Accuracy", [seen(store, made_run(store, 0))])
+    assert "a run: best 60.57 % in epoch 4, last 60.57 %." in run_views.curves_text("Accuracy", [view])
+    assert f"lowest {made_record(4)['val_loss']:.4f}" in run_views.curves_text("Cross-entropy", [view])
+    assert "no epoch has ended yet" in run_views.curves_text("Accuracy", [seen(store, made_run(store, 0))])
 
 
 @pytest.mark.parametrize(
     ("told", "seconds"),
     [
-        (None, live.SOON),  # getting ready, or being evaluated
-        ({"batch": 25, "images_per_second": 640.0}, live.LATER),  # 175 batches of 32 in 8.75 s
-        ({"batch": 139, "images_per_second": 640.0}, live.LATER),  # 3.05 s
-        ({"batch": 141, "images_per_second": 640.0}, live.SOON),  # 2.95 s
-        ({"batch": 200, "images_per_second": 640.0}, live.SOON),
-        ({"batch": 1, "images_per_second": 0.0}, live.SOON),
+        (None, run_views.SOON),  # getting ready, or being evaluated
+        ({"batch": 25, "images_per_second": 640.0}, run_views.LATER),  # 175 batches of 32 in 8.75 s
+        ({"batch": 139, "images_per_second": 640.0}, run_views.LATER),  # 3.05 s
+        ({"batch": 141, "images_per_second": 640.0}, run_views.SOON),  # 2.95 s
+        ({"batch": 200, "images_per_second": 640.0}, run_views.SOON),
+        ({"batch": 1, "images_per_second": 0.0}, run_views.SOON),
     ],
 )
 def test_one_looks_often_where_an_epoch_is_about_to_end(store, told, seconds):
@@ -162,15 +164,15 @@ def test_one_looks_often_where_an_epoch_is_about_to_end(store, told, seconds):
     if told:
         store.write_progress(run_id, PROGRESS | {"batches": 200} | told)
     with store.hold(run_id):
-        assert live.next_look([seen(store, run_id)]) == seconds
+        assert run_views.refresh_seconds([seen(store, run_id)]) == seconds
 
 
 def test_a_page_is_drawn_anew_at_an_epochs_end_and_in_another_state(store):
     run_id = made_run(store, 2, "running")
     with store.hold(run_id):
-        before = live.drawn([seen(store, run_id)])
+        before = run_views.redraw_key([seen(store, run_id)])
         store.write_progress(run_id, PROGRESS)
-        assert live.drawn([seen(store, run_id)]) == before
+        assert run_views.redraw_key([seen(store, run_id)]) == before
         store.append_record(run_id, made_record(3))
-        after = live.drawn([seen(store, run_id)])
-    assert before != after != live.drawn([seen(store, run_id)])
+        after = run_views.redraw_key([seen(store, run_id)])
+    assert before != after != run_views.redraw_key([seen(store, run_id)])

@@ -1,0 +1,48 @@
+"""Which runs the table on Compare shows, and in which order."""
+
+import pytest
+
+from core.compare import filters
+from core.compare.filters import Filter, filtered
+from core.compare.settings import ALL_CLASSES
+
+
+def names(store, **wanted):
+    return filtered(store.frame(), Filter(**wanted))["name"].tolist()
+
+
+def test_without_a_filter_every_run_is_shown_newest_first_and_the_damaged_one_too(some_runs):
+    assert names(some_runs)[1:] == ["waiting", "adam", "Pair", "Baseline"]
+    assert filtered(some_runs.frame(), Filter())["state"].iloc[0] == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"search": "BASE"}, ["Baseline"]),
+        ({"search": "warm-up"}, ["adam"]),
+        ({"search": "old base"}, ["Baseline"]),
+        ({"search": "old adam"}, []),
+        ({"search": "(*["}, []),
+        ({"states": ("queued",)}, ["waiting"]),
+        ({"tags": ("sgd", "other")}, ["Baseline"]),
+        ({"classes": ("deer, dog",)}, ["Pair"]),
+        ({"classes": (ALL_CLASSES,), "states": ("finished",)}, ["adam", "Baseline"]),
+    ],
+)
+def test_filters(some_runs, wanted, expected):
+    assert names(some_runs, **wanted) == expected
+
+
+def test_pinned_runs_come_first_and_missing_values_last(some_runs):
+    assert names(some_runs, sort="best")[:3] == ["Pair", "Baseline", "adam"]
+    assert names(some_runs, sort="loss")[0] == "Pair"
+    assert names(some_runs, sort="name", states=("finished",)) == ["adam", "Baseline", "Pair"]
+    some_runs.annotate(some_runs.find("waiting"), pinned=True)
+    assert names(some_runs, sort="best")[:2] == ["waiting", "Pair"]
+    assert names(some_runs, sort="no such order")[0] == "waiting"
+
+
+def test_tags_and_tasks_in_use(some_runs):
+    assert filters.tags_in_use(some_runs.frame()) == ["old", "sgd"]
+    assert filters.tasks_in_use(some_runs.frame()) == ["all ten", "deer, dog"]
