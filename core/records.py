@@ -1,13 +1,20 @@
-"""What training tells while it goes on: a record a batch, a record an epoch."""
+"""What training reports while it runs: a record per batch and a record per epoch.
 
+The fields of :class:`EpochRecord` are the columns of metrics.jsonl; nothing else names them.
+"""
+
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """Where an epoch stands after a batch. ``loss`` (nats per image) and ``accuracy`` (0–1) are running
-    means over the epoch's augmented batches; ``seconds_left`` is for the whole run."""
+    """The state of an epoch after a batch.
+
+    ``loss`` (nats per image) and ``accuracy`` (0 to 1) are running means over the epoch's augmented batches.
+    ``seconds_left`` is an estimate for the whole run.
+    """
 
     epoch: int
     epochs: int
@@ -20,15 +27,18 @@ class BatchRecord:
     seconds_left: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Return the record as JSON-ready names and values, the content of progress.json."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """A finished epoch. Losses in nats per image, accuracies from 0 to 1; ``objective`` is what is minimised:
-    cross-entropy (of smoothed labels, if they are) plus the L2 penalty. Train figures are running means over
-    augmented batches. ``seconds`` of work since the run began, evaluation included, pauses left out."""
+    """A finished epoch. Losses are in nats per image, accuracies from 0 to 1.
+
+    ``epoch`` counts from 1; ``step`` and ``images`` count from the start of the run. ``seconds`` is the training time
+    since the start, evaluation included and pauses excluded. ``train_…`` are running means over augmented batches.
+    ``…_objective`` is what training minimises: cross-entropy (of smoothed labels, if used) plus the L2 penalty.
+    """
 
     epoch: int
     step: int
@@ -46,5 +56,10 @@ class EpochRecord:
     val_accuracy_by_class: list[float]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; one line of metrics.jsonl."""
+        """Return the record as JSON-ready names and values, a line of metrics.jsonl."""
         return asdict(self)
+
+
+def best(records: Sequence[EpochRecord]) -> EpochRecord:
+    """Return the epoch of highest validation accuracy, the first of equals. Raises ValueError without records."""
+    return max(records, key=lambda record: record.val_accuracy)

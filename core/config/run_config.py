@@ -60,7 +60,9 @@ class RunConfig:
 
     def values(self) -> dict[str, Any]:
         """Every setting's value by path, in the order of definition."""
-        return {path: self[path] for path in SETTINGS}
+        return {
+            f"{section}.{name}": value for section in SECTIONS for name, value in vars(getattr(self, section)).items()
+        }
 
     def replace(self, values: Mapping[str, Any]) -> "RunConfig":
         """A copy with the settings in ``values`` (by path) changed. Unknown paths raise ConfigError."""

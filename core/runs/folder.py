@@ -206,7 +206,7 @@ class RunFiles:
             lines = read_file(self.folder(run_id) / "metrics.jsonl", METRICS_BYTES).split(b"\n")
         except FileNotFoundError:
             return []
-        return rising(parse_record(line) for line in lines[:-1])
+        return [record.to_dict() for record in rising(parse_record(line) for line in lines[:-1])]
 
     def best_weights(self, run_id: str) -> Path:
         """Path of best.safetensors; StoreError if the run has none yet."""

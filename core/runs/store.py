@@ -46,7 +46,8 @@ from core.base.text import percent
 from core.config.run_config import RunConfig
 from core.runs.folder import AT_WORK, RESUMABLE, STATES, Meta, State, Status, locked, this_host
 from core.runs.queue import Queue
-from core.runs.table import Reader
+from core.runs.summary import DamagedRun, RunSummary
+from core.runs.table import Reader, frame
 
 __all__ = ["AT_WORK", "RESUMABLE", "STATES", "Meta", "RunStore", "State", "Status", "this_host"]
 
@@ -127,7 +128,15 @@ class RunStore(Queue):
 
     def frame(self) -> pd.DataFrame:
         """All runs as a tidy table, newest first (columns: ``table.SUMMARY``, settings, ``curve``)."""
-        return self._reader.frame(self)
+        return frame(self._reader.runs(self))
+
+    def summaries(self) -> list[RunSummary]:
+        """Return the summary of every run that can be read, newest first."""
+        return [run for run in self._reader.runs(self) if isinstance(run, RunSummary)]
+
+    def damaged(self) -> list[DamagedRun]:
+        """Return the runs whose folder cannot be read, newest first."""
+        return [run for run in self._reader.runs(self) if isinstance(run, DamagedRun)]
 
 
 def new_id(now: float, newest: str | None = None) -> str:

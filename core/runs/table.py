@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -23,7 +24,10 @@ from core.base.errors import StoreError
 from core.base.files import read_file, write_atomically
 from core.base.text import told_apart
 from core.config.run_config import SETTINGS, RunConfig
-from core.runs.epochs import CURVE_POINTS, METRICS, METRICS_BYTES, parse_record, rising, summarize, thin_curve
+from core.records import EpochRecord
+from core.runs.epochs import CURVE_POINTS, METRICS, METRICS_BYTES, parse_record, rising, thin_curve
+from core.runs.folder import Meta, Status
+from core.runs.summary import DamagedRun, EpochSummary, RunSummary, TestResult
 
 if TYPE_CHECKING:
     from core.runs.store import RunStore
@@ -43,12 +47,11 @@ SUMMARY = (
 #: and the last epoch among them, as a tuple of shares; for the eye, so neither printed nor exported.
 CURVE = "curve"
 
+_STATUS = ("state", "epoch", "queued_at", "started_at", "finished_at", "error")
 _FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json")
-_AT_WORK = ("running", "stopping")
-
-#: Raised when rows come to be made in another way; other columns, settings or defaults are noticed without.
-_ROWS_VERSION = 3
-#: Seconds between two writings of the kept rows.
+#: Raised when summaries come to be made in another way; other fields, settings or defaults are noticed without.
+_VERSION = 4
+#: Seconds between two writings of the kept summaries.
 _WRITE_EVERY = 5.0
 
 
@@ -59,7 +62,7 @@ class Reader:
         self._lock = Lock()
         self._cursors: dict[Path, _Cursor] = {}
         self._table_lock = Lock()
-        self._kept: _KeptRows | None = None
+        self._kept: _KeptSummaries | None = None
 
     def metrics(self, path: Path) -> pd.DataFrame:
         """The epochs in a metrics.jsonl, one row each; empty with the same columns if there is none.
@@ -67,16 +70,20 @@ class Reader:
         Raises StoreError for a file that cannot be read.
         """
         records = self._records(path, keep=True)
-        table = pd.DataFrame.from_records(records, columns=None)
-        return table.reindex(columns=[*METRICS, *(one for one in table.columns if one not in METRICS)])
+        return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
 
-    def frame(self, store: "RunStore") -> pd.DataFrame:
-        """All runs of ``store``, newest first. A damaged run has a row too, with its error."""
-        with self._table_lock:  # while one thread reads a thousand runs the others wait for its rows
-            rows = self._rows(store)
-        return pd.DataFrame.from_records(rows, columns=[*SUMMARY, *SETTINGS, CURVE])
+    def runs(self, store: "RunStore") -> list[RunSummary | DamagedRun]:
+        """All runs of ``store``, newest first."""
+        with self._table_lock:  # while one thread reads a thousand runs the others wait for its summaries
+            if self._kept is None:
+                self._kept = _KeptSummaries(store.cache_folder / "summaries.json")
+            run_ids, local = store.ids(), _stamp([str(store.local_file)])
+            runs = [self._run(store, run_id, local, self._kept) for run_id in run_ids]
+            self._kept.forget_others(run_ids)
+            self._kept.write_if_due()
+        return runs
 
-    def _records(self, path: Path, *, keep: bool) -> list[dict[str, Any]]:
+    def _records(self, path: Path, *, keep: bool) -> list[EpochRecord]:
         """The epochs in a file, remembered to go on from if ``keep`` or if they already are."""
         with self._lock:
             try:
@@ -92,46 +99,33 @@ class Reader:
                 cursor.read_on(path)
             return list(cursor.records)
 
-    def _rows(self, store: "RunStore") -> list[dict[str, Any]]:
-        if self._kept is None:
-            self._kept = _KeptRows(store.cache_folder / "summaries.json")
-        run_ids, local = store.ids(), _stamp([str(store.local_file)])
-        rows = [self._row(store, run_id, local, self._kept) for run_id in run_ids]
-        self._kept.forget_others(run_ids)
-        self._kept.write_if_due()
-        return rows
-
-    def _row(self, store: "RunStore", run_id: str, local: list[int], kept: "_KeptRows") -> dict[str, Any]:
+    def _run(self, store: "RunStore", run_id: str, local: list[int], kept: "_KeptSummaries") -> RunSummary | DamagedRun:
         # Looked at before the files are read: what changes in between is seen the next time.
         stamp = _stamp(f"{store.root}/{run_id}/{name}" for name in _FILES)
-        row = kept.get(run_id, stamp, local)
-        if row is None:
-            row = self._make_row(store, run_id)
-            kept.put(run_id, stamp, local, row)
-        if row["state"] in _AT_WORK:
+        run = kept.get(run_id, stamp, local)
+        if run is None:
+            try:
+                run = self._read_run(store, run_id)
+            except StoreError as error:
+                kept.drop(run_id)
+                return DamagedRun(run_id, str(error))
+            kept.put(stamp, local, run)
+        if run.at_work:
             # Whether it still runs is told by its lock, which no file's time shows.
             with contextlib.suppress(StoreError):  # deleted since we looked
-                row = {**row, "state": store.status(run_id).state}
-        return row
+                return replace(run, status=replace(run.status, state=store.status(run_id).state))
+        return run
 
-    def _make_row(self, store: "RunStore", run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = {"id": run_id, "state": "damaged", CURVE: ()}
-        try:
-            meta, status, config = store.meta(run_id), store.status_for_holder(run_id), store.config(run_id)
-            result = store.result(run_id) or {}
-            records = self._records(store.root / run_id / "metrics.jsonl", keep=False)
-        except StoreError as error:
-            return row | {"error": str(error)}
+    def _read_run(self, store: "RunStore", run_id: str) -> RunSummary:
+        meta, status, config = store.meta(run_id), store.status_for_holder(run_id), store.config(run_id)
+        result = store.result(run_id) or {}
+        records = self._records(store.root / run_id / "metrics.jsonl", keep=False)
         # A result without the epoch it is of has lost its file of epochs.
         best = result["best"] if records and isinstance(result.get("best"), dict) else {}
-        return row | config.values() | summarize(records) | {
-            "name": meta.name, "pinned": meta.pinned, "tags": meta.tags, "note": meta.note, "study": meta.study,
-            "parent": meta.parent, "reference": meta.reference, "created_at": meta.created_at,
-            "state": status.state, "epoch": status.epoch, "epochs": config.train.epochs,
-            "queued_at": status.queued_at, "started_at": status.started_at, "finished_at": status.finished_at,
-            "error": status.error, "selected_on": config.data.validation, "signature": config.signature(),
-            "test_accuracy": best.get("accuracy"), "test_loss": best.get("loss"), CURVE: thin_curve(records),
-        }  # fmt: skip
+        test = TestResult(best["accuracy"], best.get("loss")) if "accuracy" in best else None
+        return RunSummary(
+            run_id, config, meta, status, config.signature(), EpochSummary.of(records), test, thin_curve(records)
+        )
 
 
 class _Cursor:
@@ -139,7 +133,7 @@ class _Cursor:
 
     def __init__(self, inode: int):
         self.inode, self.offset = inode, 0
-        self.records: list[dict[str, Any]] = []
+        self.records: list[EpochRecord] = []
 
     def read_on(self, path: Path) -> None:
         try:
@@ -148,83 +142,104 @@ class _Cursor:
             return
         whole = new[: new.rfind(b"\n") + 1]  # a line without its end is still being written, or torn
         self.offset += len(whole)
-        last = self.records[-1]["epoch"] if self.records else 0
+        last = self.records[-1].epoch if self.records else 0
         self.records += rising((parse_record(line) for line in whole[:-1].split(b"\n") if line), last)
 
 
-class _KeptRows:
-    """Rows of the table of runs, each with the stamp of the files it was made from, in memory and in a file.
+class _KeptSummaries:
+    """Summaries of runs, each with the stamp of the files it was made from, in memory and in a file.
 
-    A row serves as long as the stamp is the same. What a person added to a reference run is in a file common
+    A summary serves as long as the stamp is the same. What a person added to a reference run is in a file common
     to all, so the stamp of that one counts for reference runs alone. The file holds what can be made again.
     """
 
     def __init__(self, path: Path):
         self._path = path
-        self._rows = self._read()
+        self._runs = self._read()
         self._changed, self._written = False, -math.inf
 
-    def get(self, run_id: str, stamp: list[int], local: list[int]) -> dict[str, Any] | None:
-        """The row, if it still holds."""
-        known = self._rows.get(run_id)
+    def get(self, run_id: str, stamp: list[int], local: list[int]) -> RunSummary | None:
+        """The summary, if it still holds."""
+        known = self._runs.get(run_id)
         return known[1] if known and known[0] == _whole_stamp(stamp, local, known[1]) else None
 
-    def put(self, run_id: str, stamp: list[int], local: list[int], row: dict[str, Any]) -> None:
-        """Keep a new row. That of a damaged run is not: what mends it (a permission) may leave the files' times."""
-        if row["state"] == "damaged":
-            self._rows.pop(run_id, None)
-        else:
-            self._rows[run_id] = _whole_stamp(stamp, local, row), row
-            self._changed |= _rests(row)
+    def put(self, stamp: list[int], local: list[int], run: RunSummary) -> None:
+        """Keep a new summary."""
+        self._runs[run.id] = _whole_stamp(stamp, local, run), run
+        self._changed |= _rests(run)
+
+    def drop(self, run_id: str) -> None:
+        """Forget a run that is damaged now: what mends it (a permission) may leave the files' times."""
+        self._runs.pop(run_id, None)
 
     def forget_others(self, run_ids: Iterable[str]) -> None:
-        """Drop the rows of runs that are gone."""
-        for run_id in self._rows.keys() - set(run_ids):
-            del self._rows[run_id]
+        """Drop the summaries of runs that are gone."""
+        for run_id in self._runs.keys() - set(run_ids):
+            del self._runs[run_id]
             self._changed = True
 
     def write_if_due(self) -> None:
-        """Bring the file up to date, if a row changed and it was not written only just now."""
+        """Bring the file up to date, if a summary changed and it was not written only just now."""
         now = monotonic()
         if not self._changed or now - self._written < _WRITE_EVERY:
             return
         self._changed, self._written = False, now
-        kept = {run_id: one for run_id, one in self._rows.items() if _rests(one[1])}
+        kept = {run_id: (stamp, asdict(run)) for run_id, (stamp, run) in self._runs.items() if _rests(run)}
         # On a full disk or in a folder that may not be written, the next server reads the runs again.
         with contextlib.suppress(StoreError, OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_atomically(self._path, json.dumps({"format": _rows_format(), "rows": kept}))
+            write_atomically(self._path, json.dumps({"format": _format(), "rows": kept}))
 
-    def _read(self) -> dict[str, tuple[list[int], dict[str, Any]]]:
+    def _read(self) -> dict[str, tuple[list[int], RunSummary]]:
         try:
             content = json.loads(self._path.read_bytes())
-            if content["format"] != _rows_format():
+            if content["format"] != _format():
                 return {}
-            return {run_id: (stamp, _read_row(run_id, row)) for run_id, (stamp, row) in content["rows"].items()}
+            return {run_id: (stamp, _summary(run_id, kept)) for run_id, (stamp, kept) in content["rows"].items()}
         except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
             return {}  # none there, or damaged
 
 
-def _rows_format() -> str:
-    """Changes with everything that decides what is in a row, so that another program's rows are not taken for ours."""
-    deciding = (_ROWS_VERSION, SUMMARY, CURVE, CURVE_POINTS, SETTINGS, RunConfig())
+def _format() -> str:
+    """Changes with everything that decides what is in a summary, so that no other program's are taken for ours."""
+    kept = [field.name for of in (RunSummary, Meta, Status, EpochSummary, TestResult) for field in fields(of)]
+    deciding = (_VERSION, kept, CURVE_POINTS, SETTINGS, RunConfig())
     return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
 
 
-def _read_row(run_id: str, row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it was before JSON made lists of its tuples; ValueError for what is none of ``run_id``."""
-    if row["id"] != run_id or not row.keys() >= {"state", "name", "reference", CURVE, *SETTINGS}:
+_SECTIONS = {name: type(section) for name, section in vars(RunConfig()).items()}
+
+
+def _summary(run_id: str, kept: dict[str, Any]) -> RunSummary:
+    """A summary from the file of summaries; ValueError for one that is not ``run_id``'s."""
+    if kept["id"] != run_id:
         raise ValueError
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    # Not RunConfig.from_dict: the values were checked before they were kept, and checking takes a while.
+    sections = {name: of(**_tuples(kept["config"][name])) for name, of in _SECTIONS.items()}
+    return RunSummary(
+        id=run_id,
+        config=RunConfig(**sections),
+        meta=Meta(**_tuples(kept["meta"])),
+        status=Status(**kept["status"]),
+        signature=kept["signature"],
+        epochs=EpochSummary(**kept["epochs"]) if kept["epochs"] else None,
+        test=TestResult(**kept["test"]) if kept["test"] else None,
+        curve=tuple(kept["curve"]),
+    )
 
 
-def _rests(row: dict[str, Any]) -> bool:
-    """Whether the run neither waits nor works, so that its row is worth writing down."""
-    return row["state"] not in ("queued", *_AT_WORK)
+def _tuples(content: dict[str, Any]) -> dict[str, Any]:
+    """``content`` as it was before JSON made lists of its tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
 
 
-def _whole_stamp(stamp: list[int], local: list[int], row: dict[str, Any]) -> list[int]:
-    return stamp + local if row["reference"] else stamp
+def _rests(run: RunSummary) -> bool:
+    """Whether the run neither waits nor works, so that its summary is worth writing down."""
+    return not run.status.active
+
+
+def _whole_stamp(stamp: list[int], local: list[int], run: RunSummary) -> list[int]:
+    return stamp + local if run.meta.reference else stamp
 
 
 def _stamp(paths: Iterable[str]) -> list[int]:
@@ -241,6 +256,30 @@ def _stamp(paths: Iterable[str]) -> list[int]:
         else:
             found += (stat.st_ino, stat.st_mtime_ns, stat.st_size)
     return found
+
+
+def frame(runs: Iterable[RunSummary | DamagedRun]) -> pd.DataFrame:
+    """A row per run: :data:`SUMMARY`, a column per setting (by its path) and :data:`CURVE`."""
+    return pd.DataFrame.from_records([_row(run) for run in runs], columns=[*SUMMARY, *SETTINGS, CURVE])
+
+
+def _row(run: RunSummary | DamagedRun) -> dict[str, Any]:
+    if isinstance(run, DamagedRun):
+        return {"id": run.id, "state": "damaged", "error": run.error, CURVE: ()}
+    status = {name: getattr(run.status, name) for name in _STATUS}
+    test = {"test_accuracy": run.test.accuracy, "test_loss": run.test.loss} if run.test else {}
+    return {
+        "id": run.id,
+        "epochs": run.config.train.epochs,
+        "selected_on": run.selected_on,
+        "signature": run.signature,
+        **vars(run.meta),
+        **status,
+        **(vars(run.epochs) if run.epochs else {}),
+        **test,
+        **run.config.values(),
+        CURVE: run.curve,
+    }
 
 
 def fingerprint(frame: pd.DataFrame) -> int:

@@ -13,11 +13,17 @@ import pytest
 from core.base import files
 from core.base.errors import StoreError
 from core.config.run_config import SETTINGS, RunConfig
+from core.records import EpochRecord
 from core.runs import table as table_runs
-from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, summarize, thin_curve
+from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
 from core.runs.store import RunStore
+from core.runs.summary import EpochSummary, RunSummary, TestResult, labels
 from core.runs.table import CURVE, SUMMARY, Reader
 from tests.made import made_record, made_run
+
+
+def record(epoch: int = 1, **changes: Any) -> EpochRecord:
+    return EpochRecord(**made_record(epoch) | changes)
 
 
 def write(path: Path, *records: dict[str, Any]) -> None:
@@ -29,10 +35,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The epochs of the lines that were parsed since it was last cleared."""
     parsed: list[int] = []
 
-    def parse(line: bytes) -> dict[str, Any] | None:
-        record = parse_record(line)
-        parsed.append(record["epoch"] if record else 0)
-        return record
+    def parse(line: bytes) -> EpochRecord | None:
+        found = parse_record(line)
+        parsed.append(found.epoch if found else 0)
+        return found
 
     monkeypatch.setattr(table_runs, "parse_record", parse)
     return parsed
@@ -93,10 +99,9 @@ def test_every_figure_is_in_its_column(store: RunStore) -> None:
         assert table[name][1] == record[name], name
 
 
-def test_a_later_programs_figures_are_kept_at_the_end(tmp_path: Path) -> None:
+def test_values_of_a_later_program_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "metrics.jsonl", made_record(1) | {"gradient_norm": 2.0})
-    table = Reader().metrics(tmp_path / "metrics.jsonl")
-    assert list(table.columns) == [*METRICS, "gradient_norm"]
+    assert list(Reader().metrics(tmp_path / "metrics.jsonl").columns) == list(METRICS)
 
 
 def test_changing_a_table_changes_no_other(store: RunStore) -> None:
@@ -120,25 +125,32 @@ def test_a_diverged_epoch_is_a_record(tmp_path: Path) -> None:
 # --- best and last --------------------------------------------------------------------------------
 
 
-def with_accuracies(*accuracies: float) -> list[dict[str, Any]]:
-    return [made_record(at) | {"val_accuracy": one} for at, one in enumerate(accuracies, 1)]
+def with_accuracies(*accuracies: float) -> list[EpochRecord]:
+    return [record(epoch, val_accuracy=accuracy) for epoch, accuracy in enumerate(accuracies, 1)]
 
 
 def test_best_is_the_first_of_equals() -> None:
-    assert summarize(with_accuracies(0.5, 0.7, 0.7, 0.6))["best_epoch"] == 2
-    assert summarize(with_accuracies(0.1))["best_epoch"] == 1
+    assert EpochSummary.of(with_accuracies(0.5, 0.7, 0.7, 0.6)).best_epoch == 2
+    assert EpochSummary.of(with_accuracies(0.1)).best_epoch == 1
 
 
 def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
-    records = with_accuracies(0.5, 0.8, 0.6)
-    records[0]["val_loss"], records[1]["val_loss"], records[2]["val_loss"] = 0.4, 1.5, 1.1
-    records[0]["val_objective"], records[1]["val_objective"], records[2]["val_objective"] = 3.0, 2.0, 2.5
-    told = summarize(records)
-    assert (told["best_epoch"], told["best_val_accuracy"], told["best_val_loss"]) == (2, 0.8, 1.5)
-    assert (told["last_val_accuracy"], told["last_val_loss"]) == (0.6, 1.1)
-    assert (told["min_val_loss"], told["min_val_objective"]) == (0.4, 2.0)
-    assert told["last_train_loss"] == records[2]["train_loss"] and told["seconds"] == records[2]["seconds"]
-    assert summarize([]) == {}
+    records = [
+        record(1, val_accuracy=0.5, val_loss=0.4, val_objective=3.0),
+        record(2, val_accuracy=0.8, val_loss=1.5, val_objective=2.0),
+        record(3, val_accuracy=0.6, val_loss=1.1, val_objective=2.5),
+    ]
+    found = EpochSummary.of(records)
+    assert (found.best_epoch, found.best_val_accuracy, found.best_val_loss) == (2, 0.8, 1.5)
+    assert (found.last_epoch, found.last_val_accuracy, found.last_val_loss) == (3, 0.6, 1.1)
+    assert (found.min_val_loss_epoch, found.min_val_loss, found.min_val_objective) == (1, 0.4, 2.0)
+    assert (found.last_train_loss, found.seconds) == (records[2].train_loss, records[2].seconds)
+    assert EpochSummary.of([]) is None
+
+
+def test_a_diverged_epoch_is_not_the_lowest() -> None:
+    found = EpochSummary.of([record(1, val_loss=math.nan), record(2, val_loss=2.0)])
+    assert (found.min_val_loss_epoch, found.min_val_loss) == (2, 2.0)
 
 
 # --- small curves ---------------------------------------------------------------------------------
@@ -193,13 +205,13 @@ def test_a_row_is_made_anew_when_its_files_change_and_only_then(
     first, second = made_run(store, epochs=1), made_run(store, epochs=1)
     store.frame()
     made: list[str] = []
-    make = Reader._make_row
+    make = Reader._read_run
 
-    def count(reader: Reader, store: RunStore, run_id: str) -> dict[str, Any]:
+    def count(reader: Reader, store: RunStore, run_id: str) -> RunSummary:
         made.append(run_id)
         return make(reader, store, run_id)
 
-    monkeypatch.setattr(Reader, "_make_row", count)
+    monkeypatch.setattr(Reader, "_read_run", count)
     store.frame()
     assert made == []
     store.annotate(first, name="new")
@@ -366,7 +378,7 @@ def test_a_damaged_file_is_not_used(store: RunStore, content: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"rows": {', '"runs": {'), ('"rows": {', '"rows": 3, "runs": {'), ('"train.lr"', '"train.rate"'),
+    [('"rows": {', '"runs": {'), ('"rows": {', '"rows": 3, "runs": {'), ('"lr"', '"rate"'),
      ('"id": "2', '"id": "3'), ('"format": "', '"format": "x')],
 )  # fmt: skip
 def test_a_file_with_other_things_in_it_is_not_used(store: RunStore, old: str, new: str) -> None:
@@ -378,13 +390,13 @@ def test_a_file_with_other_things_in_it_is_not_used(store: RunStore, old: str, n
     pd.testing.assert_frame_equal(RunStore(store.root).frame(), before)
 
 
-def test_rows_of_a_program_with_other_columns_are_not_used(
+def test_summaries_of_another_version_are_not_used(
     store: RunStore, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = made_run(store)
     store.frame()
     opened.clear()
-    monkeypatch.setattr(table_runs, "SUMMARY", (*SUMMARY, "invented"))
+    monkeypatch.setattr(table_runs, "CURVE_POINTS", 7)
     RunStore(store.root).frame()
     assert opened == [run_id]
 
@@ -461,7 +473,60 @@ def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: Ru
 
 
 def test_a_record_without_figures_by_class_has_none_of_them():
-    whole = made_record(1)
-    line = json.dumps({name: whole[name] for name in whole if not name.endswith("_by_class")}).encode()
-    record = parse_record(line)
-    assert record == {**whole, "val_loss_by_class": [], "val_accuracy_by_class": []}
+    line = json.dumps({name: value for name, value in made_record(1).items() if not name.endswith("_by_class")})
+    assert parse_record(line.encode()) == record(1, val_loss_by_class=[], val_accuracy_by_class=[])
+
+
+# --- summaries ------------------------------------------------------------------------------------
+
+
+def test_a_summary_has_what_the_folder_says(store: RunStore) -> None:
+    config = RunConfig().replace({"data.classes": ("deer", "dog")})
+    run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",))
+    store.write_result(run_id, {"best": {"accuracy": 0.81, "loss": 0.5}})
+    (run,) = store.summaries()
+    assert (run.id, run.name, run.state, run.config, run.signature) == (
+        run_id, "pair", "finished", config, config.signature(),
+    )  # fmt: skip
+    assert (run.meta, run.status) == (store.meta(run_id), store.status(run_id))
+    assert (run.epochs.best_epoch, run.epochs.best_val_accuracy) == (2, made_record(2, 2)["val_accuracy"])
+    assert run.test == TestResult(0.81, 0.5) and run.test_images == 2_000
+    assert RunStore(store.root).summaries() == [run], "kept summaries are the same"
+
+
+@pytest.mark.parametrize(
+    ("validation", "result", "on_test", "on_held_out"),
+    [
+        ("held-out", {"best": {"accuracy": 0.81}}, 0.81, made_record(4)["val_accuracy"]),
+        ("held-out", None, None, made_record(4)["val_accuracy"]),
+        ("test", None, made_record(4)["val_accuracy"], None),
+    ],
+)
+def test_which_accuracy_counts(
+    store: RunStore, validation: str, result: Any, on_test: float | None, on_held_out: float | None
+) -> None:
+    run_id = made_run(store, config=RunConfig().replace({"data.validation": validation}))
+    if result:
+        store.write_result(run_id, result)
+    (run,) = store.summaries()
+    assert (run.accuracy_on_test, run.accuracy_on_held_out, run.selected_on) == (on_test, on_held_out, validation)
+
+
+def test_without_epochs_no_accuracy_counts(store: RunStore) -> None:
+    made_run(store, epochs=0, state="queued")
+    (run,) = store.summaries()
+    assert (run.epochs, run.test, run.accuracy_on_test, run.accuracy_on_held_out, run.curve) == (None,) * 4 + ((),)
+
+
+def test_a_damaged_run_is_in_a_list_of_its_own(store: RunStore) -> None:
+    good, bad = made_run(store), made_run(store)
+    (store.folder(bad) / "config.json").write_text("{")
+    assert [run.id for run in store.summaries()] == [good]
+    assert [(run.id, "config.json" in run.error) for run in store.damaged()] == [(bad, True)]
+
+
+def test_names_that_several_runs_share_are_told_apart(store: RunStore) -> None:
+    first, second, unnamed = made_run(store, name="a"), made_run(store, name="a"), made_run(store)
+    assert labels(store.summaries()) == {
+        first: f"a ({first[-4:]})", second: f"a ({second[-4:]})", unnamed: unnamed,
+    }  # fmt: skip

@@ -1,0 +1,154 @@
+"""RunSummary: what lists, charts and studies know about a run, without reading all of its epochs again.
+
+:meth:`core.runs.store.RunStore.summaries` returns the summary of every run that can be read,
+:meth:`~core.runs.store.RunStore.damaged` the others.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.base.text import told_apart
+from core.config.run_config import RunConfig
+from core.records import EpochRecord, best
+from core.runs.folder import AT_WORK, Meta, State, Status
+
+
+@dataclass(frozen=True)
+class EpochSummary:
+    """Results over the finished epochs of a run. Losses are in nats per image, accuracies from 0 to 1.
+
+    ``best_…`` belongs to the epoch of highest validation accuracy (the first of equals), ``last_…`` to the last epoch;
+    ``min_…`` is the lowest value of all epochs. ``seconds`` is the training time.
+    """
+
+    seconds: float
+    images_per_second: float
+    best_epoch: int
+    best_val_accuracy: float
+    best_val_loss: float
+    last_epoch: int
+    last_val_accuracy: float
+    last_val_loss: float
+    last_train_loss: float
+    min_val_loss_epoch: int
+    min_val_loss: float
+    min_val_objective: float
+
+    @classmethod
+    def of(cls, records: Sequence[EpochRecord]) -> "EpochSummary | None":
+        """Return the summary of ``records`` (oldest first), or ``None`` without any."""
+        if not records:
+            return None
+        top, last = best(records), records[-1]
+        lowest = min(records, key=lambda record: _nan_last(record.val_loss))
+        return cls(
+            seconds=last.seconds,
+            images_per_second=last.images_per_second,
+            best_epoch=top.epoch,
+            best_val_accuracy=top.val_accuracy,
+            best_val_loss=top.val_loss,
+            last_epoch=last.epoch,
+            last_val_accuracy=last.val_accuracy,
+            last_val_loss=last.val_loss,
+            last_train_loss=last.train_loss,
+            min_val_loss_epoch=lowest.epoch,
+            min_val_loss=lowest.val_loss,
+            min_val_objective=min((record.val_objective for record in records), key=_nan_last),
+        )
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return math.isnan(value), value
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The one evaluation of the best weights on a test set that chose nothing: accuracy from 0 to 1, loss in nats."""
+
+    __test__ = False  # not a test class of pytest
+
+    accuracy: float
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as of now: its configuration, name, state and results.
+
+    ``epochs`` is ``None`` before the first finished epoch, ``test`` before the test set is evaluated. ``curve`` is the
+    course of validation accuracy in a few dozen points.
+    """
+
+    id: str
+    config: RunConfig
+    meta: Meta
+    status: Status
+    signature: str
+    epochs: EpochSummary | None = None
+    test: TestResult | None = None
+    curve: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that the person gave the run; may be empty."""
+        return self.meta.name
+
+    @property
+    def state(self) -> State:
+        """The state; ``interrupted`` for a run whose process died."""
+        return self.status.state
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a process is training the run."""
+        return self.state in AT_WORK
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run reached its end."""
+        return self.state == "finished"
+
+    @property
+    def selected_on(self) -> str:
+        """The images that choose the best epoch: ``"held-out"`` or ``"test"``."""
+        return self.config.data.validation
+
+    @property
+    def best_val_accuracy(self) -> float | None:
+        """Validation accuracy of the best epoch, from 0 to 1; ``None`` before the first finished epoch."""
+        return self.epochs.best_val_accuracy if self.epochs else None
+
+    @property
+    def accuracy_on_test(self) -> float | None:
+        """Accuracy on test images, from 0 to 1: the rule for every comparison.
+
+        A run with held-out validation images is evaluated on the test set once, at its end. A run that validates on
+        the test set has the accuracy of its best epoch, which is slightly optimistic. ``None`` if neither is known.
+        """
+        if self.selected_on == "held-out":
+            return self.test.accuracy if self.test else None
+        return self.best_val_accuracy
+
+    @property
+    def accuracy_on_held_out(self) -> float | None:
+        """Accuracy of the best epoch on held-out images, from 0 to 1; ``None`` without held-out images or epochs."""
+        return self.best_val_accuracy if self.selected_on == "held-out" else None
+
+    @property
+    def test_images(self) -> int:
+        """Number of images in the test set."""
+        return self.config.part_sizes().test
+
+
+@dataclass(frozen=True)
+class DamagedRun:
+    """A run whose folder cannot be read, and why."""
+
+    id: str
+    error: str
+
+
+def labels(summaries: Iterable[RunSummary]) -> dict[str, str]:
+    """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
+    return told_apart({run.id: run.name or run.id for run in summaries})
