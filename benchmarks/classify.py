@@ -21,8 +21,8 @@ from PIL import Image, features
 from core.config.run_config import RunConfig
 from core.data.task import Normalization
 from core.images.classify import Classifier
-from core.images.read import Picture, read_many
-from core.images.tray import Shown, classify
+from core.images.read import LoadedImage, read_many
+from core.images.tray import TrayImage, classify
 from core.model import resnet
 from core.training.environment import processor_name
 
@@ -57,7 +57,7 @@ def network() -> Classifier:
 def once(files: list[tuple[str, bytes]], classifier: Classifier) -> tuple[float, float, float]:
     """Seconds of reading, of cutting and of the network."""
     began = time.perf_counter()
-    shown = [Shown(one) for one in read_many(files) if isinstance(one, Picture)]
+    shown = [TrayImage(one) for one in read_many(files) if isinstance(one, LoadedImage)]
     read = time.perf_counter()
     for one in shown:
         one.seen("centre")

@@ -51,7 +51,7 @@ def trained(config: RunConfig, store: RunStore) -> tuple[str, Status]:
 
 def parts_taken(store: RunStore, run_id: str, config: RunConfig, status: Status) -> list[float]:
     """Seconds of the whole run, of its training steps, of its evaluations and of the rest."""
-    metrics, sizes = store.metrics(run_id), config.part_sizes()
+    metrics, sizes = store.metrics(run_id), config.data.sizes()
     steps = float((sizes.train / metrics["images_per_second"]).sum())
     epochs = float(metrics["seconds"].iloc[-1])
     whole = (status.finished_at or 0.0) - (status.started_at or 0.0)
@@ -60,7 +60,7 @@ def parts_taken(store: RunStore, run_id: str, config: RunConfig, status: Status)
 
 def parts_predicted(config: RunConfig, speed: Speed) -> list[float]:
     """The same, from a speed of this very network."""
-    sizes, train = config.part_sizes(), config.train
+    sizes, train = config.data.sizes(), config.train
     steps = train.epochs * sizes.train / speed.training
     evaluations = train.epochs * (sizes.validation or sizes.test) / speed.evaluation
     whole = run_seconds(config, speed)

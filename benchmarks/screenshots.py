@@ -20,6 +20,7 @@ from benchmarks.found import reference_studies
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, TRAIN_IMAGES
 from core.data import cifar10
 from core.runs.store import RunStore
 from core.study.store import StudyStore
@@ -117,8 +118,8 @@ def pictures(folder: Path) -> list[Path]:
     """Three of the official test images, enlarged, as files to drop."""
     data, files = cifar10.load(), []
     for label in (1, 7, 8):
-        at = int((data.labels[cifar10.TRAIN_IMAGES :] == label).argmax()) + cifar10.TRAIN_IMAGES
-        path = folder / f"{cifar10.CLASSES[label]}.png"
+        at = int((data.labels[TRAIN_IMAGES:] == label).argmax()) + TRAIN_IMAGES
+        path = folder / f"{CLASSES[label]}.png"
         Image.fromarray(data.images[at].transpose(1, 2, 0)).resize((256, 256)).save(path)
         files.append(path)
     return files

@@ -22,7 +22,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from benchmarks.readme import keep, put
 from benchmarks.throughput import of, told
 from core.config.presets import PRESETS
-from core.config.run_config import SIDE, RunConfig
+from core.config.run_config import IMAGE_SIZE, RunConfig
 from core.cost.network import network_cost
 from core.data.augment import draw
 from core.jobs.probe import made_up_task
@@ -32,7 +32,7 @@ from core.training.trainer import Trainer
 WARM_UP, STEPS = 4, 12
 #: Of runs with large pages and without.
 ROUNDS = 3
-SIDES = range(16, SIDE + 1, 4)
+SIDES = range(16, IMAGE_SIZE + 1, 4)
 #: Parts of a step by what an operator's name holds, the first that fits.
 KINDS = {
     "convolution, backward": ("convolution_backward",),
@@ -126,11 +126,11 @@ def compiled(base: RunConfig, environment: Environment) -> str:
     plain, other = (Trainer(base, task, environment) for _ in range(2))
     other.model = torch.compile(other.model, dynamic=False)  # type: ignore[assignment]
     began = time.perf_counter()
-    step_of(other, SIDE)
+    step_of(other, IMAGE_SIZE)
     waited = time.perf_counter() - began
     ratios = []
     for at in range(WARM_UP + STEPS):
-        ratio = step_of(plain, SIDE) / step_of(other, SIDE)
+        ratio = step_of(plain, IMAGE_SIZE) / step_of(other, IMAGE_SIZE)
         if at >= WARM_UP:
             ratios.append(ratio)
     return (

@@ -107,7 +107,7 @@ def compared(tricks: list[Trick], seeds: int) -> Iterator[tuple[Trick, dict[str,
 def write() -> None:
     """The page, of what was measured on this machine: how, a table, all cards. Trains nothing."""
     measured_gains.cache_clear()
-    gains, finished, sizes = measured_gains(), known(), base().part_sizes()
+    gains, finished, sizes = measured_gains(), known(), base().data.sizes()
     if gains.keys() != {trick.name for trick in TRICKS} or base().signature() not in finished:
         raise SystemExit(
             f"Not all tricks are measured on {machine(resolve(base()))}, as this machine now trains; a busy one may "

@@ -15,19 +15,19 @@ from core.base.errors import LabError
 from core.config.run_config import CLASSES
 from core.data import cifar10
 from core.figures import bars as figures
-from core.images.read import FORMATS, MAX_BYTES, Crop, Picture, read_many
+from core.images.read import FORMATS, MAX_BYTES, Crop, LoadedImage, read_many
 from core.images.tray import (
     CROPS,
-    MOST_PICTURES,
-    Shown,
+    MAX_IMAGES,
     Tray,
+    TrayImage,
     classify,
     labels,
     not_counted,
     results_table,
     runs_with_weights,
-    score_in_words,
-    unseen_images,
+    sample_test_images,
+    score_text,
 )
 from pages.parts.components.crop_image import cut_picture
 from pages.parts.shared import error_box, get_store, literal
@@ -112,14 +112,14 @@ def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
     """Read files into the tray; a sentence for each that cannot be read, the others go on."""
     tray.refused = []
     read = read_many(files[: tray.room(len(files))])
-    tray.add([Shown(one) for one in read if isinstance(one, Picture)])
-    tray.refused += [str(one) for one in read if not isinstance(one, Picture)]
+    tray.add([TrayImage(one) for one in read if isinstance(one, LoadedImage)])
+    tray.refused += [str(one) for one in read if not isinstance(one, LoadedImage)]
     st.rerun()
 
 
 def take_test_images(tray: Tray, run_id: str) -> None:
     """One image a class that the run did not train on."""
-    new = unseen_images(store.config(run_id), cifar10.load(), tray.draw)
+    new = sample_test_images(store.config(run_id), cifar10.load(), tray.draw)
     tray.draw += 1
     tray.refused = []
     tray.add(new)
@@ -137,7 +137,7 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
     )
     if source == "files":
         files = st.file_uploader(
-            f"Drop pictures here: {', '.join(FORMATS)}; up to {MOST_PICTURES}, of {MAX_BYTES >> 20} MB each",
+            f"Drop pictures here: {', '.join(FORMATS)}; up to {MAX_IMAGES}, of {MAX_BYTES >> 20} MB each",
             ENDINGS,
             accept_multiple_files=True,
             key=f"files-{tray.uploads}",
@@ -145,7 +145,7 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
         # The field is not emptied at once: beside a file of more than 10 MB it says that this one was not taken.
         if new := [one for one in files if one.file_id not in tray.taken]:
             tray.taken |= {one.file_id for one in new}
-            if sum(one.size for one in files) > FIELD_BYTES or len(files) > MOST_PICTURES:
+            if sum(one.size for one in files) > FIELD_BYTES or len(files) > MAX_IMAGES:
                 tray.empty_field()
             take(tray, [(one.name, one.getvalue()) for one in new])
     elif source == "camera":
@@ -165,7 +165,7 @@ def bring_pictures(tray: Tray, run_id: str) -> None:
 # --- what came out ------------------------------------------------------------------------------------
 
 
-def card(one: Shown, crop: Crop, networks: list["Classifier"], rows: list[np.ndarray], doubt: str) -> None:
+def card(one: TrayImage, crop: Crop, networks: list["Classifier"], rows: list[np.ndarray], doubt: str) -> None:
     """A picture, what the network sees of it, what it says, and whether that is right or does not count."""
     said, surely = networks[0].classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
@@ -177,7 +177,7 @@ def card(one: Shown, crop: Crop, networks: list["Classifier"], rows: list[np.nda
                 "as the network sees it",
                 width=128,
                 output_format="PNG",
-                alt=f"{one.name}, as the network sees it, 32 × 32 pixels, {one.cut_in_words(crop)}",
+                alt=f"{one.name}, as the network sees it, 32 × 32 pixels, {one.crop_text(crop)}",
             )
         st.plotly_chart(
             bars(networks, rows),
@@ -205,7 +205,7 @@ def run_name(run_id: str) -> str:
     return f"{name} ({run_id[-4:]})" if name else run_id
 
 
-def verdict(one: Shown, said: str, doubt: str) -> str:
+def verdict(one: TrayImage, said: str, doubt: str) -> str:
     """Whether the network is right, where that is known and counts."""
     if one.truth is None:
         return ""
@@ -217,7 +217,7 @@ def verdict(one: Shown, said: str, doubt: str) -> str:
 @st.fragment
 def results_part(tray: Tray, run_ids: list[str]) -> None:
     """All about the pictures there are; a square cut by hand redraws this part alone."""
-    if not tray.pictures:
+    if not tray.images:
         st.rerun()  # they were just cleared
     try:
         show_results(tray, run_ids)
@@ -240,22 +240,22 @@ def show_results(tray: Tray, run_ids: list[str]) -> None:
         st.button("Clear", on_click=tray.clear, icon=":material/delete:", key="clear")
     loaded = [load(run_id) for run_id in run_ids]
     networks = [network for network, _ in loaded]
-    rows = [classify(tray.pictures, network, time, crop) for network, time in loaded]
-    doubts = [not_counted(tray.pictures, network.config) for network in networks]
-    pages = -(-len(tray.pictures) // A_PAGE)
+    rows = [classify(tray.images, network, time, crop) for network, time in loaded]
+    doubts = [not_counted(tray.images, network.config) for network in networks]
+    pages = -(-len(tray.images) // A_PAGE)
     page = st.pagination(pages, key="classify.page") if pages > 1 else 1
     grid = st.grid(3, min_column_width=300)
-    for at in range((page - 1) * A_PAGE, min(page * A_PAGE, len(tray.pictures))):
+    for at in range((page - 1) * A_PAGE, min(page * A_PAGE, len(tray.images))):
         with grid.cell():
-            card(tray.pictures[at], crop, networks, [row[at] for row in rows], doubts[0][at])
+            card(tray.images[at], crop, networks, [row[at] for row in rows], doubts[0][at])
     for network, row, doubt in zip(networks, rows, doubts, strict=True):
-        show_table(network, results_table(tray.pictures, network, row, crop, doubt))
+        show_table(network, results_table(tray.images, network, row, crop, doubt))
 
 
 def show_table(network: "Classifier", results: pd.DataFrame) -> None:
     """The results of one run, with a download."""
     st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
-    if score := score_in_words(results):
+    if score := score_text(results):
         st.caption(score)
     known = [name for name in ("truth", "not counted") if (results[name] != "").any()]
     st.dataframe(
@@ -292,7 +292,7 @@ run_ids = choose_runs(runs)
 bring_pictures(tray, run_ids[0])
 for sentence in tray.refused:
     st.warning(literal(sentence), icon=":material/broken_image:")
-if tray.pictures:
+if tray.images:
     results_part(tray, run_ids)
 else:
     st.caption("The network knows only the classes it was trained on, and takes anything else for one of them.")

@@ -8,14 +8,15 @@ import streamlit as st
 
 from core.base import paths
 from core.base.errors import LabError
-from core.config.draft import Draft
+from core.config.draft import Draft, split_text
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES, SETTINGS
+from core.config.run_config import SETTINGS
+from core.config.sections import ALL_IMAGES, CLASSES
 from core.data import cifar10
-from core.data.cifar10 import IMAGES, Cifar10
+from core.data.cifar10 import Cifar10
 from core.figures import preview as figures_data
 from core.images import gallery
-from core.images.gallery import SIDES
+from core.images.gallery import OFFICIAL_SETS
 from pages.parts.components.image_grid import picture_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
@@ -47,7 +48,7 @@ def follow_link() -> None:
 
     By hand: a widget bound to the address does not tell it what a callback chose before the widget was there.
     """
-    if "picture" not in st.session_state and (index := gallery.picture_in_link(st.query_params.get("picture"))):
+    if "picture" not in st.session_state and (index := gallery.image_in_link(st.query_params.get("picture"))):
         st.session_state["picture"] = index
 
 
@@ -65,10 +66,10 @@ def browse(data: Cifar10) -> None:
         name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page)
         side = st.segmented_control(
             "Official side",
-            list(SIDES),
+            list(OFFICIAL_SETS),
             default="all",
             required=True,
-            format_func=SIDES.__getitem__,
+            format_func=OFFICIAL_SETS.__getitem__,
             key="side",
             bind="query-params",
             on_change=first_page,
@@ -97,7 +98,9 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
     """One picture, the settings, and what the first epochs show of it."""
     left, right = st.columns([2, 5], gap="medium")
     with left:
-        index = st.number_input("Picture", 0, IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999")
+        index = st.number_input(
+            "Picture", 0, ALL_IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999"
+        )
         st.query_params["picture"] = str(index)
         picture_grid(
             data.images[[index]],
@@ -115,7 +118,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
         if problems:
             wrong(problems)
             return
-        st.markdown(gallery.augmentation_in_words(draft.config))
+        st.markdown(gallery.augmentation_text(draft.config))
         last = min(EPOCHS, draft.config.train.epochs)
         with st.spinner("Augmenting…", show_time=False):
             versions = gallery.as_trained(draft.config, data, [index], range(1, last + 1))[:, 0]
@@ -131,7 +134,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
         )
         st.caption(
             f"Made by training's own code: with these settings and seed {seed}, a run is shown exactly this."
-            if gallery.is_trained_on(draft.config, data, index)
+            if gallery.trains_on(draft.config, data, index)
             else "Made by training's own code. This split does not train on the picture; a training picture is "
             "changed like this."
         )
@@ -150,7 +153,7 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
     if problems:
         wrong(problems)
         return
-    st.markdown(gallery.split_in_words(draft.config))
+    st.markdown(split_text(draft.config))
     counts = gallery.class_counts(draft.config, data.labels)
     table, chart = st.columns([2, 3], gap="medium")
     with table:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.base.errors import LabError
-from core.config.draft import MOST_RUNS, Draft, parts_in_words, work_in_words
+from core.config.draft import MOST_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.data import cifar10
@@ -107,8 +107,8 @@ def problem_list(problems: dict[str, str]) -> None:
 
 def summary(draft: Draft) -> None:
     """What the run will do, in words, and whether it was done before."""
-    st.markdown(parts_in_words(draft.config))
-    st.caption(work_in_words(draft.config))
+    st.markdown(split_text(draft.config))
+    st.caption(work_text(draft.config))
     estimate_line(draft.config, draft.copies)
     frame = store.frame()
     twins = frame.loc[frame["signature"] == draft.config.signature()]

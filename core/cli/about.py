@@ -10,6 +10,7 @@ from core.cli.answer import Answer, table
 from core.cli.train import wanted_config
 from core.config.presets import PRESETS
 from core.config.run_config import SECTIONS, SETTINGS, RunConfig
+from core.config.sections import ALL_IMAGES
 from core.runs.store import RunStore
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def data(args: argparse.Namespace) -> Answer:
 
     with _Bar() as bar:
         folder = cifar10.acquire(args.folder, args.source, bar.tell)
-    text = f"CIFAR-10 is in {folder}: {cifar10.IMAGES:,} images, every byte compared with the official hashes."
-    return Answer(text, {"folder": str(folder), "images": cifar10.IMAGES, "verified": True})
+    text = f"CIFAR-10 is in {folder}: {ALL_IMAGES:,} images, every byte compared with the official hashes."
+    return Answer(text, {"folder": str(folder), "images": ALL_IMAGES, "verified": True})
 
 
 class _Bar:

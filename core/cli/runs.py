@@ -57,7 +57,7 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
     differences = {
         path: {"run": ours, "preset": theirs} for path, (ours, theirs) in config.differences(base.config).items()
     }
-    sizes = config.part_sizes()
+    sizes = config.data.sizes()
     data = {
         "id": run_id, "meta": asdict(meta), "status": asdict(status), "config": config.to_dict(),
         "nearest_preset": base.name, "differences": differences, "command": command_line(config),

@@ -130,7 +130,7 @@ def _part(first: Contender, second: Contender) -> Part:
 def _side(contender: Contender, part: Part) -> Side:
     found = _accuracies(contender, part)
     over_seeds = spread(list(found.values()))
-    sizes = contender.config.part_sizes()
+    sizes = contender.config.data.sizes()
     images = sizes.test if part == "test" else sizes.validation
     return Side(
         contender.label, tuple(found), tuple(found.values()), images, over_seeds, wilson(over_seeds.mean, images)
@@ -139,7 +139,7 @@ def _side(contender: Contender, part: Part) -> Side:
 
 def _images(config: RunConfig, part: Part) -> tuple[Any, ...]:
     """What decides which images a part consists of."""
-    data, sizes = config.data, config.part_sizes()
+    data, sizes = config.data, config.data.sizes()
     size = sizes.test if part == "test" else sizes.validation
     every = data.split == "official" and part == "test" and size == 1_000 * len(data.classes)
     return (data.split, size, None if every else data.split_seed)

@@ -16,7 +16,7 @@ def _split(config: "RunConfig") -> dict[str, str]:
     """Parts that the images of these classes cannot fill."""
     found: dict[str, str] = {}
     data, k = config.data, len(config.data.classes)
-    have = config.available()
+    have = config.data.available()
     pool = have.train + have.test
     if data.split == "official":
         if (data.train_size or 0) > have.train:
@@ -56,7 +56,7 @@ def _part_sizes(config: "RunConfig") -> dict[str, str]:
     """Parts too small to hold every class, or a batch."""
     found: dict[str, str] = {}
     data, k = config.data, len(config.data.classes)
-    sizes, batch_size = config.part_sizes(), config.train.batch_size
+    sizes, batch_size = config.data.sizes(), config.train.batch_size
     if sizes.test < k:
         found["data.test_size"] = f"{sizes.test} images cannot hold one of each of {k} classes; take at least {k}."
     if data.validation == "held-out" and sizes.validation < k:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.config.presets import PRESETS, nearest
-from core.config.run_config import SETTINGS, TEST_PER_CLASS, TRAIN_PER_CLASS, RunConfig
+from core.config.run_config import SETTINGS, RunConfig
 
 MOST_RUNS = 20
 _SIZES = ("data.train_size", "data.test_size", "data.validation_size")
@@ -120,9 +120,9 @@ def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
     data = config.replace({"data.classes": tuple(classes)}).data
     if k < 2:
         return config.replace({"data.classes": data.classes})
-    pooled = data.split == "pooled"
-    most_train = k * (TRAIN_PER_CLASS + (TEST_PER_CLASS if pooled else 0))
-    most_test = most_train if pooled else k * TEST_PER_CLASS
+    available = data.available()
+    pool = available.train + available.test
+    most_train, most_test = (pool, pool) if data.split == "pooled" else (available.train, available.test)
     share = min(1.0, k / max(len(before.classes), 2))
 
     def at_most(size: int | None, most: int) -> int | None:
@@ -136,25 +136,32 @@ def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
     return config.replace({"data.classes": data.classes, **sizes})
 
 
-def parts_in_words(config: RunConfig) -> str:
-    """Which images train, validate and test, for a config without problems."""
-    sizes = config.part_sizes()
-    if config.data.validation == "test":
-        return (
-            f"Trains on **{sizes.train:,}** images and validates on the **{sizes.test:,} test images**: the best epoch "
-            "is chosen on the images it is judged by, which flatters it a little. The published study did so."
+def split_text(config: RunConfig) -> str:
+    """Return which images train, validate and test, in Markdown, for a config without problems."""
+    data, sizes = config.data, config.data.sizes()
+    if data.validation == "held-out":
+        text = (
+            f"Trains on **{sizes.train:,}** images, validates on **{sizes.validation:,}** images held out from "
+            f"training, and tests once, at the end, on **{sizes.test:,}** images."
         )
+    else:
+        text = (
+            f"Trains on **{sizes.train:,}** images and validates on the **{sizes.test:,} test images**, as in the "
+            "report. The best epoch is chosen on the images that measure it, so its accuracy is slightly optimistic."
+        )
+    if data.split == "official":
+        return text
+    pool = data.available().train + data.available().test
     return (
-        f"Trains on **{sizes.train:,}** images, validates on **{sizes.validation:,}** held out from training, "
-        f"tests on **{sizes.test:,}** once at the end."
+        f"{text} The official training and test sets ({pool:,} images of these classes) are merged and re-split at "
+        f"random with seed {data.split_seed}, so do not compare the result with results on the official test set."
     )
 
 
-def work_in_words(config: RunConfig) -> str:
-    """How much there is to do, and what guessing would reach."""
-    steps, k = config.steps_per_epoch(), len(config.data.classes)
-    epochs = config.train.epochs
+def work_text(config: RunConfig) -> str:
+    """Return the number of epochs and steps, and the accuracy of random guesses."""
+    steps, k, epochs = config.steps_per_epoch(), len(config.data.classes), config.train.epochs
     return (
         f"{epochs:,} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)} · "
-        f"{k} classes, guessing reaches {100 / k:.3g} %"
+        f"{k} classes, chance level {100 / k:.3g} %"
     )

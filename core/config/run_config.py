@@ -15,33 +15,16 @@ from typing import Any
 from core.base.errors import ConfigError
 from core.config.checks import relations
 from core.config.migrations import up_to_date
-from core.config.sections import (
-    CLASSES,
-    TEST_PER_CLASS,
-    TRAIN_PER_CLASS,
-    AugmentConfig,
-    DataConfig,
-    ModelConfig,
-    TrainConfig,
-)
+from core.config.sections import CLASSES, IMAGE_SIZE, AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from core.config.setting import Setting, near
 
 __all__ = ["CLASSES", "SECTIONS", "SETTINGS", "AugmentConfig", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig"]
 
 SCHEMA_VERSION = 1
-#: Pixels of a picture's side, and those by which a growing window grows: the network halves the side twice.
-SIDE, GROWTH = 32, 4
+#: Pixels by which the crop grows: the network halves the image size twice.
+GROWTH = 4
 #: Settings that decide how a run is computed, not what it learns.
 HOW_COMPUTED = ("train.device", "train.precision", "train.threads")
-
-
-@dataclass(frozen=True)
-class PartSizes:
-    """Numbers of images: ``train`` the weights see, ``validation`` (0 if the test part serves), ``test``."""
-
-    train: int
-    validation: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -104,36 +87,18 @@ class RunConfig:
             if self[path] != other[path] and (self.in_effect(path) or other.in_effect(path))
         }
 
-    def available(self) -> PartSizes:
-        """Images of these classes on the two sides of the official split."""
-        k = len(self.data.classes)
-        return PartSizes(k * TRAIN_PER_CLASS, 0, k * TEST_PER_CLASS)
-
-    def part_sizes(self) -> PartSizes:
-        """How many images train, validate and test. Meaningful for a config without problems."""
-        data, available = self.data, self.available()
-        if data.split == "official":
-            train = data.train_size or available.train
-            test = data.test_size or available.test
-        else:
-            pool = available.train + available.test
-            train = data.train_size or pool - (data.test_size or 0)
-            test = data.test_size or pool - train
-        held_out = (data.validation_size or max(train // 10, len(data.classes))) if data.validation == "held-out" else 0
-        return PartSizes(train - held_out, held_out, test)
-
-    def sides(self) -> list[int]:
+    def crop_sizes(self) -> list[int]:
         """Pixels of the pictures' side in each training epoch: all 32, or growing to that in equal shares of epochs."""
         augment, epochs = self.augment, self.train.epochs
-        steps, until = (SIDE - augment.grow_from) // GROWTH, augment.grow_until * epochs
+        steps, until = (IMAGE_SIZE - augment.grow_from) // GROWTH, augment.grow_until * epochs
         return [
-            augment.grow_from + GROWTH * int(steps * epoch / until) if epoch < until else SIDE
+            augment.grow_from + GROWTH * int(steps * epoch / until) if epoch < until else IMAGE_SIZE
             for epoch in range(epochs)
         ]
 
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the last may be smaller than the others."""
-        return -(-self.part_sizes().train // self.train.batch_size)
+        return -(-self.data.sizes().train // self.train.batch_size)
 
     def problems(self) -> dict[str, str]:
         """A sentence for each setting that is not allowed, by path; empty when the config can run."""
@@ -196,7 +161,7 @@ class RunConfig:
         values = {
             path: value for path, value in self.values().items() if path not in HOW_COMPUTED and self.in_effect(path)
         }
-        sizes = self.part_sizes()
+        sizes = self.data.sizes()
         values |= {"data.train_size": sizes.train + sizes.validation, "data.test_size": sizes.test}
         if "data.validation_size" in values:
             values["data.validation_size"] = sizes.validation

@@ -11,6 +11,20 @@ from core.config.setting import setting
 #: The ten classes in the order of CIFAR-10's labels 0–9.
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN_PER_CLASS, TEST_PER_CLASS = 5_000, 1_000
+#: Images in the official training set, and in both official sets. Training images come first in CIFAR-10's order.
+TRAIN_IMAGES = len(CLASSES) * TRAIN_PER_CLASS
+ALL_IMAGES = TRAIN_IMAGES + len(CLASSES) * TEST_PER_CLASS
+#: Height and width of an image in pixels.
+IMAGE_SIZE = 32
+
+
+@dataclass(frozen=True)
+class SetSizes:
+    """Numbers of images in the training, validation and test set. ``validation`` is 0 if the test set validates."""
+
+    train: int
+    validation: int
+    test: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,24 @@ class DataConfig:
         "channel: subtract each colour's mean and divide by its deviation. pixel-mean: subtract the mean picture.",
         choices=("channel", "pixel-mean"),
     )
+
+    def available(self) -> SetSizes:
+        """Return how many images of these classes the official training and test sets have."""
+        k = len(self.classes)
+        return SetSizes(k * TRAIN_PER_CLASS, 0, k * TEST_PER_CLASS)
+
+    def sizes(self) -> SetSizes:
+        """Return the sizes of the three sets. Meaningful for a config without problems."""
+        available = self.available()
+        if self.split == "official":
+            train = self.train_size or available.train
+            test = self.test_size or available.test
+        else:
+            pool = available.train + available.test
+            train = self.train_size or pool - (self.test_size or 0)
+            test = self.test_size or pool - train
+        held_out = (self.validation_size or max(train // 10, len(self.classes))) if self.validation == "held-out" else 0
+        return SetSizes(train - held_out, held_out, test)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def run_seconds(config: RunConfig, speed: Speed) -> float:
     slower = (step_work(config) / config.train.batch_size) / (step_work(measured) / speed.batch_size)
     of_network = step_work(config, EVALUATION_BATCH) / step_work(measured, EVALUATION_BATCH)
     training, evaluation = speed.training / slower, speed.evaluation / of_network
-    train, sizes = config.train, config.part_sizes()
+    train, sizes = config.train, config.data.sizes()
     averaged = max(train.epochs - train.averaging_start + 1, 0) if train.averaging != "off" else 0
     # The network that estimates statistics goes forward in training mode, so as fast as an evaluation.
     evaluated = train.epochs * (sizes.validation or sizes.test) + averaged * min(STATISTICS_IMAGES, sizes.train)

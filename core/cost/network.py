@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.config.run_config import SIDE, RunConfig
+from core.config.run_config import IMAGE_SIZE, RunConfig
 
 #: As in core/training/evaluation.py, which the pages do without.
 EVALUATION_BATCH = 100
@@ -82,7 +82,7 @@ def step_work(config: RunConfig, batch_size: int | None = None) -> float:
 
 def area_shares(config: RunConfig) -> list[float]:
     """What a training picture of each epoch costs beside a whole one, about: its share of the area."""
-    return [(side / SIDE) ** 2 for side in config.sides()]
+    return [(side / IMAGE_SIZE) ** 2 for side in config.crop_sizes()]
 
 
 def memory_bytes(config: RunConfig) -> int:
@@ -97,7 +97,7 @@ def memory_bytes(config: RunConfig) -> int:
     layout. Getting ready: a copy of the training images. A number takes 4 bytes, 2 in bf16. `python -m
     benchmarks.estimate memory` compares with measured peaks.
     """
-    cost, train, sizes = network_cost(config), config.train, config.part_sizes()
+    cost, train, sizes = network_cost(config), config.train, config.data.sizes()
     width = 2 if train.precision == "bf16" else 4
     pixels = 3 * 32 * 32
     copies = 2 + MOMENTS[train.optimizer] + (train.averaging != "off")

@@ -135,7 +135,7 @@ def _whole_pictures_per_second(config: RunConfig, metrics: pd.DataFrame) -> pd.S
 
 def _evaluation_speed(config: RunConfig, metrics: pd.DataFrame) -> float | None:
     """Images per second of the evaluations: what an epoch took beyond its training; None if that is no figure."""
-    sizes = config.part_sizes()
+    sizes = config.data.sizes()
     if config.train.averaging != "off":
         return None  # its epochs also estimate batch-norm statistics
     whole = metrics["seconds"].diff().fillna(metrics["seconds"])

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config.run_config import SIDE, AugmentConfig
+from core.config.run_config import IMAGE_SIZE, AugmentConfig
 
 _PADDING = {"shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
 
@@ -60,7 +60,7 @@ def draw(config: AugmentConfig, images: int, seed: int, epoch: int) -> Draws:
     return Draws(order, mirror, move, blank, corner)
 
 
-def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tensor, side: int = SIDE) -> Tensor:
+def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tensor, side: int = IMAGE_SIZE) -> Tensor:
     """Normalised images (N, 3, 32, 32), float, changed as ``rows`` (int64 (N,)) of ``draws`` say, and of each a
     window of ``side`` pixels (N, 3, side, side).
 
@@ -71,11 +71,11 @@ def augment(images_NCHW: Tensor, config: AugmentConfig, draws: Draws, rows: Tens
         x = torch.where(draws.mirror[rows, None, None, None], x.flip(3), x)
     if config.translate != "none":
         reach = config.translate_pixels
-        x = _window(F.pad(x, (reach,) * 4, mode=_PADDING[config.translate]), reach - draws.move[rows], SIDE)
+        x = _window(F.pad(x, (reach,) * 4, mode=_PADDING[config.translate]), reach - draws.move[rows], IMAGE_SIZE)
     if config.cutout:
         x = x * ~_blanked(draws.blank[rows], config.cutout)
-    if side < SIDE:
-        x = _window(x, (draws.corner[rows] * (SIDE - side + 1)).long().clamp(max=SIDE - side), side)
+    if side < IMAGE_SIZE:
+        x = _window(x, (draws.corner[rows] * (IMAGE_SIZE - side + 1)).long().clamp(max=IMAGE_SIZE - side), side)
     return x
 
 

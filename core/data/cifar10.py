@@ -23,12 +23,9 @@ from filelock import FileLock, Timeout
 from core.base import paths
 from core.base.errors import DataError, StoreError
 from core.base.files import told_plainly, write_atomically
+from core.config.sections import ALL_IMAGES
 from core.data import download, sources
 from core.data.sources import BATCH_IMAGES, BATCH_NAMES, IMAGE_BYTES, Progress, Tell
-
-CLASSES: tuple[str, ...] = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_IMAGES = 50_000
-IMAGES = 60_000
 
 SHA256 = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
@@ -54,7 +51,7 @@ class Cifar10:
     images: np.ndarray
     """uint8, (60000, 3, 32, 32): image, channel (red, green, blue), row, column; 0 to 255."""
     labels: np.ndarray
-    """int64, (60000,): index into ``CLASSES``."""
+    """int64, (60000,): index into :data:`core.config.sections.CLASSES`."""
 
 
 # ---- Reading the cache ---------------------------------------------------------------------------
@@ -115,8 +112,8 @@ def _stamp(folder: Path) -> _Stamp:
 
 
 def _read(folder: Path) -> Cifar10:
-    images = np.empty((IMAGES, 3, 32, 32), dtype=np.uint8)
-    labels = np.empty(IMAGES, dtype=np.int64)
+    images = np.empty((ALL_IMAGES, 3, 32, 32), dtype=np.uint8)
+    labels = np.empty(ALL_IMAGES, dtype=np.int64)
     for index, name in enumerate(SHA256):
         content = _bytes_of(folder / name)
         if _is_damaged(name, content):
@@ -194,12 +191,12 @@ def acquire(
 def _is_intact(folder: Path, tell: Tell) -> bool:
     if not available(folder):
         return False
-    tell(Progress("cache", "Checking the copy on this computer", 0, IMAGES, "images"))
+    tell(Progress("cache", "Checking the copy on this computer", 0, ALL_IMAGES, "images"))
     try:
         verify(folder)
     except DataError:
         return False
-    tell(Progress("cache", "Checking the copy on this computer", IMAGES, IMAGES, "images"))
+    tell(Progress("cache", "Checking the copy on this computer", ALL_IMAGES, ALL_IMAGES, "images"))
     return True
 
 
@@ -244,7 +241,7 @@ def _store(folder: Path, source: Path, scratch: Path, route: str, tell: Tell) ->
         write_atomically(folder / name, content)
         with told_plainly(folder / name):
             (folder / name).chmod(0o644)  # whatever the umask: this folder may be shared
-        tell(Progress(route, "Checking and storing the images", index * BATCH_IMAGES, IMAGES, "images"))
+        tell(Progress(route, "Checking and storing the images", index * BATCH_IMAGES, ALL_IMAGES, "images"))
 
 
 # ---- Nobody else meanwhile, and nothing left behind ----------------------------------------------

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config.run_config import CLASSES, RunConfig
-
-TRAIN_IMAGES = 50_000
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, TRAIN_IMAGES
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def split(config: RunConfig, labels: NDArray[np.int64]) -> Parts:
 
     ``labels``: int64 (60000,), CIFAR-10's official order, training images first.
     """
-    sizes, k = config.part_sizes(), len(config.data.classes)
+    sizes, k = config.data.sizes(), len(config.data.classes)
     held_out = shares(sizes.validation, k)
     training = shares(sizes.train + sizes.validation, k)
     # The test part's odd images go to the last classes: with a full pool the first are used up.

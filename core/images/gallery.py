@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.config.run_config import CLASSES, SIDE, TEST_PER_CLASS, TRAIN_PER_CLASS, DataConfig, RunConfig
-from core.data.cifar10 import IMAGES, TRAIN_IMAGES, Cifar10
+from core.config.run_config import RunConfig
+from core.config.sections import ALL_IMAGES, CLASSES, IMAGE_SIZE, TRAIN_IMAGES, DataConfig
+from core.data.cifar10 import Cifar10
 from core.data.split import split
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 Side = Literal["all", "training", "test"]
 #: Official sides of CIFAR-10, as a person chooses among them.
-SIDES: dict[Side, str] = {"all": "All", "training": "Training", "test": "Test"}
-PER_CLASS = TRAIN_PER_CLASS + TEST_PER_CLASS
+OFFICIAL_SETS: dict[Side, str] = {"all": "All", "training": "Training", "test": "Test"}
+PER_CLASS = ALL_IMAGES // len(CLASSES)
 
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -46,7 +47,7 @@ def indices(labels: Indices, name: str | None = None, side: Side = "all") -> Ind
     return np.flatnonzero(chosen)
 
 
-def side_of(index: int) -> str:
+def official_set(index: int) -> str:
     """``training`` or ``test``: to which official side a picture belongs."""
     return "training" if index < TRAIN_IMAGES else "test"
 
@@ -57,14 +58,16 @@ def place(found: Indices, index: int | None) -> int | None:
     return at if at < len(found) and found[at] == index else None
 
 
-def picture_in_link(text: str | None) -> int | None:
+def image_in_link(text: str | None) -> int | None:
     """The picture a link names by its number; ``None`` for what is no picture's number."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 and int(text) < IMAGES else None
+    return (
+        int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 and int(text) < ALL_IMAGES else None
+    )
 
 
 def described(data: Cifar10, index: int) -> str:
     """A picture in words: ``Picture 1,234: dog, official training picture``."""
-    return f"Picture {index:,}: {CLASSES[data.labels[index]]}, official {side_of(index)} picture"
+    return f"Picture {index:,}: {CLASSES[data.labels[index]]}, official {official_set(index)} picture"
 
 
 # --- many as one image ------------------------------------------------------------------------------
@@ -115,21 +118,21 @@ def as_trained(config: RunConfig, data: Cifar10, pictures: Sequence[int], epochs
     try:
         normalization = _normalization(config.data, data)
         images = normalization(torch.from_numpy(data.images[wanted]))
-        sides = config.sides()
+        sides = config.crop_sizes()
         shown = []
         for epoch in epochs:
             side = sides[min(epoch, len(sides)) - 1]
             draws = draw(config.augment, len(train), config.train.seed, epoch)
-            before = (SIDE - side) // 2
-            window = (before, SIDE - side - before) * 2  # a window smaller than a picture stands in the middle of one
-            shown.append(F.pad(augment(images, config.augment, draws, rows, side), window))
+            before = (IMAGE_SIZE - side) // 2
+            border = (before, IMAGE_SIZE - side - before) * 2  # a crop is shown in the middle of a full image
+            shown.append(F.pad(augment(images, config.augment, draws, rows, side), border))
         colours = torch.stack(shown) * normalization.std + normalization.mean
         return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     finally:
         torch.set_num_threads(threads)
 
 
-def is_trained_on(config: RunConfig, data: Cifar10, index: int) -> bool:
+def trains_on(config: RunConfig, data: Cifar10, index: int) -> bool:
     """Whether a run of ``config`` trains on the picture."""
     return bool(np.isin(index, split(config, data.labels).train))
 
@@ -143,7 +146,7 @@ def _normalization(config: DataConfig, data: Cifar10) -> "Normalization":
     return normalization(whole, data.images[split(whole, data.labels).train[::10]])
 
 
-def of_training(config: RunConfig, data: Cifar10, number: int) -> list[int]:
+def sample_training_images(config: RunConfig, data: Cifar10, number: int) -> list[int]:
     """A few pictures of the training part, of as many classes as there are places; the same every time."""
     train = split(config, data.labels).train
     names = config.data.classes
@@ -154,7 +157,7 @@ def of_training(config: RunConfig, data: Cifar10, number: int) -> list[int]:
     return chosen
 
 
-def augmentation_in_words(config: RunConfig) -> str:
+def augmentation_text(config: RunConfig) -> str:
     """What is done to each training picture, in a sentence; for a config without problems."""
     augment = config.augment
     steps = []
@@ -169,7 +172,7 @@ def augmentation_in_words(config: RunConfig) -> str:
     if augment.cutout:
         side = augment.cutout
         steps.append(f"blanked in a square of {side} × {side} pixels")
-    if augment.grow_from < SIDE:
+    if augment.grow_from < IMAGE_SIZE:
         side, until = augment.grow_from, augment.grow_until
         steps.append(
             f"cut to a random window of {side} × {side} pixels that grows to all of it by {until:.0%} of the run"
@@ -195,29 +198,3 @@ def class_counts(config: RunConfig, labels: Indices) -> pd.DataFrame:
     table = pd.DataFrame(counts, index=list(CLASSES)).loc[list(config.data.classes)]
     table["Left out"] = PER_CLASS - table.sum(axis=1)
     return table
-
-
-def split_in_words(config: RunConfig) -> str:
-    """How the parts come about, in plain words; for a config without problems."""
-    data, sizes, k = config.data, config.part_sizes(), len(config.data.classes)
-    if data.split == "official":
-        origin = (
-            "CIFAR-10's **official** sides: training pictures come from its 50,000 for training, "
-            "test pictures from its 10,000 for testing."
-        )
-    else:
-        origin = (
-            f"**Pooled**: the {k * PER_CLASS:,} pictures of these classes are thrown together and split anew, "
-            f"by seed {data.split_seed}, so results do not compare with those on the official test pictures."
-        )
-    if data.validation == "held-out":
-        choice = (
-            f"{sizes.validation:,} pictures are held out of training to choose the best epoch; "
-            f"the {sizes.test:,} test pictures are touched once, at the end."
-        )
-    else:
-        choice = (
-            f"The {sizes.test:,} test pictures also choose the best epoch, as in the report, "
-            "which flatters the result a little."
-        )
-    return f"{origin} {choice} Classes differ by one picture at most."

@@ -1,6 +1,6 @@
 """A file of any kind in, the 32×32 picture the network sees out.
 
-Here a file from anywhere becomes an upright RGB picture (:func:`read_picture`) and a part of that
+Here a file from anywhere becomes an upright RGB picture (:func:`read_image`) and a part of that
 becomes the network's input (:func:`to_network`). No network is here: :mod:`core.images.classify` has it.
 
 Nothing about a file is believed. Its first bytes, not its name, say what it is, and only the six
@@ -104,7 +104,7 @@ class Square:
 
 
 @dataclass(frozen=True)
-class Picture:
+class LoadedImage:
     """A picture as a person would see it, and what its file was."""
 
     name: str  # without folders and unprintable characters, at most 80 long
@@ -116,7 +116,7 @@ class Picture:
     frames: int  # of an animation, or pages of a TIFF (counted up to 1,000); `image` is the first
 
 
-def read_picture(data: bytes | Path, name: str) -> Picture:
+def read_image(data: bytes | Path, name: str) -> LoadedImage:
     """Read a file's content, or the file at a path, as the first picture in it.
 
     Raises :class:`ImageError`, and nothing else, when it cannot: one sentence that begins with the
@@ -149,7 +149,7 @@ def read_picture(data: bytes | Path, name: str) -> Picture:
             ImageOps.exif_transpose(image, in_place=True)
         if orientation >= 5:  # the sensor lay on its side
             width, height = height, width
-        return Picture(name, image, width, height, mode, form, frames)
+        return LoadedImage(name, image, width, height, mode, form, frames)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -160,13 +160,13 @@ def read_picture(data: bytes | Path, name: str) -> Picture:
         raise _refusal(name, f"begins like a {form} file but is cut short or damaged") from error
 
 
-def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[Picture | ImageError]:
+def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[LoadedImage | ImageError]:
     """Read ``(name, data)`` pairs, two at a time, into a picture or the reason why not, in their order."""
 
-    def attempt(file: tuple[str, bytes | Path]) -> Picture | ImageError:
+    def attempt(file: tuple[str, bytes | Path]) -> LoadedImage | ImageError:
         name, data = file
         try:
-            return read_picture(data, name)
+            return read_image(data, name)
         except ImageError as error:
             return error
 
@@ -175,7 +175,7 @@ def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[Picture | Image
         return list(pool.map(attempt, files))
 
 
-def part(crop: Crop, width: int, height: int, square: Square | None = None) -> tuple[int, int, int, int]:
+def crop_box(crop: Crop, width: int, height: int, square: Square | None = None) -> tuple[int, int, int, int]:
     """What ``crop`` takes of a picture of that size: left, top, right and bottom in pixels.
 
     - ``"centre"``: the largest square in the middle. Shapes stay true, the ends are lost.
@@ -194,15 +194,15 @@ def part(crop: Crop, width: int, height: int, square: Square | None = None) -> t
             assert_never(crop)
 
 
-def to_network(picture: Picture, crop: Crop = "centre", square: Square | None = None) -> np.ndarray:
-    """The :func:`part` of ``picture`` that ``crop`` names, as uint8 of shape (3, 32, 32), red first.
+def to_network(picture: LoadedImage, crop: Crop = "centre", square: Square | None = None) -> np.ndarray:
+    """The :func:`crop_box` of ``picture`` that ``crop`` names, as uint8 of shape (3, 32, 32), red first.
 
     A 32×32 picture comes out bit for bit, a smaller part is enlarged smoothly. A larger one is averaged
     by whole factors down to two to four times the size, and from there bicubic: the averages keep fine
     texture from turning into patterns (aliasing). Beyond that the filter matters little: only nearest
     neighbour costs accuracy (Chrabaszcz et al. 2017, arXiv:1707.08819).
     """
-    box = part(crop, *picture.image.size, square)
+    box = crop_box(crop, *picture.image.size, square)
     # Cropped first: `resize(box=…)` would let the filter reach across the edge of the box.
     small = picture.image.crop(box).resize((NETWORK, NETWORK), Image.Resampling.BICUBIC, reducing_gap=2)
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))

@@ -23,21 +23,21 @@ from core.config.run_config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import Parts, split
-from core.images.read import Crop, Picture, Square, part, to_network
+from core.images.read import Crop, LoadedImage, Square, crop_box, to_network
 from core.runs import table as live
 from core.runs.store import RunStore
 
 if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to import
     from core.images.classify import Classifier
 
-MOST_PICTURES = 200
+MAX_IMAGES = 200
 SIDE = 320  # longer side of a browser's copy of a picture, in pixels: twice what is shown
 MIDDLE = Square()
 CROPS: dict[Crop, str] = {"centre": "Middle square", "whole": "Whole, squeezed", "hand": "By hand"}
 
 
 @dataclass
-class Shown:
+class TrayImage:
     """A picture in the session; ``truth`` is its class where that is known, ``index`` its place in CIFAR-10 where it is
     from there (0 to 59,999).
 
@@ -45,7 +45,7 @@ class Shown:
     of one name apart.
     """
 
-    picture: Picture
+    source: LoadedImage
     truth: str | None = None
     index: int | None = None
     square: Square = MIDDLE
@@ -56,19 +56,19 @@ class Shown:
     @property
     def name(self) -> str:
         """What its file is called."""
-        return self.picture.name
+        return self.source.name
 
     @property
     def about(self) -> str:
         """Size and format of its file."""
-        one = self.picture
+        one = self.source
         first = f", the first of {one.frames} frames" if one.frames > 1 else ""
         return f"{one.width} × {one.height} {one.format}{first}"
 
     @cached_property
     def address(self) -> str:
         """A copy for the browser as a ``data:`` address; its longer side has at most 320 pixels."""
-        copy, file = self.picture.image.copy(), BytesIO()
+        copy, file = self.source.image.copy(), BytesIO()
         copy.thumbnail((SIDE, SIDE))
         form = "PNG" if max(copy.size) <= 64 else "JPEG"  # each of a few pixels is seen; a photo shall be small
         copy.save(file, form, quality=85)
@@ -83,15 +83,15 @@ class Shown:
     def seen(self, crop: Crop) -> NDArray[np.uint8]:
         """uint8 (3, 32, 32): what the network sees of it."""
         if crop not in self._seen:
-            self._seen[crop] = to_network(self.picture, crop, self.square)
+            self._seen[crop] = to_network(self.source, crop, self.square)
         return self._seen[crop]
 
-    def cut_in_words(self, crop: Crop) -> str:
+    def crop_text(self, crop: Crop) -> str:
         """How it is cut; a square by hand with the share of the width (x) and the height (y) it spans."""
         if crop != "hand":
             return {"centre": "middle square", "whole": "whole, squeezed"}[crop]
-        width, height = self.picture.image.size
-        left, top, right, bottom = part(crop, width, height, self.square)
+        width, height = self.source.image.size
+        left, top, right, bottom = crop_box(crop, width, height, self.square)
         x, y = (
             f"{100 * a / of:.0f}–{100 * b / of:.0f} %" for a, b, of in ((left, right, width), (top, bottom, height))
         )
@@ -102,7 +102,7 @@ class Shown:
 class Tray:
     """All pictures of the session, the newest first, and what was refused of the last files."""
 
-    pictures: list[Shown] = field(default_factory=list)
+    images: list[TrayImage] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     uploads: int = 0
     taken: set[str] = field(default_factory=set)
@@ -111,25 +111,25 @@ class Tray:
 
     def room(self, wanted: int) -> int:
         """How many of so many new pictures can be taken; says so if not all."""
-        free = MOST_PICTURES - len(self.pictures)
+        free = MAX_IMAGES - len(self.images)
         if wanted > free:
             self.refused.append(
-                f"{wanted - free} of the pictures were left out: at most {MOST_PICTURES} are kept here. "
+                f"{wanted - free} of the pictures were left out: at most {MAX_IMAGES} are kept here. "
                 "Clear the list to make room."
             )
         return min(wanted, free)
 
-    def add(self, new: list[Shown]) -> None:
+    def add(self, new: list[TrayImage]) -> None:
         """Put pictures in front, and number them; what finds no room is left out, and said."""
         new = new[: self.room(len(new))]
         for one in new:
             self.count += 1
             one.number = self.count
-        self.pictures = new + self.pictures
+        self.images = new + self.images
 
     def clear(self) -> None:
         """Empty it."""
-        self.pictures, self.refused = [], []
+        self.images, self.refused = [], []
         self.empty_field()
 
     def empty_field(self) -> None:
@@ -138,7 +138,7 @@ class Tray:
         self.taken = set()
 
 
-def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
+def sample_test_images(config: RunConfig, data: Cifar10, draw: int) -> list[TrayImage]:
     """One image of each of a run's classes, none of which it trained on; another ``draw``, other images."""
     test = split(config, data.labels).test
     chance = np.random.default_rng(draw)
@@ -146,7 +146,8 @@ def unseen_images(config: RunConfig, data: Cifar10, draw: int) -> list[Shown]:
     for name in config.data.classes:
         at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
         image = Image.fromarray(np.array(data.images[at]).transpose(1, 2, 0))
-        found.append(Shown(Picture(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1), truth=name, index=at))
+        source = LoadedImage(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1)
+        found.append(TrayImage(source, truth=name, index=at))
     return found
 
 
@@ -178,7 +179,7 @@ def _run_in_words(run: "pd.Series[Any]") -> str:
     return f"{accuracy} on {chosen_on} images · {task} · {run['state']}"
 
 
-def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:
+def classify(pictures: list[TrayImage], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:
     """float32 (n, k): probabilities of each picture, computed once a picture, run, weights (their file's
     ``time``) and cut."""
     key = (network.run_id, time, crop)
@@ -190,7 +191,7 @@ def classify(pictures: list[Shown], network: "Classifier", time: int, crop: Crop
     return np.stack([one._results[key] for one in pictures])
 
 
-def not_counted(pictures: Sequence[Shown], config: RunConfig) -> list[str]:
+def not_counted(pictures: Sequence[TrayImage], config: RunConfig) -> list[str]:
     """Of each picture why it tells nothing of how often a run's network is right, in few words; empty where it does.
 
     Of CIFAR-10's images only those of the run's own test part do. Raises DataError if CIFAR-10 is not here any more.
@@ -201,7 +202,7 @@ def not_counted(pictures: Sequence[Shown], config: RunConfig) -> list[str]:
     return [_not_counted(one, config.data.classes, parts) for one in pictures]
 
 
-def _not_counted(one: Shown, classes: Sequence[str], parts: Parts) -> str:
+def _not_counted(one: TrayImage, classes: Sequence[str], parts: Parts) -> str:
     if one.index is None or one.index in parts.test:
         return ""
     if one.truth not in classes:
@@ -212,7 +213,7 @@ def _not_counted(one: Shown, classes: Sequence[str], parts: Parts) -> str:
 
 
 def results_table(
-    pictures: Sequence[Shown], network: "Classifier", rows: NDArray[np.float32], crop: Crop, doubts: Sequence[str]
+    pictures: Sequence[TrayImage], network: "Classifier", rows: NDArray[np.float32], crop: Crop, doubts: Sequence[str]
 ) -> pd.DataFrame:
     """A row a picture: what it is taken for, how surely, what else, how it was cut, what it is, why that does not count
     (``doubts``, from :func:`not_counted`), and every class's probability."""
@@ -224,7 +225,7 @@ def results_table(
             "taken for": names[order[:, 0]],
             "probability": rows.max(axis=1),
             "or else": names[order[:, 1]],
-            "cut": [one.cut_in_words(crop) for one in pictures],
+            "cut": [one.crop_text(crop) for one in pictures],
             "truth": [one.truth or "" for one in pictures],
             "not counted": list(doubts),
             **{name: rows[:, at] for at, name in enumerate(network.classes)},
@@ -232,7 +233,7 @@ def results_table(
     )
 
 
-def score_in_words(results: pd.DataFrame) -> str:
+def score_text(results: pd.DataFrame) -> str:
     """Of a :func:`results_table` how many test images were right, and how many do not count and why; or nothing."""
     counted = results[(results["truth"] != "") & (results["not counted"] == "")]
     told = []

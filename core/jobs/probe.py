@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from core.base.errors import LabError
-from core.config.run_config import SIDE, RunConfig
+from core.config.run_config import IMAGE_SIZE, RunConfig
 from core.cost.network import step_work
 from core.cost.speed import Speed, how, remember, shape
 from core.data.task import Normalization, Part, Task
@@ -53,7 +53,7 @@ def _measured(config: RunConfig) -> Speed:
             "train.lr": 1e-7,
             "train.epochs": 1_000,
             "train.early_stopping": "off",
-            "augment.grow_from": SIDE,  # an estimate counts smaller windows by itself
+            "augment.grow_from": IMAGE_SIZE,  # an estimate counts smaller windows by itself
             "train.batch_size": _affordable_batch(config),
         }
     )

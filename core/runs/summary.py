@@ -138,7 +138,7 @@ class RunSummary:
     @property
     def test_images(self) -> int:
         """Number of images in the test set."""
-        return self.config.part_sizes().test
+        return self.config.data.sizes().test
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
                 "accuracy": float(accuracy),
                 "objective": float(row["min_val_objective"]),
                 "loss": float(row["min_val_loss"]),
-                "images": one.cell.config.part_sizes().test,
+                "images": one.cell.config.data.sizes().test,
                 "selected_on": row["selected_on"],
                 "best_epoch": int(row["best_epoch"]),
                 "epoch": int(row["epoch"]),

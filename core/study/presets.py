@@ -70,7 +70,7 @@ def published_study(figure: int, *, scale: float = 1.0, split: Split = "common",
 
 def _common_test(base: RunConfig, most: int) -> int:
     """Test images that are left even by the largest training part."""
-    available = base.available()
+    available = base.data.available()
     return available.train + available.test - most
 
 

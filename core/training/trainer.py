@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from core.base.errors import LabError
-from core.config.run_config import SIDE, RunConfig
+from core.config.run_config import IMAGE_SIZE, RunConfig
 from core.data.augment import Draws, augment, draw, generator
 from core.data.task import Task
 from core.model.resnet import resnet
@@ -176,7 +176,7 @@ class Trainer:
 
     def _pictures_left(self, epoch: int) -> tuple[int, float]:
         """The side of this epoch's pictures, and how many of that size the later epochs come to."""
-        sides = self.config.sides()
+        sides = self.config.crop_sizes()
         side = sides[epoch - 1]
         return side, len(self.task.train) * sum((one / side) ** 2 for one in sides[epoch:])
 
@@ -202,7 +202,7 @@ class Trainer:
             plain = F.cross_entropy(logits, labels) if self.config.train.label_smoothing else loss
             return plain.item(), loss.item(), int((logits.argmax(1) == labels).sum())
 
-    def _batch(self, rows: Tensor, draws: Draws, side: int = SIDE) -> Tensor:
+    def _batch(self, rows: Tensor, draws: Draws, side: int = IMAGE_SIZE) -> Tensor:
         images = self.task.normalization(self.task.train.images[rows])
         changed = augment(images, self.config.augment, draws, rows, side)
         return changed.contiguous(memory_format=torch.channels_last)

@@ -175,7 +175,7 @@ def _best(frame: pd.DataFrame, point: Point, selected_on: Literal["test", "held-
     if values.empty:
         return None
     row: dict[Any, Any] = frame.loc[[values.idxmax()]].to_dict("records")[0]
-    accuracy, images = float(row[column]), config_of(row).part_sizes().test
+    accuracy, images = float(row[column]), config_of(row).data.sizes().test
     so_far = row["state"] in (*AT_WORK, "queued")
     ahead, epoch = accuracy - point.best_accuracy, int(row["best_epoch"])
     return BestRun(row["id"], name_of(row), accuracy, ahead, images, epoch, len(values), so_far)

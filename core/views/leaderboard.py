@@ -81,7 +81,7 @@ def _ours(frame: pd.DataFrame, labels: Mapping[str, str]) -> list[dict[str, obje
     tested = _tested(rows)
     for at in rows.index[tested.notna()]:
         row, accuracy = rows.loc[at].to_dict(), float(tested[at])
-        sizes = config_of(row).part_sizes()
+        sizes = config_of(row).data.sizes()
         note = [f"ResNet-{row['model.depth']:.0f}, {row['epoch']:.0f} epochs of {sizes.train:,} images"]
         if row["state"] != "finished":
             note.append(_STILL.get(row["state"], f"{row['state']} before its end"))

@@ -49,7 +49,7 @@ def augmentation_preview(config: RunConfig) -> None:
     if not cifar10.available():
         st.caption("The pictures are not on this computer yet; get them on the Dataset page.")
         return
-    st.caption(gallery.augmentation_in_words(config))
+    st.caption(gallery.augmentation_text(config))
     try:
         numbers, versions = _first_epochs(config.data, config.augment, config.train.seed, config.train.epochs)
     except LabError as error:
@@ -73,7 +73,7 @@ def _first_epochs(data: DataConfig, augment: AugmentConfig, seed: int, epochs: i
     """Numbers of a few pictures, and what the first epochs make of them: uint8 (epochs, pictures, 3, 32, 32)."""
     config = RunConfig(data=data, augment=augment).replace({"train.seed": seed, "train.epochs": epochs})
     cifar = cifar10.load()
-    numbers = gallery.of_training(config, cifar, PICTURES)
+    numbers = gallery.sample_training_images(config, cifar, PICTURES)
     return numbers, gallery.as_trained(config, cifar, numbers, range(1, min(EPOCHS, epochs) + 1))
 
 

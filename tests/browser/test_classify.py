@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from core.base.text import percent
 from core.config.run_config import RunConfig
 from core.images.classify import Classifier
-from core.images.read import Square, read_picture, to_network
+from core.images.read import Square, read_image, to_network
 from tests.made import made_record, made_run, made_weights
 
 SEEN = re.compile("as the network sees it")
@@ -36,7 +36,7 @@ def wide(tmp_path):
 
 def said(lab, run_id, path, square=None):
     """What a card says of the picture in ``path``: the likeliest class and its probability."""
-    seen = to_network(read_picture(path, path.name), "hand" if square else "centre", square)
+    seen = to_network(read_image(path, path.name), "hand" if square else "centre", square)
     network = Classifier.load(lab.store, run_id)
     row = network.probabilities(seen[None])[0]
     return f"{network.classes[row.argmax()]} {100 * row.max():.1f} %"

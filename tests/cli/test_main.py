@@ -19,7 +19,7 @@ from core.base.errors import DataError
 from core.cli import main as cli
 from core.cli import train as cli_train
 from core.config.presets import PRESETS
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import CLASSES, SETTINGS, RunConfig
 from core.data import cifar10
 from core.data.sources import Progress
 from core.jobs import runner
@@ -424,7 +424,7 @@ def test_classify_names_the_likeliest_classes(core: Core, trained_once: RunStore
     shares = [one["probability"] for one in picture["top"]]
     assert told.code == 0 and picture["file"] == str(pictures["wide.jpg"])
     assert sum(shares) == pytest.approx(1, abs=1e-5) and shares == sorted(shares, reverse=True)
-    assert {one["class"] for one in picture["top"]} == set(cifar10.CLASSES)
+    assert {one["class"] for one in picture["top"]} == set(CLASSES)
     text = core("classify", "tiny", pictures["wide.jpg"], on=trained_once).out.splitlines()
     assert len(text) == 2 + 3 and picture["top"][0]["class"] in text[2] and f"{100 * shares[0]:.2f} %" in text[2]
     whole = core("classify", "tiny", pictures["wide.jpg"], "--crop", "whole", "--json", on=trained_once).data

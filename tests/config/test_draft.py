@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config.draft import Draft, fitted, parts_in_words, work_in_words
+from core.config.draft import Draft, fitted, split_text, work_text
 from core.config.presets import PRESETS
 from core.config.run_config import CLASSES, RunConfig
 from tests.strategies import sound_config
@@ -14,7 +14,7 @@ PAIR = ("deer", "dog")
 def test_a_pair_keeps_the_published_studys_sizes():
     config = fitted(PRESETS["report"].config, PAIR)
     assert config.data.train_size == 10_000
-    assert config.part_sizes().test == 2_000
+    assert config.data.sizes().test == 2_000
 
 
 def test_the_validation_part_keeps_its_share_when_the_training_part_shrinks():
@@ -73,10 +73,13 @@ def test_an_unreadable_knob_out_of_effect_stops_nothing():
     assert draft.problems() == {}
 
 
-def test_validation_on_the_test_part_is_told_honestly():
-    said = parts_in_words(PRESETS["report"].config)
-    assert "50,000" in said and "10,000 test images" in said and "chosen on the images it is judged by" in said
-    assert "45,000" in parts_in_words(PRESETS["he2016"].config) and "5,000" in parts_in_words(PRESETS["he2016"].config)
+def test_split_text_names_the_sizes_and_says_when_the_test_set_validates_or_is_redrawn():
+    report = split_text(PRESETS["report"].config.replace({"data.split_seed": 7}))
+    assert all(
+        word in report for word in ("50,000", "10,000 test images", "optimistic", "60,000", "re-split", "seed 7")
+    )
+    he2016 = split_text(PRESETS["he2016"].config)
+    assert all(word in he2016 for word in ("45,000", "5,000", "held out", "once")) and "re-split" not in he2016
 
 
 @given(sound_config, st.lists(st.sampled_from(CLASSES), min_size=2, unique=True))
@@ -119,5 +122,5 @@ def test_seeds_count_on_from_the_configs_own_and_are_told_in_the_names():
 def test_the_work_is_told_with_its_units_and_the_chance_line():
     config = RunConfig().replace({"train.epochs": 1, "data.classes": PAIR, "data.train_size": 1_000,
                                   "data.validation_size": 100, "train.batch_size": 900})  # fmt: skip
-    assert work_in_words(config) == "1 epoch of 1 step · 2 classes, guessing reaches 50 %"
-    assert "10 classes, guessing reaches 10 %" in work_in_words(PRESETS["he2016"].config)
+    assert work_text(config) == "1 epoch of 1 step · 2 classes, chance level 50 %"
+    assert "10 classes, chance level 10 %" in work_text(PRESETS["he2016"].config)

@@ -9,7 +9,8 @@ from core.base.errors import ConfigError
 from core.cli import main as cli
 from core.config.draft import Draft
 from core.config.presets import PRESETS, command_line, nearest, preset
-from core.config.run_config import CLASSES, PartSizes, RunConfig
+from core.config.run_config import CLASSES, RunConfig
+from core.config.sections import SetSizes
 from core.runs.store import RunStore
 from tests.strategies import sound_config
 
@@ -25,7 +26,7 @@ def test_a_preset_can_run_and_is_nearest_to_itself(name: str) -> None:
 
 def test_the_report_is_the_published_recipe() -> None:
     config = preset("report").config
-    assert config.part_sizes() == PartSizes(50_000, 0, 10_000)
+    assert config.data.sizes() == SetSizes(50_000, 0, 10_000)
     assert config.data.split == "pooled" and config.data.validation == "test"
     assert config.data.classes == CLASSES and config.data.normalization == "pixel-mean"
     assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "report")
@@ -39,7 +40,7 @@ def test_the_report_is_the_published_recipe() -> None:
 
 def test_he2016_is_the_papers_recipe() -> None:
     config = preset("he2016").config
-    assert config.part_sizes() == PartSizes(45_000, 5_000, 10_000)
+    assert config.data.sizes() == SetSizes(45_000, 5_000, 10_000)
     assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
     assert config.data.normalization == "pixel-mean"
     assert (config.augment.flip, config.augment.translate, config.augment.translate_pixels) == ("random", "crop", 4)
@@ -54,10 +55,10 @@ def test_he2016_is_the_papers_recipe() -> None:
 
 
 def test_quick_is_small_and_fast_is_honest() -> None:
-    assert preset("quick").config.part_sizes() == PartSizes(4_000, 500, 2_000)
+    assert preset("quick").config.data.sizes() == SetSizes(4_000, 500, 2_000)
     for name in ("fast", "fast-10"):
         config = preset(name).config
-        assert config.part_sizes() == PartSizes(49_000, 1_000, 10_000)
+        assert config.data.sizes() == SetSizes(49_000, 1_000, 10_000)
         assert config.data.validation == "held-out"
         assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 
 from core.base.errors import ConfigError
-from core.config.run_config import CLASSES, HOW_COMPUTED, SCHEMA_VERSION, SETTINGS, PartSizes, RunConfig
+from core.config.run_config import CLASSES, HOW_COMPUTED, SCHEMA_VERSION, SETTINGS, RunConfig
+from core.config.sections import SetSizes
 from tests.strategies import any_config, sound_config
 
 PAIR = ("deer", "dog")
@@ -155,7 +156,7 @@ def test_any_config_is_allowed_or_told_never_a_crash(config: RunConfig) -> None:
         assert sentence.endswith((".", "?"))
         assert " -" not in sentence, "no advice to take a negative number"
     if not config.problems():
-        sizes, k = config.part_sizes(), len(config.data.classes)
+        sizes, k = config.data.sizes(), len(config.data.classes)
         assert sizes.train >= k and sizes.test >= k
         assert sizes.train + sizes.validation + sizes.test <= 6_000 * k
         assert config.steps_per_epoch() >= 1
@@ -167,28 +168,28 @@ def test_any_config_is_allowed_or_told_never_a_crash(config: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("config", "sizes"),
     [
-        (changed(), PartSizes(45_000, 5_000, 10_000)),
-        (changed(data__validation="test"), PartSizes(50_000, 0, 10_000)),
-        (changed(data__validation_size=2_000), PartSizes(48_000, 2_000, 10_000)),
-        (changed(data__train_size=1_000, data__test_size=500), PartSizes(900, 100, 500)),
-        (changed(data__train_size=50), PartSizes(40, 10, 10_000)),
-        (changed(data__classes=PAIR), PartSizes(9_000, 1_000, 2_000)),
-        (changed(data__split="pooled", data__train_size=50_000), PartSizes(45_000, 5_000, 10_000)),
-        (changed(data__split="pooled", data__test_size=10_000), PartSizes(45_000, 5_000, 10_000)),
-        (changed(data__split="pooled", data__train_size=30_000, data__validation="test"), PartSizes(30_000, 0, 30_000)),
+        (changed(), SetSizes(45_000, 5_000, 10_000)),
+        (changed(data__validation="test"), SetSizes(50_000, 0, 10_000)),
+        (changed(data__validation_size=2_000), SetSizes(48_000, 2_000, 10_000)),
+        (changed(data__train_size=1_000, data__test_size=500), SetSizes(900, 100, 500)),
+        (changed(data__train_size=50), SetSizes(40, 10, 10_000)),
+        (changed(data__classes=PAIR), SetSizes(9_000, 1_000, 2_000)),
+        (changed(data__split="pooled", data__train_size=50_000), SetSizes(45_000, 5_000, 10_000)),
+        (changed(data__split="pooled", data__test_size=10_000), SetSizes(45_000, 5_000, 10_000)),
+        (changed(data__split="pooled", data__train_size=30_000, data__validation="test"), SetSizes(30_000, 0, 30_000)),
         (
             changed(data__split="pooled", data__train_size=30_000, data__test_size=10_000, data__validation="test"),
-            PartSizes(30_000, 0, 10_000),
+            SetSizes(30_000, 0, 10_000),
         ),
         (
             changed(data__classes=PAIR, data__split="pooled", data__train_size=6_000, data__validation="test"),
-            PartSizes(6_000, 0, 6_000),
+            SetSizes(6_000, 0, 6_000),
         ),
     ],
 )
-def test_part_sizes(config: RunConfig, sizes: PartSizes) -> None:
+def test_part_sizes(config: RunConfig, sizes: SetSizes) -> None:
     assert config.problems() == {} or config.train.batch_size > sizes.train
-    assert config.part_sizes() == sizes
+    assert config.data.sizes() == sizes
 
 
 def test_the_last_batch_of_an_epoch_may_be_smaller() -> None:
@@ -355,7 +356,7 @@ def test_the_classes_are_cifar10s() -> None:
 
 def test_windows_grow_in_equal_shares_of_the_epochs():
     def sides(**augment):
-        return changed(train__epochs=32, **{f"augment__{name}": one for name, one in augment.items()}).sides()
+        return changed(train__epochs=32, **{f"augment__{name}": one for name, one in augment.items()}).crop_sizes()
 
     assert sides() == [32] * 32
     assert sides(grow_from=20) == [20] * 8 + [24] * 8 + [28] * 8 + [32] * 8

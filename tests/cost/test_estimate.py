@@ -26,7 +26,7 @@ QUICK = PRESETS["quick"].config
 def ran(store, config=QUICK, speed=500.0, epochs=4, environment=HERE, host=None, evaluation=5_000.0):
     """A finished run of ``config`` whose every epoch was trained at ``speed``."""
     run_id = made_run(store, epochs=0, config=config)
-    sizes, seconds = config.part_sizes(), 0.0
+    sizes, seconds = config.data.sizes(), 0.0
     for epoch in range(1, epochs + 1):
         seconds += sizes.train / speed + sizes.validation / evaluation
         record = made_record(epoch, len(config.data.classes), sizes.train, config.train.batch_size)
@@ -66,7 +66,7 @@ def test_the_counted_cost_is_that_of_the_real_network(depth, width, shortcut):
 
 def test_memory_covers_what_the_formula_names():
     base = QUICK
-    images = sum((base.part_sizes().train, base.part_sizes().validation, base.part_sizes().test))
+    images = sum((base.data.sizes().train, base.data.sizes().validation, base.data.sizes().test))
     memory = network.memory_bytes(base)
     assert memory > 3_072 * images
     parameters = network.network_cost(base).parameters
@@ -285,7 +285,7 @@ def test_growing_windows_cost_their_area(store):
     speed = speed_of(QUICK, 500.0)
     whole = estimates.run_seconds(QUICK, speed)
     growing = QUICK.replace({"augment.grow_from": 16, "augment.grow_until": 0.8, "train.epochs": 5})
-    assert growing.sides() == [16, 20, 24, 28, 32]
+    assert growing.crop_sizes() == [16, 20, 24, 28, 32]
     saved = sum(1 - (side / 32) ** 2 for side in (16, 20, 24, 28))
     assert whole - estimates.run_seconds(growing, speed) == pytest.approx(saved * 4_000 / 500)
 

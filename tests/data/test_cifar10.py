@@ -28,6 +28,7 @@ from PIL import Image
 
 from core.base import paths
 from core.base.errors import DataError
+from core.config.sections import CLASSES, TRAIN_IMAGES
 from core.data import cifar10, download, sources
 from core.data.cifar10 import Cifar10, Progress
 
@@ -172,13 +173,13 @@ def test_load_returns_all_images_in_the_official_order() -> None:
     assert (data.labels.shape, data.labels.dtype) == ((60_000,), np.int64)
     # As printed by any tutorial: frog, truck, truck, deer, automobile …; cat, ship, ship, airplane, frog …
     assert data.labels[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
-    assert data.labels[cifar10.TRAIN_IMAGES :][:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
-    assert np.bincount(data.labels[: cifar10.TRAIN_IMAGES]).tolist() == [5000] * len(cifar10.CLASSES)
-    assert np.bincount(data.labels[cifar10.TRAIN_IMAGES :]).tolist() == [1000] * len(cifar10.CLASSES)
+    assert data.labels[TRAIN_IMAGES:][:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
+    assert np.bincount(data.labels[:TRAIN_IMAGES]).tolist() == [5000] * len(CLASSES)
+    assert np.bincount(data.labels[TRAIN_IMAGES:]).tolist() == [1000] * len(CLASSES)
 
 
 def test_channel_means_are_the_published_ones() -> None:
-    means = cifar10.load().images[: cifar10.TRAIN_IMAGES].mean(axis=(0, 2, 3), dtype=np.float64) / 255
+    means = cifar10.load().images[:TRAIN_IMAGES].mean(axis=(0, 2, 3), dtype=np.float64) / 255
     assert np.round(means, 5).tolist() == [0.49140, 0.48216, 0.44653]
 
 

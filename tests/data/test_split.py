@@ -6,7 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.config.run_config import CLASSES, RunConfig
-from core.data.split import TRAIN_IMAGES, shares, split
+from core.config.sections import TRAIN_IMAGES
+from core.data.split import shares, split
 
 #: Labels as CIFAR-10's are: 5,000 and 1,000 of each class, mixed.
 LABELS = np.concatenate([np.random.default_rng(0).permutation(np.repeat(np.arange(10), n)) for n in (5_000, 1_000)])
@@ -35,7 +36,7 @@ def test_any_allowed_split_is_stratified_and_disjoint(classes, pooled, train, te
         }
     )  # fmt: skip
     assume(not config.problems())
-    parts, sizes = split(config, LABELS), config.part_sizes()
+    parts, sizes = split(config, LABELS), config.data.sizes()
     assert (len(parts.train), len(parts.test)) == (sizes.train, sizes.test)
     everything = [parts.train, parts.test] + ([parts.validation] if held_out else [])
     joined = np.concatenate(everything)

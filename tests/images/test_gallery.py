@@ -50,7 +50,7 @@ def test_the_pictures_of_a_class_and_side_are_found():
 
 
 def test_the_first_test_picture_is_described_as_one(real):
-    assert [gallery.side_of(49_999), gallery.side_of(50_000)] == ["training", "test"]
+    assert [gallery.official_set(49_999), gallery.official_set(50_000)] == ["training", "test"]
     assert gallery.described(real, 0) == "Picture 0: frog, official training picture"
     assert gallery.described(real, 50_001) == "Picture 50,001: ship, official test picture"
 
@@ -68,7 +68,7 @@ def test_a_picture_has_a_place_only_where_it_is():
     [("0", 0), ("59999", 59_999), ("60000", None), ("-1", None), ("cat", None), ("", None), (None, None), ("²", None)],
 )
 def test_a_link_names_a_picture_or_none(text, index):
-    assert gallery.picture_in_link(text) == index
+    assert gallery.image_in_link(text) == index
 
 
 def test_a_grid_has_each_picture_at_its_place_and_every_pixel_as_a_square():
@@ -145,7 +145,7 @@ def test_another_seed_shows_other_chance(drawn):
 def test_a_picture_outside_the_training_part_is_augmented_too(drawn):
     pair = config(flip="none", translate="crop").replace({"data.classes": ("deer", "dog"), "data.train_size": 700})
     outside = 59_999
-    assert not gallery.is_trained_on(pair, drawn, outside)
+    assert not gallery.trains_on(pair, drawn, outside)
     assert (gallery.as_trained(pair, drawn, [outside], range(1, 5)) != drawn.images[outside]).any()
 
 
@@ -158,21 +158,21 @@ def test_augmenting_leaves_the_number_of_threads_alone(drawn):
 def test_whether_a_picture_is_trained_on_is_the_splits_word(real):
     held_out = RunConfig()
     parts = split(held_out, real.labels)
-    assert gallery.is_trained_on(held_out, real, int(parts.train[0]))
-    assert not gallery.is_trained_on(held_out, real, int(parts.validation[0]))
-    assert not gallery.is_trained_on(held_out, real, 50_000)
+    assert gallery.trains_on(held_out, real, int(parts.train[0]))
+    assert not gallery.trains_on(held_out, real, int(parts.validation[0]))
+    assert not gallery.trains_on(held_out, real, 50_000)
 
 
 def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real):
     config = RunConfig().replace({"data.classes": ("cat", "dog", "ship")})
-    chosen = gallery.of_training(config, real, 4)
+    chosen = gallery.sample_training_images(config, real, 4)
     assert [CLASSES[real.labels[one]] for one in chosen] == ["cat", "dog", "ship", "cat"]
     assert len(set(chosen)) == 4
-    assert all(gallery.is_trained_on(config, real, one) for one in chosen)
+    assert all(gallery.trains_on(config, real, one) for one in chosen)
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("settings", "said"),
     [
         ({"flip": "none", "translate": "none"}, "No augmentation"),
         ({"flip": "alternating", "translate": "none"}, "every other epoch"),
@@ -183,7 +183,7 @@ def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real)
     ],
 )
 def test_augmentation_is_told_in_words(settings, said):
-    assert said in gallery.augmentation_in_words(config(**settings))
+    assert said in gallery.augmentation_text(config(**settings))
 
 
 def test_pytorch_is_not_imported_before_a_picture_is_augmented():
@@ -212,11 +212,3 @@ def test_a_test_part_that_validates_is_counted_once():
     counts = gallery.class_counts(PRESETS["report"].config, LABELS)
     assert counts.columns.tolist() == ["Training", "Test (also validates)", "Left out"]
     assert counts.sum().tolist() == [50_000, 10_000, 0]
-
-
-def test_a_split_is_told_in_words():
-    assert "touched once" in gallery.split_in_words(RunConfig())
-    told = gallery.split_in_words(PRESETS["report"].config.replace({"data.split_seed": 7}))
-    assert "60,000" in told
-    assert "seed 7" in told
-    assert "flatters" in told

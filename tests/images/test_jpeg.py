@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from core.base.errors import ImageError
 from core.images.jpeg import without_detail
-from core.images.read import read_picture
+from core.images.read import read_image
 
 
 def photo(mode="RGB", size=(611, 437)):
@@ -60,16 +60,16 @@ def test_a_file_in_one_pass_comes_back_as_it_is(options):
 
 def test_a_photo_is_read_to_the_same_pixels_as_without(monkeypatch):
     content = jpeg(photo(size=(2900, 1800)))
-    fast = read_picture(content, "photo.jpg")
+    fast = read_image(content, "photo.jpg")
     monkeypatch.setattr("core.images.read.without_detail", lambda content: content)
-    np.testing.assert_array_equal(np.asarray(fast.image), np.asarray(read_picture(content, "photo.jpg").image))
+    np.testing.assert_array_equal(np.asarray(fast.image), np.asarray(read_image(content, "photo.jpg").image))
 
 
 def test_a_photo_cut_short_is_refused_as_any_other():
     content = jpeg(photo(size=(2900, 1800)))
     for end in (len(content) // 9, len(content) // 2, len(content) - 40):
         with pytest.raises(ImageError, match="cut short or damaged"):
-            read_picture(content[:end], "photo.jpg")
+            read_image(content[:end], "photo.jpg")
 
 
 @settings(max_examples=300, deadline=None)

@@ -17,7 +17,17 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from core.base.errors import ImageError
 from core.images import read as pictures
-from core.images.read import FORMATS, LEAST_SIDE, MAX_BYTES, Picture, Square, part, read_many, read_picture, to_network
+from core.images.read import (
+    FORMATS,
+    LEAST_SIDE,
+    MAX_BYTES,
+    LoadedImage,
+    Square,
+    crop_box,
+    read_image,
+    read_many,
+    to_network,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on damaged files
 
@@ -56,7 +66,7 @@ def letters(image: Image.Image) -> str:
 def refusal(data: bytes | Path, name: str = "x.bin") -> str:
     """The sentence, without the name and what is allowed, which every one of them tells."""
     with pytest.raises(ImageError) as caught:
-        read_picture(data, name)
+        read_image(data, name)
     sentence = str(caught.value)
     assert sentence.startswith(f'"{name}" ')
     assert sentence.endswith(ALLOWED)
@@ -69,7 +79,7 @@ def refusal(data: bytes | Path, name: str = "x.bin") -> str:
 @pytest.mark.parametrize("form", FORMATS)
 def test_each_format_is_read_as_it_was_saved(form: str, tmp_path: Path) -> None:
     data = saved(corners(), form)
-    picture = read_picture(data, f"cat.{form}")
+    picture = read_image(data, f"cat.{form}")
     assert (picture.name, picture.format) == (f"cat.{form}", form)
     assert (picture.width, picture.height, picture.frames) == (48, 32, 1)
     assert picture.mode == ("P" if form == "GIF" else "RGB")
@@ -79,7 +89,7 @@ def test_each_format_is_read_as_it_was_saved(form: str, tmp_path: Path) -> None:
 
     path = tmp_path / "anything"
     path.write_bytes(data)
-    assert read_picture(path, f"cat.{form}") == picture
+    assert read_image(path, f"cat.{form}") == picture
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WebP", "TIFF"])
@@ -91,7 +101,7 @@ def test_each_format_is_read_as_it_was_saved(form: str, tmp_path: Path) -> None:
 def test_exif_orientation_is_applied(form: str, orientation: int, upright: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = read_picture(saved(corners(), form, exif=exif), "phone")
+    picture = read_image(saved(corners(), form, exif=exif), "phone")
     assert letters(picture.image) == upright
     assert picture.image.size == (picture.width, picture.height) == ((48, 32) if orientation < 5 else (32, 48))
     assert not picture.image.getexif(), "a viewer would turn it again"
@@ -100,7 +110,7 @@ def test_exif_orientation_is_applied(form: str, orientation: int, upright: str) 
 def test_orientation_of_a_photo_decoded_at_a_fraction() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = read_picture(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")
+    picture = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")
     assert (picture.width, picture.height, picture.image.size) == (3000, 4000, (375, 500))
     assert letters(picture.image) == "BRWG"
 
@@ -109,7 +119,7 @@ def test_exif_that_cannot_be_read_does_not_cost_the_picture() -> None:
     start = b"Exif\0\0II*\0\x08\0\0\0\x01\0"
     text, number = (start + struct.pack("<HHI4sI", 0x0112, *tag, 0) for tag in ((2, 4, b"six\0"), (3, 1, b"\6\0\0\0")))
     for exif, upright in ((text, "RGBW"), (start, "RGBW"), (b"Exif\0\0odd", "RGBW"), (number, "BRWG")):
-        assert letters(read_picture(saved(corners(), "JPEG", exif=exif), "odd").image) == upright
+        assert letters(read_image(saved(corners(), "JPEG", exif=exif), "odd").image) == upright
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "YCbCr", "LAB", "CMYK"])
@@ -117,7 +127,7 @@ def test_kinds_of_pixel_keep_their_colour(mode: str) -> None:
     source = corners()
     if mode == "LAB":
         source = corners().convert("RGBA")  # Pillow knows the way to LAB from RGB alone
-    picture = read_picture(saved(source.convert(mode), "TIFF"), "x.tif")
+    picture = read_image(saved(source.convert(mode), "TIFF"), "x.tif")
     assert picture.mode == mode
     expected = corners().convert("L").convert("RGB") if mode == "L" else corners()
     difference = np.abs(np.asarray(picture.image, int) - np.asarray(expected, int))
@@ -131,7 +141,7 @@ def test_kinds_of_pixel_keep_their_colour(mode: str) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_red_stays_red(form: str) -> None:
     """Adobe's JPEG, which is what Pillow writes too, stores CMYK upside down."""
-    picture = read_picture(saved(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), form), "print")
+    picture = read_image(saved(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), form), "print")
     assert picture.mode == "CMYK"
     red, green, blue = picture.image.getpixel((20, 20))
     assert red > 245
@@ -152,7 +162,7 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
         ("F", saved(Image.fromarray(ramp.astype(np.float32)), "TIFF")),
         ("F", saved(Image.fromarray((ramp - 40_000.0).astype(np.float32)), "TIFF")),  # stretched
     ):
-        picture = read_picture(data, "x")
+        picture = read_image(data, "x")
         assert picture.mode == mode
         for channel in picture.image.split():
             assert np.abs(np.asarray(channel) - ramp / 257).max() <= 1
@@ -161,21 +171,21 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
 def test_what_is_transparent_in_grey_of_16_bits_is_white() -> None:
     grey = np.full((8, 8), 30_000, np.uint16)
     grey[:4] = 7
-    seen = np.asarray(read_picture(saved(Image.fromarray(grey), "PNG", transparency=7), "grey.png").image)
+    seen = np.asarray(read_image(saved(Image.fromarray(grey), "PNG", transparency=7), "grey.png").image)
     assert (seen[:4] == 255).all()
     assert (seen[4:] < 130).all()
 
 
 def test_dark_grey_of_16_bits_stays_dark() -> None:
     dark = Image.fromarray(np.full((8, 8), 255, np.uint16))
-    assert read_picture(saved(dark, "PNG"), "x").image.getextrema() == ((1, 1),) * 3
+    assert read_image(saved(dark, "PNG"), "x").image.getextrema() == ((1, 1),) * 3
 
 
 def test_white_stays_white_when_a_large_grey_picture_is_made_small() -> None:
     for white in (1.0, 255.0):
         large = np.zeros((1500, 1501), np.float32)
         large[:, 700:] = white
-        small = np.asarray(read_picture(saved(Image.fromarray(large), "TIFF"), "x").image)
+        small = np.asarray(read_image(saved(Image.fromarray(large), "TIFF"), "x").image)
         assert (small[:, :232] == 0).all(), "no rings beside the edge"
         assert (small[:, 246:] == 255).all(), "no rings beside the edge"
 
@@ -184,13 +194,13 @@ def test_white_stays_white_when_a_large_grey_picture_is_made_small() -> None:
 def test_floats_that_are_no_numbers() -> None:
     values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     values[0, :3] = np.nan, np.inf, -np.inf
-    image = read_picture(saved(Image.fromarray(values), "TIFF"), "x").image
+    image = read_image(saved(Image.fromarray(values), "TIFF"), "x").image
     assert [image.getpixel((x, 0))[0] for x in range(3)] == [0, 0, 0]
     assert image.getpixel((7, 7)) == WHITE
     assert image.getpixel((4, 4))[0] == pytest.approx(255 * 36 / 63, abs=1)
     for constant in (-5.0, 3e38, -3e38):
         flat = Image.fromarray(np.full((8, 8), constant, np.float32))
-        assert read_picture(saved(flat, "TIFF"), "x").image.getpixel((0, 0)) == (0, 0, 0)
+        assert read_image(saved(flat, "TIFF"), "x").image.getpixel((0, 0)) == (0, 0, 0)
 
 
 def half_clear(mode: str) -> Image.Image:
@@ -227,7 +237,7 @@ def clear_files() -> dict[str, tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("mode", "data"), clear_files().values(), ids=clear_files().keys())
 def test_what_is_transparent_becomes_white(mode: str, data: bytes) -> None:
-    picture = read_picture(data, "logo")
+    picture = read_image(data, "logo")
     assert picture.mode == mode
     assert picture.image.getpixel((30, 10)) == WHITE
     if mode in ("RGB", "RGBA", "P"):
@@ -238,13 +248,13 @@ def test_what_is_transparent_becomes_white(mode: str, data: bytes) -> None:
 
 def test_half_transparent_is_mixed_with_white() -> None:
     veil = Image.new("RGBA", (8, 8), (0, 0, 255, 128))
-    assert read_picture(saved(veil, "PNG"), "x").image.getpixel((4, 4)) == (127, 127, 255)
+    assert read_image(saved(veil, "PNG"), "x").image.getpixel((4, 4)) == (127, 127, 255)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WebP", "PNG", "TIFF"])
 def test_the_first_of_many_frames(form: str) -> None:
     first, *rest = (Image.new("RGB", (20, 20), colour) for colour in (RED, GREEN, BLUE))
-    picture = read_picture(saved(first, form, save_all=True, append_images=rest), "moving")
+    picture = read_image(saved(first, form, save_all=True, append_images=rest), "moving")
     assert picture.frames == 3
     assert picture.image.getextrema() == ((255, 255), (0, 0), (0, 0))
 
@@ -252,19 +262,19 @@ def test_the_first_of_many_frames(form: str) -> None:
 def test_pages_are_counted_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_PAGES", 4)
     pages = [corners()] * 9
-    picture = read_picture(saved(pages[0], "TIFF", save_all=True, append_images=pages), "book.tif")
+    picture = read_image(saved(pages[0], "TIFF", save_all=True, append_images=pages), "book.tif")
     assert (picture.frames, letters(picture.image)) == (4, "RGBW")
 
 
 def test_a_phone_that_adds_a_second_picture_still_made_a_jpeg() -> None:
     data = saved(corners(), "MPO", save_all=True, append_images=[corners().rotate(180)])
-    picture = read_picture(data, "phone.jpg")
+    picture = read_image(data, "phone.jpg")
     assert (picture.format, picture.frames, letters(picture.image)) == ("JPEG", 1, "RGBW")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 20_000), (20_000, 1), (513, 3), (511, 512)])
 def test_odd_sizes(width: int, height: int) -> None:
-    picture = read_picture(saved(Image.new("RGB", (width, height), BLUE), "PNG"), "odd.png")
+    picture = read_image(saved(Image.new("RGB", (width, height), BLUE), "PNG"), "odd.png")
     assert (picture.width, picture.height) == (width, height)
     assert max(picture.image.size) == min(512, max(width, height))
     for crop in pictures.CROPS:
@@ -275,16 +285,16 @@ def test_odd_sizes(width: int, height: int) -> None:
 def test_photos_are_made_small_faithfully() -> None:
     """Decoding a JPEG at an eighth of its size must give what averaging the whole would."""
     smooth = noise(16, 12).resize((4000, 3000), Image.Resampling.BICUBIC)
-    small = read_picture(saved(smooth, "JPEG"), "photo.jpg").image
+    small = read_image(saved(smooth, "JPEG"), "photo.jpg").image
     assert small.size == (500, 375)
     assert np.abs(np.asarray(small, int) - np.asarray(smooth.reduce(8), int)).max() <= 6
-    assert read_picture(saved(smooth, "PNG"), "photo.png").image.size == (512, 384)
+    assert read_image(saved(smooth, "PNG"), "photo.png").image.size == (512, 384)
 
 
 @pytest.mark.parametrize(("width", "height"), [(600, 400), (1_280, 720), (2_100, 1_400), (300, 200)])
 def test_a_jpeg_is_kept_as_large_as_a_png(width: int, height: int) -> None:
     photo = Image.new("RGB", (width, height), BLUE)
-    jpeg, png = (read_picture(saved(photo, form), "photo").image.size for form in ("JPEG", "PNG"))
+    jpeg, png = (read_image(saved(photo, form), "photo").image.size for form in ("JPEG", "PNG"))
     assert jpeg == png
 
 
@@ -301,11 +311,11 @@ def test_shown_names() -> None:
         "": "unnamed",
         "folder/": "unnamed",
     }.items():
-        assert read_picture(data, name).name == shown
+        assert read_image(data, name).name == shown
         with pytest.raises(ImageError) as caught:
-            read_picture(b"", name)
+            read_image(b"", name)
         assert str(caught.value) == f'"{shown}" is empty{ALLOWED}'
-    long = read_picture(data, "a" * 500 + ".jpeg").name
+    long = read_image(data, "a" * 500 + ".jpeg").name
     assert (len(long), long[-8:]) == (80, "aaa.jpeg")
 
 
@@ -319,7 +329,7 @@ def test_many_come_back_in_order() -> None:
             assert isinstance(picture, ImageError)
             assert str(picture).startswith('"4.png" is not a picture')
         else:
-            assert isinstance(picture, Picture)
+            assert isinstance(picture, LoadedImage)
             assert picture.image.getpixel((0, 0)) == (i, i, i)
     assert read_many([]) == []
 
@@ -439,10 +449,10 @@ def test_pillow_writes_nothing_on_stderr_and_the_network_is_not_loaded() -> None
     script = f"""
 import sys
 from core.base.errors import ImageError
-from core.images.read import read_picture
+from core.images.read import read_image
 for data in ({gif(10_000, 10_000)!r}, {saved(corners(), "TIFF")[:-40]!r}):
     try:
-        read_picture(data, "x")
+        read_image(data, "x")
     except ImageError as error:
         print(error)
 print(*{{"torch", "streamlit"}} & set(sys.modules))
@@ -468,7 +478,7 @@ VALID = [saved(corners(), form) for form in FORMATS] + [
 
 def check_no_other_error(data: bytes) -> None:
     try:
-        picture = read_picture(data, "fuzz")
+        picture = read_image(data, "fuzz")
     except ImageError as error:
         assert str(error).startswith('"fuzz" ')
         assert str(error).endswith(ALLOWED)
@@ -498,8 +508,8 @@ def test_valid_files_changed_at_random(draw: st.DataObject) -> None:
 # What the network sees
 
 
-def picture_of(image: Image.Image) -> Picture:
-    return read_picture(saved(image, "PNG"), "cat.png")
+def picture_of(image: Image.Image) -> LoadedImage:
+    return read_image(saved(image, "PNG"), "cat.png")
 
 
 @pytest.mark.parametrize("crop", ["whole", "centre"])
@@ -542,7 +552,7 @@ def test_hand_shows_the_square() -> None:
 def test_a_square_cut_from_a_turned_photo_is_where_it_is_seen() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = read_picture(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")  # upright: BRWG
+    picture = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")  # upright: BRWG
     for square, colour in ((Square(0.25, 0.25, 0.3), BLUE), (Square(0.8, 0.2, 0.3), RED), (Square(0, 1, 0.4), WHITE)):
         seen = to_network(picture, "hand", square).astype(int)
         assert np.abs(seen - np.array(colour)[:, None, None]).max() <= 8
@@ -565,8 +575,8 @@ def test_every_square_lies_inside_the_picture(width: int, height: int, x: float,
 @given(sides, sides)
 def test_the_largest_square_is_the_one_in_the_middle(width: int, height: int) -> None:
     side = min(width, height)
-    assert part("hand", width, height) == part("centre", width, height) == Square().box(width, height)
-    assert part("centre", width, height)[:2] == ((width - side) // 2, (height - side) // 2)
+    assert crop_box("hand", width, height) == crop_box("centre", width, height) == Square().box(width, height)
+    assert crop_box("centre", width, height)[:2] == ((width - side) // 2, (height - side) // 2)
 
 
 @given(sides, sides, st.floats(0, 1), st.floats(0, 1), st.floats(LEAST_SIDE, 1))
@@ -583,7 +593,7 @@ def test_a_square_is_cut_where_it_was_put(width: int, height: int, x: float, y: 
 @given(sides, sides, numbers, numbers, numbers)
 @settings(max_examples=50)
 def test_any_square_of_one_colour_is_that_colour(width: int, height: int, x: float, y: float, side: float) -> None:
-    picture = Picture("x", Image.new("RGB", (width, height), GREEN), width, height, "RGB", "PNG", 1)
+    picture = LoadedImage("x", Image.new("RGB", (width, height), GREEN), width, height, "RGB", "PNG", 1)
     assert (to_network(picture, "hand", Square(x, y, side)) == np.array(GREEN, np.uint8)[:, None, None]).all()
 
 

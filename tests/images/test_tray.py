@@ -13,19 +13,19 @@ from core.config.run_config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import split
-from core.images.read import Picture, Square, to_network
+from core.images.read import LoadedImage, Square, to_network
 from core.images.tray import (
-    MOST_PICTURES,
+    MAX_IMAGES,
     SIDE,
-    Shown,
     Tray,
+    TrayImage,
     classify,
     labels,
     not_counted,
     results_table,
     runs_with_weights,
-    score_in_words,
-    unseen_images,
+    sample_test_images,
+    score_text,
 )
 from tests.made import made_run
 
@@ -48,7 +48,7 @@ class Network:
 
 def picture(width=64, height=48, value=51, name="one.png"):
     image = Image.new("RGB", (width, height), (value, 0, 0))
-    return Picture(name, image, width, height, "RGB", "PNG", frames=1)
+    return LoadedImage(name, image, width, height, "RGB", "PNG", frames=1)
 
 
 def came_with_the_program(store, epochs, classes):
@@ -79,38 +79,38 @@ def test_networks_of_one_name_are_told_apart_in_a_list(store):
 
 def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
     tray = Tray()
-    tray.add([Shown(picture(name="first"))])
-    tray.add([Shown(picture(name=str(at))) for at in range(MOST_PICTURES + 2)])
-    assert len(tray.pictures) == MOST_PICTURES
-    assert [one.name for one in (tray.pictures[0], tray.pictures[-1])] == ["0", "first"]
+    tray.add([TrayImage(picture(name="first"))])
+    tray.add([TrayImage(picture(name=str(at))) for at in range(MAX_IMAGES + 2)])
+    assert len(tray.images) == MAX_IMAGES
+    assert [one.name for one in (tray.images[0], tray.images[-1])] == ["0", "first"]
     assert "3 of the pictures were left out" in tray.refused[0]
     tray.clear()
-    assert (tray.pictures, tray.refused) == ([], [])
+    assert (tray.images, tray.refused) == ([], [])
 
 
 def test_what_its_file_was_is_told():
-    assert Shown(Picture("a.gif", Image.new("RGB", (1, 1)), 4000, 2000, "P", "GIF", 7)).about == (
+    assert TrayImage(LoadedImage("a.gif", Image.new("RGB", (1, 1)), 4000, 2000, "P", "GIF", 7)).about == (
         "4000 × 2000 GIF, the first of 7 frames"
     )
-    assert Shown(picture()).about == "64 × 48 PNG"
+    assert TrayImage(picture()).about == "64 × 48 PNG"
 
 
 @pytest.mark.parametrize(("size", "form", "expected"), [((32, 32), "PNG", (32, 32)), ((512, 100), "JPEG", (SIDE, 62))])
 def test_the_browsers_copy_is_small(size, form, expected):
-    one = Shown(picture(*size, value=200))
+    one = TrayImage(picture(*size, value=200))
     kind, content = one.address.split(";base64,")
     assert kind == f"data:image/{form.lower()}"
     copy = Image.open(io.BytesIO(base64.b64decode(content)))
     assert (copy.format, copy.size[0], copy.size[1]) == (form, expected[0], pytest.approx(expected[1], abs=1))
     assert abs(copy.convert("RGB").getpixel((5, 5))[0] - 200) <= 2
-    assert one.picture.image.size == size, "the picture itself is left as it was"
+    assert one.source.image.size == size, "the picture itself is left as it was"
 
 
 def halves(width=80, height=40):
     """Black at the left, red at the right."""
     one = picture(width, height, value=0)
     one.image.paste((255, 0, 0), (width // 2, 0, width, height))
-    return Shown(one)
+    return TrayImage(one)
 
 
 def test_a_square_by_hand_changes_what_is_seen_and_said_and_nothing_else():
@@ -118,33 +118,33 @@ def test_a_square_by_hand_changes_what_is_seen_and_said_and_nothing_else():
     before = {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole", "hand")}
     assert before["hand"] == before["centre"] == 0
     one.cut(Square(0.9, 0.5, 0.5))
-    np.testing.assert_array_equal(one.seen("hand"), to_network(one.picture, "hand", Square(0.9, 0.5, 0.5)))
+    np.testing.assert_array_equal(one.seen("hand"), to_network(one.source, "hand", Square(0.9, 0.5, 0.5)))
     assert classify([one, other], network, 1, "hand")[:, 1].tolist() == [1, 0]
     assert {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole")} == {"centre": 0, "whole": 0}
 
 
 def test_how_it_was_cut_is_told():
     one = halves()
-    assert [one.cut_in_words(crop) for crop in ("centre", "whole")] == ["middle square", "whole, squeezed"]
-    assert one.cut_in_words("hand") == "by hand, x 25–75 %, y 0–100 %"
+    assert [one.crop_text(crop) for crop in ("centre", "whole")] == ["middle square", "whole, squeezed"]
+    assert one.crop_text("hand") == "by hand, x 25–75 %, y 0–100 %"
     one.cut(Square(0.9, 2, 0.5))
-    assert one.cut_in_words("hand") == "by hand, x 75–100 %, y 50–100 %"
+    assert one.crop_text("hand") == "by hand, x 75–100 %, y 50–100 %"
     table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand", [""])
     assert table["cut"].tolist() == ["by hand, x 75–100 %, y 50–100 %"]
 
 
 def test_pictures_of_one_name_are_told_apart_by_number():
     tray = Tray()
-    tray.add([Shown(picture()), Shown(picture())])
-    tray.add([Shown(picture())])
-    numbers = [one.number for one in tray.pictures]
+    tray.add([TrayImage(picture()), TrayImage(picture())])
+    tray.add([TrayImage(picture())])
+    numbers = [one.number for one in tray.images]
     tray.clear()
-    tray.add([Shown(picture())])
-    assert len({*numbers, tray.pictures[0].number}) == 4
+    tray.add([TrayImage(picture())])
+    assert len({*numbers, tray.images[0].number}) == 4
 
 
 def test_what_was_computed_is_not_computed_again():
-    network, one, two = Network(), Shown(picture(value=51)), Shown(picture(value=204))
+    network, one, two = Network(), TrayImage(picture(value=51)), TrayImage(picture(value=204))
     first = classify([one], network, time=1, crop="centre")
     both = classify([two, one], network, time=1, crop="centre")
     np.testing.assert_allclose(both[:, 1], [0.8, 0.2])
@@ -156,7 +156,7 @@ def test_what_was_computed_is_not_computed_again():
 
 
 def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
-    pictures = [Shown(picture(name="a")), Shown(picture(name="b"), "dog")]
+    pictures = [TrayImage(picture(name="a")), TrayImage(picture(name="b"), "dog")]
     rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
     table = results_table(pictures, Network(), rows, "whole", ["", "trained on"])
     assert table[["picture", "taken for", "or else", "truth", "not counted"]].to_numpy().tolist() == [
@@ -176,8 +176,8 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
     used = np.concatenate([parts.train, parts.validation, parts.test])
     unused = np.setdiff1d(np.flatnonzero(LABELS == CLASSES.index("deer")), used)
     indices = [parts.test[0], parts.train[0], parts.validation[0], unused[0], CLASSES.index("cat")]
-    pictures = [Shown(picture(), CLASSES[LABELS[at]], int(at)) for at in indices]
-    assert not_counted([*pictures, Shown(picture())], config) == [
+    pictures = [TrayImage(picture(), CLASSES[LABELS[at]], int(at)) for at in indices]
+    assert not_counted([*pictures, TrayImage(picture())], config) == [
         "", "trained on", "used to choose its epoch", "not in its test part", "not its class", "",
     ]  # fmt: skip
     as_report = config.replace({"data.validation": "test"})
@@ -196,8 +196,8 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
 )
 def test_the_score_is_of_what_counts_and_says_what_does_not(truths, doubts, told):
     rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
-    pictures = [Shown(picture(), truth or None) for truth in truths]
-    assert score_in_words(results_table(pictures, Network(), rows, "centre", doubts)) == told
+    pictures = [TrayImage(picture(), truth or None) for truth in truths]
+    assert score_text(results_table(pictures, Network(), rows, "centre", doubts)) == told
 
 
 def test_test_images_are_of_every_class_and_none_was_trained_on():
@@ -207,7 +207,7 @@ def test_test_images_are_of_every_class_and_none_was_trained_on():
     test = split(config, LABELS).test
     names = set()
     for draw in range(5):
-        found = unseen_images(config, data, draw)
+        found = sample_test_images(config, data, draw)
         assert [one.truth for one in found] == ["cat", "frog"]
         for one in found:
             at = int(one.name.removeprefix("CIFAR-10 "))
@@ -215,5 +215,5 @@ def test_test_images_are_of_every_class_and_none_was_trained_on():
             np.testing.assert_array_equal(one.seen("centre"), images[at])
         names.update(one.name for one in found)
     assert len(names) > 5, "another draw, other images"
-    again = [one.name for one in unseen_images(config, data, 4)]
+    again = [one.name for one in sample_test_images(config, data, 4)]
     assert again == [one.name for one in found]

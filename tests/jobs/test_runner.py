@@ -372,9 +372,9 @@ def test_a_run_whose_patience_ended_with_its_last_epoch_is_extended_in_earnest(s
 def test_windows_that_have_grown_stay_whole_in_a_longer_run(store):
     parent = ran(store, *CONSTANT, "train.epochs=3", "augment.grow_from=24", "augment.grow_until=1")
     child = store.config(extend(store, parent, 7))
-    assert store.config(parent).sides() == [24, 24, 28]
-    assert child.sides()[:3] == [24, 24, 28]
-    assert child.sides()[3:] == [32] * 4
+    assert store.config(parent).crop_sizes() == [24, 24, 28]
+    assert child.crop_sizes()[:3] == [24, 24, 28]
+    assert child.crop_sizes()[3:] == [32] * 4
 
 
 def test_a_child_waits_with_everything_its_parent_knew(store):

@@ -16,7 +16,7 @@ from core.config.run_config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.split import split
 from core.images.classify import Classifier
-from core.images.read import Square, read_picture, to_network
+from core.images.read import Square, read_image, to_network
 from tests.made import idle_worker, made_record, made_run, made_weights
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -60,7 +60,7 @@ def drop(app, *files):
 
 
 def expected(store, run_id, content, crop="centre"):
-    picture = read_picture(content, "x.png")
+    picture = read_image(content, "x.png")
     return Classifier.load(store, run_id).probabilities(to_network(picture, crop)[None])[0]
 
 
@@ -185,9 +185,9 @@ def test_a_square_cut_by_hand_is_what_the_network_sees_and_what_the_table_tells(
     app.button_group(key="classify.crop").set_value("hand").run()
     assert set(app.dataframe[0].value["cut"]) == {"by hand, x 33–67 %, y 0–100 %"}
     tray = app.session_state["classify"]
-    tray.pictures[0].cut(Square(0.1, 0.5, 0.5))
+    tray.images[0].cut(Square(0.1, 0.5, 0.5))
     app.run()
-    seen = to_network(read_picture(content, "x.png"), "hand", Square(0.1, 0.5, 0.5))
+    seen = to_network(read_image(content, "x.png"), "hand", Square(0.1, 0.5, 0.5))
     row = Classifier.load(store, run_id).probabilities(seen[None])[0]
     table = app.dataframe[0].value
     assert table["probability"][0] == pytest.approx(row.max(), rel=1e-4)

@@ -207,7 +207,7 @@ def test_the_table_has_the_splits_counts(page):
     expected = gallery.class_counts(PRESETS["report"].config, cifar10.load().labels)
     assert table.loc[list(CLASSES)].to_numpy().tolist() == expected.to_numpy().tolist()
     assert table.loc["all"].tolist() == [50_000, 10_000, 0]
-    assert "Pooled" in words(page)
+    assert "re-split" in words(page)
 
 
 def test_an_impossible_split_is_said(page):
@@ -254,7 +254,7 @@ def test_augmented_pictures_are_previewed_with_the_runs_own_chance():
     app = preview("augmentation_preview", **{"augment.translate": "shift", "train.seed": 3})
     (grid,) = grids(app)
     data, shown = cifar10.load(), pictures(grid)
-    numbers = gallery.of_training(config, data, 3)
+    numbers = gallery.sample_training_images(config, data, 3)
     versions = gallery.as_trained(config, data, numbers, range(1, 6))
     assert (shown[0] == data.images[numbers[0]]).all()
     assert (shown[1:6] == versions[:, 0]).all()

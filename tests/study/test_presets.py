@@ -35,10 +35,10 @@ def test_but_for_the_varied_knob_the_recipe_is_the_reports(figure):
 
 
 def test_the_better_split_tests_all_sizes_on_the_same_images():
-    sizes = {one.config.part_sizes().test for one in published_study(3).cells()}
+    sizes = {one.config.data.sizes().test for one in published_study(3).cells()}
     assert sizes == {2_000}
-    assert {one.config.part_sizes().test for one in published_study(5).cells()} == {10_000}
-    theirs = [one.config.part_sizes().test for one in published_study(3, split="report").cells()]
+    assert {one.config.data.sizes().test for one in published_study(5).cells()} == {10_000}
+    theirs = [one.config.data.sizes().test for one in published_study(3, split="report").cells()]
     assert theirs == [6_000, 5_000, 4_000, 3_000, 2_000]
 
 

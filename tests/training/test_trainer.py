@@ -234,7 +234,7 @@ def test_growing_windows_are_what_the_network_is_shown(monkeypatch):
 
 def test_time_left_counts_what_later_windows_cost():
     trainer = trainer_of("augment.grow_from=16", "train.epochs=4", "augment.grow_until=1")
-    assert trainer.config.sides() == [16, 20, 24, 28]
+    assert trainer.config.crop_sizes() == [16, 20, 24, 28]
     first = next(trainer.train())
     pictures = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
     assert first.seconds_left == pytest.approx(pictures / first.images_per_second)

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.images.read import LEAST_SIDE, Crop, Square
-from core.images.tray import Shown
+from core.images.tray import TrayImage
 
 SIDE = 144  # of the box the picture is fitted into, in pixels
 
@@ -32,7 +32,7 @@ _component = st.components.v2.component(
 )
 
 
-def cut_picture(one: Shown, crop: Crop, key: str, on_cut: Callable[[Square], None]) -> None:
+def cut_picture(one: TrayImage, crop: Crop, key: str, on_cut: Callable[[Square], None]) -> None:
     """Show a picture and mark what ``crop`` takes of it.
 
     Where that is by hand, ``on_cut`` is called with the new square before the page is run again. The
@@ -47,8 +47,8 @@ def cut_picture(one: Shown, crop: Crop, key: str, on_cut: Callable[[Square], Non
         key=key,
         data={
             "picture": one.address,
-            "width": one.picture.image.width,
-            "height": one.picture.image.height,
+            "width": one.source.image.width,
+            "height": one.source.image.height,
             "name": one.name,
             "crop": crop,
             "square": [one.square.x, one.square.y, one.square.side],
