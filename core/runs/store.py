@@ -130,13 +130,17 @@ class RunStore(Queue):
         """All runs as a tidy table, newest first (columns: ``table.SUMMARY``, settings, ``curve``)."""
         return frame(self._reader.runs(self))
 
+    def runs(self) -> list[RunSummary | DamagedRun]:
+        """Return every run, newest first; those whose folder cannot be read as :class:`DamagedRun`."""
+        return self._reader.runs(self)
+
     def summaries(self) -> list[RunSummary]:
         """Return the summary of every run that can be read, newest first."""
-        return [run for run in self._reader.runs(self) if isinstance(run, RunSummary)]
+        return [run for run in self.runs() if isinstance(run, RunSummary)]
 
     def damaged(self) -> list[DamagedRun]:
         """Return the runs whose folder cannot be read, newest first."""
-        return [run for run in self._reader.runs(self) if isinstance(run, DamagedRun)]
+        return [run for run in self.runs() if isinstance(run, DamagedRun)]
 
 
 def new_id(now: float, newest: str | None = None) -> str:
