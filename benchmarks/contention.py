@@ -1,9 +1,8 @@
-"""What a busy page costs a training run, with our setting of OpenMP's spinning and with its default.
+"""What another program costs a training run, with our OpenMP spin count and with the default one.
 
-Each figure is the speed of real training steps (preset quick) in a process of its own for a few seconds;
-beside it another program keeps a core busy none, a fifth (as a page that is polled) or most of the time.
-The kinds are run in turn, so that the machine's moods meet all of them; the table gives ratios to the
-median of "ours, alone".
+Each figure is the speed of real training steps (preset quick) in a process of its own for a few seconds, while another
+program keeps one core busy for none, a fifth (like a page that refreshes) or most of the time. The kinds run in turn,
+so that drifts of the machine affect all of them; the table gives ratios to the median of "ours, alone".
 
     python -m benchmarks.contention [rounds]
 """
@@ -14,18 +13,18 @@ import subprocess
 import sys
 import time
 
-from benchmarks.throughput import AS_IT_COMES
+from benchmarks.common import DEFAULT_ENVIRONMENT, heading, spread_text
 from core import SPINS
 
 SECONDS = 6.0
-KINDS = {"ours": SPINS, "OpenMP's default": AS_IT_COMES["GOMP_SPINCOUNT"]}
+KINDS = {"ours": SPINS, "OpenMP's default": DEFAULT_ENVIRONMENT["GOMP_SPINCOUNT"]}
 SHARES = (0.0, 0.2, 0.9)
 
 BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < {0}: pass\n time.sleep(1 - {0})"
 
 
 def train() -> None:
-    """Train for some seconds at the training thread's priority and print images per second."""
+    """Train for a few seconds at the training thread's priority and print images per second."""
     from core.config.presets import PRESETS
     from core.data import cifar10
     from core.data.task import make_task
@@ -48,23 +47,22 @@ def train() -> None:
 
 
 def speed(spin: str, busy: float, precision: str) -> float:
-    """Images per second of a new process."""
+    """Return the images per second of a new process."""
     other = subprocess.Popen([sys.executable, "-c", BUSY.format(busy)]) if busy else None
     try:
-        told = subprocess.run(
-            [sys.executable, "-m", "benchmarks.contention", "--train", precision],
-            env={**os.environ, "GOMP_SPINCOUNT": spin}, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        command = [sys.executable, "-m", "benchmarks.contention", "--train", precision]
+        environment = {**os.environ, "GOMP_SPINCOUNT": spin}
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     finally:
         if other:
             other.kill()
             other.wait()
-    return float(told.stdout)
+    return float(answer.stdout)
 
 
 def main(rounds: int) -> None:
     """Print the table."""
-    from core.training.environment import faster_precision, processor_name
+    from core.training.environment import faster_precision
 
     precision = faster_precision("cpu", os.cpu_count() or 1, 20, 16)
     kinds = [(name, busy) for busy in SHARES for name in KINDS]
@@ -73,13 +71,12 @@ def main(rounds: int) -> None:
         for kind in kinds:
             speeds[kind].append(speed(KINDS[kind[0]], kind[1], precision))
     reference = statistics.median(speeds["ours", 0.0])
-    print(f"{processor_name()}, {os.cpu_count()} cores, {precision}, {time.strftime('%Y-%m-%d')}, n = {rounds} each\n")
-    print("| spinning | beside it | images/s, median (least–most) | ratio |\n| --- | --- | --- | --- |")
+    print(f"{heading(precision)}, n = {rounds} each\n")
+    print("| spin count | other load | images/s, median (lowest–highest) | ratio |\n| --- | --- | --- | --- |")
     for name, busy in kinds:
         got = speeds[name, busy]
-        beside = f"a core busy {100 * busy:.0f} % of the time" if busy else "nothing"
-        spread = f"{statistics.median(got):.0f} ({min(got):.0f}–{max(got):.0f})"
-        print(f"| {name} ({KINDS[name]}) | {beside} | {spread} | {statistics.median(got) / reference:.2f} |")
+        load = f"one core busy {100 * busy:.0f} % of the time" if busy else "none"
+        print(f"| {name} ({KINDS[name]}) | {load} | {spread_text(got)} | {statistics.median(got) / reference:.2f} |")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ The browser draws on the same cores that train, as it does for who sits at the m
 """
 
 import contextlib
-import io
-import os
 import shutil
 import statistics
 import sys
@@ -28,12 +26,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks import compare_many
-from benchmarks.readme import RESULTS, put
-from benchmarks.screenshots import FLAGS, SIZE, start
+from benchmarks.common import BROWSER_FLAGS, RESULTS, WINDOW, heading, percentile_95, publish, start_server
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
-from core.training.environment import processor_name
 from tests.made import made_run
 
 #: Address and what must be seen, as CSS.
@@ -73,7 +68,7 @@ class Lab:
 
     def page(self, path: str = "") -> Page:
         """A new window."""
-        page = self.browser.new_context(viewport=SIZE).new_page()  # type: ignore[arg-type]
+        page = self.browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
         page.set_default_timeout(60_000)
         page.goto(f"{self.address}/{path}")
         return page
@@ -85,11 +80,11 @@ def lab(prepare: Callable[[RunStore], object]) -> Iterator[Lab]:
     folder = Path(tempfile.mkdtemp())
     store = RunStore(folder / "runs")
     prepare(store)
-    server, address = start(store.root)
+    server, address = start_server(store.root)
     try:
         with sync_playwright() as playwright:
             path = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
             yield Lab(store, address, browser)
             browser.close()
     finally:
@@ -112,11 +107,6 @@ def wait_for_epochs(store: RunStore, run_id: str, count: int) -> None:
         if store.status(run_id).state == "failed":
             raise SystemExit(store.status(run_id).error)
         time.sleep(0.05)
-
-
-def p95(values: list[float]) -> float:
-    """The value that 95 % do not exceed."""
-    return statistics.quantiles(values, n=20)[-1]
 
 
 # --- the parts ------------------------------------------------------------------------------------
@@ -153,7 +143,7 @@ def rerun() -> Iterator[str]:
         times = [page.evaluate(CLICK) / 1e3 for _ in range(40)]
         yield (
             f"| a switch on Live, training on all cores | {len(times)} | {statistics.median(times):.2f} | "
-            f"{p95(times):.2f} | ≤ 0.5 |"
+            f"{percentile_95(times):.2f} | ≤ 0.5 |"
         )
 
 
@@ -219,18 +209,7 @@ def delay() -> Iterator[str]:
         )
 
 
-def compare() -> Iterator[str]:
-    """Compare with many runs, in this process."""
-    sys.argv[1:] = []
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
-        compare_many.main()
-    yield "Wanted: opened in 2 s, refreshed in 0.3 s.\n\n```\n" + told.getvalue() + "```"
-
-
-PARTS: dict[str, Callable[[], Iterator[str]]] = {
-    "paint": paint, "rerun": rerun, "slowing": slowing, "delay": delay, "compare": compare,
-}  # fmt: skip
+PARTS: dict[str, Callable[[], Iterator[str]]] = {"paint": paint, "rerun": rerun, "slowing": slowing, "delay": delay}
 
 
 def main() -> None:
@@ -238,7 +217,7 @@ def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [one for one in wanted if one not in PARTS]:
         raise SystemExit(f"There is no part {', '.join(unknown)}; there are {', '.join(PARTS)}.")
-    head = f"{processor_name()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}"
+    head = heading()
     for name in wanted:
         lines = [head, ""]
         print(f"\n{name}: {head}\n")
@@ -246,8 +225,8 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
         (RESULTS / f"pages-{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    kept = [RESULTS / f"pages-{name}.md" for name in PARTS if name != "compare"]
-    put("pages", "\n".join(path.read_text(encoding="utf-8") for path in kept if path.is_file()))
+    kept = [RESULTS / f"pages-{name}.md" for name in PARTS]
+    publish("speed", "pages", "\n".join(path.read_text(encoding="utf-8") for path in kept if path.is_file()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""The loop most people would write: ResNet-20 by torchvision's dataset and transforms, a DataLoader, fp32, SGD.
+"""A usual training loop, as the reference: ResNet-20, torchvision transforms, a DataLoader, fp32, SGD.
 
-Written after the scripts that are shared for this task (a folder of PNGs or the pickled batches, PIL transforms picture
-by picture in worker processes, tensors in PyTorch's own layout, loss and accuracy read after every batch). It uses
-nothing of this project but the images, and is what benchmarks/throughput.py compares with.
+    python -m benchmarks.plain BATCH_SIZE WORKERS [IMAGES]     # prints the speed of the second epoch as JSON
+
+Follows the scripts that people share for this task: PIL transforms image by image in worker processes, tensors in
+PyTorch's default layout, loss and accuracy read after every batch. It uses only the images of this project.
 """
 
 import itertools
+import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 
@@ -20,12 +24,12 @@ from core.data import cifar10
 
 
 class Cifar(Dataset[tuple[Tensor, int]]):
-    """The 50,000 training pictures as torchvision's CIFAR10 gives them: PIL, then transforms."""
+    """The training images as torchvision's CIFAR10 returns them: PIL images, then transforms."""
 
-    def __init__(self, pictures: int):
+    def __init__(self, image_count: int):
         data = cifar10.load()
-        self.images = data.images[:pictures].transpose(0, 2, 3, 1).copy()
-        self.labels = data.labels[:pictures].tolist()
+        self.images = data.images[:image_count].transpose(0, 2, 3, 1).copy()
+        self.labels = data.labels[:image_count].tolist()
         self.transform = transforms.Compose(
             [
                 transforms.RandomHorizontalFlip(),
@@ -77,10 +81,10 @@ class ResNet20(nn.Module):
         return self.linear(F.avg_pool2d(out, out.size(3)).flatten(1))
 
 
-def train(pictures: int, batch_size: int, workers: int, threads: int, warm_up: int = 5) -> Iterator[float]:
-    """Train epoch after epoch; yields the images per second of each, its first batches left out."""
+def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up: int = 5) -> Iterator[float]:
+    """Train epoch after epoch; yield the images per second of each, without its first batches."""
     torch.set_num_threads(threads)
-    loader = DataLoader(Cifar(pictures), batch_size, shuffle=True, num_workers=workers, drop_last=True)
+    loader = DataLoader(Cifar(image_count), batch_size, shuffle=True, num_workers=workers, drop_last=True)
     model = ResNet20()
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
@@ -100,3 +104,10 @@ def train(pictures: int, batch_size: int, workers: int, threads: int, warm_up: i
             correct += (output.argmax(1) == labels).float().sum().item()
             seen += len(labels)
         yield seen / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    size, processes, number = (int(word) for word in (*sys.argv[1:], "6400")[:3])
+    speeds = train(number, size, processes, os.cpu_count() or 1)
+    next(speeds)
+    print(json.dumps({"training": next(speeds)}))

@@ -8,17 +8,23 @@ round. The accuracies are those that benchmarks/time_to_accuracy.py has noted of
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Iterator
 
-from benchmarks.readme import RULE, keep, put
-from benchmarks.step_cost import shaped, step_seconds
-from benchmarks.throughput import told
-from benchmarks.time_to_accuracy import notes, trained_epochs
+from benchmarks.common import (
+    RULE,
+    accuracy_notes,
+    heading,
+    keep_by_machine,
+    network_config,
+    publish,
+    spread_text,
+    step_seconds,
+    trained_epochs,
+)
 from core.config.presets import PRESETS
-from core.training.environment import processor_name, resolve
+from core.training.environment import resolve
 
 PRECISIONS = ("fp32", "bf16")
 BATCHES = (32, 128)
@@ -28,7 +34,7 @@ def speeds(batch_size: int) -> dict[str, float]:
     """Images per second in each precision, by the fastest of a few steps, as ``auto`` counts them."""
     shape = (20, 16, "A", batch_size)
     return {
-        one: batch_size / min(step_seconds(shaped([f"train.precision={one}"], shape), time.perf_counter))
+        one: batch_size / min(step_seconds(network_config([f"train.precision={one}"], shape), time.perf_counter))
         for one in PRECISIONS
     }
 
@@ -38,7 +44,7 @@ def accuracies() -> Iterator[str]:
     seeds."""
     found: dict[tuple[str, int, str], dict[str, dict[int, float]]] = {}
     for name in PRESETS:
-        for one in notes(name):
+        for one in accuracy_notes(name):
             machine, _, precision = one["machine"].rpartition(", ")
             precisions = found.setdefault((name, trained_epochs(one), machine), {each: {} for each in PRECISIONS})
             precisions[precision][one["seed"]] = one["accuracy"]
@@ -64,10 +70,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     began = time.perf_counter()
-    chosen = resolve(shaped([], (20, 16, "A", 32))).precision
+    chosen = resolve(network_config([], (20, 16, "A", 32))).precision
     decided = time.perf_counter() - began
     lines = [
-        f"{processor_name()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}; median (least–most), "
+        f"{heading()}; median (least–most), "
         f"{args.rounds} rounds. `auto` chose {chosen} in {decided:.1f} s (wanted < 5).",
         "",
         "| batch | fp32, images/s | bf16, images/s | auto to the faster (wanted ≥ 0.97) |",
@@ -75,14 +81,14 @@ def main() -> None:
     ]
     for batch_size in BATCHES:
         rounds = [speeds(batch_size) for _ in range(args.rounds)]
-        cells = [told([one[precision] for one in rounds]) for precision in PRECISIONS]
-        ratio = told([one[chosen] / max(one.values()) for one in rounds], 2)
+        cells = [spread_text([one[precision] for one in rounds]) for precision in PRECISIONS]
+        ratio = spread_text([one[chosen] / max(one.values()) for one in rounds], 2)
         lines.append(f"| {batch_size} | {' | '.join(cells)} | {ratio} |")
     print("\n".join(lines), flush=True)
-    speed = keep("precision", "\n".join(lines)).replace(RULE, "\n\n")
+    speed = keep_by_machine("precision", "\n".join(lines)).replace(RULE, "\n\n")
     sentences = list(accuracies())
     print("\n".join(sentences))
-    put("precision", "\n\n".join([speed, *sentences]))
+    publish("speed", "precision", "\n\n".join([speed, *sentences]))
 
 
 if __name__ == "__main__":

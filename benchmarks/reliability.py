@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.readme import RESULTS, put
+from benchmarks.common import RESULTS, publish
 from core.base.paths import PROJECT
 
 #: Kinds of faults: what, the file and a part of the name of the tests that inject it, what is asserted.
@@ -119,7 +119,7 @@ def main() -> int:
         return 1
     text = table(cases, fast)
     (RESULTS / "reliability.md").write_text(text, encoding="utf-8")
-    put("reliability", text)
+    publish("reliability", "reliability", text)
     print(text)
     return 0
 

@@ -8,31 +8,23 @@ messages received. It fails if a page shows a traceback, a connection breaks or 
     python -m benchmarks.sessions [sessions] [seconds]     # writes results/sessions.md and a line of the README
 """
 
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.readme import put
-from core.base.paths import PROJECT
+from benchmarks.common import RESULTS, heading, percentile_95, publish, start_server
 from core.base.text import duration
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
-from core.training.environment import processor_name
 
-RESULTS = PROJECT / "benchmarks" / "results" / "sessions.md"
 PAGES = ("", "run", "compare", "new_run", "dataset", "run")
 #: A person looks at a page for so long before the next, in seconds.
 STAYS = 6.0
@@ -124,18 +116,12 @@ def main() -> None:
         small = {"data.train_size": 2_000, "data.validation_size": 500, "data.test_size": 500, "train.epochs": 10_000}
         quick = PRESETS["quick"].config.replace({**small, "model.depth": 8, "train.warmup_epochs": 0.0})
         run_id = store.create(quick.checked(), name="watched")
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "serve.py", "--server.port", str(port)],
-            cwd=PROJECT, env={**os.environ, "RESNET_LAB_RUNS": folder}, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        server, address = start_server(store.root)
         try:
-            wait_until(lambda: answers(port) and store.status(run_id).epoch >= 1)
+            wait_until(lambda: store.status(run_id).epoch >= 1)
             before, ended = store.status(run_id).epoch, threading.Event()
             threading.Timer(seconds, ended.set).start()
-            found = look_on(f"ws://127.0.0.1:{port}/_stcore/stream", run_id, sessions, ended)
+            found = look_on(f"ws{address.removeprefix('http')}/_stcore/stream", run_id, sessions, ended)
             after = store.status(run_id)
             store.request_stop(run_id)
             wait_until(lambda: store.status(run_id).state == "stopped")
@@ -146,13 +132,15 @@ def main() -> None:
         lost = store.status(run_id).epoch - len(kept)
     told = report(found, seconds, after.epoch - before, lost)
     print(told)
-    RESULTS.write_text(told + "\n", encoding="utf-8")
+    (RESULTS / "sessions.md").write_text(told + "\n", encoding="utf-8")
     if lost or any(one.errors for one in found) or kept != list(range(1, len(kept) + 1)):
         sys.exit(1)
     opened = [time for one in found for times in one.opened.values() for time in times]
     held = f"{len(found)} sessions looking on for {duration(seconds)} while a run trains: no error, no epoch lost"
-    pages = f"{len(opened)} pages opened, 95 % of them within {p95(opened):.1f} s"
-    put("sessions", f"{held}; {pages} ([`benchmarks/sessions.py`](benchmarks/results/sessions.md)).")
+    pages = f"{len(opened)} pages opened, 95 % of them within {percentile_95(opened):.1f} s"
+    publish(
+        "reliability", "sessions", f"{held}; {pages} ([`benchmarks/sessions.py`](../benchmarks/results/sessions.md))."
+    )
 
 
 def wait_until(what: Callable[[], object], seconds: float = 300.0) -> None:
@@ -162,15 +150,6 @@ def wait_until(what: Callable[[], object], seconds: float = 300.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("waited in vain")
         time.sleep(0.1)
-
-
-def answers(port: int) -> bool:
-    """Whether the server is up."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 def report(found: list[Session], seconds: float, epochs: int, lost: int) -> str:
@@ -184,7 +163,7 @@ def report(found: list[Session], seconds: float, epochs: int, lost: int) -> str:
     all_opened = [time for one in found for times in one.opened.values() for time in times]
     all_redrawn = [time for one in found for times in one.redrawn.values() for time in times]
     return "\n".join([
-        f"{processor_name()}, {os.cpu_count()} cores, {date.today()}: {len(found)} sessions for {duration(seconds)} "
+        f"{heading()}: {len(found)} sessions for {duration(seconds)} "
         f"while a run trained {epochs} epochs",
         "",
         "| page | opened, seconds: median / 95 % / most (n) | a part redrawn |",
@@ -201,12 +180,7 @@ def figures(times: list[float]) -> str:
     """Median, 95th percentile, most and number."""
     if len(times) < 2:
         return "–"
-    return f"{statistics.median(times):.2f} / {p95(times):.2f} / {max(times):.2f} ({len(times)})"
-
-
-def p95(times: list[float]) -> float:
-    """The value that 95 % do not exceed."""
-    return statistics.quantiles(times, n=20, method="inclusive")[-1]
+    return f"{statistics.median(times):.2f} / {percentile_95(times):.2f} / {max(times):.2f} ({len(times)})"
 
 
 if __name__ == "__main__":

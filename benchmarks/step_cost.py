@@ -12,17 +12,14 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import nnls
 
+from benchmarks.common import network_config, step_seconds
 from core.config.run_config import RunConfig
 from core.cost.network import network_cost, step_work
-from core.jobs.probe import WARM_UP, made_up_task
-from core.records import BatchRecord
 from core.training.environment import resolve
-from core.training.trainer import Trainer
 
 #: Depth, width, shortcut, batch size; the first is what the others are compared with.
 SHAPES = (
@@ -31,30 +28,6 @@ SHAPES = (
     (20, 4, "A", 64), (8, 64, "A", 32), (20, 24, "A", 64), (8, 8, "report", 32),
 )  # fmt: skip
 ROUNDS, STEPS = 3, 4
-
-
-def shaped(settings: list[str], shape: tuple[int, int, str, int]) -> RunConfig:
-    """A config of this network and batch size."""
-    depth, width, shortcut, batch = shape
-    changes = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "train.batch_size": batch}
-    low = {"train.epochs": 1_000, "train.lr": 1e-7, "train.warmup_epochs": 0.0}
-    return RunConfig().replace({**changes, **low}).set_from_text(settings).checked()
-
-
-def step_seconds(config: RunConfig, clock: Callable[[], float]) -> list[float]:
-    """Times of a few steps of a new network, after those that prepare kernels."""
-    environment = resolve(config)
-    trainer = Trainer(config, made_up_task(config, environment.torch_device), environment)
-    steps: list[float] = []
-    records, last = trainer.train(), 0.0
-    for record in records:
-        now = clock()
-        if isinstance(record, BatchRecord):
-            steps.append(now - last)
-        last = now
-        if len(steps) == WARM_UP + STEPS:
-            records.close()
-    return steps[WARM_UP:]
 
 
 def parts(config: RunConfig) -> list[float]:
@@ -66,13 +39,13 @@ def parts(config: RunConfig) -> list[float]:
 
 def main() -> None:
     """Measure, print, fit."""
-    configs = [shaped(sys.argv[1:], shape) for shape in SHAPES]
+    configs = [network_config(sys.argv[1:], shape) for shape in SHAPES]
     environment = resolve(configs[0])
     clock = time.thread_time if environment.threads == 1 else time.perf_counter
     times: list[list[float]] = [[] for _ in configs]
     for _ in range(ROUNDS):
         for config, found in zip(configs, times, strict=True):
-            found += step_seconds(config, clock)
+            found += step_seconds(config, clock, STEPS)
     medians = [statistics.median(one) for one in times]
     print(f"{environment.precision}, {environment.threads} threads, n = {ROUNDS * STEPS} steps each\n")
     print("| network | ms a step (least–most) | ratio | as step_work has it | measured / that |")

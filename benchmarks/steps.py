@@ -19,14 +19,13 @@ from collections import defaultdict
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.readme import keep, put
-from benchmarks.throughput import of, told
+from benchmarks.common import heading, keep_by_machine, measured_alone, publish, spread_text
 from core.config.presets import PRESETS
 from core.config.run_config import IMAGE_SIZE, RunConfig
 from core.cost.network import network_cost
 from core.data.augment import draw
 from core.jobs.probe import made_up_task
-from core.training.environment import Environment, processor_name, resolve
+from core.training.environment import Environment, resolve
 from core.training.trainer import Trainer
 
 WARM_UP, STEPS = 4, 12
@@ -134,7 +133,7 @@ def compiled(base: RunConfig, environment: Environment) -> str:
         if at >= WARM_UP:
             ratios.append(ratio)
     return (
-        f"By `torch.compile` a step at batch {base.train.batch_size} is {told(ratios, 2)} times as fast, after "
+        f"By `torch.compile` a step at batch {base.train.batch_size} is {spread_text(ratios, 2)} times as fast, after "
         f"{waited:.0f} s of compiling for each size of picture."
     )
 
@@ -143,9 +142,11 @@ def large_pages() -> str:
     """What large pages bring to whole training at batch 128, each run in a process of its own, in a sentence."""
     ratios = []
     for _ in range(ROUNDS):
-        with_them, without = (of("ours", "128", THP_MEM_ALLOC_ENABLE=one)["training"] for one in ("1", "0"))
+        with_them, without = (
+            measured_alone("throughput", "--ours", "128", THP_MEM_ALLOC_ENABLE=one)["training"] for one in ("1", "0")
+        )
         ratios.append(with_them / without)
-    return f"With tensors in large pages, as here, training at batch 128 is {told(ratios, 2)} times as fast."
+    return f"With tensors in large pages, as here, training at batch 128 is {spread_text(ratios, 2)} times as fast."
 
 
 def main(batch_sizes: list[int]) -> None:
@@ -156,8 +157,8 @@ def main(batch_sizes: list[int]) -> None:
     found = {size: parts(base.replace({"train.batch_size": size}), environment) for size in batch_sizes}
     head = ["part of a step", *(f"batch {size}" for size in batch_sizes)]
     lines = [
-        f"{processor_name()}, {os.cpu_count()} cores, {environment.precision}, {environment.threads} threads, "
-        f"{time.strftime('%Y-%m-%d')}, n = {STEPS} steps each; a matrix product reaches {peak:.0f} GFLOP/s",
+        f"{heading(environment.precision, f'{environment.threads} threads')}, n = {STEPS} steps each; "
+        f"a matrix product reaches {peak:.0f} GFLOP/s",
         "",
         f"| {' | '.join(head)} |",
         f"|{' --- |' * len(head)}",
@@ -175,8 +176,8 @@ def main(batch_sizes: list[int]) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         lines += ["", compiled(base, environment), "", large_pages()]
     print("\n".join(lines))
-    keep("steps", "\n".join(lines))
-    put("steps", "\n".join(lines))
+    keep_by_machine("steps", "\n".join(lines))
+    publish("speed", "steps", "\n".join(lines))
 
 
 if __name__ == "__main__":

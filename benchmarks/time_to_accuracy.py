@@ -22,8 +22,17 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.readme import RESULTS, put
-from benchmarks.throughput import best_workers, machine, of, told
+from benchmarks.common import (
+    ACCURACY_NOTES,
+    RESULTS,
+    accuracy_notes,
+    best_workers,
+    machine_text,
+    plain_speed,
+    publish,
+    spread_text,
+    trained_epochs,
+)
 from core.base.paths import PROJECT, runs_folder
 from core.config.presets import PRESETS, preset
 from core.config.run_config import RunConfig
@@ -36,7 +45,6 @@ from core.training.environment import resolve
 from core.views import curves as curves_views
 from core.views.curves import RunCurves
 
-NOTES = RESULTS / "time_to_accuracy.jsonl"
 PICTURE = PROJECT / "docs" / "time-to-accuracy"
 #: Epochs of the plain loop in twenty minutes on the machine for which the goal was set.
 PLAIN_EPOCHS, PLAIN_IMAGES = 9, 50_000
@@ -45,7 +53,7 @@ KEPT = ["epoch", "seconds", "lr", "images_per_second", "train_loss", "train_accu
 
 def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[str, Any]:
     """Train a preset's ``config`` between two moments of the plain loop; what is noted of it."""
-    before = of("plain", "128", str(workers))["training"]
+    before = plain_speed(128, workers)
     run_id = store.create(config, name=f"{name}, seed {config.train.seed}", tags=("time to accuracy",))
 
     def tell(line: dict[str, Any]) -> None:
@@ -56,14 +64,14 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
     result = store.result(run_id)
     if status.state != "finished" or result is None:
         raise SystemExit(status.error)
-    after = of("plain", "128", str(workers))["training"]
+    after = plain_speed(128, workers)
     wall = (status.finished_at or 0.0) - (status.started_at or 0.0)
     return {
         "preset": name,
         "seed": config.train.seed,
         "settings": config.replace({"train.seed": 0, "train.precision": "auto"}).signature(),
         "run": run_id,
-        "machine": machine(resolve(config)),
+        "machine": machine_text(resolve(config)),
         "date": time.strftime("%Y-%m-%d"),
         "accuracy": result["last"]["accuracy"],
         "seconds": wall,
@@ -73,26 +81,9 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
     }
 
 
-def notes(name: str) -> list[dict[str, Any]]:
-    """The runs noted of a preset's recipe, in whatever number of epochs, by that number and by their seeds."""
-    lines = NOTES.read_text(encoding="utf-8").splitlines() if NOTES.is_file() else []
-    own = [one for one in map(json.loads, lines) if one["preset"] == name and one["settings"] == settings(name, one)]
-    return sorted(own, key=lambda one: (trained_epochs(one), one["seed"]))
-
-
-def trained_epochs(note: dict[str, Any]) -> int:
-    """The number of epochs of a run noted."""
-    return len(note["epochs"]["epoch"])
-
-
-def settings(name: str, note: dict[str, Any]) -> str:
-    """The signature of a preset in as many epochs as the run noted, which has it if it was of this recipe."""
-    return preset(name).config.replace({"train.seed": 0, "train.epochs": trained_epochs(note)}).signature()
-
-
 def present(name: str) -> list[dict[str, Any]]:
     """The runs noted of a preset as it is now."""
-    return [one for one in notes(name) if trained_epochs(one) == preset(name).config.train.epochs]
+    return [one for one in accuracy_notes(name) if trained_epochs(one) == preset(name).config.train.epochs]
 
 
 def compared(note: dict[str, Any], others: list[dict[str, Any]]) -> str:
@@ -114,8 +105,8 @@ def row(name: str, own: list[dict[str, Any]]) -> str:
         str(trained_epochs(own[0])),
         str(len(own)),
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{one:.2%}' for one in accuracies)})",
-        told([one["seconds"] / 60 for one in own], 1),
-        told([one["ratio"] for one in own], 2),
+        spread_text([one["seconds"] / 60 for one in own], 1),
+        spread_text([one["ratio"] for one in own], 2),
         f"{own[0]['machine']}, {', '.join(dict.fromkeys(one['date'] for one in own))}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -125,7 +116,7 @@ def groups(name: str) -> list[list[dict[str, Any]]]:
     """What is noted of a preset's recipe, a list for each number of epochs and machine; the preset's own come first."""
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
     own = preset(name).config.train.epochs
-    for one in sorted(notes(name), key=lambda one: trained_epochs(one) != own):
+    for one in sorted(accuracy_notes(name), key=lambda one: trained_epochs(one) != own):
         found.setdefault((trained_epochs(one), one["machine"]), []).append(one)
     return list(found.values())
 
@@ -145,7 +136,9 @@ def write() -> None:
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    put("time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes](docs/{PICTURE.name}.png)"]))
+    publish(
+        "speed", "time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes]({PICTURE.name}.png)"])
+    )
     every = [one for name in names for one in groups(name)[0]]
     colour = curves_views.colours([one["run"] for one in every])
     curves = [
@@ -170,12 +163,12 @@ def main() -> None:
     for name in args.presets:
         for seed in range(args.seeds):
             config = preset(name).config.replace({"train.seed": seed, "train.precision": args.precision})
-            here = machine(resolve(config))
+            here = machine_text(resolve(config))
             before = [one for one in present(name) if one["machine"] == here]
             if args.go_on and any(one["seed"] == seed for one in before):
                 continue
             note = trained(store, name, config, workers)
-            with NOTES.open("a", encoding="utf-8") as file:
+            with ACCURACY_NOTES.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
             print(compared(note, before), flush=True)
     write()

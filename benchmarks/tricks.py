@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.throughput import machine, told
+from benchmarks.common import machine_text, spread_text
 from core.base.paths import PROJECT
 from core.config.presets import preset
 from core.config.run_config import RunConfig
@@ -52,7 +52,7 @@ def trained(config: RunConfig) -> dict[str, Any]:
         if isinstance(record, EpochRecord):
             print(f"    epoch {record.epoch}: {record.val_accuracy:.2%}, {record.seconds:.0f} s", flush=True)
     last = trainer.history[-1]
-    where = f"{machine(environment)}, {time.strftime('%Y-%m-%d')}"
+    where = f"{machine_text(environment)}, {time.strftime('%Y-%m-%d')}"
     return {"accuracy": last.val_accuracy, "loss": last.val_loss, "seconds": last.seconds, "machine": where}
 
 
@@ -76,7 +76,7 @@ def time_shares(trick: Trick) -> list[float]:
 def known() -> dict[str, dict[str, Any]]:
     """Runs finished on such a machine, by their config's signature: another's precision and chance differ."""
     lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
-    here = machine(resolve(base()))
+    here = machine_text(resolve(base()))
     return {one["signature"]: one for one in map(json.loads, lines) if one["machine"].startswith(here)}
 
 
@@ -110,7 +110,7 @@ def write() -> None:
     gains, finished, sizes = measured_gains(), known(), base().data.sizes()
     if gains.keys() != {trick.name for trick in TRICKS} or base().signature() not in finished:
         raise SystemExit(
-            f"Not all tricks are measured on {machine(resolve(base()))}, as this machine now trains; a busy one may "
+            f"Not all tricks are measured on {machine_text(resolve(base()))}, as it trains now; a busy machine may "
             "choose another precision. Run it without --write to train what is missing."
         )
     seeds = len(next(iter(gains.values())).points)
@@ -136,7 +136,7 @@ def write() -> None:
         gain = gains[trick.name]
         points = statistics.mean(gain.points)
         used, beyond = ("yes" if one else "no" for one in (trick.in_fast, abs(points) > 2 * chance))
-        lines.append(f"| {trick.name} | {used} | {points:+.2f} | {told(list(gain.time), 2)} | {beyond} |")
+        lines.append(f"| {trick.name} | {used} | {points:+.2f} | {spread_text(list(gain.time), 2)} | {beyond} |")
     lines.append("")
     lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
     PAGE.write_text("\n".join(lines), encoding="utf-8")

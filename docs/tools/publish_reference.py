@@ -1,6 +1,6 @@
 """Make runs and studies that were trained here the program's own, so that they can be committed.
 
-    python -m benchmarks.reference STUDY … [--run RUN …]
+    python -m docs.tools.publish_reference STUDY … [--run RUN …]
 
 Every finished run of the studies, and the runs named, become reference runs: read-only, without the state to
 go on from (three quarters of their size) and without their owner's name. They keep their weights, a megabyte

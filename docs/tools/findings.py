@@ -1,6 +1,6 @@
-"""The README's section “What we found”, from the committed studies: figures, sentences, numbers beside the report's.
+"""The page docs/findings.md, from the committed studies: figures, sentences, numbers beside the report's.
 
-    python -m benchmarks.found
+    python -m docs.tools.findings
 
 Reads the reference studies in runs/, draws docs/found-*.png and writes the text between the two marks of the
 README. No number is typed here; run it again after a study has grown. Needs Chromium.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from benchmarks.readme import put
+from benchmarks.common import publish
 from core.base.paths import PROJECT
 from core.base.text import percent
 from core.figures import curves as curves_figures
@@ -61,12 +61,12 @@ def section(store: RunStore, found: Found) -> str:
         for panel in panels:
             lines += [f"*{panel.title}.* {findings.in_words(panel.findings)}", ""]
         panels_module.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
-        lines += [" ".join(f"![{one.alt}](docs/{name}-{one.metric}.png)" for one in panels), ""]
+        lines += [" ".join(f"![{one.alt}]({name}-{one.metric}.png)" for one in panels), ""]
     else:
         words, pictures = _four_curves(store, study, str(found.table["run_id"].iloc[0]))
         panels_module.draw([(PROJECT / "docs" / f"{name}-{kind}", figure) for kind, figure in pictures.items()])
         lines += [" ".join([*panels[0].findings[0].sentences, words]), ""]
-        lines += [" ".join(f"![{kind.capitalize()} of each epoch](docs/{name}-{kind}.png)" for kind in pictures), ""]
+        lines += [" ".join(f"![{kind.capitalize()} of each epoch]({name}-{kind}.png)" for kind in pictures), ""]
     return "\n".join(lines)
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     """Write the section."""
     store = RunStore(PROJECT / "runs")
     text = "\n".join(section(store, one) for one in reference_studies(store))
-    put("found", text)
+    publish("findings", "findings", text)
     for path in (PROJECT / "docs").glob("found-*.svg"):
         path.unlink()  # the README shows the PNG
     print(text)

@@ -3,20 +3,15 @@
 Needs Chromium. Run by `make screenshots`; writes docs/*.png.
 """
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.found import reference_studies
+from benchmarks.common import BROWSER_FLAGS, WINDOW, start_server
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
@@ -24,30 +19,7 @@ from core.config.sections import CLASSES, TRAIN_IMAGES
 from core.data import cifar10
 from core.runs.store import RunStore
 from core.study.store import StudyStore
-
-SIZE = {"width": 1440, "height": 900}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-def start(runs: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A server over ``runs`` that answers, and its address."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "serve.py", "--server.port", str(port)],
-        cwd=PROJECT,
-        env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
-        stdout=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return server, address
+from docs.tools.findings import reference_studies
 
 
 def quick(seed: int) -> RunConfig:
@@ -68,7 +40,7 @@ def main() -> None:
     store = RunStore(folder / "runs")
     first = store.create(quick(0), name="A first taste")
     second = store.create(quick(1).replace({"augment.translate": "crop"}), name="With random crops")
-    server, address = start(store.root)
+    server, address = start_server(store.root)
     try:
         while store.status(first).active:
             time.sleep(0.5)
@@ -76,8 +48,8 @@ def main() -> None:
             time.sleep(0.2)
         with sync_playwright() as playwright:
             path = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-            page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+            browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+            page = browser.new_page(viewport=WINDOW)  # type: ignore[arg-type]
             take(page, f"{address}/run?run={second}", "live")
             take(page, address, "home")
             take(page, f"{address}/new_run", "new_run", 6)

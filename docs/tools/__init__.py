@@ -1,0 +1,1 @@
+"""Scripts that write the documentation: pages, screenshots and the committed reference runs."""
