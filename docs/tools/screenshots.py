@@ -50,7 +50,7 @@ def main() -> None:
             path = shutil.which("chromium") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
             page = browser.new_page(viewport=WINDOW)  # type: ignore[arg-type]
-            take(page, f"{address}/run?run={second}", "live")
+            take(page, f"{address}/run?run={second}", "run")
             take(page, address, "home")
             take(page, f"{address}/new_run", "new_run", 6)
             take(page, f"{address}/dataset", "dataset", 6)
@@ -59,7 +59,7 @@ def main() -> None:
             take(page, f"{address}/compare?runs={first},{second}", "compare", 8)
             page.goto(f"{address}/classify?run={first}")
             time.sleep(6)
-            page.locator("input[type=file]").first.set_input_files(pictures(folder))
+            page.locator("input[type=file]").first.set_input_files(test_images(folder))
             time.sleep(6)
             page.screenshot(path=PROJECT / "docs" / "classify.png")
             reference = copy_reference(store)
@@ -86,7 +86,7 @@ def copy_reference(store: RunStore) -> str | None:
     return found[0].study_id if found else None
 
 
-def pictures(folder: Path) -> list[Path]:
+def test_images(folder: Path) -> list[Path]:
     """Three of the official test images, enlarged, as files to drop."""
     data, files = cifar10.load(), []
     for label in (1, 7, 8):
