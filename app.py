@@ -1,4 +1,4 @@
-"""The app: which pages there are. Everything else is in pages/ (what is seen) and core/ (what is done)."""
+"""The app: its list of pages. What each page shows is in pages/, what it does in core/."""
 
 import streamlit as st
 
@@ -8,10 +8,11 @@ from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.jobs.worker import ensure_worker
 from core.server import publish_plotly
+from pages.parts.actions import forget_problems
 from pages.parts.shared import error_box, literal
 
-# A residual block: the way through the layers, and the shortcut around them. Drawn here, because the
-# named icons are fetched from another server when they are to be a tab's.
+# A residual block: layers with a shortcut around them. An inline image, because a browser tab would load a named icon
+# from another server.
 ICON = (
     '<svg viewBox="0 0 32 32" fill="none" stroke="#1c9696" stroke-width="3" stroke-linecap="round">'
     '<path d="M4 22h6M22 22h6M6 22V12a6 6 0 0 1 6-6h8a6 6 0 0 1 6 6v10"/>'
@@ -22,7 +23,7 @@ st.set_page_config(page_title="ResNet Lab", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
 st.html(PROJECT / "pages" / "style.css")
 
-# `streamlit run app.py` has no launcher: both are done once and cost nothing afterwards.
+# For `streamlit run app.py`, which has no launcher. Both do their work once per process.
 try:
     paths.check()
     worker = ensure_worker()
@@ -31,6 +32,12 @@ except LabError as error:
     error_box(error)
     st.stop()
 
+
+def redirect_to_run() -> None:
+    """Keep links to /live working, the former address of the page Run."""
+    st.switch_page("pages/run.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+
 page = st.navigation(
     [
         st.Page(
@@ -38,57 +45,61 @@ page = st.navigation(
             title="Home",
             icon=":material/home:",
             default=True,
-            help="What trains now, what waits, the newest and the best runs.",
+            help="Running and queued runs, the latest results, and the best ones.",
         ),
         st.Page(
             "pages/new_run.py",
             title="New run",
             icon=":material/add_circle:",
-            help="Choose a recipe, change what you like, start.",
+            help="Choose a preset, change its settings, and start training.",
         ),
         st.Page(
             "pages/run.py",
-            title="Live",
+            title="Run",
             icon=":material/show_chart:",
-            help="A run's curves and figures while it trains, and after.",
+            help="One run’s accuracy, loss and log, during training and afterwards.",
         ),
         st.Page(
             "pages/compare.py",
             title="Compare",
             icon=":material/compare_arrows:",
-            help="Runs side by side: curves, settings that differ, whether a gap is real.",
+            help="All runs in one table; curves, settings and accuracy of the selected ones.",
         ),
         st.Page(
             "pages/studies.py",
             title="Studies",
             icon=":material/science:",
-            help="One setting over several values and seeds, as one object; the report’s four among them.",
+            help="Train one recipe with several values of a setting, and see what the setting does.",
         ),
         st.Page(
             "pages/leaderboard.py",
             title="Leaderboard",
             icon=":material/leaderboard:",
-            help="Published results on the ten classes, and this machine’s among them.",
+            help="Your runs among published results on CIFAR-10.",
         ),
         st.Page(
             "pages/dataset.py",
             title="Dataset",
             icon=":material/photo_library:",
-            help="The pictures, what augmentation does to them, how a split divides them.",
+            help="Browse the images, and preview augmentation and data splits.",
         ),
         st.Page(
             "pages/classify.py",
             title="Classify",
             icon=":material/image_search:",
-            help="Drop pictures on a trained network.",
+            help="Classify your own images with a trained network.",
         ),
+        st.Page(redirect_to_run, title="Run", url_path="live", visibility="hidden"),
     ]
 )
-# What a page says as it sends the person to another would be lost with it; it is said here.
+if st.session_state.get("open_page") != page.url_path:
+    st.session_state["open_page"] = page.url_path
+    forget_problems()
+# Set by a page that opens another one: a toast of its own would vanish with the page.
 if done := st.session_state.pop("done", None):
     st.toast(done, icon=":material/check:")
 if warning := server.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
     st.warning(literal(warning), icon=":material/lan:")
 if worker.trouble:
-    error_box(f"Not all that waits can be trained; it is tried again every moment: {worker.trouble}")
+    error_box(f"Some queued runs could not start: {worker.trouble} Retrying.")
 page.run()

@@ -1,7 +1,7 @@
 """The launcher behind `make run`: `streamlit run serve.py`.
 
-A page runs only when a browser looks at it. This server starts the worker before that, so that runs
-whose process died are marked interrupted and the queue goes on with nobody looking.
+A page runs only when a browser opens it. This launcher starts the worker with the server, so that runs of a dead
+process are marked as interrupted and the queue continues without a browser.
 """
 
 import contextlib
@@ -18,22 +18,22 @@ from core.base.paths import PROJECT
 from core.jobs.worker import ensure_worker
 from core.server import publish_plotly
 
-# Streamlit takes a folder named pages/ for its automatic menu until app.py has called st.navigation.
-# The first address asked of a fresh server may be /live?run=…, which would then be shown without app.py.
+# Until app.py calls st.navigation, Streamlit builds its own menu from the folder pages/. It would serve the first
+# request of a new server, say /run?run=…, without app.py.
 PagesManager.uses_pages_directory = False
 
-# .streamlit/config.toml allows this machine's own names. Whoever chose another address is reached by other names.
+# .streamlit/config.toml allows the names of this machine only. Another address needs other names.
 config.set_option("server.allowedHosts", server.allowed_hosts(st.get_option("server.address")))
 
-# The folder static/ has to be there when the server looks for it.
+# The server looks for the folder static/ when it starts.
 with contextlib.suppress(LabError):
     publish_plotly(PROJECT)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Start the worker and say where the app is. The thread is a daemon: it ends with the server."""
-    with contextlib.suppress(LabError):  # a folder that cannot be used: every page says so
+    """Start the worker and print the app's address. The worker is a daemon thread: it ends with the server."""
+    with contextlib.suppress(LabError):  # every page shows the reason
         ensure_worker()
     if warning := server.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
         print(warning, flush=True)

@@ -1,24 +1,25 @@
-"""The controls of curves, the same wherever curves are shown: their axis, smoothing, lines. All are in the address."""
+"""The controls above curves: horizontal axis, smoothing, log scales, lines. All are part of the page's address."""
 
 import streamlit as st
 
 from core.figures import style as figures
+from pages.parts.shared import REPORT
 
-AXES = {one: words.split(" (")[0] for one, words in figures.X_AXES.items()}
+AXES = {axis: title.split(" (")[0] for axis, title in figures.X_AXES.items()}
 SMOOTHING: dict[figures.Smoothing, str] = {
     "none": "No smoothing",
     "exponential": "Exponential mean",
     "median": "Running median",
 }
 
-SEEDS_HELP = (
-    "Runs that differ in the seed alone: their mean, a band of one standard deviation to each side, and each run "
-    "faint behind it. Training curves are shown where nothing is grouped."
+_SEEDS_HELP = (
+    "Show runs that differ only in their seed as one curve: their mean, a band of one standard deviation, and each run "
+    "as a faint line. Training curves are hidden."
 )
 
 
 def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
-    """How the curves are looked at, and whether seeds are grouped (asked where there are several)."""
+    """Return how to draw the curves, and whether to group seeds (asked only if there are ``several_seeds``)."""
     with st.container(horizontal=True, vertical_alignment="center"):
         x = st.segmented_control(
             "Horizontal axis",
@@ -36,7 +37,7 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
             key="smoothing",
             format_func=SMOOTHING.__getitem__,
             label_visibility="collapsed",
-            width=175,
+            width=160,
             bind="query-params",
         )
         span = 1
@@ -56,20 +57,20 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
             "Log x",
             key="logx",
             bind="query-params",
-            help="A logarithmic horizontal axis: shows the first epochs of a long run.",
+            help="Use a logarithmic horizontal axis. It shows more of the first epochs of a long run.",
         )
         log_loss = st.toggle(
-            "Log loss", key="log", bind="query-params", help="A logarithmic vertical axis for the cross-entropy."
+            "Log loss", key="log", bind="query-params", help="Use a logarithmic axis for the cross-entropy."
         )
         chance = st.toggle(
             "Reference lines",
             value=True,
             key="chance",
             bind="query-params",
-            help="Guessing, and the report’s result where it has one.",
+            help=f"Draw the chance level, and the result of the report if it has one ({REPORT}).",
         )
         grouped = several_seeds and st.toggle(
-            "Group seeds", value=True, key="seeds", bind="query-params", help=SEEDS_HELP
+            "Group seeds", value=True, key="seeds", bind="query-params", help=_SEEDS_HELP
         )
-        train = not grouped and st.toggle("Train curves", value=True, key="train", bind="query-params")
+        train = not grouped and st.toggle("Training curves", value=True, key="train", bind="query-params")
     return figures.View(x, smoothing, span, log_loss, chance, train, log_x), grouped

@@ -1,4 +1,4 @@
-"""Small things every page needs: the store, a box for an error, how a state looks."""
+"""Small things every page needs: the store, links, error boxes, text as Markdown."""
 
 import re
 from typing import NoReturn
@@ -10,7 +10,10 @@ from core.base.paths import runs_folder
 from core.base.text import one_line
 from core.runs.store import RunStore
 
-#: Icon and colour of each state, for badges.
+#: The report in full, for the place where a page first mentions it.
+REPORT = "Ahmad Khazaie, *“Image Classification with Deep Neural Networks”*, a student report on CIFAR-10"
+
+#: Icon and colour of each state.
 STATE_LOOKS = {
     "queued": (":material/schedule:", "gray"),
     "running": (":material/play_circle:", "green"),
@@ -24,16 +27,16 @@ STATE_LOOKS = {
 
 
 def get_store() -> RunStore:
-    """The store of the runs in the set folder; the same object for all sessions, so that its cursors last."""
+    """Return the store of the runs folder. All sessions share it, and so what it has read."""
     _go_through_app()
     return _store_at(str(runs_folder()))
 
 
 def _go_through_app() -> None:
-    """Start a session's first page over if Streamlit showed it without app.py.
+    """Rerun a session's first page if Streamlit showed it without app.py.
 
-    ``streamlit run app.py``, asked for /run first, takes pages/ for its automatic menu until st.navigation was
-    called once. A later script run must not be started over: the click that caused it would be lost.
+    If the first request to ``streamlit run app.py`` is /run, Streamlit builds its own menu from the folder pages/,
+    because app.py has not called st.navigation yet. Later script runs must not be rerun: a click would be lost.
     """
     first = "session_began" not in st.session_state
     st.session_state["session_began"] = True
@@ -48,43 +51,48 @@ def _store_at(root: str) -> RunStore:
 
 
 def open_page(page: str) -> NoReturn:
-    """Go to another page. ``st.switch_page`` alone fails where a widget's value is in the address that is left."""
+    """Open another page. Without ``query_params``, switching fails if a widget of this page is bound to the address."""
     st.switch_page(page, query_params={})
 
 
+def run_link(run_id: str, label: str, icon: str = ":material/show_chart:") -> None:
+    """Show a link to a run's page."""
+    st.page_link("pages/run.py", label=literal(label), icon=icon, query_params={"run": run_id})
+
+
 def error_box(error: Exception | str) -> None:
-    """Show a LabError (or its sentence) to the person."""
+    """Show a LabError or its text."""
     st.error(sentence(error), icon=":material/error:")
 
 
 def state_badge(state: str) -> None:
-    """A run's state as a badge."""
+    """Show a run's state as a badge."""
     icon, colour = STATE_LOOKS[state]
-    st.badge(state, icon=icon, color=colour)  # type: ignore[arg-type]  # the table holds colours only
+    st.badge(state, icon=icon, color=colour)  # type: ignore[arg-type]  # the table holds valid colours
 
 
-#: What Streamlit makes icons, links, arrows and dashes of after Markdown was read, where no backslash helps.
-_MADE_LATER = re.compile(
+#: Where Streamlit makes icons, links, arrows and dashes after it has read the Markdown, so that a backslash is no help.
+_STREAMLIT_MARKS = re.compile(
     r"(?<=:)(?=material/|//)|(?<=www)(?=\.)|(?<=@)|(?<=[-<~])(?=[-=>])|(?<=>)(?==)", flags=re.IGNORECASE
 )
-#: What Markdown reads as more than a character, anywhere or as the beginning of a list or a line.
+#: Characters with a meaning in Markdown, anywhere or at the beginning of a line.
 _MARKS = re.compile(r"[\\`*\[\]$<>#~|&]|:(?=[\w+-])|(?<!\w)_|_(?!\w)|^[-+=]")
-_COUNTED = re.compile(r"^([0-9]+)([.)])")
+_LIST_NUMBER = re.compile(r"^([0-9]+)([.)])")
 
 
 def literal(text: str) -> str:
-    """``text``, whoever wrote it, so that Markdown shows it as it is, in one line."""
-    whole = _MADE_LATER.sub("\N{WORD JOINER}", one_line(text, most=2_000))
-    return _COUNTED.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", whole))
+    """Return ``text`` escaped for Markdown, in one line. For everything that a person or a file wrote."""
+    whole = _STREAMLIT_MARKS.sub("\N{WORD JOINER}", one_line(text, most=2_000))
+    return _LIST_NUMBER.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", whole))
 
 
 def sentence(error: Exception | str) -> str:
-    """A LabError's sentence as Markdown: what it quotes stays text, what stands between backticks is code."""
+    """Return the text of a LabError as Markdown: escaped, but for code between backticks."""
     parts = re.split(r"(`[^`\n]+`)", one_line(str(error), most=2_000))
     return "".join(part if at % 2 else _inline(part) for at, part in enumerate(parts))
 
 
 def _inline(part: str) -> str:
-    """A part of a sentence as text, with the spaces at its ends."""
+    """Return a part of a sentence escaped, with the spaces at its ends."""
     lead, tail = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
     return f"{lead}{literal(part)}{tail}" if part.strip() else part

@@ -1,5 +1,5 @@
-"""Looking on cheaply: a small part of a page asks again and again whether something changed, and only then is the
-page drawn anew. Between two epochs there is nothing new to draw, and every drawing is time that a training lacks."""
+"""Redrawing a page only when something changed. Between two epochs there is nothing new to draw, and drawing takes
+processor time from the training."""
 
 from collections.abc import Callable, Hashable
 
@@ -7,10 +7,10 @@ import streamlit as st
 
 
 def redraw_when_changed(drawn: Hashable, now: Callable[[], Hashable], seconds: float) -> None:
-    """Draw the page anew as soon as ``now()``, asked every so many seconds, is not what was ``drawn``."""
+    """Call ``now()`` every so many ``seconds``, and rerun the page once it differs from ``drawn``."""
 
-    def look() -> None:
+    def check() -> None:
         if now() != drawn:
             st.rerun()
 
-    st.fragment(look, run_every=seconds)()
+    st.fragment(check, run_every=seconds)()

@@ -1,4 +1,4 @@
-"""Live in a real browser: what updates must not disturb, and links that lead to exactly one run."""
+"""The page Run in a real browser: what updates must not disturb, and links that lead to exactly one run."""
 
 import re
 
@@ -50,16 +50,19 @@ def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
     )
     seen = page.evaluate(f"() => [{NODE}.dataset.mark, {NODE}._fullLayout.xaxis.range, {SHOWN}]")
     assert seen == ["the same node", [0.5, 2.5], hidden]
-    page.get_by_role("button", name="Stop and keep").click()
+    page.get_by_role("button", name="Stop run").click()
     wait_for(lambda: server.store.status(run_id).state == "stopped", 60)
-    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume run")).to_be_visible()
 
 
-def test_a_link_to_a_run_opens_it_first_thing_on_a_plain_server(serve, page, store):
+@pytest.mark.parametrize("address", ["run", "live"])
+def test_a_link_to_a_run_opens_it_first_thing_on_a_plain_server(serve, page, store, address):
+    """Links to /live are from before the page was called Run."""
     wanted = made_run(store, epochs=3, name="the wanted one")
-    made_run(store, epochs=2, name="a newer one")
+    other = made_run(store, epochs=2, name="a newer one")
     server = serve("app.py")
-    page.goto(f"{server.url}/run?run={wanted}")
+    page.goto(f"{server.url}/{address}?run={wanted}&with={other}&log=true")
+    expect(page).to_have_url(re.compile(rf"/run\?.*run={wanted}.*with={other}"))
     expect(page.get_by_role("img", name=re.compile("the wanted one")).first).to_be_visible()
     expect(page.get_by_role("link", name="New run").first).to_be_visible()
     page.reload()
@@ -81,13 +84,13 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     page.wait_for_function(f"n => ({LONGEST}) > n", arg=seen)
     assert lab.store.status(run_id).state == "running"
 
-    page.get_by_role("button", name="Stop and keep").click()
-    expect(other.get_by_role("button", name="Resume")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Stop run").click()
+    expect(other.get_by_role("button", name="Resume run")).to_be_visible(timeout=60_000)
     assert lab.store.status(run_id).state == "stopped"
     kept = len(lab.store.records(run_id))
-    other.get_by_role("button", name="Resume").click()
+    other.get_by_role("button", name="Resume run").click()
     other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
-    other.get_by_role("button", name="Stop and discard").click()
+    other.get_by_role("button", name="Discard run").click()
     wait_for(lambda: run_id in lab.store.trashed(), 60)
 
 
@@ -100,14 +103,28 @@ def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     page.get_by_text("Log x", exact=True).click()
     page.wait_for_function(f"() => {NODE}._fullLayout.xaxis.type === 'log'")
     expect(page).to_have_url(re.compile("logx=true"))
-    page.get_by_role("button", name="Extend").click()
+    page.get_by_role("button", name="Add epochs").click()
     page.get_by_label("Epochs to add").fill("3")
     page.get_by_label("Epochs to add").press("Enter")
-    page.get_by_role("button", name="Queue the longer run").click()
-    expect(page.get_by_text("3 more epochs are in the queue.")).to_be_visible()
+    page.get_by_role("button", name="Queue longer run").click()
+    expect(page.get_by_text("3 more epochs")).to_be_visible()
     expect(page).not_to_have_url(re.compile(re.escape(run_id)))
     child = server.store.ids()[0]
     assert server.store.meta(child).parent == run_id
     wait_for(lambda: server.store.status(child).state == "finished", 120)
     page.wait_for_function(f"() => {LONGEST} === 5")
     assert [one["epoch"] for one in server.store.records(child)] == [1, 2, 3, 4, 5]
+
+
+def test_an_error_stays_on_its_page(lab, page):
+    run_id = made_run(lab.store, epochs=2)  # has no last.pt
+    page.goto(f"{lab.url}/run?run={run_id}")
+    page.get_by_role("button", name="Add epochs").click()
+    page.get_by_role("button", name="Queue longer run").click()
+    expect(page.get_by_role("alert")).to_have_count(1)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="last.pt")).to_have_count(0)
+    page.get_by_role("link", name="Run", exact=True).click()
+    expect(page.get_by_role("heading", name="Run", exact=True)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)

@@ -1,0 +1,56 @@
+"""Running what a button asks for: a toast says that it worked, an error box why it did not."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import streamlit as st
+
+from core.base.bulk import Outcome
+from core.base.errors import LabError
+from pages.parts.shared import error_box, literal
+
+T = TypeVar("T")
+_PROBLEMS = "problems"
+
+
+def act(action: Callable[[], T], done: str = "") -> T | None:
+    """Run ``action`` in a widget's callback. Return its result, or None if it failed.
+
+    Errors are kept for :func:`show_problems`. The toast says ``done``; an action that returns text says that instead,
+    and one that returns an :class:`Outcome` gets the number of its runs in front: "3 runs pinned".
+    """
+    forget_problems()
+    try:
+        result = action()
+    except LabError as error:
+        add_problems([str(error)])
+        return None
+    if isinstance(result, Outcome):
+        add_problems(result.problems)
+        done = f"{runs_text(len(result.done))} {done}" if result.done else "" if result.problems else "Nothing to do"
+    elif isinstance(result, str):
+        done = result
+    if done:
+        st.toast(literal(done), icon=":material/check:")
+    return result
+
+
+def add_problems(problems: Iterable[str]) -> None:
+    """Keep sentences for :func:`show_problems`, each once."""
+    st.session_state[_PROBLEMS] = list(dict.fromkeys([*st.session_state.get(_PROBLEMS, []), *problems]))
+
+
+def forget_problems() -> None:
+    """Start over: what is done next has problems of its own."""
+    st.session_state.pop(_PROBLEMS, None)
+
+
+def show_problems() -> None:
+    """Show what went wrong in the last action. It stays until the next one, or until another page opens."""
+    for problem in st.session_state.get(_PROBLEMS, []):
+        error_box(problem)
+
+
+def runs_text(count: int) -> str:
+    """Return "1 run" or "2,000 runs"."""
+    return "1 run" if count == 1 else f"{count:,} runs"
