@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.figures.leaderboard import MOST_OURS, dots, standings_text
-from core.runs import table as live
+from core.runs.summary import labels
 from core.views import leaderboard
 from pages.parts.components.live_chart import live_chart
 from pages.parts.shared import get_store
@@ -86,10 +86,11 @@ st.markdown(
     "The 28 results on CIFAR-10 that the report compares itself with, its own two, and this machine’s runs of all ten "
     "classes."
 )
-frame = store.frame()
-standings = leaderboard.standings(frame, live.labels(frame))
-if not (standings["source"] == leaderboard.OURS).any():
+runs = store.summaries()
+standings = leaderboard.standings(runs, labels(runs))
+table = leaderboard.standings_table(standings)
+if not (table["source"] == leaderboard.OURS).any():
     invitation()
 live_chart(dots(standings), "leaderboard", standings_text(standings))
-remarks(standings, leaderboard.untested(frame))
-list_of_results(standings)
+remarks(table, leaderboard.untested(runs))
+list_of_results(table)

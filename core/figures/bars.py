@@ -1,27 +1,23 @@
-"""TODO: core.figures.bars."""
+"""Bar charts of classes: a run's accuracy on each, and the probabilities networks give an image."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
-from core.figures.style import _NOT_YET, escaped, plain_layout, say, with_title
-from core.views.curves import FOR_RUNS, RunCurves
+from core.figures.style import NO_EPOCH_TEXT, add_message, escape, new_figure
+from core.views.curves import RUN_COLOURS, RunCurves
 
 
 def class_accuracy(runs: Sequence[RunCurves]) -> go.Figure:
-    """Validation accuracy in percent of each class at each run's best epoch, as bars."""
-    figure = _bars("Accuracy (%)", [name for run in runs for name in run.classes], len(runs))
+    """Return the validation accuracy in percent of each class at each run's best epoch."""
+    figure = _bar_figure("Accuracy (%)", [name for run in runs for name in run.classes], len(runs))
     for run in runs:
-        if run.best_epoch is None:
-            continue
-        shares = run.metrics["val_accuracy_by_class"][run.metrics["epoch"] == run.best_epoch].iloc[0]
-        percent = [100 * share for share in shares]
-        figure.add_bar(
-            y=list(run.classes), x=percent, orientation="h", name=f"{escaped(run.label)}, epoch {run.best_epoch}",
-            marker={"color": run.colour}, text=[f"{one:.1f}" for one in percent], textposition="auto", uid=run.id,
-            showlegend=len(runs) > 1, hovertemplate="%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>",
-        )  # fmt: skip
-    return figure if figure.data else say(figure, _NOT_YET)
+        if run.best_epoch is not None:
+            values = [100 * share for share in run.at_epoch(run.best_epoch)["val_accuracy_by_class"]]
+            name = f"{escape(run.label)}, epoch {run.best_epoch}"
+            _add_bars(figure, run.classes, values, run.colour, name=name, uid=run.id, showlegend=len(runs) > 1)
+    return figure if figure.data else add_message(figure, NO_EPOCH_TEXT)
 
 
 def probabilities(
@@ -30,29 +26,34 @@ def probabilities(
     top: int = 5,
     run_colours: Mapping[str, str] | None = None,
 ) -> go.Figure:
-    """What networks say about one picture: the ``top`` likeliest classes as bars, likeliest first.
+    """Return the ``top`` most probable classes of an image, the most probable first.
 
-    ``rows`` has for each run (by the name to show) a probability from 0 to 1 for each of ``classes``,
-    ``None`` for a class it does not know; ``run_colours`` a colour for each of these names. With several
-    runs the classes shown are those any of them finds likeliest.
+    ``rows`` maps each run's label to a probability (0 to 1) for each of ``classes``, ``None`` for a class the network
+    does not know; ``run_colours`` maps labels to colours. With several runs, a class ranks by its highest probability.
     """
     highest = [max((row[at] or 0.0) for row in rows.values()) for at in range(len(classes))]
     order = sorted(range(len(classes)), key=lambda at: -highest[at])[:top]
-    figure = _bars("Probability (%)", [classes[at] for at in order], len(rows))
-    for number, (name, row) in enumerate(rows.items()):
-        percent = [None if (share := row[at]) is None else 100 * float(share) for at in order]
-        figure.add_bar(
-            y=[classes[at] for at in order], x=percent, orientation="h", name=escaped(name), uid=str(number),
-            marker={"color": (run_colours or {}).get(name, FOR_RUNS[number % len(FOR_RUNS)])},
-            text=["" if one is None else f"{one:.1f} %" for one in percent], textposition="auto",
-            showlegend=len(rows) > 1, hovertemplate="%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>",
-        )  # fmt: skip
+    names = [classes[at] for at in order]
+    figure = _bar_figure("Probability (%)", names, len(rows))
+    for number, (label, row) in enumerate(rows.items()):
+        values = [None if (share := row[at]) is None else 100 * float(share) for at in order]
+        colour = (run_colours or {}).get(label, RUN_COLOURS[number % len(RUN_COLOURS)])
+        _add_bars(figure, names, values, colour, name=escape(label), uid=str(number), showlegend=len(rows) > 1)
     return figure
 
 
-def _bars(title: str, classes: Sequence[str], groups: int) -> go.Figure:
-    """An empty figure for bars to the right, as high as ``groups`` bars for each of the classes need."""
+def _bar_figure(title: str, classes: Sequence[str], groups: int) -> go.Figure:
+    """Return an empty figure for horizontal bars, high enough for ``groups`` bars per class."""
     names = list(dict.fromkeys(classes))
-    figure = go.Figure(layout=plain_layout() | {"bargap": 0.25, "height": (10 + 16 * max(groups, 1)) * len(names) + 80})
-    figure.update_xaxes(title=with_title(title), range=[0, 100], uirevision="bars", automargin=True)
-    return figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", automargin=True)
+    figure = new_figure(title, bargap=0.25, height=(10 + 16 * max(groups, 1)) * len(names) + 80)
+    figure.update_xaxes(range=[0, 100], uirevision="bars")
+    return figure.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed")
+
+
+def _add_bars(
+    figure: go.Figure, classes: Sequence[str], values: Sequence[float | None], colour: str, **trace: Any
+) -> None:
+    text = ["" if value is None else f"{value:.1f} %" for value in values]
+    hover = "%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>"
+    bars = {"orientation": "h", "marker": {"color": colour}, "textposition": "auto", "hovertemplate": hover}
+    figure.add_bar(y=list(classes), x=values, text=text, **bars, **trace)

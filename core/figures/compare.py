@@ -1,9 +1,5 @@
-"""Figures that compare: seeds as mean and band, intervals side by side, settings against accuracy.
+"""Figures that compare runs: seeds as mean and band, two results with their intervals, settings against accuracy."""
 
-Pure functions like those of :mod:`core.figures.curves`, whose colours, axes and habits they share.
-"""
-
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,15 +12,26 @@ from core.base.text import known
 from core.compare.gap import Gap, Side, in_words
 from core.compare.settings import NO_EFFECT, setting_name, setting_texts
 from core.config.run_config import SETTINGS
-from core.figures import curves as curves_figures
-from core.figures import style as style_figures
-from core.figures.style import View
+from core.figures.curves import validation_texts
+from core.figures.style import (
+    QUANTITIES,
+    View,
+    add_chance_levels,
+    add_curve,
+    add_faint_curve,
+    add_message,
+    add_published_line,
+    error_bars,
+    escape,
+    make_loss_logarithmic,
+    new_curve_figure,
+    new_figure,
+    shows_epoch,
+    x_divisor,
+)
 from core.views.curves import RunCurves
 
-_Kind = Literal["accuracy", "loss"]
-
-
-#: Orange, grey, blue: seen on paper and on slate, and told apart with colour blindness.
+#: From orange over grey to blue: visible on a light and a dark page, and with colour blindness.
 LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
 
 
@@ -38,196 +45,169 @@ class GroupCurves:
     runs: tuple[RunCurves, ...]
 
 
+# --- seeds as mean and band -----------------------------------------------------------------------
+
+
 def mean_curve(group: GroupCurves, column: str, x: str) -> pd.DataFrame:
-    """The group's course by epoch: ``x`` (mean over the runs), ``mean``, ``sd`` (NaN for one run) and ``n``.
+    """Return the group's mean by ``epoch``: ``x`` (mean over the runs), ``mean``, ``sd`` (NaN for one run) and ``n``.
 
     An epoch that only some of the runs reached has a smaller ``n``.
     """
     tables = [run.metrics[["epoch", x, column]].set_axis(["epoch", "x", "y"], axis=1) for run in group.runs]
-    every = pd.concat(tables).astype(float).groupby("epoch")
-    return pd.DataFrame(
-        {"x": every["x"].mean(), "mean": every["y"].mean(), "sd": every["y"].std(ddof=1), "n": every["y"].count()}
-    ).reset_index()
+    by_epoch = pd.concat(tables).astype(float).groupby("epoch")
+    y = by_epoch["y"]
+    columns = {"x": by_epoch["x"].mean(), "mean": y.mean(), "sd": y.std(ddof=1), "n": y.count()}
+    return pd.DataFrame(columns).reset_index()
 
 
 def bands(
-    groups: Sequence[GroupCurves], view: View, kind: _Kind = "accuracy", reference: tuple[str, float] | None = None
+    groups: Sequence[GroupCurves],
+    view: View,
+    kind: Literal["accuracy", "loss"] = "accuracy",
+    reference: tuple[str, float] | None = None,
 ) -> go.Figure:
-    """Validation curves of groups: the mean, a band of one standard deviation (n − 1) to each side, each run behind.
+    """Return the validation curves of groups: the mean, a band of ± one standard deviation (n − 1), each run behind.
 
-    Smoothing applies to the mean and the band. A group of one run is its curve alone; where only one of several got
-    to, there is no band. ``reference`` is a published accuracy to draw as a line, its name and a share from 0 to 1.
+    Smoothing applies to the mean and the band. There is no band where only one of several runs has an epoch, and none
+    for a group of one run. ``reference`` is a published result to draw as a line: its name and its accuracy (0 to 1).
     """
-    title, scale, form, unit = {
-        "accuracy": ("Accuracy (%)", 100.0, ".2f", " %"),
-        "loss": ("Cross-entropy (nats per image)", 1.0, ".4f", ""),
-    }[kind]
     runs = [run for group in groups for run in group.runs]
-    # In lines of its own: beside the title it would be longer than the axis.
-    figure, divisor = style_figures.new_figure(
-        runs, view, "<br>".join([title, *curves_figures.validated_on(runs)]), kind
-    )
+    # What was measured takes lines of its own: next to the title it would be longer than the axis.
+    title = "<br>".join([QUANTITIES[kind].title, *validation_texts(runs)])
+    figure = new_curve_figure(runs, view, title, kind)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
-            _add_group(figure, group, view, f"val_{kind}", divisor, scale, form, unit)
-    if kind == "loss" and view.log_loss:
-        figure.update_yaxes(type="log", tickvals=style_figures.LOG_TICKS, uirevision=f"{kind} {view.x} log")
+            _add_group(figure, group, view, kind, x_divisor(runs, view))
+    make_loss_logarithmic(figure, kind, view)
     if reference and kind == "accuracy":
-        style_figures.published_line(figure, reference)
+        add_published_line(figure, reference)
     if view.chance:
-        for k in sorted({len(run.classes) for run in runs}):
-            if kind == "accuracy":
-                style_figures.line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
-            else:
-                style_figures.line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
+        add_chance_levels(figure, kind, (len(run.classes) for run in runs))
     return figure
 
 
 def _add_group(
-    figure: go.Figure, group: GroupCurves, view: View, column: str, divisor: float, scale: float, form: str, unit: str
+    figure: go.Figure, group: GroupCurves, view: View, kind: Literal["accuracy", "loss"], divisor: float
 ) -> None:
-    several, label = len(group.runs) > 1, style_figures.escaped(group.label)
-    quiet = {"mode": "lines", "hoverinfo": "skip", "showlegend": False, "legendgroup": group.id}
+    quantity, label, several = QUANTITIES[kind], escape(group.label), len(group.runs) > 1
     for run in group.runs if several else ():
-        figure.add_scatter(
-            x=run.metrics[view.x].to_numpy(float) / divisor, y=run.metrics[column].to_numpy(float) * scale,
-            line={"color": group.colour, "width": 1}, opacity=0.35, uid=f"{run.id} single",
-            name=style_figures.escaped(run.label), **quiet,
-        )  # fmt: skip
-    table = mean_curve(group, column, view.x)
+        x, y = run.metrics[view.x].to_numpy(float) / divisor, run.metrics[f"val_{kind}"].to_numpy(float)
+        ids = {"uid": f"{run.id} single", "name": escape(run.label), "legendgroup": group.id}
+        add_faint_curve(figure, x, y * quantity.scale, group.colour, width=1, opacity=0.35, **ids)
+    table = mean_curve(group, f"val_{kind}", view.x)
     x = table["x"].to_numpy() / divisor
-    mean = style_figures.smoothed_values(table["mean"] * scale, view).to_numpy()
-    # Smoothing would carry the deviation on to epochs that one run alone has reached.
-    sd = style_figures.smoothed_values(table["sd"] * scale, view).where(table["n"] > 1).to_numpy()
+    mean = view.smooth(table["mean"] * quantity.scale).to_numpy()
+    # Smoothing would carry the deviation on to epochs that only one run has reached.
+    sd = view.smooth(table["sd"] * quantity.scale).where(table["n"] > 1).to_numpy()
     if several:
-        # The fill takes the line's colour at half strength, and so the theme's.
+        # The fill takes the line's colour at half strength, and therefore the theme's colour.
         wide = ~np.isnan(sd)
-        edge = {**quiet, "line": {"color": group.colour, "width": 0}, "opacity": 0.4}
-        figure.add_scatter(x=x[wide], y=(mean - sd)[wide], uid=f"{group.id} low", **edge)
-        figure.add_scatter(x=x[wide], y=(mean + sd)[wide], uid=f"{group.id} high", fill="tonexty", **edge)
+        edge: dict[str, Any] = {"width": 0, "opacity": 0.4, "legendgroup": group.id}
+        add_faint_curve(figure, x[wide], (mean - sd)[wide], group.colour, uid=f"{group.id} low", **edge)
+        edge |= {"uid": f"{group.id} high", "fill": "tonexty"}
+        add_faint_curve(figure, x[wide], (mean + sd)[wide], group.colour, **edge)
     elif view.smoothing != "none":
-        figure.add_scatter(
-            x=x, y=table["mean"].to_numpy() * scale, line={"color": group.colour, "width": 2}, opacity=0.25,
-            uid=f"{group.id} measured", name=f"{label}, as measured", **quiet,
-        )  # fmt: skip
-    told = f"%{{y:{form}}}{unit}" + ("%{customdata[1]}" if several else "")
-    spread = [
-        (f" ± {one:{form}}{unit}" if known(one) else "") + f" (n = {n})" for one, n in zip(sd, table["n"], strict=True)
-    ]
-    epoch = "" if style_figures.is_unified(figure) else "epoch %{customdata[0]}: "
-    figure.add_scatter(
-        x=x, y=mean, name=label, uid=f"{group.id} mean", legendgroup=group.id, meta=label,
-        mode="lines+markers" if len(x) <= 30 else "lines", marker={"size": 5},
-        line={"color": group.colour, "width": 2.5},
+        ids = {"uid": f"{group.id} measured", "name": f"{label}, as measured", "legendgroup": group.id}
+        add_faint_curve(figure, x, table["mean"] * quantity.scale, group.colour, width=2, opacity=0.25, **ids)
+    hover = ("" if shows_epoch(figure) else "epoch %{customdata[0]}: ") + quantity.hover("y")
+    deviations = [f" ± {value:{quantity.digits}}{quantity.unit}" if known(value) else "" for value in sd]
+    spread = [f"{text} (n = {n})" for text, n in zip(deviations, table["n"], strict=True)]
+    add_curve(
+        figure,
+        x,
+        mean,
+        group.colour,
+        name=label,
+        uid=f"{group.id} mean",
+        legendgroup=group.id,
+        meta=label,
         customdata=[list(pair) for pair in zip(table["epoch"].tolist(), spread, strict=True)],
-        hovertemplate=f"%{{meta}}: {epoch}{told}<extra></extra>",
-    )  # fmt: skip
+        hovertemplate=f"%{{meta}}: {hover}{'%{customdata[1]}' if several else ''}<extra></extra>",
+    )
 
 
 # --- is the gap real? -----------------------------------------------------------------------------
 
 
 def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
-    """Two contenders, the better above: every run a dot, the mean a diamond with its 95 % Wilson interval.
+    """Return two contenders, the better one above: a dot per run, a diamond for the mean with its 95 % interval.
 
-    ``colours`` are those of the better and of the other.
+    ``colours`` are those of the better and of the other contender. The interval is Wilson's.
     """
-    figure = go.Figure(
-        layout=style_figures.plain_layout() | {"height": 170, "showlegend": False, "hovermode": "closest"}
-    )
+    figure = new_figure(f"Accuracy on {in_words(gap.part)} (%)", height=170, showlegend=False)
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
         _add_side(figure, side, colour, in_words(gap.part))
-    figure.update_xaxes(
-        title=style_figures.with_title(f"Accuracy on {in_words(gap.part)} (%)"), zeroline=False, automargin=True
-    )
-    return figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
+    return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
 def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
-    label = style_figures.escaped(side.label)
-    mean = 100 * side.over_seeds.mean
-    if side.over_seeds.n > 1:
-        figure.add_scatter(
-            x=[100 * one for one in side.accuracies], y=[label] * side.over_seeds.n, mode="markers",
-            uid=f"{side.run_ids[0]} runs", marker={"color": colour, "size": 8, "opacity": 0.45},
-            customdata=list(side.run_ids), hovertemplate="run %{customdata}: %{x:.2f} %<extra></extra>",
-        )  # fmt: skip
-    low, high = 100 * side.interval.low, 100 * side.interval.high
+    label, n = escape(side.label), side.over_seeds.n
+    mean, low, high = (100 * share for share in (side.over_seeds.mean, *side.interval))
+    if n > 1:
+        marker = {"color": colour, "size": 8, "opacity": 0.45}
+        x = [100 * accuracy for accuracy in side.accuracies]
+        hover = {"customdata": list(side.run_ids), "hovertemplate": "run %{customdata}: %{x:.2f} %<extra></extra>"}
+        figure.add_scatter(x=x, y=[label] * n, mode="markers", marker=marker, uid=f"{side.run_ids[0]} runs", **hover)
     figure.add_scatter(
-        x=[mean], y=[label], mode="markers", uid=f"{side.run_ids[0]} mean",
+        x=[mean],
+        y=[label],
+        mode="markers",
+        uid=f"{side.run_ids[0]} mean",
         marker={"color": colour, "size": 13, "symbol": "diamond"},
-        error_x={
-            "type": "data", "symmetric": False, "array": [high - mean], "arrayminus": [mean - low], "color": colour,
-            "thickness": 2, "width": 7,
-        },
-        hovertemplate=(
-            f"%{{x:.2f}} %, 95 % interval for {side.images:,} {images}: {low:.2f} to {high:.2f} %<extra></extra>"
-        ),
-    )  # fmt: skip
+        error_x=error_bars([mean], [low], [high], colour, thickness=2, width=7),
+        hovertemplate=f"%{{x:.2f}} %, 95 % interval {low:.2f}–{high:.2f} % on {side.images:,} {images}<extra></extra>",
+    )
 
 
 # --- settings against accuracy --------------------------------------------------------------------
 
 
 def parallel_coordinates(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val_accuracy") -> go.Figure:
-    """Every run a line through its settings at ``paths`` to its ``outcome`` (shares from 0 to 1, shown in percent).
+    """Return every run as a line through its settings at ``paths`` to its ``outcome`` (0 to 1, shown in percent).
 
-    Runs without an outcome are left out. Choices are spread evenly; numbers that span a factor of 50 stand
-    on a logarithmic axis. The colour is the outcome.
+    Runs without an outcome are left out. Choices are spaced evenly; numbers that span a factor of 50 get a logarithmic
+    axis. The colour is the outcome.
     """
     rows = frame[frame[outcome].notna()]
     percent = 100 * rows[outcome].astype(float)
-    # A few failed runs would leave all others the same colour.
+    # Without the cut at the tenth percentile, a few failed runs would leave all others the same colour.
     cmin, cmax = percent.quantile([0.1, 1.0]).tolist() if len(percent) else (0.0, 1.0)
-    words = {"best_val_accuracy": "Best validation accuracy (%)", "test_accuracy": "Test accuracy (%)"}[outcome]
+    title = {"best_val_accuracy": "Best validation accuracy (%)", "test_accuracy": "Test accuracy (%)"}[outcome]
     dimensions = [_dimension(rows, path) for path in paths]
-    dimensions.append({"label": words, "values": percent.tolist(), "tickformat": ".1f"})
-    figure = go.Figure(
-        layout=style_figures.plain_layout() | {"height": 420, "margin": {"l": 60, "r": 90, "t": 84, "b": 24}}
-    )
-    figure.add_parcoords(
-        dimensions=dimensions, labelangle=-20, uid="parallel", unselected={"line": {"opacity": 0.06}},
-        line={"color": percent.tolist(), "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax},
-    )  # fmt: skip
-    return figure if len(rows) else style_figures.say(figure, "No picked run has finished an epoch yet.")
+    dimensions.append({"label": title, "values": percent.tolist(), "tickformat": ".1f"})
+    figure = new_figure(height=420, margin={"l": 60, "r": 90, "t": 84, "b": 24})
+    line = {"color": percent.tolist(), "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
+    hidden = {"line": {"opacity": 0.06}}
+    figure.add_parcoords(dimensions=dimensions, labelangle=-20, uid="parallel", line=line, unselected=hidden)
+    return figure if len(rows) else add_message(figure, "No picked run has finished an epoch yet.")
 
 
 def _dimension(rows: pd.DataFrame, path: str) -> dict[str, Any]:
-    texts = setting_texts(rows, path)
-    label = setting_name(path)
-    numeric = SETTINGS[path].kind in ("int", "float")
+    texts, label = setting_texts(rows, path), setting_name(path)
     numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
-    if not numeric or numbers.isna().any():
+    if SETTINGS[path].kind not in ("int", "float") or numbers.isna().any():
         # A dash (no effect) or a word such as “all” has no place on a scale of numbers.
         names = sorted(set(texts), key=lambda text: (text != NO_EFFECT, _as_number(text), text))
-        places = {name: place for place, name in enumerate(names)}
-        return {
-            "label": label, "values": [places[text] for text in texts], "range": [-0.3, len(names) - 0.7],
-            "tickvals": list(places.values()), "ticktext": [_short(name) for name in names],
-        }  # fmt: skip
+        ticks = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
+        values = [names.index(text) for text in texts]
+        places = {"tickvals": list(range(len(names))), "ticktext": ticks, "range": [-0.3, len(names) - 0.7]}
+        return {"label": label, "values": values, **places}
+    kept = _evenly_spaced(sorted(numbers.unique()))
+    names = [f"{value:g}" for value in kept]
     if numbers.min() > 0 and numbers.max() >= 50 * numbers.min():
-        ticks = _spread_out(sorted(numbers.unique()))
-        return {
-            "label": label, "values": np.log10(numbers).tolist(), "tickvals": np.log10(ticks).tolist(),
-            "ticktext": [f"{tick:g}" for tick in ticks],
-        }  # fmt: skip
-    ticks = _spread_out(sorted(numbers.unique()))
-    return {"label": label, "values": numbers.tolist(), "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+        numbers, kept = np.log10(numbers), np.log10(kept).tolist()
+    return {"label": label, "values": numbers.tolist(), "tickvals": kept, "ticktext": names}
 
 
 def _as_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return math.inf
+        return float("inf")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 18 else f"{text[:17]}…"
-
-
-def _spread_out(values: list[float], most: int = 8) -> list[float]:
-    """At most ``most`` of the values, the first and last among them."""
+def _evenly_spaced(values: list[float], most: int = 8) -> list[float]:
+    """Return at most ``most`` of the values, the first and last among them."""
     if len(values) <= most:
         return values
     return [values[round(at)] for at in np.linspace(0, len(values) - 1, most)]

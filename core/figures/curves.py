@@ -1,85 +1,67 @@
-"""Tables of epochs, or probabilities, in; Plotly figures out. Pure functions: no files, no run store.
+"""Curves of runs: accuracy, losses, learning rate and speed by epoch, step, image or time.
 
-A run has the same colour in every figure. Validation is solid and training dashed; a smoothed curve has
-what was measured faint behind it. Backgrounds are transparent and text has no colour, so that a figure
-suits a light and a dark page; whoever shows it may swap :data:`PALETTE` for the theme's own colours,
-which come in the same order. Traces and axes carry ids that stay, so that a redraw keeps zoom and
-hidden curves.
+Pure functions from tables of epochs to figures: no files, no run store. A run has the same colour in every figure.
+Validation is solid and training dashed; a smoothed curve has the measured values faintly behind it. The palette has
+the order of the theme's categorical colours, so a page may swap one for the other. Traces and axes have stable ids, so
+a redraw keeps zoom and hidden curves.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
 from core.figures.style import (
-    LOG_TICKS,
+    QUANTITIES,
+    Kind,
+    Quantity,
     View,
-    _divisor,
-    _mode,
-    escaped,
-    is_unified,
-    line_across,
-    new_figure,
-    published_line,
-    smoothed_values,
+    add_chance_levels,
+    add_curve,
+    add_faint_curve,
+    add_published_line,
+    escape,
+    make_loss_logarithmic,
+    new_curve_figure,
+    shows_epoch,
+    x_divisor,
 )
 from core.stats.overfitting import onset
-from core.views.curves import _VALIDATION, NEUTRAL, SELECTED_ON, RunCurves
+from core.views.curves import NEUTRAL, SELECTED_ON, VALIDATION_TEXT, RunCurves
 
-_TRAIN = "train (running mean over augmented batches)"
-
-
-# --- curves ---------------------------------------------------------------------------------------
+_TRAINING_TEXT = "training (running mean over augmented batches)"
 
 
 def accuracy(
     runs: Sequence[RunCurves], view: View | None = None, reference: tuple[str, float] | None = None
 ) -> go.Figure:
-    """Accuracy in percent by epoch (or another axis), training and validation.
+    """Return the accuracy in percent by epoch (or another axis), training and validation.
 
     ``reference`` is a published result to draw as a line: its name and its accuracy from 0 to 1.
     """
-    view = view or View()
-    figure = _curves(runs, view, "accuracy", "Accuracy (%)", 100.0, ".2f", " %")
-    for k in sorted({len(run.classes) for run in runs}) if view.chance else ():
-        line_across(figure, 100 / k, f"guessing: {100 / k:.3g} %")
+    figure = _curves(runs, view or View(), "accuracy")
     if reference:
-        published_line(figure, reference)
+        add_published_line(figure, reference)
     return figure
 
 
-def validated_on(runs: Iterable[RunCurves]) -> list[str]:
-    """What the validation curves of ``runs`` are of, in the words of a legend, each once."""
-    parts = {run.selected_on for run in runs}
-    return [words for part, words in _VALIDATION.items() if part in parts]
+def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["loss", "objective"] = "loss") -> go.Figure:
+    """Return the cross-entropy, or the objective that training minimises (with the L2 penalty), in nats per image."""
+    return _curves(runs, view or View(), kind)
 
 
 def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
-    """Validation accuracy in percent for a glance: no legend, and as wide as the run's ``epochs`` will be."""
+    """Return a small chart of validation accuracy in percent: no legend, and as wide as the run's ``epochs`` need."""
     figure = accuracy([run], View(train=False))
     figure.update_layout(showlegend=False, height=150)
     figure.update_xaxes(title=None, range=[0, max(epochs, 2) * 1.02], dtick=None)
     return figure.update_yaxes(title=None, ticksuffix=" %", nticks=5)
 
 
-def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["loss", "objective"] = "loss") -> go.Figure:
-    """Cross-entropy, or what training minimises: the objective, which adds the L2 penalty. Nats per image."""
-    view = view or View()
-    title = {"loss": "Cross-entropy", "objective": "Objective: cross-entropy + L2 penalty"}[kind]
-    figure = _curves(runs, view, kind, f"{title} (nats per image)", 1.0, ".4f", "")
-    if view.log_loss:
-        figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{kind} {view.x} log")
-    for k in sorted({len(run.classes) for run in runs}) if view.chance and kind == "loss" else ():
-        line_across(figure, math.log(k), f"guessing: ln {k} = {math.log(k):.3f}", below=True)
-    return figure
-
-
 def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
-    """The learning rate of each epoch; on a logarithmic axis where it spans two powers of ten or more."""
-    figure = _plain(runs, view or View(), "lr", "Learning rate", ".3g", "")
+    """Return the learning rate of each epoch; its axis is logarithmic if it spans a factor of 100 or more."""
+    figure = _one_column(runs, view or View(), "lr", Quantity("Learning rate", 1.0, ".3g", ""))
     rates = [rate for run in runs for rate in run.metrics["lr"] if rate > 0]
     if rates and max(rates) >= 100 * min(rates):
         figure.update_yaxes(type="log", exponentformat="power", uirevision="log")
@@ -87,135 +69,135 @@ def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Fig
 
 
 def speed(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
-    """Training images per second in each epoch."""
-    figure = _plain(runs, view or View(), "images_per_second", "Speed (images per second)", ",.0f", " images/s")
-    return figure.update_yaxes(rangemode="tozero")
+    """Return the training images per second in each epoch."""
+    quantity = Quantity("Speed (images per second)", 1.0, ",.0f", " images/s")
+    return _one_column(runs, view or View(), "images_per_second", quantity).update_yaxes(rangemode="tozero")
 
 
-def _curves(
-    runs: Sequence[RunCurves], view: View, kind: str, title: str, scale: float, form: str, unit: str
-) -> go.Figure:
-    figure, divisor = new_figure(runs, view, title, kind)
-    drawn = _Scale(divisor, scale, form, unit, _mode(runs))
-    for run in runs:
-        for part in ("train", "val") if view.train else ("val",):
-            _add_curve(figure, run, part, kind, view, drawn, alone=len(runs) == 1)
-        _mark_best(figure, run, view, kind, drawn, alone=len(runs) == 1)
-    if len(runs) > 1 and view.train:
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="lines",
-            name=_TRAIN,
-            uid="key",
-            line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
-        )
-    return figure
+def validation_texts(runs: Iterable[RunCurves]) -> list[str]:
+    """Return what the runs' validation curves were measured on, each text once."""
+    sets = {run.selected_on for run in runs}
+    return [text for name, text in VALIDATION_TEXT.items() if name in sets]
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From a table's numbers to a figure's: ``x`` divides the horizontal ones, ``y`` multiplies the values, which are
-    told in ``form`` with ``unit`` and drawn in Plotly's ``mode``."""
+def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Kind) -> None:
+    """Mark where each run begins to over-fit, if it does, in a figure of :func:`accuracy` or :func:`loss`.
 
-    x: float
-    y: float
-    form: str
-    unit: str
-    mode: str
-
-
-def _add_curve(
-    figure: go.Figure, run: RunCurves, part: str, kind: str, view: View, scale: _Scale, *, alone: bool
-) -> None:
-    measured = run.metrics[f"{part}_{kind}"].astype(float) * scale.y
-    shown = smoothed_values(measured, view)
-    x = (run.metrics[view.x] / scale.x).tolist()
-    words = _TRAIN if part == "train" else _VALIDATION[run.selected_on]
-    line = {
-        "color": run.colour,
-        "width": 1.5 if part == "train" else 2.5,
-        "dash": "dash" if part == "train" else "solid",
-    }
-    # Alone, either curve can be hidden by a click in the legend; among others a run is hidden whole.
-    group = f"{run.id} {part}" if alone else run.id
-    if view.smoothing != "none":
-        figure.add_scatter(
-            x=x, y=measured.tolist(), mode="lines", line=line, opacity=0.25, hoverinfo="skip", showlegend=False,
-            legendgroup=group, uid=f"{run.id} {part} measured", name=f"{words}, as measured",
-        )  # fmt: skip
-    short = "train" if part == "train" else ("validation" if run.selected_on == "held-out" else "test")
-    told = f"%{{customdata[1]:{scale.form}}}{scale.unit}"
-    if view.smoothing != "none":
-        told += f" (smoothed %{{y:{scale.form}}}{scale.unit})"
-    epoch = "" if is_unified(figure) else "epoch %{customdata[0]}: "
-    figure.add_scatter(
-        x=x, y=shown.tolist(), line=line, mode=scale.mode, marker={"size": 5},
-        name=words if alone else f"{escaped(run.label)} · {words}", showlegend=alone or part == "val",
-        legendgroup=group, uid=f"{run.id} {part}", meta=short if alone else f"{escaped(run.label)} {short}",
-        customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
-        hovertemplate=f"%{{meta}}: {epoch}{told}<extra></extra>",
-    )  # fmt: skip
-
-
-def _mark_best(figure: go.Figure, run: RunCurves, view: View, kind: str, scale: _Scale, *, alone: bool) -> None:
-    if run.best_epoch is None:
-        return
-    row = run.metrics[run.metrics["epoch"] == run.best_epoch].iloc[0]
-    value = float(row[f"val_{kind}"]) * scale.y
-    words = f"best epoch {run.best_epoch}: {value:{scale.form}}{scale.unit}, chosen on {SELECTED_ON[run.selected_on]}"
-    figure.add_scatter(
-        x=[row[view.x] / scale.x], y=[value], mode="markers", name=words, uid=f"{run.id} best",
-        marker={"symbol": "star", "size": 14, "color": run.colour, "line": {"width": 1, "color": "white"}},
-        legendgroup=f"{run.id} val" if alone else run.id, showlegend=False,
-        meta="" if alone else f"{escaped(run.label)}, ", hovertemplate=f"★ %{{meta}}{words}<extra></extra>",
-    )  # fmt: skip
-
-
-def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Literal["accuracy", "loss"]) -> None:
-    """Mark in a figure of :func:`accuracy` or :func:`loss` where each run begins to over-fit, if it does.
-
-    A diamond on the validation curve; with one run a line too. ``runs`` and ``view`` are those of the figure.
+    The mark is a diamond on the validation curve, with a vertical line if there is one run. ``runs`` and ``view`` are
+    those of the figure.
     """
-    divisor, scale = _divisor(runs, view), 100.0 if kind == "accuracy" else 1.0
+    chart = _Chart(figure, runs, view, kind)
     for run in runs:
         found = onset(run.metrics)
         if found is None:
             continue
-        row = run.metrics[run.metrics["epoch"] == found.epoch].iloc[0]
-        x, alone = row[view.x] / divisor, len(runs) == 1
-        words = f"over-fitting from about epoch {found.epoch} on"
-        figure.add_scatter(
-            x=[x], y=[row[f"val_{kind}"] * scale], mode="markers", name=words, uid=f"{run.id} onset",
-            marker={"symbol": "diamond-open", "size": 12, "color": run.colour, "line": {"width": 2}},
-            legendgroup=f"{run.id} val" if alone else run.id, showlegend=False,
-            meta="" if alone else f"{escaped(run.label)}, ", hovertemplate=f"◇ %{{meta}}{words}<extra></extra>",
-        )  # fmt: skip
-        if alone:
-            label = {"text": "over-fitting", "textposition": "end", "textangle": 0, "padding": 4}
-            label |= {"xanchor": "left", "yanchor": "top"}  # inside the plot
-            figure.add_shape(
-                type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, layer="below",
-                line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
-                label={**label, "font": {"size": 11, "color": NEUTRAL}},
-            )  # fmt: skip
+        marker = {"symbol": "diamond-open", "size": 12, "line": {"width": 2}}
+        x = chart.mark(run, found.epoch, "onset", f"over-fitting from about epoch {found.epoch} on", "◇", marker)
+        if chart.alone:
+            label: dict[str, Any] = {"text": "over-fitting", "textposition": "end", "textangle": 0, "padding": 4}
+            label |= {"xanchor": "left", "yanchor": "top", "font": {"size": 11, "color": NEUTRAL}}
+            figure.add_shape(type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, line_dash="dash", label=label)
 
 
-def _plain(runs: Sequence[RunCurves], view: View, column: str, title: str, form: str, unit: str) -> go.Figure:
-    """One curve a run, nothing smoothed."""
-    figure, divisor = new_figure(runs, view, title, column)
+def _curves(runs: Sequence[RunCurves], view: View, kind: Kind) -> go.Figure:
+    figure = new_curve_figure(runs, view, QUANTITIES[kind].title, kind)
+    chart = _Chart(figure, runs, view, kind)
     for run in runs:
-        figure.add_scatter(
-            x=(run.metrics[view.x] / divisor).tolist(), y=run.metrics[column].tolist(), name=escaped(run.label),
-            uid=f"{run.id} {column}", mode=_mode(runs), marker={"size": 5},
-            line={"color": run.colour, "width": 2}, showlegend=len(runs) > 1, meta=escaped(run.label),
-            customdata=run.metrics["epoch"].tolist(),
-            hovertemplate=f"%{{meta}}: %{{y:{form}}}{unit} (epoch %{{customdata}})<extra></extra>",
-        )  # fmt: skip
+        for part in ("train", "val") if view.train else ("val",):
+            chart.add_curve(run, part)
+        chart.mark_best(run)
+    if len(runs) > 1 and view.train:
+        add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
+    make_loss_logarithmic(figure, kind, view)
+    if view.chance:
+        add_chance_levels(figure, kind, (len(run.classes) for run in runs))
     return figure
 
 
-# --- bars -----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Chart:
+    """A figure of one quantity of runs while it is drawn."""
+
+    figure: go.Figure
+    runs: Sequence[RunCurves]
+    view: View
+    kind: Kind
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one run: a click in the legend then hides one curve, otherwise all of a run's curves."""
+        return len(self.runs) == 1
+
+    def add_curve(self, run: RunCurves, part: str) -> None:
+        quantity, view, label = QUANTITIES[self.kind], self.view, escape(run.label)
+        x = (run.metrics[view.x] / x_divisor(self.runs, view)).tolist()
+        measured = run.metrics[f"{part}_{self.kind}"].astype(float) * quantity.scale
+        style: dict[str, Any] = {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5}
+        text = _TRAINING_TEXT if part == "train" else VALIDATION_TEXT[run.selected_on]
+        short = text.split(" ")[0]
+        uid, hover = f"{run.id} {part}", quantity.hover("customdata[1]")
+        style["legendgroup"] = uid if self.alone else run.id
+        if view.smoothing != "none":
+            hover += f" (smoothed {quantity.hover('y')})"
+            faint = {**style, "opacity": 0.25, "uid": f"{uid} measured", "name": f"{text}, as measured"}
+            add_faint_curve(self.figure, x, measured.tolist(), run.colour, **faint)
+        epoch = "" if shows_epoch(self.figure) else "epoch %{customdata[0]}: "
+        add_curve(
+            self.figure,
+            x,
+            view.smooth(measured).tolist(),
+            run.colour,
+            uid=uid,
+            name=text if self.alone else f"{label} · {text}",
+            showlegend=self.alone or part == "val",
+            meta=short if self.alone else f"{label} {short}",
+            customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
+            hovertemplate=f"%{{meta}}: {epoch}{hover}<extra></extra>",
+            **style,
+        )
+
+    def mark_best(self, run: RunCurves) -> None:
+        if run.best_epoch is None:
+            return
+        value = QUANTITIES[self.kind].text(run.at_epoch(run.best_epoch)[f"val_{self.kind}"])
+        text = f"best epoch {run.best_epoch}: {value}, chosen on {SELECTED_ON[run.selected_on]}"
+        marker = {"symbol": "star", "size": 14, "line": {"width": 1, "color": "white"}}
+        self.mark(run, run.best_epoch, "best", text, "★", marker)
+
+    def mark(self, run: RunCurves, epoch: int, name: str, text: str, sign: str, marker: dict[str, Any]) -> float:
+        """Put a marker on the validation curve at ``epoch``, and return its horizontal position."""
+        row = run.at_epoch(epoch)
+        x = float(row[self.view.x]) / x_divisor(self.runs, self.view)
+        self.figure.add_scatter(
+            x=[x],
+            y=[row[f"val_{self.kind}"] * QUANTITIES[self.kind].scale],
+            mode="markers",
+            marker={"color": run.colour, **marker},
+            name=text,
+            uid=f"{run.id} {name}",
+            legendgroup=f"{run.id} val" if self.alone else run.id,
+            showlegend=False,
+            meta="" if self.alone else f"{escape(run.label)}, ",
+            hovertemplate=f"{sign} %{{meta}}{text}<extra></extra>",
+        )
+        return x
 
 
-# --- what all figures share -----------------------------------------------------------------------
+def _one_column(runs: Sequence[RunCurves], view: View, column: str, quantity: Quantity) -> go.Figure:
+    """Return one curve per run, without smoothing."""
+    figure = new_curve_figure(runs, view, quantity.title, column)
+    for run in runs:
+        add_curve(
+            figure,
+            (run.metrics[view.x] / x_divisor(runs, view)).tolist(),
+            run.metrics[column].tolist(),
+            run.colour,
+            width=2,
+            name=escape(run.label),
+            uid=f"{run.id} {column}",
+            showlegend=len(runs) > 1,
+            meta=escape(run.label),
+            customdata=run.metrics["epoch"].tolist(),
+            hovertemplate=f"%{{meta}}: {quantity.hover('y')} (epoch %{{customdata}})<extra></extra>",
+        )
+    return figure

@@ -1,95 +1,91 @@
-"""The leaderboard as a dot chart: a row a result, the best above, how each was selected told by its symbol."""
+"""The leaderboard as a dot chart: a row per result, the best at the top; the symbol shows how its epoch was chosen."""
 
-import pandas as pd
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 
-from core.figures import style as figures
-from core.views import leaderboard
+from core.figures.style import error_bars, escape, new_figure
 from core.views.curves import NEUTRAL, PALETTE
+from core.views.leaderboard import HELD_OUT, NOT_REPORTED, ON_TEST, OURS, REPORT, Standing
 
-#: Of our runs so many are drawn; the table has them all.
+#: Most of our runs in the chart; the table has all of them.
 MOST_OURS = 15
-#: Letters of a name that stand beside its dot; the hover has it whole.
+#: Letters of a name next to its dot; the hover text has the whole name.
 _LETTERS = 26
-_ROW = 19
+_ROW_HEIGHT = 19
 
+_TABLES = "tables"
 #: For each kind of result: its name in the legend, colour and symbol.
 _KINDS: dict[tuple[str, str], tuple[str, str, str]] = {
-    ("tables", leaderboard.NOT_TOLD): ("Tables 1 and 2 (how chosen is not told)", NEUTRAL, "circle"),
-    ("report", leaderboard.ON_TEST): ("the report (chosen on its test images)", PALETTE[1], "diamond-open"),
-    ("ours", leaderboard.HELD_OUT): ("this machine, chosen on held-out images, tested once", PALETTE[0], "star"),
-    ("ours", leaderboard.ON_TEST): ("this machine, chosen on test images", PALETTE[0], "star-open"),
+    (_TABLES, NOT_REPORTED): ("Tables 1 and 2 (how the epoch was chosen is not reported)", NEUTRAL, "circle"),
+    (REPORT, ON_TEST): ("the report (epoch chosen on its test images)", PALETTE[1], "diamond-open"),
+    (OURS, HELD_OUT): ("ours (validated on held-out images)", PALETTE[0], "star"),
+    (OURS, ON_TEST): ("ours (epoch chosen on test images, as in the report)", PALETTE[0], "star-open"),
 }
 
 
-def dots(standings: pd.DataFrame) -> go.Figure:
-    """The table of :func:`core.views.leaderboard.standings` as dots over accuracy in percent.
-
-    Bars are the 95 % interval of the choice of images, where their number is known.
-    """
-    ours = standings["source"] == leaderboard.OURS
-    table = standings[~ours | (ours.cumsum() <= MOST_OURS)].reset_index(drop=True)
-    figure = go.Figure(layout=figures.plain_layout() | {"height": _ROW * len(table) + 150, "hovermode": "closest"})
-    for (kind, chosen), (name, colour, symbol) in _KINDS.items():
-        rows = table[(table["source"].map(_kind) == kind) & (table["chosen_on"] == chosen)]
-        if len(rows):
-            _add(figure, rows, f"{kind} {chosen}", name, colour, symbol)
-    figure.update_xaxes(title=figures.with_title("Accuracy on all ten classes (%)"), zeroline=False, automargin=True)
-    return figure.update_yaxes(
-        tickvals=list(table.index), ticktext=[_short(row) for _, row in table.iterrows()], tickfont={"size": 11},
-        range=[len(table) - 0.4, -0.6], zeroline=False, automargin=True, uirevision=str(len(table)),
-    )  # fmt: skip
+def dots(standings: Sequence[Standing]) -> go.Figure:
+    """Return the results as dots over accuracy in percent, with 95 % intervals where the number of images is known."""
+    ours = [result for result in standings if result.source == OURS]
+    hidden = {result.run for result in ours[MOST_OURS:]}
+    shown = [result for result in standings if result.source != OURS or result.run not in hidden]
+    figure = new_figure("Accuracy on all ten classes (%)", height=_ROW_HEIGHT * len(shown) + 150)
+    for kind, (name, colour, symbol) in _KINDS.items():
+        rows = {place: result for place, result in enumerate(shown) if _kind(result) == kind}
+        if rows:
+            _add_dots(figure, rows, " ".join(kind), name, colour, symbol)
+    names = [_row_name(result) for result in shown]
+    figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=names, tickfont={"size": 11})
+    return figure.update_yaxes(range=[len(shown) - 0.4, -0.6], uirevision=str(len(shown)))
 
 
-def standings_text(standings: pd.DataFrame) -> str:
-    """The chart for those who do not see it."""
-    ours = standings[standings["source"] == leaderboard.OURS]
-    first = standings.iloc[0]
-    told = f"{len(standings)} results on ten classes. First: {first['name']}, {first['accuracy']:.2f} %."
-    if len(ours):
-        best = ours.iloc[0]
-        told += f" Best of this machine: {best['name']}, {best['accuracy']:.2f} %, number {ours.index[0] + 1}."
-    return f"{told} The numbers are in the table below."
+def standings_text(standings: Sequence[Standing]) -> str:
+    """Return the chart as text, for people who do not see it."""
+    first = standings[0]
+    text = f"{len(standings)} results on ten classes. First: {first.name}, {first.accuracy:.2f} %."
+    place, best = next(((at, row) for at, row in enumerate(standings, 1) if row.source == OURS), (0, None))
+    if best:
+        text += f" Our best run: {best.name}, {best.accuracy:.2f} %, number {place}."
+    return f"{text} The numbers are in the table below."
 
 
-def _kind(source: str) -> str:
-    return {leaderboard.OURS: "ours", leaderboard.REPORT: "report"}.get(source, "tables")
+def _kind(result: Standing) -> tuple[str, str]:
+    return result.source if result.source in (OURS, REPORT) else _TABLES, result.chosen_on
 
 
-def _add(figure: go.Figure, rows: pd.DataFrame, uid: str, name: str, colour: str, symbol: str) -> None:
-    values = rows["accuracy"].astype(float)
+def _add_dots(figure: go.Figure, rows: dict[int, Standing], uid: str, name: str, colour: str, symbol: str) -> None:
+    values = [result.accuracy for result in rows.values()]
+    ends = [result.interval or (result.accuracy, result.accuracy) for result in rows.values()]
+    size, line = 7 if symbol == "circle" else 11, {"width": 1.5 if symbol.endswith("-open") else 0}
     figure.add_scatter(
-        x=values.tolist(), y=rows.index.tolist(), mode="markers", name=name, uid=uid,
-        marker={
-            "color": colour, "symbol": symbol, "size": 7 if symbol == "circle" else 11,
-            "line": {"width": 1.5 if symbol.endswith("-open") else 0},
-        },
-        error_x={
-            "type": "data", "symmetric": False, "color": colour, "thickness": 1, "width": 0,
-            "array": (rows["high"].astype(float) - values).fillna(0.0).tolist(),
-            "arrayminus": (values - rows["low"].astype(float)).fillna(0.0).tolist(),
-        },
-        customdata=[_told(row) for _, row in rows.iterrows()], hovertemplate="%{customdata}<extra></extra>",
-    )  # fmt: skip
+        x=values,
+        y=list(rows),
+        mode="markers",
+        name=name,
+        uid=uid,
+        marker={"color": colour, "symbol": symbol, "size": size, "line": line},
+        error_x=error_bars(values, [low for low, _ in ends], [high for _, high in ends], colour, thickness=1, width=0),
+        customdata=[_hover(result) for result in rows.values()],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
 
 
-def _told(row: pd.Series) -> str:
-    lines = [f"<b>{row['accuracy']:.2f} %</b>  {figures.escaped(row['name'])}"]
-    if row["by"] not in (row["source"], leaderboard.REPORT):
-        lines.append(f"{figures.escaped(row['by'])} ({row['source']} of the report)")
-    lines.append(f"epoch chosen on: {row['chosen_on']}")
-    if pd.notna(row["images"]):
-        lines.append(f"95 % interval for {row['images']:,} images: {row['low']:.2f} to {row['high']:.2f} %")
-    if isinstance(row["note"], str) and row["note"]:
-        lines.append(figures.escaped(row["note"]))
-    return "<br>".join(lines)
+def _hover(result: Standing) -> str:
+    lines = [f"<b>{result.accuracy:.2f} %</b>  {escape(result.name)}"]
+    if result.by != result.source:
+        lines.append(f"{escape(result.by)} ({result.source} of the report)")
+    lines.append(f"epoch chosen on: {result.chosen_on}")
+    if result.interval:
+        low, high = result.interval
+        lines.append(f"95 % interval for {result.images:,} images: {low:.2f}–{high:.2f} %")
+    return "<br>".join([*lines, *([escape(result.note)] if result.note else [])])
 
 
-def _short(row: pd.Series) -> str:
-    if row["source"] == leaderboard.OURS:
-        words = str(row["name"])
-    elif row["source"] == leaderboard.REPORT:
-        words = f"the report, {row['name'].split(', ')[-1]}"
+def _row_name(result: Standing) -> str:
+    if result.source == OURS:
+        text = result.name
+    elif result.source == REPORT:
+        text = f"the report, {result.name.split(', ')[-1]}"
     else:
-        words = row["by"] + (" (a person)" if "person" in row["note"] else "")
-    return figures.escaped(words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1]}…")
+        text = result.by + (" (a person)" if "person" in result.note else "")
+    return escape(text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…")

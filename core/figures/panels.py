@@ -1,4 +1,4 @@
-"""What a study shows, ready to be looked at or taken away: its figures, the data in them and what they say."""
+"""A study's figures with their findings, as a page shows them and as files."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from core.study.study import Study
 from core.views.curves import RunCurves
 
 #: The two questions of the report, each a figure.
-METRICS: dict[Metric, str] = {"accuracy": "Best accuracy", "objective": "Lowest objective"}
-#: Size of a picture file in CSS pixels; a PNG has twice as many.
-WIDTH, HEIGHT = 900, 520
+METRICS: dict[Metric, str] = {"accuracy": "Test accuracy", "objective": "Lowest objective"}
+#: Size of an image file in CSS pixels; a PNG has twice as many.
+_SIZE = {"width": 900, "height": 520}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure of a study with what it says; ``alt`` is the figure for those who do not see it."""
+    """A figure of a study with its findings; ``alt`` is the figure as text, for people who do not see it."""
 
     metric: Metric
     title: str
@@ -42,12 +42,12 @@ class Panel:
 
 
 def published(study: Study, x: str) -> tuple[Point, ...]:
-    """The report's points to lay over a figure along ``x``: only where the study draws a figure of it again."""
+    """Return the report's points for a figure along ``x``, if the study repeats a figure of the report."""
     return points_of(study.base.data.classes, x) if study.figure is not None else ()
 
 
 def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
-    """The figures along the varied setting ``x`` from the outcomes ``table``; none before a run has finished."""
+    """Return the figures along the varied setting ``x`` from the outcomes ``table``; none without a finished run."""
     if table.empty:
         return []
     series = [axis.path for axis in study.axes if axis.path != x]
@@ -65,7 +65,7 @@ def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
 
 
 def data(study: Study, table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """What the figures along ``x`` show as a table, the report's points among it."""
+    """Return the points of the figures along ``x`` as a table, the report's points among them."""
     series = [axis.path for axis in study.axes if axis.path != x]
     return figures_study.data(table, x, series, published(study, x), study.scale)
 
@@ -73,79 +73,82 @@ def data(study: Study, table: pd.DataFrame, x: str) -> pd.DataFrame:
 def curves_by_value(
     store: RunStore, study: Study, cells: Sequence[CellStatus], x: str
 ) -> list[tuple[str, list[RunCurves]]]:
-    """The curves of the cells that have begun, by their value of ``x`` in words, in the order of the setting.
+    """Return the curves of the cells that have begun, by their value of ``x`` as text, in the order of the setting.
 
-    Of several varied settings only ``x`` tells groups apart; the others vary within them, as the seeds do.
+    A group holds the runs of all seeds and of all values of the other varied settings.
     """
-    begun = [one for one in cells if one.run_id is not None and one.row is not None and one.row["epoch"]]
     groups: dict[Any, list[RunCurves]] = {}
-    for one in begun:
-        assert one.run_id is not None  # begun
-        curves = RunCurves.of(one.run_id, one.cell.in_words(), one.cell.config, store.metrics(one.run_id))
-        groups.setdefault(as_in_table(x, one.cell.settings[x]), []).append(curves)
+    for status in cells:
+        if status.run_id is None or status.row is None or not status.row["epoch"]:
+            continue
+        cell = status.cell
+        curves = RunCurves.of(status.run_id, cell.in_words(), cell.config, store.metrics(status.run_id))
+        groups.setdefault(as_in_table(x, cell.settings[x]), []).append(curves)
     return [(value_in_words(value), groups[value]) for value in in_order(x, list(groups))]
 
 
-def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
-    """The study's figures as SVG, PNG, CSV and JSON files in ``folder``; returns their paths.
+# --- as files -------------------------------------------------------------------------------------
 
-    Raises StoreError if the folder cannot be written, LabError if no run has finished or pictures cannot be drawn
-    here; the data and the sentences are written before any picture.
+
+def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
+    """Write the study's figures as SVG, PNG, CSV and JSON files into ``folder``; return their paths.
+
+    Raises StoreError if the folder cannot be written, LabError if no run has finished or no browser can draw the
+    images. The data and the findings are written before any image.
     """
     study = StudyStore(store).get(study_id)
     table = outcomes(study, statuses(study_id, study, store.frame()))
     if table.empty:
-        raise LabError(f"No run of study {study_id} has finished yet; there is nothing to draw.")
+        raise LabError(f"Study {study_id} has no finished run yet, so there is nothing to draw.")
     with told_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written, pictures = [], []
+    written, figures = [], []
     for axis in study.axes:
         name = axis.path.partition(".")[2]
         written.append(_write(folder / f"{name}.csv", data(study, table, axis.path).to_csv(index=False)))
         for panel in panels(study, table, axis.path):
-            record = [findings.as_record(one) for one in panel.findings]
-            written.append(_write(folder / f"{name}-{panel.metric}.json", Answer("", record).as_json() + "\n"))
-            pictures.append((folder / f"{name}-{panel.metric}", panel.figure))
-    return written + draw(pictures)
+            records = [findings.as_record(finding) for finding in panel.findings]
+            written.append(_write(folder / f"{name}-{panel.metric}.json", Answer("", records).as_json() + "\n"))
+            figures.append((folder / f"{name}-{panel.metric}", panel.figure))
+    return written + draw(figures)
 
 
-def draw(pictures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
-    """Each figure as ``path``.svg and ``path``.png on white; returns the files.
+def draw(figures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
+    """Write each figure as ``path``.svg and ``path``.png on white; return the files.
 
-    Raises LabError without a Chrome or Chromium that can be used.
+    Raises LabError if there is no Chrome or Chromium that works.
     """
     try:
-        with ThreadPoolExecutor(max_workers=1) as own:  # a notebook's thread has an event loop that runs already
-            contents = own.submit(asyncio.run, _drawn([figure for _, figure in pictures])).result()
+        with ThreadPoolExecutor(max_workers=1) as thread:  # a notebook's own thread already runs an event loop
+            images = thread.submit(asyncio.run, _images([figure for _, figure in figures])).result()
     except Exception as error:  # kaleido and the browser it drives raise almost anything
         raise LabError(
-            "Pictures are drawn by Chrome or Chromium, and none could be used here "
-            f"({type(error).__name__}). Install Chromium; the data and the sentences are written."
+            f"The figures could not be drawn: no Chrome or Chromium works here ({type(error).__name__}). "
+            "Install Chromium; the data and the findings are written."
         ) from error
     return [
         _write(path.with_name(f"{path.name}.{kind}"), content)
-        for (path, _), kinds in zip(pictures, contents, strict=True)
+        for (path, _), kinds in zip(figures, images, strict=True)
         for kind, content in kinds.items()
     ]
 
 
-async def _drawn(figures: Sequence[go.Figure]) -> list[dict[str, bytes]]:
-    """Each figure as ``svg`` and ``png``, all in one browser: starting it takes ten times as long as drawing one.
+async def _images(figures: Sequence[go.Figure]) -> list[dict[str, bytes]]:
+    """Return each figure as ``svg`` and ``png``, all from one browser: starting it takes ten times as long as drawing.
 
-    Kaleido is driven directly: behind ``Figure.to_image`` a browser that does not start is waited for without end.
+    Kaleido is driven directly, because ``Figure.to_image`` waits forever for a browser that does not start.
     """
-    import kaleido  # the page, which needs no files, does without it
+    import kaleido  # pages import this module and never draw
 
-    drawn = []
+    images = []
     async with kaleido.Kaleido(n=1) as browser:
         for figure in figures:
+            content: dict[str, bytes] = {}
             figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
-            size = {"width": WIDTH, "height": HEIGHT}
-            kinds = {"svg": {**size, "scale": 1}, "png": {**size, "scale": 2}}
-            drawn.append(
-                {kind: await browser.calc_fig(figure, {"format": kind, **opts}) for kind, opts in kinds.items()}
-            )
-    return drawn
+            for kind, scale in (("svg", 1), ("png", 2)):
+                content[kind] = await browser.calc_fig(figure, {"format": kind, "scale": scale, **_SIZE})
+            images.append(content)
+    return images
 
 
 def _write(path: Path, content: bytes | str) -> Path:

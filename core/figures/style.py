@@ -1,35 +1,85 @@
-"""TODO: core.figures.style."""
+"""What all figures share: the Plotly template, quantities and their units, the axes of curves, and reference lines."""
 
+import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io
 
 from core.views.curves import NEUTRAL, RunCurves
 
 X = Literal["epoch", "step", "images", "seconds"]
-
-
+Kind = Literal["accuracy", "loss", "objective"]
 Smoothing = Literal["none", "exponential", "median"]
-
+Values = Sequence[Any] | np.ndarray | pd.Series
 
 #: What a figure's horizontal axis can be.
 X_AXES: dict[X, str] = {"epoch": "Epoch", "step": "Step (batches)", "images": "Images seen", "seconds": "Training time"}
-
-
+#: Tick labels of a logarithmic axis.
 LOG_TICKS = [digit * 10.0**power for power in range(-4, 9) for digit in (1, 2, 5)]
+#: Shown in place of curves before a run has finished an epoch.
+NO_EPOCH_TEXT = "The first point appears when the first epoch ends."
+
+_TRANSPARENT = "rgba(0,0,0,0)"
+_AXIS = {"zeroline": False, "automargin": True, "title": {"font": {"size": 13}}}
+_LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
+
+#: Backgrounds are transparent and text has no colour, so a figure suits a light and a dark page. The template is part
+#: of a figure's JSON, so the browser needs no copy of it.
+TEMPLATE = "resnet-lab"
+plotly.io.templates[TEMPLATE] = go.layout.Template(
+    layout={
+        "paper_bgcolor": _TRANSPARENT,
+        "plot_bgcolor": _TRANSPARENT,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "legend": _LEGEND,
+        "hovermode": "closest",
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "shapedefaults": {"layer": "below", "line": {"color": NEUTRAL, "width": 1.5}},
+        "annotationdefaults": {"showarrow": False},
+    }
+)
 
 
-_NOT_YET = "The first point appears when the first epoch ends."
+@dataclass(frozen=True)
+class Quantity:
+    """A measured quantity as charts show it: stored values times ``scale``, in ``digits`` (a format) with ``unit``."""
+
+    title: str
+    scale: float
+    digits: str
+    unit: str
+
+    def text(self, value: float) -> str:
+        """Return a stored value with its unit."""
+        return f"{self.scale * value:{self.digits}}{self.unit}"
+
+    def hover(self, variable: str) -> str:
+        """Return the part of a hover template that shows ``variable``, which is scaled already."""
+        return f"%{{{variable}:{self.digits}}}{self.unit}"
+
+
+QUANTITIES: dict[Kind, Quantity] = {
+    "accuracy": Quantity("Accuracy (%)", 100.0, ".2f", " %"),
+    "loss": Quantity("Cross-entropy (nats per image)", 1.0, ".4f", ""),
+    "objective": Quantity("Objective: cross-entropy + L2 penalty (nats per image)", 1.0, ".4f", ""),
+}
 
 
 @dataclass(frozen=True)
 class View:
-    """How curves are looked at. ``span`` in epochs is that of an exponential mean (weights fall by the
-    factor 1 − 2/(span+1) an epoch, corrected for the start), or the centred window of a running median."""
+    """How curves are drawn.
+
+    ``span`` in epochs is the span of an exponential mean (weights fall by the factor 1 − 2/(span+1) per epoch,
+    corrected for the start), or the centred window of a running median. ``chance`` turns the reference lines on.
+    """
 
     x: X = "epoch"
     smoothing: Smoothing = "none"
@@ -39,104 +89,127 @@ class View:
     train: bool = True
     log_x: bool = False
 
+    def smooth(self, values: pd.Series) -> pd.Series:
+        """Return the values of consecutive epochs, smoothed."""
+        if self.smoothing == "exponential":
+            return values.ewm(span=self.span).mean()
+        if self.smoothing == "median":
+            return values.rolling(self.span, min_periods=1, center=True).median()
+        return values
 
-def smoothed_values(values: pd.Series, view: View) -> pd.Series:
-    if view.smoothing == "exponential":
-        return values.ewm(span=view.span).mean()
-    if view.smoothing == "median":
-        return values.rolling(view.span, min_periods=1, center=True).median()
-    return values
+
+def new_figure(x_title: str | None = None, y_title: str | None = None, **layout: Any) -> go.Figure:
+    """Return an empty figure in the project's template. A redraw keeps zoom and hidden curves (``uirevision``)."""
+    figure = go.Figure(layout={"template": TEMPLATE, "uirevision": "kept", **layout})
+    return figure.update_xaxes(title_text=x_title).update_yaxes(title_text=y_title)
 
 
-def new_figure(runs: Sequence[RunCurves], view: View, title: str, kind: str) -> tuple[go.Figure, float]:
-    """An empty figure with its axes, and what to divide x by: seconds are shown as minutes or hours."""
+# --- curves over epochs, steps, images or time ----------------------------------------------------
+
+#: Unit of time, its seconds, and the longest run shown in it.
+_TIMES = (("seconds", 1.0, 180.0), ("minutes", 60.0, 10_800.0), ("hours", 3600.0, math.inf))
+
+
+def new_curve_figure(runs: Sequence[RunCurves], view: View, y_title: str, name: str) -> go.Figure:
+    """Return an empty figure with the axes for the runs' curves; ``name`` tells its vertical axis from others."""
+    unit, _ = _time_unit(runs, view)
+    x_title = f"{X_AXES[view.x]} ({unit})" if view.x == "seconds" else X_AXES[view.x]
+    figure = new_figure(x_title, y_title)
+    figure.update_xaxes(uirevision=view.x, rangemode="tozero").update_yaxes(uirevision=f"{name} {view.x}")
     longest = _longest(runs, view)
-    x_title, divisor = X_AXES[view.x], _divisor(runs, view)
-    if view.x == "seconds":
-        x_title = f"{x_title} ({next(unit for unit, seconds, _ in _TIMES if seconds == divisor)})"
-    figure = go.Figure(layout=plain_layout())
-    figure.update_xaxes(
-        title=with_title(x_title), uirevision=view.x, zeroline=False, rangemode="tozero", automargin=True
-    )
-    figure.update_yaxes(title=with_title(title), uirevision=f"{kind} {view.x}", zeroline=False, automargin=True)
     if view.log_x:
         figure.update_xaxes(type="log", rangemode="normal", tickvals=LOG_TICKS, uirevision=f"{view.x} log")
     elif view.x == "epoch":
         figure.update_xaxes(dtick=1 if longest <= 12 else None)
-    # Curves over steps or time of different runs share no positions to compare at.
-    figure.update_layout(hovermode="x unified" if len(runs) == 1 or view.x == "epoch" else "closest")
     if view.x == "epoch":
         figure.update_xaxes(unifiedhovertitle={"text": "Epoch %{x}"})
-    return (figure, divisor) if longest else (say(figure, _NOT_YET), divisor)
-
-
-#: Unit of time, its seconds, and the longest run shown in it.
-_TIMES: tuple[tuple[str, float, float], ...] = (
-    ("seconds", 1.0, 180.0),
-    ("minutes", 60.0, 10_800.0),
-    ("hours", 3600.0, math.inf),
-)
+    # Curves of different runs over steps or time have no positions in common to compare at.
+    figure.update_layout(hovermode="x unified" if len(runs) == 1 or view.x == "epoch" else "closest")
+    return figure if longest else add_message(figure, NO_EPOCH_TEXT)
 
 
 def _longest(runs: Sequence[RunCurves], view: View) -> float:
-    """Where the last of the curves ends, in the unit of the tables."""
+    """Return where the longest curve ends, in the unit of the tables."""
     return max((run.metrics[view.x].max() for run in runs if len(run.metrics)), default=0)
 
 
-def _divisor(runs: Sequence[RunCurves], view: View) -> float:
-    """What the table's horizontal numbers are divided by to be shown: seconds become minutes or hours."""
+def _time_unit(runs: Sequence[RunCurves], view: View) -> tuple[str, float]:
     longest = _longest(runs, view) if view.x == "seconds" else 0.0
-    return next(seconds for _, seconds, below in _TIMES if longest < below)
+    return next((unit, seconds) for unit, seconds, limit in _TIMES if longest < limit)
 
 
-def _mode(runs: Sequence[RunCurves]) -> str:
-    """Few epochs show their points; one alone would be invisible without."""
-    return "lines+markers" if max((len(run.metrics) for run in runs), default=0) <= 30 else "lines"
+def x_divisor(runs: Sequence[RunCurves], view: View) -> float:
+    """Return what horizontal values are divided by for display: seconds become minutes or hours in long runs."""
+    return _time_unit(runs, view)[1]
 
 
-def plain_layout() -> dict[str, Any]:
-    return {
-        "template": {},
-        "uirevision": "kept",
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
-    }
-
-
-def with_title(words: str) -> dict[str, Any]:
-    return {"text": words, "font": {"size": 13}}
-
-
-def line_across(
-    figure: go.Figure, y: float, words: str, dash: str = "dot", *, below: bool = False, at: str = "end"
-) -> None:
-    label = {"text": words, "textposition": at, "yanchor": "top" if below else "bottom"}
-    figure.add_shape(
-        type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line={"color": NEUTRAL, "width": 1.5, "dash": dash},
-        layer="below", label={**label, "font": {"size": 11, "color": NEUTRAL}},
-    )  # fmt: skip
-
-
-def published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
-    """Draw a published result, its name and its accuracy from 0 to 1, across a chart of accuracies in percent.
-
-    Its words stand at the start, as a curve that comes to such a line does so at its end, and below, where the axis
-    goes on: the line may be the highest thing in the chart.
-    """
-    name, share = reference
-    line_across(figure, 100 * share, f"{name}: {100 * share:.2f} %", dash="dashdot", below=True, at="start")
-
-
-def say(figure: go.Figure, words: str) -> go.Figure:
-    return figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
-
-
-def is_unified(figure: go.Figure) -> bool:
+def shows_epoch(figure: go.Figure) -> bool:
+    """Return whether the figure's hover box already names the epoch."""
     return str(figure.layout.hovermode) == "x unified" and figure.layout.xaxis.title.text == X_AXES["epoch"]
 
 
-def escaped(label: str) -> str:
-    """A name a person gave, so that Plotly takes no part of it for markup."""
-    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def make_loss_logarithmic(figure: go.Figure, kind: Kind, view: View) -> None:
+    """Give the figure a logarithmic vertical axis if it shows a loss and ``view`` asks for one."""
+    if view.log_loss and kind != "accuracy":
+        figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{kind} {view.x} log")
+
+
+def add_curve(figure: go.Figure, x: Values, y: Values, colour: str, width: float = 2.5, **trace: Any) -> None:
+    """Add a curve. Few epochs get markers, because a single point has no line."""
+    line = {"color": colour, "width": width, "dash": trace.pop("dash", "solid")}
+    style = {"mode": "lines+markers" if len(x) <= 30 else "lines", "marker": {"size": 5}}
+    figure.add_scatter(x=x, y=y, line=line, **{**style, **trace})
+
+
+def add_faint_curve(figure: go.Figure, x: Values, y: Values, colour: str, **trace: Any) -> None:
+    """Add a curve behind others, without hover and legend entry."""
+    add_curve(figure, x, y, colour, mode="lines", hoverinfo="skip", showlegend=False, **trace)
+
+
+def error_bars(
+    values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, **style: Any
+) -> dict[str, Any]:
+    """Return error bars from ``low`` to ``high`` around ``values``."""
+    above = [end - value for value, end in zip(values, high, strict=True)]
+    below = [value - end for value, end in zip(values, low, strict=True)]
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": colour, **style}
+
+
+# --- lines across and messages --------------------------------------------------------------------
+
+
+def add_line_across(
+    figure: go.Figure, y: float, text: str, dash: str = "dot", *, below: bool = False, at: str = "end"
+) -> None:
+    """Draw a horizontal reference line with its text above or ``below`` the line, ``at`` its start or end."""
+    font = {"size": 11, "color": NEUTRAL}
+    label = {"text": text, "textposition": at, "yanchor": "top" if below else "bottom", "font": font}
+    figure.add_shape(type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line_dash=dash, label=label)
+
+
+def add_chance_levels(figure: go.Figure, kind: Kind, class_counts: Iterable[int]) -> None:
+    """Draw the chance level of tasks with these numbers of classes. The objective has none: it adds a penalty."""
+    for k in sorted(set(class_counts)):
+        if kind == "accuracy":
+            add_line_across(figure, 100 / k, f"chance level {100 / k:.3g} %")
+        elif kind == "loss":
+            add_line_across(figure, math.log(k), f"chance level ln {k} = {math.log(k):.3f}", below=True)
+
+
+def add_published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
+    """Draw a published result (its name and its accuracy from 0 to 1) across a chart of accuracies in percent.
+
+    The text is at the start of the line, because curves reach it at its end, and below it, because the line may be
+    the highest thing in the chart.
+    """
+    name, accuracy = reference
+    add_line_across(figure, 100 * accuracy, f"{name}: {100 * accuracy:.2f} %", "dashdot", below=True, at="start")
+
+
+def add_message(figure: go.Figure, text: str) -> go.Figure:
+    """Write a sentence into the middle of the figure."""
+    return figure.add_annotation(text=text, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+
+
+#: Escapes a name that a person chose, so that Plotly does not read it as markup.
+escape = partial(html.escape, quote=False)

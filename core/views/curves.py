@@ -1,4 +1,4 @@
-"""TODO: core.views.curves."""
+"""A run as charts need it: its epochs, its label, and a colour that is the same on every page."""
 
 import zlib
 from collections.abc import Sequence
@@ -8,28 +8,25 @@ import pandas as pd
 
 from core.config.run_config import RunConfig
 
-#: Colours told apart with every common kind of colour blindness (Okabe & Ito, "Color Universal Design",
+#: Colours that people with any common kind of colour blindness can distinguish (Okabe & Ito, "Color Universal Design",
 #: 2008, darkened for thin lines); the theme's categorical colours in the same order.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b88700", "#56b4e9", "#5b6169", "#7b4fa3")
-
-
+#: Grey, for what belongs to no run.
 NEUTRAL = PALETTE[6]
+#: The colours of runs and series.
+RUN_COLOURS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
 
-
-#: The colours of runs and series; grey is for what belongs to none.
-FOR_RUNS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
-
-
+#: What chose the best epoch, and what the validation curves were measured on.
 SELECTED_ON = {"held-out": "held-out images", "test": "test images, as in the report"}
-
-
-_VALIDATION = {"held-out": "validation (held out)", "test": "test images (also chose the best epoch)"}
+VALIDATION_TEXT = {"held-out": "validation (held-out images)", "test": "test images (also chose the best epoch)"}
 
 
 @dataclass(frozen=True)
 class RunCurves:
-    """A run as a figure needs it: ``metrics`` as from ``RunStore.metrics``, ``selected_on`` the part of
-    the images that chose ``best_epoch`` (``None`` before the first epoch has ended)."""
+    """A run's ``metrics`` (from ``RunStore.metrics``) with what a figure says about them.
+
+    ``selected_on`` names the images that chose ``best_epoch``, which is ``None`` before the first finished epoch.
+    """
 
     id: str
     label: str
@@ -43,23 +40,27 @@ class RunCurves:
     def of(
         cls, run_id: str, label: str, config: RunConfig, metrics: pd.DataFrame, colour: str | None = None
     ) -> "RunCurves":
-        """The curves of a run; its best epoch is the first of highest validation accuracy."""
+        """Return the curves of a run; its best epoch is the first of highest validation accuracy."""
         best = None if metrics.empty else int(metrics["epoch"].iloc[metrics["val_accuracy"].argmax()])
         data = config.data
         return cls(run_id, label, colour or colour_of(run_id), metrics, data.classes, data.validation, best)
 
+    def at_epoch(self, epoch: int) -> pd.Series:
+        """Return the row of an epoch."""
+        return self.metrics[self.metrics["epoch"] == epoch].iloc[0]
+
 
 def colour_of(run_id: str) -> str:
-    """The run's own colour, the same on every page and every day."""
-    return FOR_RUNS[zlib.crc32(run_id.encode()) % len(FOR_RUNS)]
+    """Return the run's own colour, which never changes."""
+    return RUN_COLOURS[zlib.crc32(run_id.encode()) % len(RUN_COLOURS)]
 
 
 def colours(run_ids: Sequence[str]) -> dict[str, str]:
-    """A colour for each run of one figure: its own, unless an older run has the same; then the next free one."""
+    """Return a colour for each run of a figure: its own, or the next free one if an older run has the same."""
     taken: dict[str, str] = {}
     for run_id in sorted(run_ids):
-        first = FOR_RUNS.index(colour_of(run_id))
-        wheel = FOR_RUNS[first:] + FOR_RUNS[:first]
-        free = [colour for colour in wheel if colour not in taken.values()]
-        taken[run_id] = (free or wheel)[0]
+        first = RUN_COLOURS.index(colour_of(run_id))
+        candidates = RUN_COLOURS[first:] + RUN_COLOURS[:first]
+        free = [colour for colour in candidates if colour not in taken.values()]
+        taken[run_id] = (free or candidates)[0]
     return taken

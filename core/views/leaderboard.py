@@ -1,111 +1,138 @@
-"""The leaderboard: what the report compares itself with, its own results, and this machine's ten-class runs among them.
+"""The leaderboard: published results on all ten classes, the report's own, and the runs on this computer.
 
-A table from published numbers and the table of runs (``RunStore.frame()``). How each figure was selected stands beside
-it: our runs either chose their epoch on held-out images and touched the test images once, or chose on the test images
-as the report did, which flatters; of the others it is not told.
+How the epoch of each result was chosen is part of it: our runs choose it on held-out images and are tested once, or
+choose it on the test images as the report did, which is slightly optimistic. The published tables do not say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from core.compare.settings import as_tuple, config_of
 from core.config.run_config import CLASSES
 from core.published.points import POINTS
 from core.published.tables import RESULTS
-from core.stats.intervals import wilson
+from core.runs.summary import RunSummary
+from core.stats.intervals import Interval, wilson
 
-#: Columns: ``accuracy``, ``low`` and ``high`` in percent (the 95 % interval of the choice of images, where their number
-#: ``images`` is known), ``source`` one of :data:`SOURCES`, ``by`` who and when, ``paper`` a link, ``run`` our run's id.
-COLUMNS = (
-    "name", "accuracy", "source", "chosen_on", "by", "note", "paper", "run", "images", "low", "high",
-)  # fmt: skip
-
-TABLE_1, TABLE_2, REPORT, OURS = "Table 1", "Table 2", "the report", "this machine"
-SOURCES = (TABLE_1, TABLE_2, REPORT, OURS)
-
-NOT_TOLD, ON_TEST, HELD_OUT = "not told", "test images", "held-out images, tested once"
-_STILL = {
+TABLE_1, TABLE_2, REPORT, OURS = "Table 1", "Table 2", "the report", "ours"
+NOT_REPORTED, ON_TEST, HELD_OUT = "not reported", "test images", "held-out images, tested once"
+_STILL_OPEN = {
     "running": "still training, best so far",
     "stopping": "still training, best so far",
-    "queued": "waiting to go on, best so far",
+    "queued": "waiting to continue, best so far",
 }
 
 
-def standings(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
-    """All results, the best first; ``labels`` are what to call our runs, by id.
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A result: ``accuracy`` in percent, measured on ``images`` test images if their number is known.
 
-    Of the runs those of all ten classes that have an accuracy on test images; one that chose on held-out images has it
-    when it finishes.
+    ``source`` is where it is from (a table of the report, the report, or ours), ``by`` its authors and year, ``paper``
+    a link, ``run`` the id of our run.
     """
-    table = pd.DataFrame([*_published(), *_reported(), *_ours(frame, labels)], columns=list(COLUMNS))
-    table["images"] = table["images"].astype("Int64")
-    return table.sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
+
+    name: str
+    accuracy: float
+    source: str
+    chosen_on: str
+    by: str
+    note: str = ""
+    paper: str | None = None
+    run: str | None = None
+    images: int | None = None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval (Wilson) of the accuracy, in percent; counts the sampling of the test images only."""
+        if self.images is None:
+            return None
+        low, high = wilson(self.accuracy / 100, self.images)
+        return Interval(100 * low, 100 * high)
 
 
-def untested(frame: pd.DataFrame) -> int:
-    """How many ten-class runs have finished an epoch but have no accuracy on test images (yet)."""
-    rows = _ten_classes(frame)
-    return int((rows["best_val_accuracy"].notna() & _tested(rows).isna()).sum())
+def standings(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
+    """Return all results, the best first; ``labels`` are the names of our runs by id.
+
+    Our runs are those on all ten classes that have an accuracy on test images. A run that chooses its epoch on
+    held-out images has one when it finishes.
+    """
+    results = [*_published(), *_from_report(), *_ours(runs, labels)]
+    return sorted(results, key=lambda result: -result.accuracy)
 
 
-def _published() -> list[dict[str, object]]:
+def standings_table(results: Sequence[Standing]) -> pd.DataFrame:
+    """Return the results as a table: the fields of :class:`Standing`, and ``low`` and ``high`` of its interval."""
+    intervals = [result.interval or (None, None) for result in results]
+    rows = [asdict(row) | {"low": low, "high": high} for row, (low, high) in zip(results, intervals, strict=True)]
+    return pd.DataFrame(rows).astype({"images": "Int64", "low": float, "high": float})
+
+
+def untested(runs: Iterable[RunSummary]) -> int:
+    """Return how many ten-class runs have finished an epoch but have no accuracy on test images."""
+    return sum(run.epochs is not None and run.accuracy_on_test is None for run in runs if _on_all_classes(run))
+
+
+def _on_all_classes(run: RunSummary) -> bool:
+    return len(run.config.data.classes) == len(CLASSES)
+
+
+def _published() -> list[Standing]:
     return [
-        {
-            "name": one.method, "accuracy": one.accuracy, "source": f"Table {one.table}", "chosen_on": NOT_TOLD,
-            "by": one.authors, "paper": one.link, "note": _note(one.reference, one.note, one.wrong_reference),
-        }
-        for one in RESULTS
-    ]  # fmt: skip
+        Standing(
+            name=result.method,
+            accuracy=result.accuracy,
+            source=f"Table {result.table}",
+            chosen_on=NOT_REPORTED,
+            by=result.authors,
+            paper=result.link,
+            note=_note(result.reference, result.note, result.wrong_reference),
+        )
+        for result in RESULTS
+    ]
 
 
 def _note(reference: str, note: str, wrong: bool) -> str:
-    return f"the report prints “{reference}”, which is wrong" if wrong else "" if note.startswith("arXiv") else note
+    if wrong:
+        return f"the report prints “{reference}”, which is wrong"
+    return "" if note.startswith("arXiv") else note
 
 
-def _reported() -> list[dict[str, object]]:
-    """The report's two results for ten classes: its usual batch size, and its best."""
+def _from_report() -> list[Standing]:
+    """Return the report's two results for ten classes: at its usual batch size, and its best."""
     return [
-        {
-            "name": f"ResNet-20, batch {one.value}", "accuracy": round(100 * one.best_accuracy, 2), "source": REPORT,
-            "chosen_on": ON_TEST, "by": "the report", "note": f"Figure {one.figure}; one run, 200 epochs",
-            **_interval(one.best_accuracy, one.images),
-        }
-        for one in POINTS
-        if one.varied == "batch_size" and one.value in (32, 128)
-    ]  # fmt: skip
+        Standing(
+            name=f"ResNet-20, batch {point.value}",
+            accuracy=round(100 * point.best_accuracy, 2),
+            source=REPORT,
+            chosen_on=ON_TEST,
+            by=REPORT,
+            note=f"Figure {point.figure}; one run, 200 epochs",
+            images=point.images,
+        )
+        for point in POINTS
+        if point.varied == "batch_size" and point.value in (32, 128)
+    ]
 
 
-def _ours(frame: pd.DataFrame, labels: Mapping[str, str]) -> list[dict[str, object]]:
-    rows, made = _ten_classes(frame), []
-    tested = _tested(rows)
-    for at in rows.index[tested.notna()]:
-        row, accuracy = rows.loc[at].to_dict(), float(tested[at])
-        sizes = config_of(row).data.sizes()
-        note = [f"ResNet-{row['model.depth']:.0f}, {row['epoch']:.0f} epochs of {sizes.train:,} images"]
-        if row["state"] != "finished":
-            note.append(_STILL.get(row["state"], f"{row['state']} before its end"))
-        made.append(
-            {
-                "name": labels[row["id"]], "accuracy": 100 * accuracy, "source": OURS,
-                "chosen_on": HELD_OUT if row["selected_on"] == "held-out" else ON_TEST, "by": OURS,
-                "note": "; ".join(note), "run": row["id"], **_interval(accuracy, sizes.test),
-            }
-        )  # fmt: skip
-    return made
+def _ours(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
+    return [
+        Standing(
+            name=labels[run.id],
+            accuracy=100 * run.accuracy_on_test,
+            source=OURS,
+            chosen_on=HELD_OUT if run.selected_on == "held-out" else ON_TEST,
+            by=OURS,
+            note=_run_note(run),
+            run=run.id,
+            images=run.test_images,
+        )
+        for run in runs
+        if _on_all_classes(run) and run.accuracy_on_test is not None
+    ]
 
 
-def _ten_classes(frame: pd.DataFrame) -> pd.DataFrame:
-    of_all = [len(as_tuple(classes)) == len(CLASSES) for classes in frame["data.classes"]]
-    return frame[pd.Series(of_all, index=frame.index, dtype=bool) & (frame["state"] != "damaged")]
-
-
-def _tested(rows: pd.DataFrame) -> pd.Series:
-    """Accuracy on test images: measured once, or the best of a run that chose on them."""
-    measured, chosen = pd.to_numeric(rows["test_accuracy"]), pd.to_numeric(rows["best_val_accuracy"])
-    return measured.where(rows["selected_on"] == "held-out", chosen)
-
-
-def _interval(share: float, images: int) -> dict[str, object]:
-    interval = wilson(share, images)
-    return {"images": images, "low": 100 * interval.low, "high": 100 * interval.high}
+def _run_note(run: RunSummary) -> str:
+    train_images = run.config.data.sizes().train
+    note = f"ResNet-{run.config.model.depth}, {run.status.epoch} epochs of {train_images:,} images"
+    return note if run.finished else f"{note}; {_STILL_OPEN.get(run.state, f'{run.state} before its end')}"

@@ -1,4 +1,4 @@
-"""Figures that compare: what is drawn is what the runs' tables say."""
+"""Figures that compare runs show the values of the runs' tables."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def traces(figure):
     return {trace.uid: trace for trace in figure.data}
 
 
-def test_a_course_is_mean_and_deviation_of_those_that_reached_the_epoch():
+def test_the_mean_and_deviation_are_over_the_runs_that_reached_the_epoch():
     table = mean_curve(group(curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])), "val_accuracy", "epoch")
     assert table["mean"].tolist() == pytest.approx([0.3, 0.45, 0.5])
     assert table["sd"].tolist()[:2] == pytest.approx([np.std([0.2, 0.4], ddof=1), np.std([0.4, 0.5], ddof=1)])
@@ -59,33 +59,33 @@ def test_a_group_is_a_mean_a_band_and_each_run_behind_it():
 
 
 @pytest.mark.parametrize("smoothing", ["none", "exponential", "median"])
-def test_where_one_of_several_runs_got_to_there_is_neither_band_nor_deviation(smoothing):
+def test_an_epoch_that_only_one_run_reached_has_no_band_and_no_deviation(smoothing):
     runs = curves("one", [0.2, 0.4, 0.5]), curves("two", [0.4, 0.5])
     found = traces(bands([group(*runs)], View(smoothing=smoothing, span=3)))
     assert list(found["one low"].x) == list(found["one high"].x) == [1, 2]
     mean = found["one mean"]
     assert list(mean.x) == [1, 2, 3]
-    told = [words for _, words in mean.customdata]
-    assert "±" in told[1] and told[1].endswith("(n = 2)")
-    assert told[2] == " (n = 1)"
+    spread = [text for _, text in mean.customdata]
+    assert "±" in spread[1] and spread[1].endswith("(n = 2)")
+    assert spread[2] == " (n = 1)"
     assert "±" not in mean.hovertemplate
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "loss"])
 @pytest.mark.parametrize(
-    ("chosen_on", "told"),
+    ("chosen_on", "texts"),
     [
-        (("held-out",), ["validation (held out)"]),
+        (("held-out",), ["validation (held-out images)"]),
         (("test",), ["test images (also chose the best epoch)"]),
-        (("test", "held-out"), ["validation (held out)", "test images (also chose the best epoch)"]),
+        (("test", "held-out"), ["validation (held-out images)", "test images (also chose the best epoch)"]),
     ],
 )
-def test_the_axis_says_which_images_the_curves_are_of(kind, chosen_on, told):
+def test_the_axis_says_which_images_the_curves_are_of(kind, chosen_on, texts):
     groups = [group(replace(curves(part, [0.2, 0.4]), selected_on=part)) for part in chosen_on]
-    assert bands(groups, View(), kind).layout.yaxis.title.text.split("<br>")[1:] == told
+    assert bands(groups, View(), kind).layout.yaxis.title.text.split("<br>")[1:] == texts
 
 
-def test_a_group_of_one_has_no_band_and_is_smoothed_with_what_was_measured_behind():
+def test_a_single_run_has_no_band_and_its_measured_values_behind_the_smoothed_curve():
     run = curves("one", [0.2, 0.4, 0.9])
     assert set(traces(bands([group(run)], View()))) == {"one mean"}
     found = traces(bands([group(run)], View(smoothing="median", span=3)))
@@ -93,7 +93,7 @@ def test_a_group_of_one_has_no_band_and_is_smoothed_with_what_was_measured_behin
     assert list(found["one mean"].y) != pytest.approx([20.0, 40.0, 90.0])
 
 
-def test_loss_is_drawn_in_nats_with_the_line_of_guessing():
+def test_loss_is_drawn_in_nats_with_the_chance_level():
     figure = bands([group(curves("one", [0.2, 0.4]), curves("two", [0.4, 0.6]))], View(log_loss=True), "loss")
     assert figure.layout.yaxis.type == "log"
     assert [shape.y0 for shape in figure.layout.shapes] == pytest.approx([np.log(10)])
@@ -101,7 +101,7 @@ def test_loss_is_drawn_in_nats_with_the_line_of_guessing():
     assert not bands([group(curves("one", [0.2]))], View(chance=False)).layout.shapes
 
 
-def test_a_group_without_an_epoch_leaves_the_figure_empty_and_says_so():
+def test_without_an_epoch_the_figure_says_so():
     run = RunCurves.of("one", "one", CONFIG, curves("one", [0.2]).metrics.head(0))
     figure = bands([group(run)], View())
     assert not figure.data
@@ -129,8 +129,8 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
         {"train.lr": 0.1, "train.batch_size": 64, "train.optimizer": "sgd", "train.momentum": 0.5},
         {"train.lr": 1.0, "train.batch_size": 96, "train.optimizer": "sgd", "train.momentum": 0.9},
     ]
-    for one in settings:
-        made_run(store, config=CONFIG.replace(one))
+    for values in settings:
+        made_run(store, config=CONFIG.replace(values))
     made_run(store, epochs=0, state="queued", config=CONFIG)
     frame = store.frame()
     paths = ["train.lr", "train.batch_size", "train.optimizer", "train.momentum"]
@@ -145,7 +145,7 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     assert outcome.label == "Best validation accuracy (%)"
 
 
-def test_many_ticks_are_thinned_with_both_ends_kept():
-    ticks = figures_compare._spread_out([float(one) for one in range(100)])
+def test_of_many_ticks_a_few_evenly_spaced_ones_are_kept():
+    ticks = figures_compare._evenly_spaced([float(value) for value in range(100)])
     assert len(ticks) == 8
     assert (ticks[0], ticks[-1]) == (0.0, 99.0)

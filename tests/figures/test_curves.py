@@ -1,8 +1,10 @@
-"""Figures show the numbers of the table they were made from, name their units, and say what they do not know."""
+"""Charts of curves and bars show the values of the table, with units and with what chose the best epoch."""
 
+import itertools
 import math
 import tomllib
 
+import pandas as pd
 import pytest
 
 from core.base.paths import PROJECT
@@ -10,22 +12,33 @@ from core.config.run_config import RunConfig
 from core.figures.bars import class_accuracy, probabilities
 from core.figures.curves import accuracy, learning_rate, loss, mark_onsets, speed
 from core.figures.style import View
+from core.runs.epochs import METRICS
 from core.stats.overfitting import onset
 from core.views.curves import NEUTRAL, PALETTE, RunCurves, colour_of, colours
-from tests.made import made_record, made_run
+from tests.made import made_record
 
+COUNT = itertools.count()
 PAIR = RunConfig().replace({"data.classes": ("deer", "dog"), "data.train_size": 4_500, "data.validation": "test"})
 
 
-@pytest.fixture
-def curves(store):
-    """Makes the curves of a made-up run."""
+HELD_OUT = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500})
 
-    def make(epochs=4, label="one", config=None) -> RunCurves:
-        run_id = made_run(store, epochs, config=config)
-        return RunCurves.of(run_id, label, store.config(run_id), store.metrics(run_id))
 
-    return make
+def made_curves(records, label="one", config=HELD_OUT) -> RunCurves:
+    """Return the curves of a run with these records."""
+    run_id = f"20261124-093000-{next(COUNT):04d}"
+    return RunCurves.of(run_id, label, config, pd.DataFrame.from_records(records, columns=METRICS))
+
+
+def curves(epochs=4, label="one", config=HELD_OUT) -> RunCurves:
+    """Return the curves of a made-up run."""
+    records = [made_record(epoch, len(config.data.classes)) for epoch in range(1, epochs + 1)]
+    return made_curves(records, label, config)
+
+
+def with_accuracies(*accuracies) -> RunCurves:
+    """Return the curves of a made-up run with these validation accuracies."""
+    return made_curves([made_record(at) | {"val_accuracy": share} for at, share in enumerate(accuracies, start=1)])
 
 
 def traces(figure):
@@ -38,7 +51,7 @@ def lines(figure) -> dict[float, str]:
     return {shape.y0: shape.label.text for shape in figure.layout.shapes}
 
 
-def test_accuracy_has_each_epoch_in_percent(curves):
+def test_accuracy_has_each_epoch_in_percent():
     found = traces(accuracy([curves(4)]))
     assert list(found["val"].x) == [1, 2, 3, 4]
     assert list(found["val"].y) == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 5)]
@@ -48,7 +61,7 @@ def test_accuracy_has_each_epoch_in_percent(curves):
 
 
 @pytest.mark.parametrize("kind", ["loss", "objective"])
-def test_the_two_losses_are_named_and_not_mixed_up(curves, kind):
+def test_cross_entropy_and_objective_are_named(kind):
     figure = loss([curves(3)], kind=kind)
     assert list(traces(figure)["val"].y) == [made_record(epoch)[f"val_{kind}"] for epoch in (1, 2, 3)]
     title = figure.layout.yaxis.title.text
@@ -56,37 +69,34 @@ def test_the_two_losses_are_named_and_not_mixed_up(curves, kind):
     assert ("L2 penalty" in title) == (kind == "objective")
 
 
-def test_labels_say_what_the_curves_are(curves):
+def test_labels_say_what_the_curves_were_measured_on():
     held_out = traces(accuracy([curves()]))
-    assert held_out["train"].name == "train (running mean over augmented batches)"
-    assert held_out["val"].name == "validation (held out)"
+    assert held_out["train"].name == "training (running mean over augmented batches)"
+    assert held_out["val"].name == "validation (held-out images)"
     assert "chosen on held-out images" in held_out["best"].name
     chosen_on_test = traces(accuracy([curves(config=PAIR)]))
     assert chosen_on_test["val"].name == "test images (also chose the best epoch)"
     assert "chosen on test images, as in the report" in chosen_on_test["best"].name
 
 
-def test_the_best_epoch_is_the_first_of_equals(store):
-    run_id = made_run(store, 0)
-    for epoch, share in enumerate((0.5, 0.8, 0.8, 0.7), start=1):
-        store.append_record(run_id, made_record(epoch) | {"val_accuracy": share})
-    run = RunCurves.of(run_id, "one", store.config(run_id), store.metrics(run_id))
+def test_the_best_epoch_is_the_first_of_equals():
+    run = with_accuracies(0.5, 0.8, 0.8, 0.7)
     assert run.best_epoch == 2
     best = traces(accuracy([run]))["best"]
     assert (list(best.x), list(best.y)) == ([2], [80.0])
     assert list(traces(loss([run]))["best"].y) == [made_record(2)["val_loss"]]
 
 
-def test_the_chance_line_follows_the_number_of_classes(curves):
+def test_the_chance_level_depends_on_the_number_of_classes():
     ten, two = curves(), curves(config=PAIR)
-    assert lines(accuracy([ten])) == {10.0: "guessing: 10 %"}
-    assert lines(accuracy([ten, two])) == {50.0: "guessing: 50 %", 10.0: "guessing: 10 %"}
-    assert lines(loss([two])) == {math.log(2): "guessing: ln 2 = 0.693"}
+    assert lines(accuracy([ten])) == {10.0: "chance level 10 %"}
+    assert lines(accuracy([ten, two])) == {50.0: "chance level 50 %", 10.0: "chance level 10 %"}
+    assert lines(loss([two])) == {math.log(2): "chance level ln 2 = 0.693"}
     assert lines(accuracy([ten], View(chance=False))) == {}
-    assert lines(loss([ten], kind="objective")) == {}  # the penalty makes guessing cost more
+    assert lines(loss([ten], kind="objective")) == {}  # the penalty raises the level of chance
 
 
-def test_a_published_number_is_a_line_with_its_words_where_no_curve_ends(curves):
+def test_a_published_result_is_a_line_with_its_text_away_from_the_curves():
     figure = accuracy([curves()], View(chance=False), ("the report", 0.9137))
     found = lines(figure)
     assert list(found.values()) == ["the report: 91.37 %"]
@@ -104,7 +114,7 @@ def test_a_published_number_is_a_line_with_its_words_where_no_curve_ends(curves)
         ("seconds", "Training time (seconds)", [7.5, 15, 22.5]),
     ],
 )
-def test_every_horizontal_axis(curves, x, title, values):
+def test_every_horizontal_axis(x, title, values):
     run = curves(3)
     for figure in (accuracy([run], View(x=x)), loss([run], View(x=x)), speed([run], View(x=x))):
         assert figure.layout.xaxis.title.text == title
@@ -112,18 +122,15 @@ def test_every_horizontal_axis(curves, x, title, values):
 
 
 @pytest.mark.parametrize(("epochs", "unit", "last"), [(30, "minutes", 3.75), (2_000, "hours", 15_000 / 3600)])
-def test_long_times_have_a_larger_unit(curves, epochs, unit, last):
+def test_long_times_have_a_larger_unit(epochs, unit, last):
     figure = speed([curves(epochs)], View(x="seconds"))
     assert figure.layout.xaxis.title.text == f"Training time ({unit})"
     assert figure.data[0].x[-1] == pytest.approx(last)
 
 
-def test_smoothing_keeps_what_was_measured_faint_behind(store):
-    run_id = made_run(store, 0)
-    for epoch, share in enumerate((0.2, 0.9, 0.4, 0.6, 0.5), start=1):
-        store.append_record(run_id, made_record(epoch) | {"val_accuracy": share})
-    run = RunCurves.of(run_id, "one", store.config(run_id), store.metrics(run_id))
-    median = {trace.uid.removeprefix(run_id): trace for trace in accuracy([run], View(smoothing="median", span=3)).data}
+def test_the_measured_values_stay_faintly_behind_a_smoothed_curve():
+    run = with_accuracies(0.2, 0.9, 0.4, 0.6, 0.5)
+    median = {trace.uid.removeprefix(run.id): trace for trace in accuracy([run], View(smoothing="median", span=3)).data}
     assert list(median[" val"].y) == pytest.approx([55, 40, 60, 50, 55])
     assert list(median[" val measured"].y) == [20, 90, 40, 60, 50]
     assert median[" val measured"].opacity < 0.5
@@ -132,11 +139,11 @@ def test_smoothing_keeps_what_was_measured_faint_behind(store):
     assert mean[1] == pytest.approx((20 * 0.5 + 90) / 1.5)  # weights fall by half an epoch, the start corrected
 
 
-def test_training_curves_can_be_left_out(curves):
+def test_training_curves_can_be_left_out():
     assert set(traces(accuracy([curves()], View(train=False)))) == {"val", "best"}
 
 
-def test_log_x(curves):
+def test_log_x():
     run = curves()
     for figure in (accuracy([run], View(log_x=True)), speed([run], View(x="images", log_x=True))):
         assert figure.layout.xaxis.type == "log"
@@ -146,65 +153,68 @@ def test_log_x(curves):
     assert traces(accuracy([run], View(log_x=True)))["val"].x == traces(accuracy([run]))["val"].x
 
 
-def test_log_loss(curves):
+def test_log_loss():
     assert loss([curves()], View(log_loss=True)).layout.yaxis.type == "log"
     assert loss([curves()]).layout.yaxis.type is None
     assert accuracy([curves()], View(log_loss=True)).layout.yaxis.type is None
 
 
-def test_several_runs_are_told_apart_and_hidden_whole(curves):
+def test_with_several_runs_the_legend_names_each_and_hides_all_of_its_curves():
     first, second = curves(label="a <b>"), curves(label="c")
     figure = accuracy([first, second])
     shown = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert shown == [
-        "a &lt;b&gt; · validation (held out)",
-        "c · validation (held out)",
-        "train (running mean over augmented batches)",
+        "a &lt;b&gt; · validation (held-out images)",
+        "c · validation (held-out images)",
+        "training (running mean over augmented batches)",
     ]
     assert {trace.legendgroup for trace in figure.data if trace.uid != "key"} == {first.id, second.id}
 
 
-def test_a_redraw_keeps_zoom_and_hidden_curves_until_the_axis_means_something_else(curves):
+def test_a_redraw_keeps_zoom_and_hidden_curves_as_long_as_the_axes_are_the_same():
     run, view = curves(), View()
     before, after = accuracy([run], view), accuracy([run], view)
-    assert [one.uid for one in before.data] == [one.uid for one in after.data]
-    assert len({one.uid for one in before.data}) == len(before.data)
+    assert [trace.uid for trace in before.data] == [trace.uid for trace in after.data]
+    assert len({trace.uid for trace in before.data}) == len(before.data)
     assert before.layout.uirevision == after.layout.uirevision
     assert accuracy([run], View(x="step")).layout.xaxis.uirevision != before.layout.xaxis.uirevision
     assert loss([run], View(log_loss=True)).layout.yaxis.uirevision != loss([run]).layout.yaxis.uirevision
 
 
-def test_figures_suit_a_light_and_a_dark_page(curves):
+def test_figures_suit_a_light_and_a_dark_page():
     run = curves()
     bars = probabilities(("cat", "dog"), {"one": (0.3, 0.7)})
     for figure in (accuracy([run]), loss([run]), learning_rate([run]), speed([run]), class_accuracy([run]), bars):
-        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
-        assert figure.layout.font.color is None
+        template = figure.layout.template.layout
+        assert template.paper_bgcolor == template.plot_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.font.color is template.font.color is None
         assert figure.layout.xaxis.title.text
         used = {trace.marker.color or trace.line.color for trace in figure.data}
         assert used <= set(PALETTE)
 
 
-def test_before_the_first_epoch_a_sentence_stands_in_the_figure(curves):
+def test_before_the_first_epoch_the_figure_says_so():
     run = curves(0)
     for figure in (accuracy([run]), loss([run]), learning_rate([run]), speed([run]), class_accuracy([run])):
-        assert [one.text for one in figure.layout.annotations] == ["The first point appears when the first epoch ends."]
+        assert [note.text for note in figure.layout.annotations] == [
+            "The first point appears when the first epoch ends."
+        ]
     assert not accuracy([curves(1)]).layout.annotations
 
 
-def test_the_learning_rate_is_logarithmic_only_over_powers_of_ten(curves):
+def test_the_learning_rate_is_logarithmic_only_over_powers_of_ten():
     few, many = learning_rate([curves(4)]), learning_rate([curves(100)])
     assert list(few.data[0].y) == [0.1, 0.05, 0.1 / 3, 0.025]
     assert (few.layout.yaxis.type, many.layout.yaxis.type) == (None, "log")
 
 
-def test_class_accuracy_is_that_of_the_best_epoch(curves):
+def test_class_accuracy_is_that_of_the_best_epoch():
     figure = class_accuracy([curves(3)])
     assert list(figure.data[0].y)[:2] == ["airplane", "automobile"]
     assert list(figure.data[0].x) == [100 * share for share in made_record(3)["val_accuracy_by_class"]]
 
 
-def test_probabilities_are_the_likeliest_first_and_side_by_side():
+def test_probabilities_are_sorted_and_runs_stand_side_by_side():
     classes = ("cat", "deer", "dog")
     figure = probabilities(
         classes, {"pair": (None, 0.25, 0.75), "all": (0.5, 0.1, 0.4)}, top=2, run_colours={"all": NEUTRAL}
@@ -215,13 +225,13 @@ def test_probabilities_are_the_likeliest_first_and_side_by_side():
     assert figure.data[1].marker.color == NEUTRAL
 
 
-def test_a_run_has_its_colour_for_good_and_neighbours_have_others():
+def test_a_run_keeps_its_colour_and_its_neighbours_have_others():
     ids = [f"20261124-0930{second:02d}-k7fa" for second in range(20)]
     assert colour_of(ids[0]) == colour_of(ids[0]) != NEUTRAL
-    assert {colour_of(one) for one in ids} <= set(PALETTE)
+    assert {colour_of(run_id) for run_id in ids} <= set(PALETTE)
     assert len(set(colours(ids[:7]).values())) == 7
     assert colours(ids[:1]) == {ids[0]: colour_of(ids[0])}
-    # The oldest keeps its own colour whoever comes beside it.
+    # The oldest run keeps its own colour.
     assert all(colours([ids[0], other])[ids[0]] == colour_of(ids[0]) for other in ids[1:])
     assert len(colours(ids)) == 20
 
@@ -235,25 +245,20 @@ def test_the_palette_is_the_themes():
 # --- over-fitting ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def over_fitted(store):
-    """Makes the curves of a run whose validation loss is lowest in epoch 10 of 30 and ends far above."""
-
-    def make(label="one", end=2.0) -> RunCurves:
-        run_id = made_run(store, 0)
-        for epoch in range(1, 31):
-            value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
-            store.append_record(run_id, made_record(epoch) | {"val_loss": value, "seconds": 3_600.0 * epoch})
-        return RunCurves.of(run_id, label, store.config(run_id), store.metrics(run_id))
-
-    return make
+def over_fitted(label="one", end=2.0) -> RunCurves:
+    """Return the curves of a run whose validation loss is lowest in epoch 10 of 30 and ends at ``end``."""
+    records = []
+    for epoch in range(1, 31):
+        value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
+        records.append(made_record(epoch) | {"val_loss": value, "seconds": 3_600.0 * epoch})
+    return made_curves(records, label)
 
 
 @pytest.mark.parametrize(("kind", "make", "scale"), [("accuracy", accuracy, 100.0), ("loss", loss, 1.0)])
-def test_the_onset_of_over_fitting_is_on_the_validation_curve(over_fitted, kind, make, scale):
+def test_the_onset_of_over_fitting_is_on_the_validation_curve(kind, make, scale):
     run = over_fitted()
     epoch = onset(run.metrics).epoch
-    assert epoch == 9  # whose median is as low as that of 10, and first
+    assert epoch == 9  # its median is as low as that of epoch 10, and it is the first
     for view, x in ((View(chance=False), epoch), (View(x="seconds", chance=False), float(epoch))):
         figure = make([run], view)
         mark_onsets(figure, [run], view, kind)
@@ -264,7 +269,7 @@ def test_the_onset_of_over_fitting_is_on_the_validation_curve(over_fitted, kind,
         assert [shape.x0 for shape in figure.layout.shapes] == [x]
 
 
-def test_a_run_that_does_not_over_fit_is_not_marked_and_several_get_no_lines(over_fitted):
+def test_only_runs_that_over_fit_are_marked_and_several_runs_get_no_lines():
     sound, one, other = over_fitted("sound", end=1.02), over_fitted("one"), over_fitted("<b>other")
     figure = loss([sound, one, other], View(chance=False))
     mark_onsets(figure, [sound, one, other], View(), "loss")

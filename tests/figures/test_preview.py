@@ -1,4 +1,4 @@
-"""Figures of what a config will do: the very rates training sets, the very counts of the split."""
+"""Figures of what a config will do show the rates of training and the counts of the split."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def config(**train):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_rates_are_those_training_sets(name):
+def test_rates_are_those_of_training(name):
     config = PRESETS[name].config
     batches = config.steps_per_epoch()
     table = figures_data.rates(config)
@@ -29,13 +29,13 @@ def test_rates_are_those_training_sets(name):
         assert row.lr == learning_rate(config.train, round(row.epoch * batches), batches)
 
 
-def test_a_warm_up_is_drawn_to_its_very_top():
+def test_a_warm_up_is_drawn_up_to_its_peak():
     table = figures_data.rates(config(schedule="one-cycle", lr=0.4, epochs=10, warmup_epochs=2.0))
     assert table["lr"].max() == pytest.approx(0.4)
     assert table["epoch"][table["lr"].idxmax()] == pytest.approx(2.0)
 
 
-def test_a_fall_is_drawn_as_a_fall():
+def test_both_sides_of_a_milestone_are_drawn():
     table = figures_data.rates(config(schedule="multi-step", milestones=(30, 60), epochs=90, lr=0.1))
     for milestone, before, after in ((30, 0.1, 0.01), (60, 0.01, 0.001)):
         assert table["lr"][table["epoch"] < milestone].iloc[-1] == pytest.approx(before)
@@ -48,12 +48,12 @@ def test_the_reports_first_lower_epoch_is_the_82nd():
     assert table["epoch"][table["lr"] < 1e-3].iloc[0] == 81
 
 
-def test_milestones_after_the_end_are_no_trouble():
+def test_milestones_after_the_end_are_ignored():
     table = figures_data.rates(config(schedule="multi-step", milestones=(5, 500), epochs=10))
     assert table["epoch"].max() < 10
 
 
-def test_the_figure_shows_the_rates_and_factors_as_powers_of_ten():
+def test_a_schedule_by_factors_has_a_logarithmic_axis():
     report = PRESETS["report"].config
     figure = figures_data.schedule(report)
     assert list(figure.data[0].y) == figures_data.rates(report)["lr"].tolist()
@@ -61,25 +61,25 @@ def test_the_figure_shows_the_rates_and_factors_as_powers_of_ten():
     assert figures_data.schedule(PRESETS["quick"].config).layout.yaxis.type is None
 
 
-def test_a_plateau_says_that_nobody_knows_when():
+def test_a_plateau_schedule_says_that_its_timing_is_unknown():
     plateau = config(schedule="plateau")
-    assert "nobody knows" in figures_data.schedule(plateau).layout.annotations[0].text
+    assert "depends on the run" in figures_data.schedule(plateau).layout.annotations[0].text
     assert "5 epochs" in figures_data.schedule_text(plateau)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "text"),
     [
         ({"schedule": "constant", "lr": 0.05}, "stays at 0.05"),
         ({"schedule": "cosine", "lr": 0.1, "warmup_epochs": 1.0}, "rises to 0.1"),
-        ({"schedule": "multi-step", "lr": 0.1, "milestones": (3,), "epochs": 9}, "begins at 0.1 and ends at 0.01"),
+        ({"schedule": "multi-step", "lr": 0.1, "milestones": (3,), "epochs": 9}, "starts at 0.1 and ends at 0.01"),
     ],
 )
-def test_the_schedule_is_told_in_words(settings, said):
-    assert said in figures_data.schedule_text(config(**settings))
+def test_the_schedule_as_text(settings, text):
+    assert text in figures_data.schedule_text(config(**settings))
 
 
-def test_bars_are_the_counts_end_to_end():
+def test_bars_are_the_counts_stacked():
     counts = gallery.class_counts(RunConfig().replace({"data.train_size": 20_000}), LABELS)
     figure = figures_data.class_counts(counts)
     assert figure.layout.barmode == "stack"
@@ -91,6 +91,6 @@ def test_bars_are_the_counts_end_to_end():
     assert "training 18,000" in figures_data.class_counts_text(counts)
 
 
-def test_an_empty_part_has_no_bar():
+def test_an_empty_set_has_no_bar():
     counts = pd.DataFrame({"Training": [5, 5], "Left out": [0, 0]}, index=["cat", "dog"])
     assert [bar.name for bar in figures_data.class_counts(counts).data] == ["Training"]

@@ -1,4 +1,4 @@
-"""Figures of a study draw the table's numbers, tell apart the two doubts, and lay the report's points over them."""
+"""Figures of a study show the table's values, both kinds of uncertainty, and the report's points."""
 
 import math
 from dataclasses import replace
@@ -12,7 +12,7 @@ from core.figures.study import colours_in_order, curves, curves_text, data, outc
 from core.figures.style import View
 from core.published.points import points_of
 from core.stats.intervals import wilson
-from core.views.curves import FOR_RUNS, NEUTRAL, RunCurves
+from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
 from tests.made import made_record
 from tests.outcomes_made import outcomes
 
@@ -33,24 +33,24 @@ def test_each_value_is_a_mean_with_its_deviation_and_n():
     assert [one.strip() for one in mean.text] == ["n=3", "n=2", "n=1"]
 
 
-def test_single_runs_stand_behind_where_there_are_several():
+def test_single_runs_are_drawn_behind_the_mean_of_several():
     runs = traces(outcome(outcomes(THREE), X))["all runs"]
     assert list(runs.y) == pytest.approx([90.0, 91.0, 92.0, 93.0, 95.0])
     assert runs.opacity < 0.5
     assert "6000-2, seed 2: 92.00 %, best epoch 7" in runs.customdata
 
 
-def test_the_choice_of_images_is_a_thin_bar_of_its_own():
+def test_the_sampling_of_test_images_is_a_thin_bar():
     figure = outcome(outcomes(THREE, images=2_000), X)
     thin, thick = traces(figure)["all images"], traces(figure)["all mean"]
     assert thin.error_y.thickness < thick.error_y.thickness
     assert thin.error_y.array[2] == pytest.approx(100 * (wilson(0.96, 2_000).high - 0.96))
     assert thin.error_y.arrayminus[0] == pytest.approx(100 * (0.91 - wilson(0.91, 2_000).low))
-    assert "thin: 95 %, choice of images" in thick.name
-    assert "choice of 2,000 images" in thick.customdata[0]
+    assert "95 % interval" in thick.name
+    assert "2,000 test images" in thick.customdata[0]
 
 
-def test_one_seed_each_has_no_bar_of_deviation_and_says_so():
+def test_single_seeds_have_no_deviation_and_the_legend_says_so():
     found = traces(outcome(outcomes({6_000: (0.9,), 8_000: (0.95,)}), X))
     assert found["all mean"].error_y.array is None
     assert "no deviation" in found["all mean"].name
@@ -74,18 +74,18 @@ def test_the_reports_points_lie_over_it_to_the_last_digit(metric, values):
     assert list(report.x) == [6_000, 7_000, 8_000, 9_000, 10_000]
     assert report.marker.symbol == "circle-open"
     assert report.name.startswith("the report (one run each, ")
-    assert "Figure 3, 10,000" in report.customdata[-1] and "2,000 test images" in report.customdata[-1]
+    assert "Figure 3 of the report, 10,000" in report.customdata[-1] and "2,000 test images" in report.customdata[-1]
 
 
-def test_the_report_tells_no_cross_entropy():
+def test_the_report_has_no_cross_entropy():
     assert "report" not in traces(outcome(outcomes(THREE), X, metric="loss", published=PAIR))
 
 
-def test_scaled_epochs_bring_the_reports_along():
+def test_the_reports_epochs_are_scaled_with_ours():
     table = outcomes({10: (0.8, 0.81), 20: (0.85, 0.86)}, "train.epochs")
     report = traces(outcome(table, "train.epochs", published=points_of(CLASSES, "train.epochs"), scaled=0.1))["report"]
     assert list(report.x) == pytest.approx([10, 20, 30, 40, 50])
-    assert "Figure 9, 100:" in report.customdata[0]
+    assert "Figure 9 of the report, 100:" in report.customdata[0]
     assert report.name.endswith("its epochs × 0.1")
 
 
@@ -99,7 +99,7 @@ def test_batch_sizes_stand_on_a_logarithmic_axis_with_each_value_named():
     assert outcome(zero, "augment.cutout").layout.xaxis.type is None
 
 
-def test_choices_stand_in_their_knobs_order_without_a_line():
+def test_choices_are_in_their_settings_order_without_a_line():
     figure = outcome(outcomes({"adamw": (0.9,), "sgd": (0.8,), "adam": (0.7,)}, "train.optimizer"), "train.optimizer")
     assert figure.layout.xaxis.type == "category"
     assert list(figure.layout.xaxis.categoryarray) == ["sgd", "adam", "adamw"]
@@ -108,7 +108,7 @@ def test_choices_stand_in_their_knobs_order_without_a_line():
     assert "lines" not in mean.mode
 
 
-def test_numbers_beside_a_word_stand_in_a_row_each_at_its_own_place():
+def test_numbers_and_a_word_share_a_category_axis():
     rising = ["10,000", "20,000", "all"]
     figure = outcome(outcomes({20_000: (0.8, 0.82), "all": (0.9, 0.92), 10_000: (0.7, 0.72)}), X)
     found = traces(figure)
@@ -118,7 +118,7 @@ def test_numbers_beside_a_word_stand_in_a_row_each_at_its_own_place():
     assert list(found["all runs"].x) == [one for one in rising for _ in range(2)]
 
 
-def test_guessing_is_drawn_only_where_it_does_not_squeeze_the_points():
+def test_the_chance_level_is_drawn_only_if_it_does_not_squeeze_the_points():
     assert not outcome(outcomes(THREE), X, classes=2).layout.shapes
     poor = outcomes({6_000: (0.55, 0.56), 8_000: (0.7, 0.7)})
     assert [shape.y0 for shape in outcome(poor, X, classes=2).layout.shapes] == [50.0]
@@ -128,14 +128,14 @@ def test_guessing_is_drawn_only_where_it_does_not_squeeze_the_points():
 def test_each_series_has_a_colour_and_a_name():
     table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
     found = traces(outcome(table, X, ("train.optimizer",)))
-    assert found["Optimizer sgd mean"].marker.color == FOR_RUNS[0]
-    assert found["Optimizer adam mean"].marker.color == FOR_RUNS[1]
-    assert NEUTRAL not in FOR_RUNS
-    assert found["Optimizer adam mean"].name.startswith("Optimizer adam (mean ± sd")
+    assert found["Optimizer sgd mean"].marker.color == RUN_COLOURS[0]
+    assert found["Optimizer adam mean"].marker.color == RUN_COLOURS[1]
+    assert NEUTRAL not in RUN_COLOURS
+    assert found["Optimizer adam mean"].name.startswith("Optimizer adam (mean ± standard deviation")
     assert found["Optimizer adam runs"].legendgroup == found["Optimizer adam mean"].legendgroup
 
 
-def test_what_chose_the_epoch_is_on_the_axis():
+def test_the_axis_says_what_chose_the_epoch():
     assert "chosen on held-out images" in outcome(outcomes(THREE), X).layout.yaxis.title.text
     on_test = outcome(outcomes(THREE, selected_on="test"), X).layout.yaxis.title.text
     assert on_test.endswith("chosen on test images")
@@ -148,7 +148,7 @@ def test_a_study_without_a_finished_run_shows_the_report_and_says_so():
     assert "No run of this study" in outcome_text(outcomes(THREE).head(0), X)
 
 
-def test_a_run_without_a_figure_is_left_out():
+def test_a_run_without_a_value_is_left_out():
     table = outcomes(THREE)
     table.loc[table["run_id"] == "8000-1", "accuracy"] = math.nan
     assert list(traces(outcome(table, X))["all mean"].y) == pytest.approx([91.0, 93.0, 96.0])
@@ -158,7 +158,7 @@ def test_every_trace_has_an_id_that_stays():
     table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
     ids = [trace.uid for trace in outcome(table, X, ("train.optimizer",), published=PAIR).data]
     assert all(ids) and len(set(ids)) == len(ids)
-    assert not any(one.endswith(" measured") for one in ids)  # those follow another curve's visibility
+    assert not any(one.endswith(" measured") for one in ids)  # their visibility follows another curve's
 
 
 # --- as numbers and words -------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_the_data_are_a_row_a_point():
     assert report["loss_mean"].isna().all()
 
 
-def test_scaled_epochs_are_told_as_the_reports_too():
+def test_the_data_have_the_reports_epochs_too():
     table = data(
         outcomes({10: (0.8,), 50: (0.9,)}, "train.epochs"), "train.epochs",
         published=points_of(CLASSES, "train.epochs"), scaled=0.1,
@@ -193,10 +193,10 @@ def test_the_data_of_series_name_them_and_an_empty_study_has_the_columns():
     assert data(table.head(0), X).empty and X in data(table.head(0), X).columns
 
 
-def test_the_figure_in_words():
-    told = outcome_text(outcomes(THREE), X)
-    assert "against Training part (images)" in told
-    assert "6,000: 91.00 ± 1.00 % (3 seeds)" in told and "10,000: 96.00 % (one run)" in told
+def test_the_figure_as_text():
+    text = outcome_text(outcomes(THREE), X)
+    assert "against Training part (images)" in text
+    assert "6,000: 91.00 ± 1.00 % (3 seeds)" in text and "10,000: 96.00 % (one run)" in text
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -229,15 +229,15 @@ def test_cells_can_be_seen_over_every_axis(x, last):
     assert found["a mean"].x[-1] == last
 
 
-def test_the_curves_in_words_say_which_images_they_are_of():
+def test_the_curves_as_text_say_which_images_they_are_of():
     cells = [("32", [run("a", (0.2, 0.4))]), ("64", []), ("128", [run("c", (0.3, 0.5))])]
-    assert curves_text(cells) == "Accuracy of each epoch, validation (held out): 32, 128."
+    assert curves_text(cells) == "Accuracy of each epoch, validation (held-out images): 32, 128."
     on_test = [(label, [replace(one, selected_on="test") for one in runs]) for label, runs in cells]
-    told = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
-    assert curves_text(on_test, "loss") == told
+    text = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
+    assert curves_text(on_test, "loss") == text
 
 
-def test_no_cell_is_an_empty_figure_that_says_so():
+def test_without_a_run_the_figure_says_so():
     figure = curves([("32", [])], View())
     assert not figure.data and figure.layout.annotations
     assert colours_in_order(0) == []

@@ -1,0 +1,62 @@
+"""Every figure of the project has the template, axis titles with units, and stable ids."""
+
+import json
+
+import pandas as pd
+import plotly.io
+import pytest
+
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
+from core.figures import bars, compare, curves, leaderboard, preview, study
+from core.figures.style import QUANTITIES, TEMPLATE, View, escape
+from core.views.curves import RunCurves
+from core.views.leaderboard import standings
+from tests.made import made_record
+from tests.outcomes_made import outcomes
+
+
+def made_curves() -> RunCurves:
+    metrics = pd.DataFrame.from_records([made_record(epoch) for epoch in range(1, 4)])
+    return RunCurves.of("a-run", "a run", RunConfig(), metrics)
+
+
+RUN = made_curves()
+GROUP = compare.GroupCurves("a-run", "a group", RUN.colour, (RUN,))
+FIGURES = {
+    "accuracy": curves.accuracy([RUN]),
+    "loss": curves.loss([RUN]),
+    "objective": curves.loss([RUN], kind="objective"),
+    "learning rate": curves.learning_rate([RUN]),
+    "speed": curves.speed([RUN]),
+    "bands": compare.bands([GROUP], View()),
+    "class accuracy": bars.class_accuracy([RUN]),
+    "probabilities": bars.probabilities(("cat", "dog"), {"a run": (0.3, 0.7)}),
+    "schedule": preview.schedule(PRESETS["quick"].config),
+    "class counts": preview.class_counts(pd.DataFrame({"Training": [5, 5]}, index=["cat", "dog"])),
+    "leaderboard": leaderboard.dots(standings([], {})),
+    "study": study.outcome(outcomes({6_000: (0.9,), 8_000: (0.95,)}), "data.train_size"),
+}
+#: Their vertical axis has names instead of values.
+NAMES = {"class accuracy", "probabilities", "class counts", "leaderboard"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_the_template_titles_and_ids(name):
+    figure = FIGURES[name]
+    content = json.loads(figure.to_json(remove_uids=False))["layout"]
+    assert content["template"] == plotly.io.templates[TEMPLATE].to_plotly_json()
+    assert content["uirevision"]
+    assert content["xaxis"]["title"]["text"]
+    assert name in NAMES or content["yaxis"]["title"]["text"]
+    assert all(trace.uid for trace in figure.data)
+
+
+def test_quantities_are_written_with_their_unit():
+    assert QUANTITIES["accuracy"].text(0.9125) == "91.25 %"
+    assert QUANTITIES["loss"].text(0.5) == "0.5000"
+    assert QUANTITIES["accuracy"].hover("y") == "%{y:.2f} %"
+
+
+def test_a_name_is_never_markup():
+    assert escape('<b>a & "b"') == '&lt;b&gt;a &amp; "b"'
