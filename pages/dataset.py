@@ -17,7 +17,7 @@ from core.data.cifar10 import Cifar10
 from core.figures import preview as figures_data
 from core.images import gallery
 from core.images.gallery import OFFICIAL_SETS
-from pages.parts.components.image_grid import picture_grid
+from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
 from pages.parts.settings_form import class_picker, settings_grid
@@ -80,7 +80,7 @@ def browse(data: Cifar10) -> None:
         page = st.pagination(pages, key="page", bind="query-params")
         st.caption(f"{len(found):,} pictures. Choose one to see what augmentation makes of it.", width="content")
     here = found[(page - 1) * A_PAGE : page * A_PAGE]
-    picture_grid(
+    image_grid(
         data.images[here],
         [gallery.described(data, int(one)) for one in here],
         "pictures",
@@ -102,7 +102,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             "Picture", 0, ALL_IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999"
         )
         st.query_params["picture"] = str(index)
-        picture_grid(
+        image_grid(
             data.images[[index]],
             [gallery.described(data, index)],
             "chosen",
@@ -124,7 +124,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             versions = gallery.as_trained(draft.config, data, [index], range(1, last + 1))[:, 0]
         seed = draft.config.train.seed
         epochs = [f"epoch {epoch}" for epoch in range(1, last + 1)]
-        picture_grid(
+        image_grid(
             versions,
             [f"The picture in {one}" for one in epochs],
             "augmented",

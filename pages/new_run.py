@@ -1,6 +1,6 @@
-"""New run: choose a recipe, change what you like, start.
+"""New run: choose a preset, change its settings, start training.
 
-The choices are a Draft (core/config/draft.py) that stays when another page is looked at.
+The choices are a Draft (core/config/draft.py) in the session, so they survive a visit to another page.
 """
 
 from typing import Any
@@ -12,17 +12,23 @@ from core.config.draft import MOST_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.data import cifar10
+from core.runs.summary import find_repeat
+from pages.parts.actions import runs_text
+from pages.parts.estimate import estimate_line
 from pages.parts.get_data import get_data_box
-from pages.parts.preview import estimate_line, previews
+from pages.parts.new_run.preview import previews
 from pages.parts.settings_form import settings_form
-from pages.parts.shared import error_box, get_store, literal
+from pages.parts.shared import REPORT, error_box, get_store, literal, run_link
 
 store = get_store()
 
 
 def current_draft() -> Draft:
-    """The draft of this session; a copy of a run if ``?from=ID`` or another page asks for one (a page by a run's id,
-    or by a RunConfig; name, tags and note stay then)."""
+    """Return this session's draft.
+
+    ``?from=ID`` or another page may ask for a copy: of a run by its id, or of a RunConfig (which keeps the draft's
+    name, tags and note).
+    """
     draft: Draft = st.session_state.setdefault("new_run", Draft())
     wanted = st.session_state.pop("draft_from", None) or st.query_params.pop("from", None)
     if isinstance(wanted, RunConfig):
@@ -38,17 +44,17 @@ def current_draft() -> Draft:
 
 
 def preset_cards(draft: Draft) -> None:
-    """A card a recipe; the chosen one says whether it was changed."""
-    # On a phone they are leafed through sideways, so that the form is not pages away.
+    """Show a card for each preset; the selected one says how many settings were changed."""
+    # On a phone the cards scroll sideways, so that the form is not pages away.
     grid, changes = st.grid(len(PRESETS), min_column_width=180, wrap=False), len(draft.changed())
     for preset in PRESETS.values():
-        chosen = preset.name == draft.preset
-        if not chosen:
-            label, icon = "Choose", ":material/radio_button_unchecked:"
+        selected = preset.name == draft.preset
+        if not selected:
+            label, icon = "Select preset", ":material/radio_button_unchecked:"
         elif changes:
             label, icon = f"Undo {changes} change{'s' * (changes != 1)}", ":material/undo:"
         else:
-            label, icon = "Chosen", ":material/check_circle:"
+            label, icon = "Selected", ":material/check_circle:"
         with grid.container(border=True, height="stretch", vertical_alignment="distribute"):
             with st.container(gap="xxsmall"):
                 st.markdown(f"**{preset.title}**")
@@ -57,27 +63,27 @@ def preset_cards(draft: Draft) -> None:
                 label,
                 icon=icon,
                 key=f"preset-{preset.name}",
-                type="secondary" if chosen else "tertiary",
+                type="secondary" if selected else "tertiary",
                 on_click=draft.choose_preset,
                 args=(preset.name,),
             )
 
 
-def keep(draft: Draft, what: str, key: str) -> None:
-    """Write a changed field into the draft."""
+def keep(draft: Draft, field: str, key: str) -> None:
+    """Write a changed widget's value into the draft."""
     value = st.session_state[key]
-    setattr(draft, what, tuple(value) if what == "tags" else value)
+    setattr(draft, field, tuple(value) if field == "tags" else value)
 
 
 def about_fields(draft: Draft) -> None:
-    """Name, tags, note and how many seeds."""
+    """Ask for name, tags, note and the number of runs."""
 
-    def common(what: str) -> dict[str, Any]:
-        key = f"{what}#{draft.editions[what]}"
-        return {"key": key, "on_change": keep, "args": (draft, what, key)}
+    def common(field: str) -> dict[str, Any]:
+        key = f"{field}#{draft.editions[field]}"
+        return {"key": key, "on_change": keep, "args": (draft, field, key)}
 
-    known = {tag for tags in store.frame()["tags"].dropna() for tag in tags}
-    st.text_input("Name", draft.name, placeholder="What you will look for later", max_chars=80, **common("name"))
+    known = {tag for run in store.summaries() for tag in run.meta.tags}
+    st.text_input("Name", draft.name, placeholder="For example: Adam, batch size 128", max_chars=80, **common("name"))
     st.multiselect(
         "Tags",
         sorted(known | set(draft.tags)),
@@ -86,58 +92,50 @@ def about_fields(draft: Draft) -> None:
         placeholder="Choose or type",
         **common("tags"),
     )
-    st.text_area("Note", draft.note, placeholder="What you expect to see", height=68, **common("note"))
+    st.text_area("Note", draft.note, placeholder="What do you expect to see?", height=68, **common("note"))
     st.number_input(
-        "Runs, each with the next seed",
+        "Number of runs",
         1,
         MOST_RUNS,
         draft.copies,
-        help="The same experiment several times: how much the result varies by chance alone.",
+        help="Repeats the run with consecutive seeds. The spread of their results is the seed-to-seed variation.",
         **common("copies"),
     )
 
 
 def problem_list(problems: dict[str, str]) -> None:
-    """What stands in the way, wherever on the page it is."""
+    """List the settings that prevent a start."""
     count = len(problems)
-    st.markdown(f":red[**{count} thing{'s' * (count != 1)} to put right**]")
+    st.markdown(f":red[**{count} setting{'s' * (count != 1)} to fix**]")
     for path, text in problems.items():
         st.markdown(f":small[**{SETTINGS[path].label}**: {literal(text)}]")
 
 
 def summary(draft: Draft) -> None:
-    """What the run will do, in words, and whether it was done before."""
+    """Say what the run will do, how long it takes, and whether it exists already."""
     st.markdown(split_text(draft.config))
     st.caption(work_text(draft.config))
     estimate_line(draft.config, draft.copies)
-    frame = store.frame()
-    twins = frame.loc[frame["signature"] == draft.config.signature()]
-    if len(twins):
-        twin = twins.iloc[0]
-        st.caption(f"This very experiment is {twin['state']} already:")
-        st.page_link(
-            "pages/run.py",
-            label=literal(twin["name"] or twin["id"]),
-            icon=":material/show_chart:",
-            query_params={"run": twin["id"]},
-        )
+    if repeat := find_repeat(store.summaries(), draft.config):
+        st.caption(f"A run with exactly these settings exists already ({repeat.state}):")
+        run_link(repeat.id, repeat.name or repeat.id)
 
 
 def start(draft: Draft) -> None:
-    """Queue the runs and look at the first."""
-    made = []
+    """Queue the runs and open the first one's page."""
+    run_ids = []
     try:
         for config, name in draft.runs():
-            made.append(store.create(config, name=name, tags=draft.tags, note=draft.note))
+            run_ids.append(store.create(config, name=name, tags=draft.tags, note=draft.note))
     except LabError as error:
         error_box(error)
         return
-    st.session_state["done"] = "Started" if len(made) == 1 else f"Started {len(made)} runs, one after the other"
-    st.switch_page("pages/run.py", query_params={"run": made[0]})
+    st.session_state["done"] = "Run started" if len(run_ids) == 1 else f"Queued {len(run_ids)} runs"
+    st.switch_page("pages/run.py", query_params={"run": run_ids[0]})
 
 
 def start_panel(draft: Draft, have_data: bool) -> None:
-    """The right column: what it is called, what it will do, and the button."""
+    """Show the right column: name and note, what the run will do, and the start button."""
     problems = draft.problems()
     with st.container(border=True):
         about_fields(draft)
@@ -146,10 +144,9 @@ def start_panel(draft: Draft, have_data: bool) -> None:
             problem_list(problems)
         else:
             summary(draft)
-        waiting = len(store.queue())
-        label = "Start" if draft.copies == 1 else f"Start {draft.copies} runs"
+        queued = len(store.queue())
         if st.button(
-            label,
+            "Start run" if draft.copies == 1 else f"Start {draft.copies} runs",
             key="start",
             type="primary",
             icon=":material/play_arrow:",
@@ -158,11 +155,11 @@ def start_panel(draft: Draft, have_data: bool) -> None:
         ):
             start(draft)
         if not have_data:
-            st.caption("Get the data first.")
-        elif waiting:
-            st.caption(f"{waiting} run{'s' * (waiting != 1)} waiting before it.")
+            st.caption("Download the images first.")
+        elif queued:
+            st.caption(f"{runs_text(queued)} in the queue will start first.")
     if not problems:
-        st.caption("The same from a terminal:")
+        st.caption("Equivalent command")
         command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
         st.code(command, language="bash", wrap_lines=True)
 
@@ -171,18 +168,20 @@ draft = current_draft()
 have_data = cifar10.available()
 
 st.title("New run", anchor=False)
+st.markdown("Select a preset, change any of its settings, and start training.")
 if not have_data:
     get_data_box()
 if draft.source:
     st.info(
-        f"A copy of run {draft.source}. Change what you like; the other stays as it is.", icon=":material/content_copy:"
+        f"Settings copied from run {draft.source}. Changes here do not affect that run.", icon=":material/content_copy:"
     )
 preset_cards(draft)
+st.caption(f"The report is {REPORT}.")
 form, panel = st.columns([7, 3], gap="medium")
 with form:
     settings_form(draft)
     if not draft.problems():
-        st.subheader("Before it starts", anchor=False)
+        st.subheader("Preview", anchor=False)
         previews(draft.config)
 with panel:
     start_panel(draft, have_data)

@@ -152,3 +152,9 @@ class DamagedRun:
 def labels(summaries: Iterable[RunSummary]) -> dict[str, str]:
     """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
     return told_apart({run.id: run.name or run.id for run in summaries})
+
+
+def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummary | None:
+    """Return the first of the runs that trains exactly what ``config`` trains, or ``None``."""
+    signature = config.signature()
+    return next((run for run in summaries if run.signature == signature), None)

@@ -1,4 +1,4 @@
-"""The box that offers to get CIFAR-10 and shows how far that is, in whichever tab one looks."""
+"""The box that downloads CIFAR-10 and shows the progress, whichever browser tab started it."""
 
 import streamlit as st
 
@@ -7,31 +7,31 @@ from core.data.fetch import FETCH
 from pages.parts.shared import error_box, literal
 
 
-def get_data_box(trouble: str | None = None) -> None:
-    """Offer the pictures where there are none, or where ``trouble`` says what is wrong with them."""
+def get_data_box(problem: str | None = None) -> None:
+    """Offer to download the images: because there are none, or because of a ``problem`` with them."""
     with st.container(border=True):
-        st.subheader("First, the pictures" if trouble is None else "The pictures are damaged", anchor=False)
-        if trouble:
-            error_box(trouble)
+        st.subheader("Download the images first" if problem is None else "The images are damaged", anchor=False)
+        if problem:
+            error_box(problem)
         else:
             st.markdown(
-                "CIFAR-10 is not on this computer yet. It is downloaded once, about 170 MB, and every byte is compared "
-                "with the official release. You can leave this page meanwhile."
+                "Training needs the CIFAR-10 images: one download of about 170 MB, checked byte for byte against the "
+                "official release. You can leave this page meanwhile."
             )
         if FETCH.running:
-            _watch()
+            _progress()
             return
         if FETCH.error:
             error_box(FETCH.error)
-        label, icon = ("Try again", ":material/refresh:") if FETCH.error else ("Get the data", ":material/download:")
+        label, icon = ("Try again", ":material/refresh:") if FETCH.error else ("Download images", ":material/download:")
         if st.button(label, key="get-data", type="primary", icon=icon):
             FETCH.start()
             st.rerun()
-        st.caption(f"They go to {literal(str(paths.data_folder()))} (RESNET_LAB_DATA names another folder).")
+        st.caption(f"Stored in {literal(str(paths.data_folder()))}. To use another folder, set RESNET\\_LAB\\_DATA.")
 
 
 @st.fragment(run_every="0.5s")
-def _watch() -> None:
+def _progress() -> None:
     if not FETCH.running:
         st.rerun()
     st.progress(FETCH.share(), FETCH.in_words())

@@ -14,12 +14,10 @@ import core.jobs.worker
 from core.base.errors import DataError
 from core.config.draft import Draft
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES, RunConfig
-from core.cost.speed import Speed, how, remember, shape
+from core.config.run_config import CLASSES
 from core.data import cifar10
 from core.data import fetch as fetch_module
 from core.images import gallery
-from core.runs.store import this_host
 from tests.made import idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -58,7 +56,7 @@ def opened(page, view, **query):
 def grids(page):
     """What each picture grid was given."""
     found = [one.proto for one in page.get("bidi_component")]
-    return [json.loads(one.json) for one in found if one.component_name == "resnet_lab_picture_grid"]
+    return [json.loads(one.json) for one in found if one.component_name == "resnet_lab_image_grid"]
 
 
 def pictures(grid):
@@ -225,86 +223,6 @@ def test_what_was_chosen_is_there_again(page):
     assert page.dataframe[0].value.loc["all", "Test"] == 1_234
 
 
-# --- previews ---------------------------------------------------------------------------------------
-
-
-def preview(part, **settings):
-    """A page with nothing on it but a preview of a config."""
-
-    def script(part, settings):
-        from core.config.run_config import RunConfig
-        from pages.parts import preview
-
-        getattr(preview, part)(RunConfig().replace(settings))
-
-    app = AppTest.from_function(script, args=(part, settings), default_timeout=30).run()
-    assert not app.exception
-    return app
-
-
-def test_the_schedule_is_previewed():
-    app = preview("schedule_preview", **{"train.schedule": "constant", "train.lr": 0.07})
-    assert "stays at 0.07" in words(app)
-    (chart,) = [json.loads(one.proto.json) for one in app.get("bidi_component")]
-    assert set(chart["figure"]["data"][0]["y"]) == {0.07}
-
-
-def test_augmented_pictures_are_previewed_with_the_runs_own_chance():
-    config = RunConfig().replace({"augment.translate": "shift", "train.seed": 3})
-    app = preview("augmentation_preview", **{"augment.translate": "shift", "train.seed": 3})
-    (grid,) = grids(app)
-    data, shown = cifar10.load(), pictures(grid)
-    numbers = gallery.sample_training_images(config, data, 3)
-    versions = gallery.as_trained(config, data, numbers, range(1, 6))
-    assert (shown[0] == data.images[numbers[0]]).all()
-    assert (shown[1:6] == versions[:, 0]).all()
-    assert (shown[7:12] == versions[:, 1]).all()
-
-
-def test_a_preview_has_no_epoch_that_the_run_has_not():
-    app = preview("augmentation_preview", **{"train.epochs": 2, "train.warmup_epochs": 0.0})
-    captions = [one["caption"] for one in grids(app)[0]["tiles"]]
-    assert captions[1:3] == ["epoch 1", "epoch 2"] and len(captions) == 3 * 3
-
-
-def test_without_pictures_the_preview_says_where_to_get_them(monkeypatch):
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
-    app = preview("augmentation_preview")
-    assert "Dataset page" in words(app)
-    assert not grids(app)
-
-
-def test_layers_are_previewed():
-    app = preview("layer_table_preview", **{"model.shortcut": "report"})
-    assert "273,066 trainable parameters" in words(app)
-    assert app.dataframe[0].value["parameters"].sum() == 273_066
-
-
-def test_the_estimate_offers_a_measurement_until_there_is_one(store, monkeypatch):
-    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    app = preview("estimate_line")
-    assert "No measurement on this machine yet" in words(app)
-    assert app.button(key="measure")
-    config = RunConfig()
-    remember(store, Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 1_000.0, 3_000.0, "probe"))
-    app.run()
-    assert "About 19 min (measured on this machine)" in words(app)
-    assert not app.button
-
-
-def test_measuring_from_the_page_makes_the_estimate(store, monkeypatch):
-    monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-
-    def measured(config, store):
-        speed = Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 500.0, 1_500.0, "probe")
-        remember(store, speed)
-
-    monkeypatch.setattr("core.jobs.probe.measure", measured)
-    app = preview("estimate_line")
-    app.button(key="measure").click().run()
-    assert "(measured on this machine)" in words(app)
-
-
 # --- on into a run ------------------------------------------------------------------------------------
 
 
@@ -331,7 +249,7 @@ def started(app, store):
 
 def test_what_is_previewed_goes_into_a_new_run_with_its_changes_marked(app, store):
     opened(app, "Split")
-    app.button(key="classes-Deer / dog").click().run()
+    app.button(key="classes-deer-dog").click().run()
     field(app, "data.train_size").set_value("4000").run()
     opened(app, "Augmentation")
     field(app, "augment.cutout").set_value("7").run()

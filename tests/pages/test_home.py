@@ -1,6 +1,5 @@
 """Home in each state: it shows what is in the run files, and its buttons change them."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,32 +9,15 @@ import core.jobs.worker
 from core.config.presets import PRESETS
 from core.data import cifar10
 from core.published.points import TASKS
-from tests.made import idle_worker, made_record, made_run
+from tests.made import idle_worker, made_progress, made_record, made_run
+from tests.pages.shown import charts, links, texts
 
 REPORT = PRESETS["report"].config
-
-
-def texts(app) -> str:
-    """The page's texts, captions and links."""
-    assert not app.exception
-    shown = [*app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.subheader]
-    return "\n".join([*(one.value for one in shown), *links(app)]).replace("\\", "")
-
-
-def links(app) -> list[str]:
-    return [one.proto.label.replace("\\", "") for one in app.get("page_link")]
 
 
 def toast(app) -> str:
     (one,) = app.toast
     return one.value
-
-
-def curves(app) -> dict[str, list[list[float]]]:
-    """Of every chart, by its alt text, the heights of its curves."""
-    found = [one.proto for one in app.get("bidi_component")]
-    data = [json.loads(one.json) for one in found if one.component_name == "resnet_lab_live_chart"]
-    return {one["alt"]: [trace["y"] for trace in one["figure"]["data"]] for one in data}
 
 
 def waiting(store, *names) -> list[str]:
@@ -179,21 +161,15 @@ def test_a_long_queue_is_leafed_through(app, store):
 def test_a_running_run_shows_how_far_it_is_and_its_curve(app, store):
     run_id = made_run(store, epochs=2, state="running", name="at work")
     store.write_status(run_id, replace(store.status_for_holder(run_id), epochs=4))
-    progress = {
-        "epoch": 2, "epochs": 4, "batch": 30, "batches": 120, "loss": 1.5, "accuracy": 0.4, "lr": 0.1,
-        "images_per_second": 500.0, "seconds_left": 90.0,
-    }  # fmt: skip
-    store.write_progress(run_id, progress)
+    store.write_progress(run_id, made_progress(2, 4, 30, 120))
     with store.hold(run_id):
         app.run()
         (bar,) = app.get("progress")
         assert "Epoch 2 of 4 · batch 30 of 120" in bar.text
-        assert "2 min left" in bar.text
-        ((alt, drawn),) = curves(app).items()
-    assert "at work" in alt
-    assert [round(one, 6) for one in drawn[0]] == [
-        round(100 * made_record(epoch)["val_accuracy"], 6) for epoch in (1, 2)
-    ]
+        assert "3 min left" in bar.text
+        (chart,) = charts(app).values()
+    assert "at work" in chart["alt"]
+    assert chart["figure"]["data"][0]["y"] == pytest.approx([100 * made_record(at)["val_accuracy"] for at in (1, 2)])
 
 
 def test_a_run_that_gets_ready_is_shown_without_a_point(app, store):

@@ -1,6 +1,5 @@
 """The page Run in every state of a run: each number it shows is in the run's files."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,10 @@ from streamlit.testing.v1 import AppTest
 import core.jobs.extend
 import core.jobs.worker
 from core.base.errors import StoreError
-from tests.made import idle_worker, made_record, made_run
+from tests.made import idle_worker, made_progress, made_record, made_run
+from tests.pages.shown import charts, texts
 
 APP = Path(__file__).parents[2] / "app.py"
-PROGRESS = {
-    "epoch": 3, "epochs": 8, "batch": 25, "batches": 100, "loss": 1.5, "accuracy": 0.5,
-    "lr": 0.1, "images_per_second": 2134.4, "seconds_left": 200.0,
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -34,12 +30,6 @@ def page(store, monkeypatch):
     return open_page
 
 
-def charts(app: AppTest) -> dict[str, dict]:
-    """What each chart was given to draw, by its key."""
-    given = [json.loads(one.proto.json) for one in app.get("bidi_component")]
-    return {one["file"]: one for one in given}
-
-
 def curve(app: AppTest, chart: str, run_id: str, part: str = "val") -> list[float]:
     """The heights of a run's curve in a chart."""
     traces = {trace["uid"]: trace for trace in charts(app)[chart]["figure"]["data"]}
@@ -53,10 +43,6 @@ def numbers(app: AppTest) -> dict[str, str]:
 
 def buttons(app: AppTest) -> list[str]:
     return [one.key for one in app.button]
-
-
-def texts(app: AppTest) -> str:
-    return "\n".join(one.value for one in [*app.markdown, *app.error, *app.info])
 
 
 def test_without_a_run_the_next_step_is_offered(page):
@@ -98,7 +84,7 @@ def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
 
 def test_running(page, store):
     run_id = made_run(store, 2, "running", name="at it")
-    store.write_progress(run_id, PROGRESS)
+    store.write_progress(run_id, made_progress())
     made_run(store)
     with store.hold(run_id):
         app = page()
@@ -106,7 +92,7 @@ def test_running(page, store):
         assert app.progress[0].value == 25
         assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
         assert buttons(app) == ["stop", "discard", "copy", "classify"]
-        store.write_progress(run_id, PROGRESS | {"batch": 50})
+        store.write_progress(run_id, made_progress(batch=50))
         assert app.run().progress[0].value == 50
 
 
@@ -285,4 +271,4 @@ def test_a_file_damaged_while_it_is_shown_is_an_error(page, store):
 def test_a_name_is_never_taken_for_markup(page, store):
     first, second = made_run(store, name="*one* [a](b)"), made_run(store, name="two")
     app = page(run=first, **{"with": second})
-    assert r"**\*one\* \[a\](b)**" in texts(app)
+    assert r"**\*one\* \[a\](b)**" in [one.value for one in app.markdown]

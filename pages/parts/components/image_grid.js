@@ -1,8 +1,7 @@
-// Pictures of 32×32 pixels as tiles that wrap with the page's width, enlarged without smoothing. All come
-// in one image; each tile cuts its own out of it. A tile that can be chosen is a button; Tab stops at one of them,
-// the arrow keys go on from there.
+// Images of 32×32 pixels as tiles that wrap with the page's width, enlarged without smoothing. All come in one PNG, from
+// which each tile cuts its own. A tile that can be chosen is a button; Tab reaches one of them, the arrow keys move on.
 
-/** A tile with its canvas and its words. */
+/** Create a tile with its canvas and caption. */
 function tile({ label, caption }, clickable) {
   const node = document.createElement(clickable ? "button" : "figure");
   const canvas = document.createElement("canvas");
@@ -18,9 +17,9 @@ function tile({ label, caption }, clickable) {
     canvas.setAttribute("aria-label", label);
   }
   if (caption) {
-    const words = document.createElement("span");
-    words.textContent = caption;
-    node.append(words);
+    const text = document.createElement("span");
+    text.textContent = caption;
+    node.append(text);
   }
   return node;
 }
@@ -36,19 +35,19 @@ function paint(node, { sheet, sheetColumns }) {
   image.src = sheet;
 }
 
-/** The tile to which a key leads from the one at ``at``, or undefined. */
-function led(key, at, buttons) {
+/** Return the tile that a key moves to from the one at ``at``, or undefined. */
+function target(key, at, buttons) {
   const top = buttons[0].offsetTop;
-  const columns = buttons.findIndex((one) => one.offsetTop > top);
+  const columns = buttons.findIndex((button) => button.offsetTop > top);
   const row = columns < 0 ? buttons.length : columns;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row };
   const places = { Home: 0, End: buttons.length - 1 };
   return buttons[places[key] ?? at + steps[key]];
 }
 
-/** Tab stops at ``stop`` alone. */
+/** Let Tab stop only at ``stop``. */
 function stopAt(stop, buttons) {
-  buttons.forEach((one) => (one.tabIndex = one === stop ? 0 : -1));
+  buttons.forEach((button) => (button.tabIndex = button === stop ? 0 : -1));
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -58,7 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const drawn = JSON.stringify([data.sheet, data.tiles, data.clickable]);
   if (node.drawn !== drawn) {
     node.drawn = drawn;
-    node.replaceChildren(...data.tiles.map((one) => tile(one, data.clickable)));
+    node.replaceChildren(...data.tiles.map((each) => tile(each, data.clickable)));
     paint(node, data);
   }
   const buttons = [...node.querySelectorAll("button")];
@@ -67,7 +66,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.onclick = () => setTriggerValue("picked", at);
     button.onfocus = () => stopAt(button, buttons);
     button.onkeydown = (event) => {
-      const next = led(event.key, at, buttons);
+      const next = target(event.key, at, buttons);
       if (!next) return;
       event.preventDefault();
       next.focus();

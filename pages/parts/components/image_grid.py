@@ -1,7 +1,7 @@
-"""Small pictures as tiles that wrap with the page's width, crisp at any size; any of them can be chosen.
+"""A grid of 32 × 32 images that wraps with the page's width, sharp at any size, with or without choosing one.
 
-One component and one image for all tiles; the browser's side is in picture_grid.js. A tile that can be
-chosen is a button, so the keyboard reaches it and a screen reader names it.
+All images travel as one PNG, which image_grid.js cuts into tiles. A tile that can be chosen is a button, so that a
+keyboard reaches it and a screen reader names it.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.images import gallery
 
-SHEET_COLUMNS = 16  # of the image that travels; what is seen wraps by itself
+SHEET_COLUMNS = 16  # of the PNG; the tiles wrap by themselves
 
 _CSS = """
 .tiles { display: grid; gap: 4px; }
@@ -27,14 +27,14 @@ _CSS = """
 """
 
 _component = st.components.v2.component(
-    "resnet_lab_picture_grid",
+    "resnet_lab_image_grid",
     html='<div class="tiles" role="group"></div>',
     css=_CSS,
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
 )
 
 
-def picture_grid(
+def image_grid(
     images: gallery.Pixels,
     labels: Sequence[str],
     key: str,
@@ -47,19 +47,20 @@ def picture_grid(
     chosen: int | None = None,
     on_pick: Callable[[int], None] | None = None,
 ) -> None:
-    """Show ``images``, uint8 (n, 3, 32, 32). With ``on_pick`` they are buttons; it is called, before the page
-    is run again, with the place of the one that was pressed.
+    """Show ``images``, uint8 (n, 3, 32, 32). With ``on_pick`` each is a button that calls it with the image's place.
 
-    ``labels`` name each picture to those who point at it or do not see it; ``captions`` stand below.
-    Without a number of ``columns`` as many stand beside each other as fit, each at least ``side`` pixels
-    wide; ``widest`` limits those of a number of columns. ``chosen`` is the place of the tile to mark.
+    ``labels`` name the images for pointers and screen readers; ``captions`` stand below them, ``alt`` names the grid.
+    Without a number of ``columns``, as many fit into a row as the width allows, each at least ``side`` pixels wide;
+    ``widest`` limits the width where ``columns`` is given. ``chosen`` is the place of the marked image.
     """
     tiles = [
         {"label": label, "caption": caption}
         for label, caption in zip(labels, captions or [""] * len(labels), strict=True)
     ]
 
-    def picked() -> None:
+    width = f"0, {f'{widest}px' if widest else '1fr'}" if columns else f"max({side}px, 7%), 1fr"
+
+    def pick() -> None:
         if on_pick is not None and (place := st.session_state[key].picked) is not None:
             on_pick(int(place))
 
@@ -70,11 +71,9 @@ def picture_grid(
             "sheetColumns": SHEET_COLUMNS,
             "tiles": tiles,
             "label": alt,
-            "columns": f"repeat({columns}, minmax(0, {f'{widest}px' if widest else '1fr'}))"
-            if columns
-            else f"repeat(auto-fill, minmax(max({side}px, 7%), 1fr))",
+            "columns": f"repeat({columns or 'auto-fill'}, minmax({width}))",
             "clickable": on_pick is not None,
             "chosen": chosen,
         },
-        on_picked_change=picked,
+        on_picked_change=pick,
     )

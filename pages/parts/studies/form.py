@@ -13,7 +13,7 @@ from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
-from pages.parts.preview import measure_button
+from pages.parts.estimate import measure_button
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3

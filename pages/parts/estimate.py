@@ -1,0 +1,38 @@
+"""The expected training time on this machine, and a button that measures it where nothing is known."""
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.config.run_config import RunConfig
+from core.cost.estimate import estimate
+from pages.parts.shared import error_box, get_store
+
+
+def estimate_line(config: RunConfig, runs: int = 1) -> None:
+    """Show the expected time and memory of ``runs`` runs; without a measurement, the button that makes one."""
+    expected = estimate(config, get_store())
+    text = expected.in_words(runs)
+    st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.span_in_words(runs) or None)
+    if not expected.measured:
+        measure_button(config)
+
+
+def measure_button(config: RunConfig, key: str = "measure") -> None:
+    """Show a button that measures how fast this machine trains ``config``."""
+    if not st.button(
+        "Measure speed",
+        key=key,
+        type="tertiary",
+        icon=":material/speed:",
+        help="Trains the network on random images for about five seconds.",
+    ):
+        return
+    from core.jobs.probe import measure  # imports torch, which takes seconds
+
+    try:
+        with st.spinner("Measuring…"):
+            measure(config, get_store())
+    except LabError as error:
+        error_box(error)
+    else:
+        st.rerun()
