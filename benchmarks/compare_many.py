@@ -43,7 +43,7 @@ def make_runs(store: RunStore, runs: int, epochs: int) -> None:
         config = PRESETS["report"].config.replace(settings)
         run_id = made_run(store, epochs=0, config=config, name=f"run {at}", tags=("even" if at % 2 else "odd",))
         for epoch in range(1, epochs + 1):
-            store.append_record(run_id, made_record(epoch))
+            store.run(run_id).append_record(made_record(epoch))
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,7 +70,7 @@ def tell_memory(what: str, work: Callable[[], object]) -> None:
 
 def change_one(store: RunStore, run_id: str) -> pd.DataFrame:
     """Rename a run, and read the table."""
-    store.annotate(run_id, name=f"{store.meta(run_id).name}!")
+    store.run(run_id).annotate(name=f"{store.run(run_id).meta().name}!")
     return store.frame()
 
 

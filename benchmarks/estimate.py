@@ -25,7 +25,8 @@ from core.cost.speed import Speed, probes, remember
 from core.data import cifar10
 from core.jobs.probe import measure
 from core.jobs.runner import run
-from core.runs.store import RunStore, Status
+from core.runs.folder import Status
+from core.runs.store import RunStore
 
 CONFIGS = {
     "20 layers, batch 32": PRESETS["quick"].config,
@@ -84,7 +85,7 @@ def compare_time(settings: list[str]) -> None:
             predicted = parts_predicted(config, probes(store)[0])
             run_id, status = trained(config, store)
             taken = parts_taken(store, run_id, config, status)
-            store.trash(run_id)  # the next is predicted from probes alone
+            store.trash.put(run_id)  # the next is predicted from probes alone
             ratios = [f"{one / other:.2f}" for one, other in zip(taken[:3], predicted[:3], strict=True)]
             cells = [f"{scaled:.1f}", f"{predicted[0]:.1f}", f"{taken[0]:.1f}", f"{taken[0] / scaled:.2f}", *ratios]
             print(f"| {name} | {' | '.join(cells)} | {taken[3]:.1f}, {predicted[3]:.1f} |", flush=True)

@@ -104,8 +104,8 @@ def training(store: RunStore, images: int = 1_500) -> str:
 def wait_for_epochs(store: RunStore, run_id: str, count: int) -> None:
     """Wait until a run has so many epochs."""
     while len(store.metrics(run_id)) < count:
-        if store.status(run_id).state == "failed":
-            raise SystemExit(store.status(run_id).error)
+        if store.run(run_id).status().state == "failed":
+            raise SystemExit(store.run(run_id).status().error)
         time.sleep(0.05)
 
 
@@ -189,7 +189,7 @@ def delay() -> Iterator[str]:
         written, over = dict[int, float](), threading.Event()
 
         def note() -> None:
-            path = here.store.folder(run_id) / "metrics.jsonl"
+            path = here.store.run(run_id).path / "metrics.jsonl"
             while not over.is_set():
                 written.setdefault(path.read_bytes().count(b"\n"), path.stat().st_mtime)
                 time.sleep(0.01)

@@ -118,18 +118,18 @@ def main() -> None:
         run_id = store.create(quick.checked(), name="watched")
         server, address = start_server(store.root)
         try:
-            wait_until(lambda: store.status(run_id).epoch >= 1)
-            before, ended = store.status(run_id).epoch, threading.Event()
+            wait_until(lambda: store.run(run_id).status().epoch >= 1)
+            before, ended = store.run(run_id).status().epoch, threading.Event()
             threading.Timer(seconds, ended.set).start()
             found = look_on(f"ws{address.removeprefix('http')}/_stcore/stream", run_id, sessions, ended)
-            after = store.status(run_id)
-            store.request_stop(run_id)
-            wait_until(lambda: store.status(run_id).state == "stopped")
+            after = store.run(run_id).status()
+            store.queue.request_stop(run_id)
+            wait_until(lambda: store.run(run_id).status().state == "stopped")
         finally:
             server.terminate()
             server.wait()
-        kept = [one["epoch"] for one in store.records(run_id)]
-        lost = store.status(run_id).epoch - len(kept)
+        kept = [one.epoch for one in store.run(run_id).records()]
+        lost = store.run(run_id).status().epoch - len(kept)
     told = report(found, seconds, after.epoch - before, lost)
     print(told)
     (RESULTS / "sessions.md").write_text(told + "\n", encoding="utf-8")

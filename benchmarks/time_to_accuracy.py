@@ -40,6 +40,7 @@ from core.figures import curves as curves_figures
 from core.figures.panels import draw
 from core.figures.style import View
 from core.jobs.runner import run
+from core.records import EpochRecord
 from core.runs.store import RunStore
 from core.training.environment import resolve
 from core.views import curves as curves_views
@@ -56,12 +57,12 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
     before = plain_speed(128, workers)
     run_id = store.create(config, name=f"{name}, seed {config.train.seed}", tags=("time to accuracy",))
 
-    def tell(line: dict[str, Any]) -> None:
-        print(f"  {name} seed {config.train.seed} epoch {line['epoch']}: {line['val_accuracy']:.2%}, "
-              f"{line['seconds'] / 60:.1f} min", flush=True)  # fmt: skip
+    def tell(record: EpochRecord) -> None:
+        print(f"  {name} seed {config.train.seed} epoch {record.epoch}: {record.val_accuracy:.2%}, "
+              f"{record.seconds / 60:.1f} min", flush=True)  # fmt: skip
 
     status = run(store, run_id, on_epoch=tell)
-    result = store.result(run_id)
+    result = store.run(run_id).result()
     if status.state != "finished" or result is None:
         raise SystemExit(status.error)
     after = plain_speed(128, workers)

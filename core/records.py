@@ -4,8 +4,7 @@ The fields of :class:`EpochRecord` are the columns of metrics.jsonl; nothing els
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,6 @@ class BatchRecord:
     lr: float
     images_per_second: float
     seconds_left: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready names and values, the content of progress.json."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -54,10 +49,6 @@ class EpochRecord:
     val_accuracy: float
     val_loss_by_class: list[float]
     val_accuracy_by_class: list[float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready names and values, a line of metrics.jsonl."""
-        return asdict(self)
 
 
 def best(records: Sequence[EpochRecord]) -> EpochRecord:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import plotly
 
-from core.base.files import told_plainly, write_atomically
+from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.paths import PROJECT
 
 #: Addresses and names that reach this machine from itself alone.
@@ -46,7 +46,7 @@ def publish_plotly(project: Path = PROJECT) -> Path:
     source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     copy = project / "static" / source.name
     if not copy.is_file() or copy.stat().st_size != source.stat().st_size:
-        with told_plainly(copy):
+        with os_errors_as_store_errors(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(copy, source.read_bytes())
     return copy

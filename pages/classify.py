@@ -57,7 +57,7 @@ def classifier(root: str, run_id: str, weights_time: int) -> "Classifier":
 
 def load(run_id: str) -> tuple["Classifier", int]:
     """The run's network and the time of its weights file. Raises StoreError."""
-    time = store.best_weights(run_id).stat().st_mtime_ns
+    time = store.run(run_id).best_weights().stat().st_mtime_ns
     return classifier(str(store.root), run_id, time), time
 
 
@@ -119,7 +119,7 @@ def take(tray: Tray, files: list[tuple[str, bytes]]) -> None:
 
 def take_test_images(tray: Tray, run_id: str) -> None:
     """One image a class that the run did not train on."""
-    new = sample_test_images(store.config(run_id), cifar10.load(), tray.draw)
+    new = sample_test_images(store.run(run_id).config(), cifar10.load(), tray.draw)
     tray.draw += 1
     tray.refused = []
     tray.add(new)
@@ -201,7 +201,7 @@ def bars(networks: list["Classifier"], rows: list[np.ndarray]) -> go.Figure:
 
 def run_name(run_id: str) -> str:
     """The run's name with the end of its id, which tells namesakes apart."""
-    name = store.meta(run_id).name
+    name = store.run(run_id).meta().name
     return f"{name} ({run_id[-4:]})" if name else run_id
 
 

@@ -24,7 +24,7 @@ from core.figures import curves as curves_figures
 from core.figures.style import View
 from core.published.points import reference_line
 from core.runs import table as live
-from core.runs.store import AT_WORK
+from core.runs.folder import AT_WORK
 from core.runs.table import fingerprint
 from core.views import curves as curves_views
 from core.views import exports

@@ -36,8 +36,8 @@ def current_draft() -> Draft:
     elif wanted:
         try:
             run_id = store.find(wanted)
-            meta = store.meta(run_id)
-            draft.copy_run(run_id, store.config(run_id), meta.name, meta.tags)
+            meta = store.run(run_id).meta()
+            draft.copy_run(run_id, store.run(run_id).config(), meta.name, meta.tags)
         except LabError as error:
             error_box(error)
     return draft
@@ -144,7 +144,7 @@ def start_panel(draft: Draft, have_data: bool) -> None:
             problem_list(problems)
         else:
             summary(draft)
-        queued = len(store.queue())
+        queued = len(store.queue.ids())
         if st.button(
             "Start run" if draft.copies == 1 else f"Start {draft.copies} runs",
             key="start",

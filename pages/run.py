@@ -10,7 +10,7 @@ from core.figures import curves as curves_figures
 from core.figures import style as style_figures
 from core.published.points import reference_line
 from core.runs import table as table_runs
-from core.runs.store import RESUMABLE
+from core.runs.folder import RESUMABLE
 from core.views import curves as curves_views
 from core.views import run as run_views
 from pages.parts.actions import act, forget_problems, show_problems
@@ -36,7 +36,7 @@ def choose() -> None:
 
 def discard(run_id: str) -> None:
     """Stop a run and move it to the trash. A queued run is gone at once; then the page shows another one."""
-    store.request_stop(run_id, keep=False)
+    store.queue.request_stop(run_id, keep=False)
     if run_id not in store.ids():
         st.query_params.pop("run", None)
 
@@ -87,7 +87,7 @@ def actions(view: run_views.RunView) -> None:
                 disabled=stopping,
                 help="Stops after this batch. Finished epochs are kept, and you can resume the run.",
                 on_click=act,
-                args=(lambda: store.request_stop(view.id), f"Stopping “{view.label}”; finished epochs are kept"),
+                args=(lambda: store.queue.request_stop(view.id), f"Stopping “{view.label}”; finished epochs are kept"),
             )
             st.button(
                 "Discard run",
@@ -106,7 +106,7 @@ def actions(view: run_views.RunView) -> None:
                 type="primary",
                 help="Puts the run back into the queue. It continues after its last finished epoch.",
                 on_click=act,
-                args=(lambda: store.enqueue(view.id), f"“{view.label}” is in the queue again"),
+                args=(lambda: store.queue.enqueue(view.id), f"“{view.label}” is in the queue again"),
             )
         if view.state == "finished":
             with st.popover("Add epochs", icon=":material/more_time:"):
@@ -179,7 +179,7 @@ def log_and_command(view: run_views.RunView) -> None:
     if box := opened("Log", f"run_log {view.id} {view.state}", expanded=view.state == "failed"):
         with box:
             try:
-                st.code(store.log(view.id) or "The log is empty.", language=None, wrap_lines=True, height=260)
+                st.code(store.run(view.id).log() or "The log is empty.", language=None, wrap_lines=True, height=260)
             except LabError as error:  # for example a link, which is not followed
                 error_box(error)
     if box := opened("Equivalent command", "run_command"):

@@ -8,7 +8,8 @@ from core.base.bulk import Outcome
 from core.base.errors import LabError
 from core.compare.picks import link_text
 from core.data import cifar10
-from core.runs.store import AT_WORK, RunStore
+from core.runs.folder import AT_WORK
+from core.runs.store import RunStore
 from core.runs.table import fingerprint
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
@@ -56,7 +57,7 @@ def put_away(study_id: str, study: Study) -> None:
     """To the trash, with a way back."""
 
     def trash() -> None:
-        studies.trash(study_id)
+        studies.trash.put(study_id)
         st.session_state["study_undo"] = study_id
         st.query_params.pop("study", None)
 
@@ -67,7 +68,7 @@ def bring_back(study_id: str) -> None:
     """Out of the trash again."""
 
     def restore() -> None:
-        studies.restore(study_id)
+        studies.trash.restore(study_id)
         st.session_state.pop("study_undo", None)
         go_to(study_id)
 
@@ -119,7 +120,7 @@ def messages() -> None:
     for sentence in st.session_state.pop("study_problems", []):
         error_box(sentence)
     gone = st.session_state.get("study_undo")
-    if gone and gone in studies.trashed():
+    if gone and gone in studies.trash.ids():
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(":material/delete: The study is in the trash; its runs stay.", width="content")
             st.button("Undo", icon=":material/undo:", type="primary", on_click=bring_back, args=(gone,))
@@ -264,7 +265,7 @@ def heading(study: Study) -> None:
 
 def trash_box() -> None:
     """The studies that were put away, whenever that was, each with a way back."""
-    count = len(studies.trashed())
+    count = len(studies.trash.ids())
     if not count:
         return
     label = f"Trash ({count} stud{'y' if count == 1 else 'ies'})"
@@ -272,7 +273,7 @@ def trash_box() -> None:
     if not box.open:
         return
     with box:
-        for study_id, name in studies.names_in_trash().items():
+        for study_id, name in studies.trash.labels().items():
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(literal(name), width="content")
                 st.button(

@@ -8,23 +8,35 @@ from typing import Any
 from core.base.paths import runs_folder
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
+from core.records import BatchRecord, EpochRecord
 from core.runs.store import RunStore
 
 
-def made_record(epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32) -> dict[str, Any]:
-    """An epoch's record with smooth, plausible curves; every figure differs from every other."""
+def made_record(
+    epoch: int, classes: int = 10, train_images: int = 4_000, batch_size: int = 32, **changes: Any
+) -> EpochRecord:
+    """Return an epoch with smooth, plausible curves, in which all numbers differ; ``changes`` by field name."""
     share = 1 - math.exp(-epoch / 4)
     accuracy = 1 / classes + (0.9 - 1 / classes) * share
     loss = math.log(classes) * (1 - 0.8 * share)
     steps = math.ceil(train_images / batch_size)
-    return {
-        "epoch": epoch, "step": epoch * steps, "images": epoch * train_images, "seconds": 7.5 * epoch,
-        "lr": 0.1 / epoch, "images_per_second": train_images / 7.5,
-        "train_loss": loss * 0.95, "train_objective": loss * 0.95 + 0.05, "train_accuracy": accuracy + 0.01,
-        "val_loss": loss, "val_objective": loss + 0.05, "val_accuracy": accuracy,
-        "val_loss_by_class": [loss + 0.01 * one for one in range(classes)],
-        "val_accuracy_by_class": [accuracy - 0.005 * one for one in range(classes)],
-    }  # fmt: skip
+    record = EpochRecord(
+        epoch=epoch,
+        step=epoch * steps,
+        images=epoch * train_images,
+        seconds=7.5 * epoch,
+        lr=0.1 / epoch,
+        images_per_second=train_images / 7.5,
+        train_loss=loss * 0.95,
+        train_objective=loss * 0.95 + 0.05,
+        train_accuracy=accuracy + 0.01,
+        val_loss=loss,
+        val_objective=loss + 0.05,
+        val_accuracy=accuracy,
+        val_loss_by_class=[loss + 0.01 * index for index in range(classes)],
+        val_accuracy_by_class=[accuracy - 0.005 * index for index in range(classes)],
+    )
+    return replace(record, **changes)
 
 
 def made_run(
@@ -36,20 +48,19 @@ def made_run(
     )
     run_id = store.create(config, **about)
     for epoch in range(1, epochs + 1):
-        store.append_record(run_id, made_record(epoch, len(config.data.classes)))
-    best = store.records(run_id)[-1] if epochs else None
+        store.run(run_id).append_record(made_record(epoch, len(config.data.classes)))
+    best = store.run(run_id).records()[-1] if epochs else None
     error = "The loss became infinite in epoch 3; try a smaller learning rate." if state == "failed" else None
-    store.write_status(run_id, replace(
-        store.status(run_id), state=state, epoch=epochs, started_at=1.0, finished_at=60.0, error=error,
-        best_epoch=best["epoch"] if best else None, best_val_accuracy=best["val_accuracy"] if best else None,
+    store.run(run_id).write_status(replace(
+        store.run(run_id).status(), state=state, epoch=epochs, started_at=1.0, finished_at=60.0, error=error,
+        best_epoch=best.epoch if best else None, best_val_accuracy=best.val_accuracy if best else None,
     ))  # fmt: skip
     return run_id
 
 
-def made_progress(epoch: int = 3, epochs: int = 8, batch: int = 25, batches: int = 100) -> dict[str, Any]:
-    """Return what progress.json holds in the middle of an epoch."""
-    place = {"epoch": epoch, "epochs": epochs, "batch": batch, "batches": batches}
-    return place | {"loss": 1.5, "accuracy": 0.5, "lr": 0.1, "images_per_second": 2134.4, "seconds_left": 200.0}
+def made_progress(epoch: int = 3, epochs: int = 8, batch: int = 25, batches: int = 100) -> BatchRecord:
+    """Return the state in the middle of an epoch."""
+    return BatchRecord(epoch, epochs, batch, batches, 1.5, 0.5, 0.1, 2134.4, 200.0)
 
 
 def made_weights(store: RunStore, run_id: str, seed: int = 0) -> None:
@@ -59,11 +70,11 @@ def made_weights(store: RunStore, run_id: str, seed: int = 0) -> None:
 
     from core.model import resnet
 
-    config = store.config(run_id)
+    config = store.run(run_id).config()
     chance = torch.Generator().manual_seed(seed)
     model = resnet(config.model.depth, len(config.data.classes), config.model.width, generator=chance)
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
-    store.write_file(run_id, "best.safetensors", save({**model.state_dict(), **inputs}))
+    store.run(run_id).write_file("best.safetensors", save({**model.state_dict(), **inputs}))
 
 
 def tiny_config(*settings: str) -> RunConfig:

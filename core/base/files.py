@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.base.errors import StoreError
+from core.base.strict_json import to_json
 
 #: Seconds after which an unfinished file that nobody went on with was left by a program that was killed.
 ABANDONED_AFTER = 600.0
@@ -48,7 +48,7 @@ def append_to_file(path: Path, text: bytes) -> None:
 
     Raises :class:`StoreError`, also for a link: what it leads to is not ours to write.
     """
-    with told_plainly(path):
+    with os_errors_as_store_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
         with open(_file_alone(handle), "ab+") as file:
             _end_torn_line(file)
@@ -80,7 +80,7 @@ def _why_not(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def told_plainly(path: Path) -> Iterator[None]:
+def os_errors_as_store_errors(path: Path) -> Iterator[None]:
     """Turn an operating system's refusal to write ``path`` into a :class:`StoreError` sentence."""
     try:
         yield
@@ -106,7 +106,7 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
     file. Raises :class:`StoreError` when it cannot.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with told_plainly(path):
+    with os_errors_as_store_errors(path):
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -130,7 +130,7 @@ def flush(file: BinaryIO) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace ``path`` with names and values as JSON."""
-    write_atomically(path, json.dumps(content, indent=1) + "\n")
+    write_atomically(path, to_json(content, indent=1) + "\n")
 
 
 def sweep(folder: Path, *patterns: str) -> None:
@@ -144,10 +144,15 @@ def sweep(folder: Path, *patterns: str) -> None:
             with contextlib.suppress(OSError):
                 if time.time() - _last_touched(path) < ABANDONED_AFTER:
                     continue
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with everything in it. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _last_touched(path: Path) -> float:

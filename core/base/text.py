@@ -21,10 +21,10 @@ def one_line(text: str, most: int = 200) -> str:
     return short if len(short) <= most else f"{short[: most - 1]}…"
 
 
-def told_apart(names: Mapping[str, str]) -> dict[str, str]:
-    """Names by id, those that several share with the end of their ids: a browser knows what was chosen by its words."""
+def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names by id, with the end of the id where several share a name: a browser reports choices by name."""
     count = Counter(names.values())
-    return {one: f"{name} ({one[-4:]})" if count[name] > 1 else name for one, name in names.items()}
+    return {key: f"{name} ({key[-4:]})" if count[name] > 1 else name for key, name in names.items()}
 
 
 def known(number: float | None) -> bool:

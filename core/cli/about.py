@@ -58,7 +58,7 @@ def layers(args: argparse.Namespace, store: RunStore) -> Answer:
     """The network of a configuration or a run, layer by layer."""
     from core.model.layers import layer_table
 
-    config = store.config(store.find(args.run)) if args.run else wanted_config(args)
+    config = store.run(store.find(args.run)).config() if args.run else wanted_config(args)
     found = layer_table(config)
     parameters, macs = int(found["parameters"].sum()), int(found["macs"].sum())
     rows = [(*row[:3], f"{row[3]:,}", f"{row[4]:,}") for row in found.itertuples(index=False)]

@@ -3,11 +3,11 @@
 Here are the words and columns of a terminal; what is told is decided in the other ``cli_`` files.
 """
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from core.base.strict_json import to_json
 
 
 @dataclass
@@ -24,20 +24,7 @@ class Answer:
 
     def as_json(self) -> str:
         """``data`` as strict JSON: no NaN, no Infinity."""
-        return json.dumps(_strict(self.data), indent=1, ensure_ascii=False, allow_nan=False)
-
-
-def _strict(value: Any) -> Any:
-    """``value`` with ``None`` for numbers JSON has not, and numpy's scalars and arrays as Python's."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(name): _strict(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(one) for one in value]
-    return value
+        return to_json(self.data, indent=1, ensure_ascii=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> str:

@@ -13,8 +13,8 @@ from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS, RunConfig
 from core.runs import transfer
-from core.runs.epochs import summarize
 from core.runs.store import RunStore
+from core.runs.summary import EpochSummary
 from core.runs.table import SUMMARY
 
 
@@ -52,16 +52,17 @@ def _damage(runs: list[dict[str, Any]]) -> list[str]:
 def show(args: argparse.Namespace, store: RunStore) -> Answer:
     """Everything about one run: where it came from, what is special about it, best and last, its machine."""
     run_id = store.find(args.run)
-    meta, status, config = store.meta(run_id), store.status(run_id), store.config(run_id)
-    records, result, base = store.records(run_id), store.result(run_id), nearest(config)
+    meta, status, config = store.run(run_id).meta(), store.run(run_id).status(), store.run(run_id).config()
+    records, result, base = store.run(run_id).records(), store.run(run_id).result(), nearest(config)
     differences = {
         path: {"run": ours, "preset": theirs} for path, (ours, theirs) in config.differences(base.config).items()
     }
-    sizes = config.data.sizes()
+    sizes, summary = config.data.sizes(), EpochSummary.of(records)
+    results = asdict(summary) if summary else {}
     data = {
         "id": run_id, "meta": asdict(meta), "status": asdict(status), "config": config.to_dict(),
         "nearest_preset": base.name, "differences": differences, "command": command_line(config),
-        "part_sizes": asdict(sizes), "selected_on": config.data.validation, "summary": summarize(records),
+        "part_sizes": asdict(sizes), "selected_on": config.data.validation, "summary": results,
         "result": result,
     }  # fmt: skip
     head = {
@@ -71,7 +72,7 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
         "images": f"{sizes.train:,} to train, {sizes.validation or sizes.test:,} "
                   f"{SELECTED_ON[config.data.validation]} to validate, {sizes.test:,} to test",
     }  # fmt: skip
-    parts = [facts(head), _special(config), _figures(config, records, result), _machine(meta.environment)]
+    parts = [facts(head), _special(config), _figures(config, summary, result), _machine(meta.environment)]
     return Answer("\n\n".join(part for part in parts if part), data)
 
 
@@ -88,14 +89,14 @@ def _special(config: RunConfig) -> str:
     return f"{told}\n{command_line(config)}"
 
 
-def _figures(config: RunConfig, records: list[dict[str, Any]], result: dict[str, Any] | None) -> str:
+def _figures(config: RunConfig, summary: EpochSummary | None, result: dict[str, Any] | None) -> str:
     """Best and last epoch, and the lowest losses over all of them."""
-    if not records:
+    if summary is None:
         return "No epoch is finished yet."
-    told, tested = summarize(records), result or {}
+    told, tested = asdict(summary), result or {}
     rows = [
         (
-            which, told[f"{which}_epoch"] if which == "best" else records[-1]["epoch"],
+            which, told[f"{which}_epoch"],
             percent(told[f"{which}_val_accuracy"]), nats(told[f"{which}_val_loss"]),
             percent(tested.get(which, {}).get("accuracy")), nats(tested.get(which, {}).get("loss")),
         )
@@ -118,9 +119,9 @@ def _machine(environment: dict[str, Any]) -> str:
 def stop(args: argparse.Namespace, store: RunStore) -> Answer:
     """Stop a waiting run, or ask whoever trains a run to stop it."""
     run_id = store.find(args.run)
-    store.request_stop(run_id, keep=not args.discard)
+    store.queue.request_stop(run_id, keep=not args.discard)
     try:
-        state: str = store.status(run_id).state
+        state: str = store.run(run_id).status().state
     except StoreError:
         state = "trashed"
     then = "goes to the trash" if args.discard else "is kept"
@@ -140,7 +141,7 @@ def evaluate(args: argparse.Namespace, store: RunStore) -> Answer:
 
     run_id = store.find(args.run)
     found = evaluate_module.evaluate_best(store, run_id, args.part)
-    config = store.config(run_id)
+    config = store.run(run_id).config()
     rows = [
         (name, percent(accuracy), nats(loss))
         for name, accuracy, loss in zip(
@@ -196,40 +197,27 @@ def _likeliest(classes: Sequence[str], shares: Iterable[float], top: int) -> lis
 
 def trash(args: argparse.Namespace, store: RunStore) -> Answer:
     """Move runs to the trash."""
-    return _each("trashed", [store.find(text) for text in args.run], store.trash)
+    return _each("trashed", [store.find(text) for text in args.run], store.trash.put)
 
 
 def restore(args: argparse.Namespace, store: RunStore) -> Answer:
     """Bring runs back from the trash; without naming one, tell which are there."""
     if args.run:
-        return _each("restored", [_find_trashed(store, text) for text in args.run], store.restore)
-    ids = store.trashed()
+        return _each("restored", [store.trash.find(text) for text in args.run], store.trash.restore)
+    ids = store.trash.ids()
     return Answer("\n".join(ids) if ids else "The trash is empty.", {"trash": ids})
-
-
-def _find_trashed(store: RunStore, text: str) -> str:
-    """The run in the trash meant by an id, a unique end or beginning of one, or ``latest``."""
-    ids = store.trashed()
-    if text == "latest" and ids:
-        return ids[0]
-    alike = [one for one in ids if one == text or (len(text) >= 4 and (one.startswith(text) or one.endswith(text)))]
-    if len(alike) == 1:
-        return alike[0]
-    if alike:
-        raise StoreError(f"“{text}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
-    raise StoreError(f"There is no run “{text}” in the trash; `python -m core restore` shows those there are.")
 
 
 def empty_trash(args: argparse.Namespace, store: RunStore) -> Answer:
     """Tell what emptying the trash frees, and with ``--yes`` do it: there is no way back."""
-    count, size = len(store.trashed()), store.trash_size()
+    count, size = len(store.trash.ids()), store.trash.size()
     data = {"runs": count, "bytes": size, "emptied": bool(args.yes and count)}
     if not count:
         return Answer("The trash is empty.", data)
     runs = "1 run" if count == 1 else f"{count:,} runs"
     if not args.yes:
         return Answer(f"{runs} with {filesize(size)} would be deleted for good; add --yes to do it.", data)
-    data["bytes"] = store.empty_trash()
+    data["bytes"] = store.trash.empty()
     return Answer(f"Deleted {runs} for good; {filesize(data['bytes'])} are free again.", data)
 
 

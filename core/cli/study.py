@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from core.base.bulk import Outcome
-from core.base.errors import ConfigError, LabError, StoreError
+from core.base.errors import ConfigError, LabError
 from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, table
 from core.cli.train import INTERRUPTED, CtrlC, need_data, say, train_new, wanted_config, watched
 from core.cost.network import memory_in_words
-from core.runs.store import AT_WORK, RESUMABLE, RunStore
+from core.runs.folder import AT_WORK, RESUMABLE
+from core.runs.store import RunStore
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
@@ -256,7 +257,7 @@ def export(args: argparse.Namespace, store: RunStore) -> Answer:
 def trash(args: argparse.Namespace, store: RunStore) -> Answer:
     """Put a study away; its runs stay."""
     study_id = StudyStore(store).find(args.study)
-    StudyStore(store).trash(study_id)
+    StudyStore(store).trash.put(study_id)
     return Answer(f"Study {study_id} is in the trash; its runs stay.", {"trashed": study_id})
 
 
@@ -264,13 +265,11 @@ def restore(args: argparse.Namespace, store: RunStore) -> Answer:
     """Bring a study back from the trash, or list those in it."""
     studies = StudyStore(store)
     if args.study is None:
-        ids = studies.trashed()
+        ids = studies.trash.ids()
         return Answer("\n".join(ids) or "No study is in the trash.", {"trash": ids})
-    alike = [one for one in studies.trashed() if len(args.study) >= 4 and args.study in one]
-    if len(alike) != 1:
-        raise StoreError(f"“{args.study[:60]}” is no study in the trash; without an id this lists them.")
-    studies.restore(alike[0])
-    return Answer(f"Study {alike[0]} is back.", {"restored": alike[0]})
+    study_id = studies.trash.find(args.study)
+    studies.trash.restore(study_id)
+    return Answer(f"Study {study_id} is back.", {"restored": study_id})
 
 
 # --- the words ------------------------------------------------------------------------------------

@@ -20,15 +20,16 @@ from tqdm import tqdm
 
 from core.base.errors import ConfigError, DataError, LabError
 from core.base.files import MOST_BYTES
+from core.base.strict_json import from_json
 from core.base.text import SELECTED_ON, duration, nats, percent
 from core.cli.answer import Answer
 from core.config.presets import preset
 from core.config.run_config import RunConfig
-from core.runs import validate
-from core.runs.store import RunStore, Status
+from core.runs.folder import Status
+from core.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from core.records import BatchRecord
+    from core.records import BatchRecord, EpochRecord
 
 INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 
@@ -42,7 +43,7 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
         ids = [store.create(config, name=name, **about) for config, name in wanted]
-        runs = [{"id": run_id, "state": "queued", "seed": store.config(run_id).train.seed} for run_id in ids]
+        runs = [{"id": run_id, "state": "queued", "seed": store.run(run_id).config().train.seed} for run_id in ids]
         return Answer("\n".join(f"Queued run {run_id}; the app trains it." for run_id in ids), {"runs": runs})
     need_data()
     outcomes: list[dict[str, Any]] = []
@@ -86,7 +87,7 @@ def read_config(path: Path) -> RunConfig:
     """The configuration in a config.json. Raises ConfigError if it is missing, damaged or not allowed."""
     try:
         with path.open("rb") as file:  # a file, or what a shell's <(…) hands over
-            content = validate.parse(file.read(MOST_BYTES))
+            content = from_json(file.read(MOST_BYTES))
     except FileNotFoundError:
         raise ConfigError({"config": f"there is no file {path}."}) from None
     except OSError as error:
@@ -120,20 +121,20 @@ def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c:
 
     with store.create_held(config, **about) as run_id:
         status = watched(store, run_id, runner.run_held, ctrl_c)
-        discard = store.stop_request(run_id) == "discard"
-        store.clear_stop(run_id)
+        discard = store.run(run_id).stop_request() == "discard"
+        store.run(run_id).clear_stop()
     if discard and status.state == "stopped":
-        store.trash(run_id)
+        store.trash.put(run_id)
     return _outcome(store, run_id, status, config)
 
 
 def _go_on(store: RunStore, run_id: str, queue: bool) -> Answer:
     from core.jobs import runner
 
-    config = store.config(run_id)
+    config = store.run(run_id).config()
     if queue:
-        if store.status(run_id).state != "queued":
-            store.enqueue(run_id)
+        if store.run(run_id).status().state != "queued":
+            store.queue.enqueue(run_id)
         return _queued(run_id)
     need_data()
     with CtrlC() as ctrl_c:
@@ -147,12 +148,12 @@ def _queued(run_id: str) -> Answer:
 
 def watched(store: RunStore, run_id: str, work: Work, ctrl_c: "CtrlC") -> Status:
     """Train a run while its progress is shown and Ctrl-C is heard."""
-    display = Display(store.config(run_id).train.epochs)
+    display = Display(store.run(run_id).config().train.epochs)
 
     def on_batch(record: "BatchRecord") -> None:
         display.on_batch(record)
         if ctrl_c.take():
-            store.request_stop(run_id)
+            store.queue.request_stop(run_id)
 
     say(f"Training run {run_id}. Ctrl-C stops it and keeps it.")
     with contextlib.closing(display):
@@ -215,14 +216,14 @@ class Display:
         )
         self._bar.update(record.batch - self._bar.n)
 
-    def on_epoch(self, record: dict[str, Any]) -> None:
+    def on_epoch(self, record: "EpochRecord") -> None:
         """Write the finished epoch's line."""
         self.close()
         say(
-            f"epoch {record['epoch']:>{len(str(self.epochs))}}/{self.epochs}"
-            f"  train loss {nats(record['train_loss'])}  val loss {nats(record['val_loss'])}"
-            f"  val accuracy {percent(record['val_accuracy'])}"
-            f"  lr {record['lr']:.3g}  {record['images_per_second']:,.0f} images/s"
+            f"epoch {record.epoch:>{len(str(self.epochs))}}/{self.epochs}"
+            f"  train loss {nats(record.train_loss)}  val loss {nats(record.val_loss)}"
+            f"  val accuracy {percent(record.val_accuracy)}"
+            f"  lr {record.lr:.3g}  {record.images_per_second:,.0f} images/s"
         )
 
     def close(self) -> None:
@@ -244,7 +245,7 @@ def _outcome(store: RunStore, run_id: str, status: Status, config: RunConfig) ->
     """How a run that was trained here stands, JSON-ready."""
     result = None
     with contextlib.suppress(LabError):  # a discarded run is in the trash by now
-        result = store.result(run_id)
+        result = store.run(run_id).result()
     keys = ("state", "epoch", "epochs", "best_epoch", "best_val_accuracy", "error")
     told = asdict(status)
     return {

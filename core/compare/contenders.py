@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.base.text import told_apart
+from core.base.text import distinct_names
 from core.compare.settings import NO_EFFECT, as_durations, config_of, setting_texts
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 
@@ -98,7 +98,7 @@ def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool 
         first = members[0]["id"]
         label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
         made.append(Contender(first, label, tuple(members), configs[key], grouped and first not in counting))
-    names = told_apart({one.id: one.label for one in made})
+    names = distinct_names({one.id: one.label for one in made})
     return [replace(one, label=names[one.id]) for one in made]
 
 

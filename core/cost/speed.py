@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.files import told_plainly, write_atomically
+from core.base.files import os_errors_as_store_errors, write_atomically
 from core.config.run_config import RunConfig
 from core.cost.network import area_shares, step_work
-from core.runs.store import RunStore, this_host
+from core.runs.folder import this_host
+from core.runs.store import RunStore
 
 #: A picture is evaluated about this much faster than it is trained on: forward only, nothing kept.
 EVALUATION_GAIN = 4.0
@@ -113,7 +114,7 @@ def _shaped(config: RunConfig, other: Shape) -> RunConfig:
 
 def _of_run(store: RunStore, run_id: str) -> Speed | None:
     """The speed a run was trained at: the median of its epochs, so that a disturbed one does not count."""
-    environment, config = store.meta(run_id).environment, store.config(run_id)
+    environment, config = store.run(run_id).meta().environment, store.run(run_id).config()
     metrics = store.metrics(run_id)
     if metrics.empty or not {"device", "precision", "threads"} <= environment.keys():
         return None
@@ -122,7 +123,7 @@ def _of_run(store: RunStore, run_id: str) -> Speed | None:
     if not training > 0:
         return None
     used = environment["device"], environment["precision"], environment["threads"]
-    host = store.status_for_holder(run_id).host or ""
+    host = store.run(run_id).stored_status().host or ""
     evaluation = _evaluation_speed(config, metrics) or EVALUATION_GAIN * training
     return Speed(host, how(config), used, *shape(config), training, evaluation, "run")
 
@@ -156,6 +157,6 @@ def remember(store: RunStore, speed: Speed) -> None:
     """Keep a probe's speed in place of an earlier one of the same network and machine. Raises StoreError."""
     others = [one for one in reversed(probes(store)) if (one.asked, one.shape) != (speed.asked, speed.shape)]
     kept = [*others, speed][-KEPT_PROBES:]
-    with told_plainly(store.cache_folder):
+    with os_errors_as_store_errors(store.cache_folder):
         store.cache_folder.mkdir(parents=True, exist_ok=True)
     write_atomically(store.cache_folder / "speed.json", json.dumps([asdict(one) for one in kept], indent=1))

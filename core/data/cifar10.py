@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from core.base import paths
 from core.base.errors import DataError, StoreError
-from core.base.files import told_plainly, write_atomically
+from core.base.files import os_errors_as_store_errors, write_atomically
 from core.config.sections import ALL_IMAGES
 from core.data import download, sources
 from core.data.sources import BATCH_IMAGES, BATCH_NAMES, IMAGE_BYTES, Progress, Tell
@@ -239,7 +239,7 @@ def _store(folder: Path, source: Path, scratch: Path, route: str, tell: Tell) ->
         if _is_damaged(name, content):
             raise DataError(f"its {batch} differs from the official one, so it is damaged or another data set.")
         write_atomically(folder / name, content)
-        with told_plainly(folder / name):
+        with os_errors_as_store_errors(folder / name):
             (folder / name).chmod(0o644)  # whatever the umask: this folder may be shared
         tell(Progress(route, "Checking and storing the images", index * BATCH_IMAGES, ALL_IMAGES, "images"))
 

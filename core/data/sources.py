@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from core.base.errors import DataError
-from core.base.files import told_plainly
+from core.base.files import os_errors_as_store_errors
 
 BATCH_NAMES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 BATCH_IMAGES = 10_000
@@ -225,12 +225,12 @@ def _unpack(archive: Path, into: Path, route: str, tell: Tell) -> None:
 
     Never ``extractall``: a member's name (``../x``) or kind (a link) must not decide what is written.
     """
-    with told_plainly(into):
+    with os_errors_as_store_errors(into):
         for layout in LAYOUTS:
             (into / layout.folder).mkdir(parents=True)
     total = archive.stat().st_size
     for layout, file, content, position in _members(archive):
-        with told_plainly(into / layout.folder / file):
+        with os_errors_as_store_errors(into / layout.folder / file):
             (into / layout.folder / file).write_bytes(content)
         tell(Progress(route, f"Unpacking {archive.name}", position, total, "B"))
         if all((into / layout.folder / name).exists() for name in layout.files):

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.base.errors import LabError
-from core.base.files import told_plainly, write_atomically
+from core.base.files import os_errors_as_store_errors, write_atomically
 from core.cli.answer import Answer
 from core.figures import study as figures_study
 from core.published.points import Point, points_of
@@ -100,7 +100,7 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
     table = outcomes(study, statuses(study_id, study, store.frame()))
     if table.empty:
         raise LabError(f"Study {study_id} has no finished run yet, so there is nothing to draw.")
-    with told_plainly(folder):
+    with os_errors_as_store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     written, figures = [], []
     for axis in study.axes:

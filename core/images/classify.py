@@ -28,10 +28,10 @@ class Classifier:
     @classmethod
     def load(cls, store: RunStore, run_id: str) -> "Classifier":
         """The best epoch's network of a run. Raises StoreError if it has none or they are damaged."""
-        config = store.config(run_id)
+        config = store.run(run_id).config()
         model, inputs = load_weights(store, run_id, config)
         normalization = Normalization(inputs["input.mean"], inputs["input.std"])
-        return cls(run_id, config, store.status(run_id).best_epoch, model, normalization)
+        return cls(run_id, config, store.run(run_id).status().best_epoch, model, normalization)
 
     @property
     def classes(self) -> tuple[str, ...]:

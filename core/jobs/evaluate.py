@@ -21,10 +21,10 @@ def load_task(config: RunConfig, environment: Environment) -> Task:
 
 def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "test"] = "validation") -> dict[str, Any]:
     """The best epoch's weights on a part of the run's data, class by class (see Evaluation), with ``epoch``."""
-    config = store.config(run_id)
+    config = store.run(run_id).config()
     environment = Environment("cpu", "fp32", torch.get_num_threads())
     model, _ = load_weights(store, run_id, config)
     task = load_task(config, environment)
     which = task.validation if part == "validation" else task.test
-    best = store.status(run_id).best_epoch
+    best = store.run(run_id).status().best_epoch
     return {"epoch": best, "part": part, **evaluate(model, which, task.normalization, environment).to_dict()}

@@ -25,10 +25,10 @@ def extend(store: RunStore, run_id: str, epochs: int) -> str:
 
 def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dict[str, Any]]:
     """The child of :func:`extend`, not yet made: its config, and what ``store.create`` is to be told about it."""
-    config, status = store.config(run_id), store.status(run_id)
+    config, status = store.run(run_id).config(), store.run(run_id).status()
     if status.active:
         raise RunBusy(f"Run {run_id} is {status.state}; it can be extended when it is finished.")
-    state = store.last_state(run_id)
+    state = store.run(run_id).last_state()
     if status.state != "finished":
         raise StoreError(f"Run {run_id} is {status.state}; resume it instead of extending it.")
     if state is None:
@@ -42,19 +42,19 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
         raise ConfigError(
             {"train.epochs": f"{epochs} is no more than the {status.epoch} it has; take a higher number."}
         )
-    meta = store.meta(run_id)
+    meta = store.run(run_id).meta()
     about = {
         "name": f"{meta.name or run_id} → {epochs} epochs", "tags": meta.tags, "parent": run_id,
         # What makes it go on exactly. Versions and processor are of where the child is trained.
         "environment": {name: meta.environment[name] for name in _GOES_ON if name in meta.environment},
-        "files": {"last.pt": state, "best.safetensors": store.best_weights(run_id)},
+        "files": {"last.pt": state, "best.safetensors": store.run(run_id).best_weights()},
     }  # fmt: skip
     changes: dict[str, Any] = {"train.epochs": epochs}
     if config.in_effect("augment.grow_until"):
         # Windows that grow have grown: a share of more epochs would make them small again.
         grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
         changes["augment.grow_until"] = min(grown, 1.0)
-    records = store.records(run_id)
-    if stops_early(config.train, [one["val_loss"] for one in records], [one["val_accuracy"] for one in records]):
+    records = store.run(run_id).records()
+    if stops_early(config.train, [one.val_loss for one in records], [one.val_accuracy for one in records]):
         changes["train.early_stopping"] = "off"  # or the child would stop at once
     return config.replace(changes), about

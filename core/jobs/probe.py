@@ -16,7 +16,8 @@ from core.cost.network import step_work
 from core.cost.speed import Speed, how, remember, shape
 from core.data.task import Normalization, Part, Task
 from core.records import BatchRecord
-from core.runs.store import AT_WORK, RunStore, this_host
+from core.runs.folder import AT_WORK, this_host
+from core.runs.store import RunStore
 from core.training.environment import resolve
 from core.training.evaluation import evaluate
 from core.training.trainer import Trainer

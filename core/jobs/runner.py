@@ -19,8 +19,9 @@ from safetensors.torch import save
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import without_home
 from core.jobs.evaluate import load_task
-from core.records import BatchRecord, EpochRecord
-from core.runs.store import RunStore, Status, this_host
+from core.records import BatchRecord, EpochRecord, best
+from core.runs.folder import Status, this_host
+from core.runs.store import RunStore
 from core.training.checkpoint import load_state, load_weights
 from core.training.environment import resolve
 from core.training.evaluation import Evaluation, evaluate
@@ -33,7 +34,7 @@ HEARTBEAT_SECONDS = 5.0
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 OnBatch = Callable[[BatchRecord], object]
-OnEpoch = Callable[[dict[str, Any]], object]
+OnEpoch = Callable[[EpochRecord], object]
 
 
 def run(
@@ -42,18 +43,18 @@ def run(
 ) -> Status:  # fmt: skip
     """Train a run from where it is to its end; returns how it then stands.
 
-    ``on_batch`` hears each BatchRecord, ``on_epoch`` each line of metrics.jsonl. What goes wrong while
+    ``on_batch`` hears each BatchRecord, ``on_epoch`` each EpochRecord. What goes wrong while
     training is told by the status; RunBusy or StoreError are raised before anything began. With ``only_queued`` a run
     that was taken out of the queue meanwhile is left alone, by RunBusy.
     """
-    with store.hold(run_id):
-        if only_queued and store.status_for_holder(run_id).state != "queued":
+    with store.run(run_id).hold():
+        if only_queued and store.run(run_id).stored_status().state != "queued":
             raise RunBusy(f"Run {run_id} does not wait any more.")
         status = run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch)
-        discard = store.stop_request(run_id) == "discard"
-        store.clear_stop(run_id)
+        discard = store.run(run_id).stop_request() == "discard"
+        store.run(run_id).clear_stop()
     if discard and status.state == "stopped":
-        store.trash(run_id)
+        store.trash.put(run_id)
     return status
 
 
@@ -61,22 +62,22 @@ def run_held(
     store: RunStore, run_id: str, *, on_batch: OnBatch | None = None, on_epoch: OnEpoch | None = None
 ) -> Status:
     """:func:`run` for a caller who holds the run's lock already; a request to discard is left to them."""
-    store.refuse_reference(run_id, "trained further")
-    status = store.status_for_holder(run_id)
+    store.run(run_id).refuse_reference("trained further")
+    status = store.run(run_id).stored_status()
     if status.state == "finished":
         raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
     status = replace(
         status, state="running", started_at=status.started_at or time.time(), finished_at=None, error=None,
         heartbeat=time.time(), host=this_host(), pid=os.getpid(),
     )  # fmt: skip
-    store.clear_stop(run_id)  # a request that reached nobody, of before a crash
-    store.write_status(run_id, status)
+    store.run(run_id).clear_stop()  # a request that reached nobody, of before a crash
+    store.run(run_id).write_status(status)
     desk = _Desk(store, run_id, status)
     try:
         _train(desk, on_batch, on_epoch)
     except KeyboardInterrupt:
         desk.end("stopped")
-        store.append_log(run_id, f"Stopped from the keyboard after {desk.status.epoch} epochs.")
+        store.run(run_id).append_log(f"Stopped from the keyboard after {desk.status.epoch} epochs.")
         raise
     except Exception as error:
         _fail(desk, error)
@@ -91,13 +92,13 @@ class _Desk:
         self._told = self._beat = 0.0
 
     def log(self, text: str) -> None:
-        self.store.append_log(self.run_id, text)
+        self.store.run(self.run_id).append_log(text)
 
     def on_batch(self, record: BatchRecord) -> None:
         now = time.monotonic()
         if now - self._told >= PROGRESS_SECONDS or record.batch == record.batches:
             self._told = now
-            self.store.write_progress(self.run_id, record.to_dict())
+            self.store.run(self.run_id).write_progress(record)
         if now - self._beat >= HEARTBEAT_SECONDS:
             self._beat = now
             self.update(heartbeat=time.time())
@@ -109,27 +110,27 @@ class _Desk:
         """
         if trainer.is_best:
             self.keep_best(record.epoch, trainer)
-        self.store.append_record(self.run_id, record.to_dict())
+        self.store.run(self.run_id).append_record(record)
         # Into memory first: where the disk fills up under it, torch.save hides the cause behind one of its own.
         state = io.BytesIO()
         torch.save(trainer.state(), state)
-        self.store.write_file(self.run_id, "last.pt", state.getvalue())
+        self.store.run(self.run_id).write_file("last.pt", state.getvalue())
         best = {"best_epoch": record.epoch, "best_val_accuracy": record.val_accuracy} if trainer.is_best else {}
         self.update(epoch=record.epoch, heartbeat=time.time(), **best)
 
     def keep_best(self, epoch: int, trainer: Trainer) -> None:
         about = {"epoch": str(epoch), "classes": ",".join(trainer.task.classes)}
-        self.store.write_file(self.run_id, "best.safetensors", save(trainer.best or {}, about))
+        self.store.run(self.run_id).write_file("best.safetensors", save(trainer.best or {}, about))
 
     def update(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
-        self.store.write_status(self.run_id, self.status)
+        self.store.run(self.run_id).write_status(self.status)
 
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
         self.update(state=state, error=error, finished_at=time.time(), heartbeat=time.time())
 
     def asked_to_stop(self) -> bool:
-        return self.store.stop_request(self.run_id) is not None
+        return self.store.run(self.run_id).stop_request() is not None
 
 
 def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> None:
@@ -146,7 +147,7 @@ def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> N
         if isinstance(record, EpochRecord):
             desk.on_epoch(record, trainer)
             if on_epoch:
-                on_epoch(record.to_dict())
+                on_epoch(record)
         else:
             desk.on_batch(record)
             if on_batch:
@@ -157,7 +158,7 @@ def _train(desk: _Desk, on_batch: OnBatch | None, on_epoch: OnEpoch | None) -> N
             desk.log(f"Stopped on request after {trainer.epoch} epochs.")
             return
     if trainer.config.data.validation == "held-out":
-        store.write_result(run_id, _final_test(store, run_id, trainer))
+        store.run(run_id).write_result(_final_test(store, run_id, trainer))
     desk.end("finished")
     early = " early" if trainer.epoch < trainer.config.train.epochs else ""
     desk.log(f"Finished{early} after {trainer.epoch} epochs.")
@@ -169,26 +170,26 @@ def _prepare(store: RunStore, run_id: str) -> Trainer:
     What the other files hold beyond that state, or lack of it, is made to agree with it: a kill, a copy made
     while the run was trained, or the parent of an extended run may have left them an epoch apart.
     """
-    store.migrate(run_id)
-    config = store.config(run_id)
-    recorded = store.meta(run_id).environment
+    store.run(run_id).migrate()
+    config = store.run(run_id).config()
+    recorded = store.run(run_id).meta().environment
     environment = resolve(config, recorded)
     # An extended run has of its parent's only what makes it go on exactly.
-    store.write_environment(run_id, recorded if "torch" in recorded else environment.describe())
+    store.run(run_id).write_environment(recorded if "torch" in recorded else environment.describe())
     trainer = Trainer(config, load_task(config, environment), environment)
-    if state := store.last_state(run_id):
+    if state := store.run(run_id).last_state():
         trainer.load(load_state(state))
-    elif len(store.records(run_id)) > 1:  # with one, it was killed before its first state was kept
+    elif len(store.run(run_id).records()) > 1:  # with one, it was killed before its first state was kept
         raise StoreError(f"Run {run_id} came without the state to go on from; clone it to start anew.")
-    store.write_records(run_id, [one.to_dict() for one in trainer.history])
+    store.run(run_id).write_records(trainer.history)
     return trainer
 
 
 def _best_so_far(trainer: Trainer) -> dict[str, Any]:
     if not trainer.history:
         return {}
-    best = max(trainer.history, key=lambda one: one.val_accuracy)
-    return {"best_epoch": best.epoch, "best_val_accuracy": best.val_accuracy}
+    top = best(trainer.history)
+    return {"best_epoch": top.epoch, "best_val_accuracy": top.val_accuracy}
 
 
 def _final_test(store: RunStore, run_id: str, trainer: Trainer) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def _fail(desk: _Desk, error: Exception) -> None:
         desk.log(cause + "\n" + without_home("".join(traceback.format_exception(error))))
     desk.status = replace(desk.status, state="failed", error=cause, finished_at=time.time())
     with contextlib.suppress(StoreError):
-        desk.store.write_status(desk.run_id, desk.status)
+        desk.store.run(desk.run_id).write_status(desk.status)
 
 
 # --- what else is done with a run -----------------------------------------------------------------

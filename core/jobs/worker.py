@@ -47,8 +47,8 @@ class Worker:
         yield_to_pages()
         while not self._ended.is_set():
             try:
-                with self.store.queue_lock().acquire(timeout=0):
-                    self.store.mark_interrupted()
+                with self.store.queue.lock().acquire(timeout=0):
+                    self.store.queue.mark_interrupted()
                     while not self._ended.is_set():
                         self._take_next()
             except Timeout:
@@ -61,9 +61,9 @@ class Worker:
     def _take_next(self) -> None:
         """Train the first waiting run that can be, or wait a moment if there is none."""
         passed_over = False
-        for run_id in self.store.queue():
+        for run_id in self.store.queue.ids():
             try:
-                if self.store.held(run_id) or self.store.status(run_id).state != "queued":
+                if self.store.run(run_id).held() or self.store.run(run_id).status().state != "queued":
                     continue
                 from core.jobs.runner import run  # torch takes seconds to import; the server answers meanwhile
 

@@ -1,13 +1,12 @@
 """The epochs in a metrics.jsonl: reading a line, and thinning a curve."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
+from core.base.strict_json import from_json
 from core.records import EpochRecord
 from core.runs.validate import is_figure, is_number
 
@@ -26,18 +25,24 @@ METRICS_BYTES = 256 * 2**20
 def parse_record(line: bytes) -> EpochRecord | None:
     """Return the epoch in a line of metrics.jsonl, or ``None`` if the line is torn or damaged."""
     try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
+        content = from_json(line)
+    except ValueError:
         return None
     if not isinstance(content, dict) or not isinstance(content.get("epoch"), int) or content["epoch"] < 1:
         return None
+    for name in _LOSSES:
+        if content.get(name, 0) is None:  # null stands for NaN, which JSON lacks
+            content[name] = math.nan
     for name in _NUMBERS:
         most = 1.0 if name.endswith("_accuracy") else math.inf
         if not (is_number(content.get(name)) if name in _LOSSES else is_figure(content.get(name), most)):
             return None
     for name in _BY_CLASS:
         values = content.setdefault(name, [])
-        if not isinstance(values, list) or not all(map(is_number, values)):
+        if not isinstance(values, list):
+            return None
+        content[name] = [math.nan if value is None else value for value in values]
+        if not all(map(is_number, content[name])):
             return None
     return EpochRecord(*map(content.__getitem__, METRICS))
 
@@ -50,16 +55,6 @@ def rising(records: Iterable[EpochRecord | None], last: int = 0) -> list[EpochRe
             kept.append(record)
             last = record.epoch
     return kept
-
-
-def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Best, last and lowest figures of finished epochs; empty without any."""
-    from dataclasses import asdict
-
-    from core.runs.summary import EpochSummary
-
-    found = EpochSummary.of([EpochRecord(**{name: one[name] for name in METRICS}) for one in records])
-    return asdict(found) if found else {}
 
 
 def thin_curve(records: Sequence[EpochRecord]) -> tuple[float, ...]:

@@ -1,15 +1,28 @@
-"""One run's files: which runs there are, what each file says, and how its holder writes it.
+"""RunFolder: the files of one run.
 
-The rest of :class:`core.runs.store.RunStore` stands on this: :mod:`core.runs.trash` and :mod:`core.runs.queue`
-know no file's content but through it.
+====================  ==================================================================================
+config.json           the complete RunConfig with a schema version; config.json.v0 and so on are earlier forms
+meta.json             name, tags, note, owner, study, parent, whether it is a reference run, environment
+status.json           state, epoch, best epoch so far, times, heartbeat, host and pid, error if any
+metrics.jsonl         one line per finished epoch, appended; a torn last line is ignored
+progress.json         the state within the epoch: batch, running loss, images/s, seconds left
+best.safetensors      the best epoch's weights with ``input.mean`` and ``input.std``
+last.pt               everything needed to continue exactly
+result.json           for a run with held-out images: its one evaluation on the test set
+log.txt               what a person wants to read when the run failed
+stop                  present while someone asks the run to stop; holds ``keep`` or ``discard``
+.lock                 locked by the process that works on the run
+====================  ==================================================================================
+
+Every file but metrics.jsonl and log.txt is replaced atomically. status.json can say ``running`` for a run whose
+process is dead; a free lock tells, and the run is reported as ``interrupted``. Reference runs are read-only: what a
+person adds to one is kept in ``.local.json`` next to the runs.
 """
 
 import contextlib
-import json
 import os
-import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,30 +31,34 @@ from typing import Any, Literal, get_args
 from filelock import FileLock, Timeout
 
 from core.base.errors import ConfigError, RunBusy, StoreError
-from core.base.files import append_to_file, read_file, told_plainly, write_atomically, write_json
-from core.base.text import one_line, printable
+from core.base.files import append_to_file, os_errors_as_store_errors, read_file, write_atomically, write_json
+from core.base.strict_json import from_json, to_json
+from core.base.text import printable
 from core.config.run_config import RunConfig
+from core.records import BatchRecord, EpochRecord
 from core.runs import validate
 from core.runs.epochs import METRICS_BYTES, parse_record, rising
+from core.runs.shelf import Shelf
+
+CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
+METRICS_FILE, LOG, STOP, LOCK = "metrics.jsonl", "log.txt", "stop", ".lock"
+LAST, BEST = "last.pt", "best.safetensors"
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 STATES: tuple[str, ...] = get_args(State)
-#: States in which a process is at work, or was when it died.
+#: States in which a process works on the run, or did until it died.
 AT_WORK = ("running", "stopping")
-#: States from which a run can go on exactly where it was.
+#: States from which a run can continue exactly where it was.
 RESUMABLE = ("stopped", "interrupted", "failed")
-#: Of a longer log the end is told.
+#: Only the end of a longer log is shown.
 LOG_BYTES = 200_000
-
-#: Seconds to wait for a lock. A reader that looks whether it is free holds it for an instant; this is longer.
+#: Seconds to wait for a lock. A reader that tests whether it is free holds it for an instant; this is longer.
 PATIENCE = 2.0
-#: What the name of a run looks like.
-RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
 
 
 @dataclass(frozen=True)
 class Meta:
-    """What a run is called and where it came from."""
+    """The content of meta.json: what a run is called and where it comes from."""
 
     name: str = ""
     tags: tuple[str, ...] = ()
@@ -57,7 +74,7 @@ class Meta:
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands. Times are seconds since 1970; accuracies are shares from 0 to 1."""
+    """The content of status.json. Times are seconds since 1970, accuracies from 0 to 1."""
 
     state: State = "queued"
     epoch: int = 0
@@ -74,286 +91,292 @@ class Status:
 
     @property
     def active(self) -> bool:
-        """Whether it is waiting for the queue or at work."""
+        """Whether the run waits in the queue or a process works on it."""
         return self.state == "queued" or self.state in AT_WORK
 
 
-class RunFiles:
-    """The files of all runs under one folder, each read and written by its name."""
+class LocalNotes:
+    """What the person here added to reference runs, which are read-only: names, tags, notes and pins by run id."""
 
-    def __init__(self, root: Path | str):
-        self.root = Path(root)
-        with told_plainly(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path):
+        self.path = folder / ".local.json"
 
-    # --- which runs there are ---------------------------------------------------------------------
-
-    def ids(self) -> list[str]:
-        """Ids of all runs, newest first."""
+    def read(self) -> dict[str, Any] | None:
+        """Return everything by run id, or ``None`` if the file cannot be read."""
         try:
-            with os.scandir(self.root) as entries:
-                found = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and entry.is_dir()]
-        except OSError as error:
-            raise StoreError(f"The folder of runs, {self.root}, cannot be read: {error.strerror}.") from error
-        return sorted(found, reverse=True)
-
-    def folder(self, run_id: str) -> Path:
-        """The run's folder. Raises StoreError for what is no run id, or no run here."""
-        path = self.root / self.checked_id(run_id)
-        if not path.is_dir():
-            where = " It is in the trash; restore it first." if (self.trash_folder / run_id).is_dir() else ""
-            raise StoreError(f"There is no run {run_id}.{where}")
-        return path
-
-    @staticmethod
-    def checked_id(run_id: str) -> str:
-        """``run_id`` if it has the form of one, else StoreError; no other text ever touches a path."""
-        if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-            raise StoreError(f"“{one_line(str(run_id), 60)}” is no run id; one looks like 20261124-093000-k7fa.")
-        return run_id
-
-    def find(self, text: str) -> str:
-        """The run meant by a full id, a unique end or beginning of one, a name, or ``latest``."""
-        runs, shown = self.ids(), one_line(text, 60)
-        if text == "latest" and runs:
-            return runs[0]
-        if text in runs:
-            return text
-        named = [one for one in runs if text and self._is_named(one, text)]
-        alike = named or [one for one in runs if len(text) >= 4 and (one.startswith(text) or one.endswith(text))]
-        if len(alike) == 1:
-            return alike[0]
-        if alike:
-            raise StoreError(f"“{shown}” could mean {len(alike)} runs: {', '.join(alike[:5])}; give the whole id.")
-        if RUN_ID.fullmatch(text):
-            self.folder(text)
-        raise StoreError(f"There is no run “{shown}”; `python -m core list` shows those there are.")
-
-    def _is_named(self, run_id: str, text: str) -> bool:
-        try:
-            return self.meta(run_id).name == text
-        except StoreError:
-            return False
-
-    # --- reading a run ----------------------------------------------------------------------------
-
-    def config(self, run_id: str) -> RunConfig:
-        """The run's configuration. Raises StoreError if the file is missing or not allowed."""
-        content = self._read_json(run_id, "config.json")
-        try:
-            return RunConfig.from_dict(content)
-        except ConfigError as error:
-            raise StoreError(f"The configuration of run {run_id} cannot be used: {error}") from error
-
-    def meta(self, run_id: str) -> Meta:
-        """Name, tags and origin; for a reference run with what the person added."""
-        content = self._read_json(run_id, "meta.json")
-        if wrong := validate.misfit(content, Meta):
-            raise StoreError(f"meta.json of run {run_id} is damaged: {wrong}.")
-        meta = Meta(**validate.tidied(content))
-        own = (self._local() or {}).get(run_id) if meta.reference else None
-        # An edited .local.json is not worth losing the run for.
-        return (
-            replace(meta, **validate.tidied(own)) if isinstance(own, dict) and not validate.misfit(own, Meta) else meta
-        )
-
-    def status(self, run_id: str) -> Status:
-        """How the run stands now: ``running`` with a free lock is told as ``interrupted``."""
-        status = self.status_for_holder(run_id)
-        if status.state in AT_WORK and not self.held(run_id):
-            # The process may have let go between our two looks; then the file tells the end.
-            status = self.status_for_holder(run_id)
-            if status.state in AT_WORK:
-                return replace(status, state="interrupted")
-        if status.state == "running" and self.stop_request(run_id):
-            return replace(status, state="stopping")
-        return status
-
-    def status_for_holder(self, run_id: str) -> Status:
-        """The state as the file says it, for the process that holds the lock."""
-        content = self._read_json(run_id, "status.json")
-        if wrong := validate.misfit(content, Status):
-            raise StoreError(f"status.json of run {run_id} is damaged: {wrong}.")
-        return Status(**validate.tidied(content))
-
-    def progress(self, run_id: str) -> dict[str, Any] | None:
-        """What is known inside the epoch, or ``None``."""
-        progress = self._optional_json(run_id, "progress.json")
-        if progress is not None and (wrong := validate.bad_progress(progress)):
-            raise StoreError(f"progress.json of run {run_id} is damaged: {wrong}.")
-        return progress
-
-    def result(self, run_id: str) -> dict[str, Any] | None:
-        """The test evaluation made once at the end, or ``None``."""
-        result = self._optional_json(run_id, "result.json")
-        if result is not None and (wrong := validate.bad_result(result)):
-            raise StoreError(f"result.json of run {run_id} is damaged: {wrong}.")
-        return result
-
-    def log(self, run_id: str) -> str:
-        """The run's log as text, of a long one the end; empty if nothing was written."""
-        path = self.folder(run_id) / "log.txt"
-        try:
-            text = read_file(path, start=max(path.lstat().st_size - LOG_BYTES, 0))
-        except FileNotFoundError:
-            return ""
-        told = printable(text[-LOG_BYTES:].decode(errors="replace"))
-        return told if len(text) < LOG_BYTES else f"… (the beginning is left out)\n{told.partition(chr(10))[2]}"
-
-    def records(self, run_id: str) -> list[dict[str, Any]]:
-        """The finished epochs, oldest first; a torn last line is left out."""
-        try:
-            lines = read_file(self.folder(run_id) / "metrics.jsonl", METRICS_BYTES).split(b"\n")
-        except FileNotFoundError:
-            return []
-        return [record.to_dict() for record in rising(parse_record(line) for line in lines[:-1])]
-
-    def best_weights(self, run_id: str) -> Path:
-        """Path of best.safetensors; StoreError if the run has none yet."""
-        path = self.folder(run_id) / "best.safetensors"
-        if not path.is_file():
-            raise StoreError(f"Run {run_id} has no weights yet: they are kept from its first finished epoch on.")
-        return path
-
-    def last_state(self, run_id: str) -> Path | None:
-        """Path of last.pt, or ``None`` before the first finished epoch."""
-        path = self.folder(run_id) / "last.pt"
-        return path if path.is_file() else None
-
-    # --- writing a run (its holder) ---------------------------------------------------------------
-
-    def write_status(self, run_id: str, status: Status) -> None:
-        """Replace the state."""
-        write_json(self.folder(run_id) / "status.json", asdict(status))
-
-    def write_progress(self, run_id: str, progress: Mapping[str, Any]) -> None:
-        """Replace what is known inside the epoch."""
-        write_json(self.folder(run_id) / "progress.json", progress)
-
-    def write_environment(self, run_id: str, environment: Mapping[str, Any]) -> None:
-        """Record versions, processor, threads and precision the run is trained with."""
-        path = self.folder(run_id) / "meta.json"
-        with self.meta_lock(run_id):
-            write_json(path, {**self._read_json(run_id, "meta.json"), "environment": dict(environment)})
-
-    def meta_lock(self, run_id: str) -> contextlib.AbstractContextManager[None]:
-        """Held while a run's papers are read, changed and written back: the trainer and two windows may do so at once.
-
-        Raises RunBusy if somebody holds it for long, StoreError if it cannot be opened.
-        """
-        return locked(self.root / ".meta.lock", run_id)
-
-    def write_result(self, run_id: str, result: Mapping[str, Any]) -> None:
-        """Keep the test evaluation."""
-        write_json(self.folder(run_id) / "result.json", result)
-
-    def migrate(self, run_id: str) -> None:
-        """Replace a config.json of an older program by what it means today; the old file is kept."""
-        content = self._read_json(run_id, "config.json")
-        current = self.config(run_id).to_dict()
-        if content.get("schema") != current["schema"]:
-            path = self.folder(run_id) / "config.json"
-            write_atomically(path.with_name(f"config.json.v{content['schema']}"), path.read_bytes())
-            write_json(path, current)
-
-    def write_file(self, run_id: str, name: Literal["best.safetensors", "last.pt"], content: bytes) -> None:
-        """Replace the weights or the state to go on from."""
-        write_atomically(self.folder(run_id) / name, content)
-
-    def append_record(self, run_id: str, record: Mapping[str, Any]) -> None:
-        """Append one epoch to metrics.jsonl and flush it to the disk."""
-        append_to_file(self.folder(run_id) / "metrics.jsonl", json.dumps(record).encode() + b"\n")
-
-    def write_records(self, run_id: str, records: Sequence[Mapping[str, Any]]) -> None:
-        """Replace all epochs by ``records``, which rise: those that the state to go on from knows."""
-        write_atomically(self.folder(run_id) / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in records))
-
-    def append_log(self, run_id: str, text: str) -> None:
-        """Add a line with the time to the log."""
-        line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
-        append_to_file(self.folder(run_id) / "log.txt", line.encode(errors="replace"))
-
-    # --- who works on it --------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def hold(self, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
-        """Hold the run's lock: nobody else works on it meanwhile.
-
-        Raises RunBusy if another process does, and still does after ``patience`` seconds.
-        """
-        with locked(self.folder(run_id) / ".lock", run_id, patience):
-            yield
-
-    def held(self, run_id: str) -> bool:
-        """Whether some process holds the run's lock."""
-        return is_locked(self.folder(run_id) / ".lock")
-
-    def stop_request(self, run_id: str) -> str | None:
-        """``"keep"`` or ``"discard"`` if someone asked the run to stop, else ``None``."""
-        try:
-            return "discard" if read_file(self.folder(run_id) / "stop") == b"discard" else "keep"
-        except (OSError, StoreError):
-            return None
-
-    def clear_stop(self, run_id: str) -> None:
-        """Forget the request to stop and what was known inside the epoch."""
-        for name in ("stop", "progress.json"):
-            path = self.folder(run_id) / name
-            with told_plainly(path):
-                path.unlink(missing_ok=True)
-
-    # --- files ------------------------------------------------------------------------------------
-
-    @property
-    def trash_folder(self) -> Path:
-        """Where deleted runs wait."""
-        return self.root / ".trash"
-
-    @property
-    def cache_folder(self) -> Path:
-        """What can be made again."""
-        return self.root / ".cache"
-
-    @property
-    def local_file(self) -> Path:
-        """What the person here added to reference runs; not shared."""
-        return self.root / ".local.json"
-
-    def _local(self) -> dict[str, Any] | None:
-        """What the person here added to reference runs, by id; ``None`` if the file cannot be read."""
-        try:
-            content = validate.parse(read_file(self.local_file))
+            content = from_json(read_file(self.path))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, StoreError):
             return None
         return content if isinstance(content, dict) else None
 
-    def _read_json(self, run_id: str, name: str) -> dict[str, Any]:
-        path = self.folder(run_id) / name
+    def of(self, run_id: str) -> dict[str, Any]:
+        """Return what was added to a run; nothing if the entry is damaged, which is not worth losing the run for."""
+        own = (self.read() or {}).get(run_id)
+        return validate.tidied(own) if isinstance(own, dict) and not validate.misfit(own, Meta) else {}
+
+    def add(self, run_id: str, changes: Mapping[str, Any]) -> None:
+        """Add ``changes`` to a run. Raises StoreError rather than overwrite a damaged file."""
+        content = self.read()
+        if content is None:
+            raise StoreError(
+                f"{self.path.name} in the folder of the runs is damaged. It holds your names and notes of the runs "
+                "that came with the program; repair or delete it and try again."
+            )
+        own = content.get(run_id)
+        write_json(self.path, {**content, run_id: {**(own if isinstance(own, dict) else {}), **changes}})
+
+
+class RunFolder:
+    """One run's files, read and written by name. Every method raises StoreError if the run no longer exists."""
+
+    def __init__(self, shelf: Shelf, run_id: str):
+        """Raises StoreError for text that is not a run id, or if there is no such run."""
+        self.id = run_id
+        self._shelf = shelf
+        shelf.path(run_id)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._shelf.path(self.id)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def config(self) -> RunConfig:
+        """Return the configuration. Raises StoreError if the file is missing or its content not allowed."""
+        content = self._read_json(CONFIG)
         try:
-            content = validate.parse(read_file(path))
+            return RunConfig.from_dict(content)
+        except ConfigError as error:
+            raise StoreError(f"The configuration of run {self.id} cannot be used: {error}") from error
+
+    def meta(self) -> Meta:
+        """Return name, tags and origin; of a reference run with what the person added."""
+        content = self._read_json(META)
+        if problem := validate.misfit(content, Meta):
+            raise self._damaged(META, problem)
+        meta = Meta(**validate.tidied(content))
+        return replace(meta, **LocalNotes(self._shelf.folder).of(self.id)) if meta.reference else meta
+
+    def status(self) -> Status:
+        """Return the status as of now: ``interrupted`` if the file says ``running`` and nobody holds the lock."""
+        status = self.stored_status()
+        if status.state in AT_WORK and not self.held():
+            # The process may have ended between our two looks; then the file has the final state.
+            status = self.stored_status()
+            if status.state in AT_WORK:
+                return replace(status, state="interrupted")
+        if status.state == "running" and self.stop_request():
+            return replace(status, state="stopping")
+        return status
+
+    def stored_status(self) -> Status:
+        """Return the status as the file has it, for the process that holds the lock."""
+        content = self._read_json(STATUS)
+        if problem := validate.misfit(content, Status):
+            raise self._damaged(STATUS, problem)
+        return Status(**validate.tidied(content))
+
+    def progress(self) -> BatchRecord | None:
+        """Return the latest batch of the epoch at work, or ``None``."""
+        if (content := self._optional_json(PROGRESS)) is None:
+            return None
+        try:
+            return validate.batch_record(content)
+        except ValueError as problem:
+            raise self._damaged(PROGRESS, problem) from None
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the one evaluation on the test set, or ``None`` before it."""
+        result = self._optional_json(RESULT)
+        if result is not None and (problem := validate.bad_result(result)):
+            raise self._damaged(RESULT, problem)
+        return result
+
+    def log(self) -> str:
+        """Return the log, of a long one the end; empty if there is none."""
+        path = self.path / LOG
+        try:
+            content = read_file(path, start=max(path.lstat().st_size - LOG_BYTES, 0))
         except FileNotFoundError:
-            raise StoreError(f"Run {run_id} has no {name}; its folder is incomplete.") from None
+            return ""
+        text = printable(content[-LOG_BYTES:].decode(errors="replace"))
+        return text if len(content) < LOG_BYTES else f"… (the beginning is left out)\n{text.partition(chr(10))[2]}"
+
+    def records(self) -> list[EpochRecord]:
+        """Return the finished epochs, oldest first, without a torn last line."""
+        try:
+            lines = read_file(self.path / METRICS_FILE, METRICS_BYTES).split(b"\n")
+        except FileNotFoundError:
+            return []
+        return rising(map(parse_record, lines[:-1]))
+
+    def best_weights(self) -> Path:
+        """Return the path of best.safetensors. Raises StoreError if the run has none yet."""
+        path = self.path / BEST
+        if not path.is_file():
+            raise StoreError(f"Run {self.id} has no weights yet; they are kept from its first finished epoch on.")
+        return path
+
+    def last_state(self) -> Path | None:
+        """Return the path of last.pt, or ``None`` before the first finished epoch."""
+        path = self.path / LAST
+        return path if path.is_file() else None
+
+    # --- what a person adds -----------------------------------------------------------------------
+
+    def annotate(self, **changes: Any) -> None:
+        """Change name, tags, note or pinned. For a reference run the change is kept next to the runs."""
+        allowed = {"name", "tags", "note", "pinned"}
+        if unknown := set(changes) - allowed:
+            names = ", ".join(sorted(allowed))
+            raise StoreError(f"{', '.join(sorted(unknown))} of a run cannot be changed; {names} can.")
+        if "tags" in changes:
+            changes["tags"] = [text for tag in changes["tags"] if (text := str(tag).strip())]
+        with self._meta_lock():
+            content = self._read_json(META)
+            if content.get("reference"):
+                LocalNotes(self._shelf.folder).add(self.id, changes)
+            else:
+                write_json(self.path / META, {**content, **changes})
+
+    def retag(self, add: Iterable[str], remove: Iterable[str]) -> None:
+        """Add and remove tags."""
+        removed = set(remove)
+        tags = dict.fromkeys([*self.meta().tags, *(tag.strip() for tag in add)])
+        self.annotate(tags=[tag for tag in tags if tag not in removed])
+
+    def refuse_reference(self, action: str) -> None:
+        """Raise StoreError if this is a reference run, which cannot be ``action`` ("deleted")."""
+        reference: object = False
+        with contextlib.suppress(StoreError):  # a run that cannot be read is not a reference run
+            reference = self._read_json(META).get("reference")
+        if reference:
+            raise StoreError(
+                f"Run {self.id} is a reference run that came with the program; it cannot be {action}. "
+                "Clone it to change it."
+            )
+
+    def _meta_lock(self) -> contextlib.AbstractContextManager[None]:
+        """Held while meta.json is read, changed and written back: the trainer and two windows may do so at once."""
+        return locked(self._shelf.folder / ".meta.lock", self.id)
+
+    # --- writing, for the process that holds the lock ---------------------------------------------
+
+    def write_status(self, status: Status) -> None:
+        """Replace the status."""
+        write_json(self.path / STATUS, asdict(status))
+
+    def write_progress(self, record: BatchRecord) -> None:
+        """Replace the latest batch of the epoch at work."""
+        write_json(self.path / PROGRESS, asdict(record))
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record versions, processor, threads and precision of the training."""
+        with self._meta_lock():
+            write_json(self.path / META, {**self._read_json(META), "environment": dict(environment)})
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Keep the evaluation on the test set."""
+        write_json(self.path / RESULT, result)
+
+    def migrate(self) -> None:
+        """Replace a config.json of an older version by what it means today; the old file is kept."""
+        content = self._read_json(CONFIG)
+        current = self.config().to_dict()
+        if content.get("schema") != current["schema"]:
+            path = self.path / CONFIG
+            write_atomically(path.with_name(f"{CONFIG}.v{content['schema']}"), path.read_bytes())
+            write_json(path, current)
+
+    def write_file(self, name: Literal["best.safetensors", "last.pt"], content: bytes) -> None:
+        """Replace the best weights or the state to continue from."""
+        write_atomically(self.path / name, content)
+
+    def append_record(self, record: EpochRecord) -> None:
+        """Append a finished epoch and flush it to the disk."""
+        append_to_file(self.path / METRICS_FILE, to_json(asdict(record)).encode() + b"\n")
+
+    def write_records(self, records: Sequence[EpochRecord]) -> None:
+        """Replace all epochs by ``records``, oldest first: those that the state to continue from knows."""
+        write_atomically(self.path / METRICS_FILE, "".join(to_json(asdict(record)) + "\n" for record in records))
+
+    def append_log(self, text: str) -> None:
+        """Add a line with the time to the log."""
+        line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
+        append_to_file(self.path / LOG, line.encode(errors="replace"))
+
+    # --- who works on it --------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def hold(self, patience: float = PATIENCE) -> Iterator[None]:
+        """Hold the run's lock, so that no other process works on it.
+
+        Raises RunBusy if another process holds it for longer than ``patience`` seconds.
+        """
+        with locked(self.path / LOCK, self.id, patience):
+            yield
+
+    def held(self) -> bool:
+        """Return whether a process holds the run's lock."""
+        return is_locked(self.path / LOCK)
+
+    def request_stop(self, *, keep: bool) -> None:
+        """Ask the process that works on the run to stop within a batch, and keep the run or discard it."""
+        write_atomically(self.path / STOP, "keep" if keep else "discard")
+
+    def stop_request(self) -> Literal["keep", "discard"] | None:
+        """Return what someone asked for, or ``None``."""
+        try:
+            return "discard" if read_file(self.path / STOP) == b"discard" else "keep"
+        except (OSError, StoreError):
+            return None
+
+    def clear_stop(self) -> None:
+        """Forget the request to stop and the latest batch."""
+        for name in (STOP, PROGRESS):
+            path = self.path / name
+            with os_errors_as_store_errors(path):
+                path.unlink(missing_ok=True)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = from_json(read_file(self.path / name))
+        except FileNotFoundError:
+            raise StoreError(f"Run {self.id} has no {name}; its folder is incomplete.") from None
         except ValueError as error:
-            raise StoreError(f"{name} of run {run_id} cannot be read; the file is damaged ({error}).") from error
+            raise StoreError(f"{name} of run {self.id} cannot be read; the file is damaged ({error}).") from error
         if not isinstance(content, dict):
-            raise StoreError(f"{name} of run {run_id} is damaged: it holds no names and values.")
+            raise self._damaged(name, "it holds no names and values")
         return content
 
-    def _optional_json(self, run_id: str, name: str) -> dict[str, Any] | None:
-        return self._read_json(run_id, name) if os.path.lexists(self.folder(run_id) / name) else None
+    def _optional_json(self, name: str) -> dict[str, Any] | None:
+        return self._read_json(name) if os.path.lexists(self.path / name) else None
+
+    def _damaged(self, name: str, problem: object) -> StoreError:
+        return StoreError(f"{name} of run {self.id} is damaged: {problem}.")
+
+
+def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -> None:
+    """Write what every run has into an empty folder."""
+    write_json(folder / CONFIG, config.to_dict())
+    write_json(folder / META, asdict(meta))
+    write_json(folder / STATUS, asdict(status))
 
 
 @contextlib.contextmanager
 def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
-    if path.is_symlink():  # to open it would empty what it leads to
-        raise StoreError(f"The folder of run {run_id} cannot be locked: its file .lock is a link; remove it.")
+    if path.is_symlink():  # opening it would empty the file it leads to
+        raise StoreError(f"The folder of run {run_id} cannot be locked: its file {path.name} is a link; remove it.")
     lock = FileLock(path)
     try:
         lock.acquire(timeout=patience, poll_interval=0.01)
-    except Timeout:  # itself an OSError, so it comes before the others
+    except Timeout:  # a subclass of OSError, so it comes first
         raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
     except OSError as error:
         raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
@@ -364,8 +387,8 @@ def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock file."""
-    if not path.is_file() or path.is_symlink():  # nobody holds what our programs would not open
+    """Return whether a process holds the lock file."""
+    if not path.is_file() or path.is_symlink():  # our programs would not open it, so nobody holds it
         return False
     lock = FileLock(path)
     try:
@@ -379,5 +402,5 @@ def is_locked(path: Path) -> bool:
 
 
 def this_host() -> str:
-    """Name of this computer."""
+    """Return the name of this computer."""
     return socket.gethostname()

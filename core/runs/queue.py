@@ -1,149 +1,222 @@
-"""The queue: which runs wait, in what order, how one is stopped, and what becomes of a run whose process died.
+"""The queue: which runs wait, in what order, how a run is stopped, and what happens to a run whose process died.
 
-The queue is the folders in state ``queued``, by ``queued_at``; it survives everything a folder survives.
+The queue is the runs in state ``queued``, by ``queued_at``; it survives whatever a folder survives. A run is moved by
+giving it another time between those of its new neighbours, written under the run's own lock. Nothing else changes, and
+wherever this is cut short, every run is still in the queue exactly once.
 """
 
 import contextlib
+import math
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from core.base.errors import RunBusy, StoreError
-from core.base.files import sweep, write_atomically
-from core.runs.epochs import summarize
-from core.runs.folder import AT_WORK, RESUMABLE
-from core.runs.trash import Trash
+from core.base.files import sweep
+from core.records import best
+from core.runs.folder import AT_WORK, RESUMABLE, STATUS, RunFolder, Status
+from core.runs.shelf import Shelf, Trash
 
-#: Seconds to wait for the lock of a run that says it is at work: that it is held is what one expects.
+#: Where to move a run: before all others, or past one neighbour.
+Where = Literal["front", "up", "down"]
+#: Seconds to wait for another window that changes the order; it takes a few milliseconds.
+ORDER_PATIENCE = 5.0
+#: Seconds by which a run is put before the first, and that are made between neighbours without room for a third.
+GAP = 1e-3
+#: Seconds to wait for the lock of a run that says it is at work: most likely it is held.
 GLANCE = 0.1
 
 
-class Queue(Trash):
-    """Waiting, stopping and going on. A run that is discarded goes to the trash."""
+class Queue:
+    """The waiting runs of one shelf."""
 
-    def __init__(self, root: Path | str):
-        super().__init__(root)
+    def __init__(self, shelf: Shelf, trash: Trash):
+        self._shelf, self._trash = shelf, trash
         # Runs that did not wait when their status.json had this inode, time and size: they are not read again.
         self._not_waiting: dict[str, tuple[int, int, int]] = {}
 
-    def queue_lock(self) -> FileLock:
-        """The lock of whoever works the queue, not acquired."""
-        return FileLock(self.root / ".queue.lock")
+    def lock(self) -> FileLock:
+        """Return the lock of the process that works the queue, not acquired."""
+        return FileLock(self._shelf.folder / ".queue.lock")
 
     def order_lock(self) -> FileLock:
-        """The lock of whoever changes the order of the waiting runs, not acquired."""
-        return FileLock(self.root / ".order.lock")
+        """Return the lock of the process that changes the order of the waiting runs, not acquired."""
+        return FileLock(self._shelf.folder / ".order.lock")
 
-    def queue(self) -> list[str]:
-        """Ids of the waiting runs, the next first."""
+    def ids(self) -> list[str]:
+        """Return the ids of the waiting runs, the next first."""
         return [run_id for _, run_id in self._waiting()]
+
+    def end(self) -> float:
+        """Return a ``queued_at`` behind all waiting runs: now, unless the clock was set back since."""
+        waiting = self._waiting()
+        return max(time.time(), waiting[-1][0] + 1e-3) if waiting else time.time()
 
     def _waiting(self) -> list[tuple[float, str]]:
         """When each waiting run was queued, and its id; the next first."""
-        found, waiting = self.ids(), []
-        for run_id in found:
+        ids, waiting = self._shelf.ids(), []
+        for run_id in ids:
             with contextlib.suppress(StoreError, OSError):
-                stat = (self.root / run_id / "status.json").stat()
+                stat = (self._shelf.place(run_id) / STATUS).stat()
                 stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
                 if self._not_waiting.get(run_id) == stamp:
                     continue
-                status = self.status_for_holder(run_id)
+                status = self._run(run_id).stored_status()
                 if status.state == "queued":
                     waiting.append((status.queued_at or 0.0, run_id))
                 else:
                     self._not_waiting[run_id] = stamp
-        for gone in self._not_waiting.keys() - set(found):
+        for gone in self._not_waiting.keys() - set(ids):
             self._not_waiting.pop(gone, None)
         return sorted(waiting)
 
-    def _end_of_queue(self) -> float:
-        """A ``queued_at`` behind all waiting runs: now, unless the clock was set back since."""
-        waiting = self._waiting()
-        return max(time.time(), waiting[-1][0] + 1e-3) if waiting else time.time()
+    def _run(self, run_id: str) -> RunFolder:
+        return RunFolder(self._shelf, run_id)
+
+    # --- stopping and continuing ------------------------------------------------------------------
 
     def request_stop(self, run_id: str, *, keep: bool = True) -> None:
-        """Ask whoever works on the run to stop within a batch; ``keep=False`` sends it to the trash then."""
-        state = self.status(run_id).state
+        """Stop a waiting run, or ask the process that trains a run to stop within a batch.
+
+        With ``keep=False`` the run then goes to the trash. Raises StoreError for a run that does neither.
+        """
+        run = self._run(run_id)
+        state = run.status().state
         if state == "queued":
             try:
-                with self.hold(run_id):
-                    status = self.status_for_holder(run_id)
+                with run.hold():
+                    status = run.stored_status()
                     if status.state == "queued":
-                        self.write_status(run_id, replace(status, state="stopped", finished_at=time.time()))
+                        run.write_status(replace(status, state="stopped", finished_at=time.time()))
                 if not keep:
-                    self.trash(run_id)
+                    self._trash.put(run_id)
                 return
-            except RunBusy:  # somebody began to work on it meanwhile
-                state = self.status(run_id).state
+            except RunBusy:  # a process began to work on it meanwhile
+                state = run.status().state
         if state not in AT_WORK:
             raise StoreError(f"Run {run_id} is {state}; only a waiting or running one can be stopped.")
-        write_atomically(self.folder(run_id) / "stop", "keep" if keep else "discard")
+        run.request_stop(keep=keep)
 
     def enqueue(self, run_id: str) -> None:
-        """Put a run that stopped, failed or was interrupted back into the queue, to go on where it was."""
-        self.refuse_reference(run_id, "trained further")
-        with self.hold(run_id):
-            status = self.status_for_holder(run_id)
+        """Queue a run that stopped, failed or was interrupted again, to continue where it was."""
+        run = self._run(run_id)
+        run.refuse_reference("trained further")
+        with run.hold():
+            status = run.stored_status()
             if status.state not in (*RESUMABLE, *AT_WORK):
                 raise StoreError(
-                    f"Run {run_id} is {status.state}; only a run that stopped, failed or was "
-                    "interrupted can be resumed. Extend a finished one instead."
+                    f"Run {run_id} is {status.state}; only a run that stopped, failed or was interrupted can be "
+                    "resumed. Extend a finished one instead."
                 )
-            self.clear_stop(run_id)
-            self.write_status(
-                run_id,
-                replace(
-                    status,
-                    state="queued",
-                    queued_at=self._end_of_queue(),
-                    error=None,
-                    finished_at=None,
-                    host=None,
-                    pid=None,
-                ),
-            )
+            run.clear_stop()
+            queued = replace(status, state="queued", queued_at=self.end(), finished_at=None)
+            run.write_status(replace(queued, error=None, host=None, pid=None))
+
+    def cancel(self, run_id: str) -> int | None:
+        """Take a waiting run out of the queue: it is stopped and can be resumed.
+
+        Return its place in the queue, or ``None`` if its training began meanwhile and stops within a batch. Raises
+        StoreError for a run that neither waits nor runs.
+        """
+        queue = self.ids()
+        self.request_stop(run_id)
+        return queue.index(run_id) if run_id in queue and self._run(run_id).status().state == "stopped" else None
+
+    def put_back(self, run_id: str, place: int) -> int:
+        """Undo :meth:`cancel`: queue the run again where it was, and return its place. Raises StoreError or RunBusy."""
+        self.enqueue(run_id)
+        return self.move(run_id, place)
+
+    # --- the order --------------------------------------------------------------------------------
+
+    def move(self, run_id: str, where: Where | int) -> int:
+        """Move a waiting run and return its new place in the queue; the next run has place 0.
+
+        ``where`` may be a place, counted without this run; any place beyond the end is the end. Raises StoreError for
+        a run that does not wait (any more), RunBusy if another process holds the run or changes the order.
+        """
+        try:
+            with self.order_lock().acquire(timeout=ORDER_PATIENCE):
+                return self._move(run_id, where)
+        except Timeout:
+            raise RunBusy("Another window is changing the queue; try again in a moment.") from None
+
+    def _move(self, run_id: str, where: Where | int) -> int:
+        queue = self.ids()
+        if run_id not in queue:
+            state = self._run(run_id).status().state
+            raise StoreError(f"Run {run_id} is {state}; only a waiting run can be moved.")
+        now = queue.index(run_id)
+        queue.remove(run_id)
+        wanted = {"front": 0, "up": now - 1, "down": now + 1}[where] if isinstance(where, str) else where
+        place = min(max(wanted, 0), len(queue))
+        if place != now:
+            self._write_time(run_id, self._time_at(queue, place))
+        return place
+
+    def _time_at(self, others: list[str], place: int) -> float:
+        """A time that sorts between the runs before ``place`` and those from it on."""
+        if place == len(others):
+            return max(time.time(), math.nextafter(self._time_of(others[-1]), math.inf))
+        after = self._time_of(others[place])
+        before = self._time_of(others[place - 1]) if place else max(after - 2 * GAP, 0.0)  # no time is negative
+        if not before < (before + after) / 2 < after:
+            # No room: those after it move away from it, the last one first, so that their order is kept throughout.
+            for run_id in reversed(others[place:]):
+                with contextlib.suppress(StoreError):  # it began or was stopped, and waits no more
+                    self._write_time(run_id, self._time_of(run_id) + GAP)
+            after += GAP
+        return (before + after) / 2
+
+    def _time_of(self, run_id: str) -> float:
+        return self._run(run_id).stored_status().queued_at or 0.0
+
+    def _write_time(self, run_id: str, queued_at: float) -> None:
+        run = self._run(run_id)
+        with run.hold():
+            status = run.stored_status()
+            if status.state != "queued":
+                raise StoreError(f"Run {run_id} is {status.state} by now; only a waiting run can be moved.")
+            run.write_status(replace(status, queued_at=queued_at))
+
+    # --- after a crash ----------------------------------------------------------------------------
 
     def mark_interrupted(self) -> list[str]:
-        """Write ``interrupted`` into the runs whose process died, and clean up after it; returns their ids."""
-        found = []
-        sweep(self.root)
-        sweep(self.cache_folder, "new-*")
-        sweep(self.trash_folder, ".gone-*")
-        for run_id in self.trashed():
-            sweep(self.trash_folder / run_id)
-        for run_id in self.ids():
-            sweep(self.root / run_id)
+        """Write ``interrupted`` into the runs whose process died, clean up after it, and return their ids."""
+        sweep(self._shelf.folder)
+        sweep(self._shelf.cache_folder, "new-*")
+        sweep(self._trash.folder, ".gone-*")
+        for run_id in self._trash.ids():
+            sweep(self._trash.folder / run_id)
+        interrupted = []
+        for run_id in self._shelf.ids():
+            sweep(self._shelf.place(run_id))
             with contextlib.suppress(StoreError):
-                if self.status_for_holder(run_id).state not in AT_WORK:
+                run = self._run(run_id)
+                if run.stored_status().state not in AT_WORK:
                     continue
-                with self.hold(run_id, GLANCE):
-                    status = self.status_for_holder(run_id)
-                    if status.state in AT_WORK:
-                        wanted = self.stop_request(run_id)
-                        self.clear_stop(run_id)
-                        self.write_status(
-                            run_id,
-                            replace(
-                                status,
-                                **self._far(run_id),
-                                state="interrupted",
-                                finished_at=status.heartbeat,
-                                error="The program that trained this run ended before the run did.",
-                            ),
-                        )
-                        self.append_log(run_id, "Found without its process: marked interrupted.")
-                        found.append(run_id)
-                if run_id in found and wanted == "discard":
-                    self.trash(run_id)
-        return found
+                with run.hold(GLANCE):
+                    status = run.stored_status()
+                    if status.state not in AT_WORK:
+                        continue
+                    request = run.stop_request()
+                    run.clear_stop()
+                    run.write_status(_interrupted(run, status))
+                    run.append_log("Found without its process: marked interrupted.")
+                    interrupted.append(run_id)
+                if request == "discard":
+                    self._trash.put(run_id)
+        return interrupted
 
-    def _far(self, run_id: str) -> dict[str, Any]:
-        """How far the epochs on disk are: the process may have died between writing one and saying so."""
-        records = self.records(run_id)
-        found = summarize(records)
-        if not found:
-            return {}
-        return {"epoch": records[-1]["epoch"], **{one: found[one] for one in ("best_epoch", "best_val_accuracy")}}
+
+def _interrupted(run: RunFolder, status: Status) -> Status:
+    """The status of a run whose process died, with the epochs on disk: it may have died before it counted the last."""
+    records = run.records()
+    reached: dict[str, Any] = {}
+    if records:
+        top = best(records)
+        reached = {"epoch": records[-1].epoch, "best_epoch": top.epoch, "best_val_accuracy": top.val_accuracy}
+    error = "The program that trained this run ended before the run did."
+    return replace(status, **reached, state="interrupted", finished_at=status.heartbeat, error=error)

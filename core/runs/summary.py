@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.base.text import told_apart
+from core.base.text import distinct_names
 from core.config.run_config import RunConfig
 from core.records import EpochRecord, best
 from core.runs.folder import AT_WORK, Meta, State, Status
@@ -151,7 +151,7 @@ class DamagedRun:
 
 def labels(summaries: Iterable[RunSummary]) -> dict[str, str]:
     """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
-    return told_apart({run.id: run.name or run.id for run in summaries})
+    return distinct_names({run.id: run.name or run.id for run in summaries})
 
 
 def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummary | None:

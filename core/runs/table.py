@@ -8,7 +8,6 @@ read every epoch of every run to show a table.
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -16,22 +15,20 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from core.base.errors import StoreError
 from core.base.files import read_file, write_atomically
-from core.base.text import told_apart
+from core.base.strict_json import from_json, to_json
+from core.base.text import distinct_names
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import EpochRecord
 from core.runs.epochs import CURVE_POINTS, METRICS, METRICS_BYTES, parse_record, rising, thin_curve
-from core.runs.folder import Meta, Status
+from core.runs.folder import CONFIG, META, METRICS_FILE, RESULT, STATUS, LocalNotes, Meta, RunFolder, Status
+from core.runs.shelf import Shelf
 from core.runs.summary import DamagedRun, EpochSummary, RunSummary, TestResult
-
-if TYPE_CHECKING:
-    from core.runs.store import RunStore
-
 
 #: Columns of the table of runs, before those of the settings. ``best_…`` is the epoch of highest
 #: validation accuracy (the first of equals), ``last_…`` the last one, ``min_…`` the lowest over all
@@ -48,7 +45,7 @@ SUMMARY = (
 CURVE = "curve"
 
 _STATUS = ("state", "epoch", "queued_at", "started_at", "finished_at", "error")
-_FILES = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json")
+_FILES = (CONFIG, META, STATUS, METRICS_FILE, RESULT)
 #: Raised when summaries come to be made in another way; other fields, settings or defaults are noticed without.
 _VERSION = 4
 #: Seconds between two writings of the kept summaries.
@@ -56,29 +53,30 @@ _WRITE_EVERY = 5.0
 
 
 class Reader:
-    """Reads the runs of one store as tables and remembers what it has read. Safe to share between threads."""
+    """Reads the runs of one shelf and remembers what it has read. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
         self._lock = Lock()
         self._cursors: dict[Path, _Cursor] = {}
         self._table_lock = Lock()
         self._kept: _KeptSummaries | None = None
 
-    def metrics(self, path: Path) -> pd.DataFrame:
-        """The epochs in a metrics.jsonl, one row each; empty with the same columns if there is none.
+    def metrics(self, run: RunFolder) -> pd.DataFrame:
+        """Return a run's epochs as a table, one row each; without any it has the same columns.
 
-        Raises StoreError for a file that cannot be read.
+        Raises StoreError if they cannot be read.
         """
-        records = self._records(path, keep=True)
+        records = self._records(run.path / METRICS_FILE, keep=True)
         return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
 
-    def runs(self, store: "RunStore") -> list[RunSummary | DamagedRun]:
-        """All runs of ``store``, newest first."""
+    def runs(self) -> list[RunSummary | DamagedRun]:
+        """Return all runs, newest first."""
         with self._table_lock:  # while one thread reads a thousand runs the others wait for its summaries
             if self._kept is None:
-                self._kept = _KeptSummaries(store.cache_folder / "summaries.json")
-            run_ids, local = store.ids(), _stamp([str(store.local_file)])
-            runs = [self._run(store, run_id, local, self._kept) for run_id in run_ids]
+                self._kept = _KeptSummaries(self._shelf.cache_folder / "summaries.json")
+            run_ids, local = self._shelf.ids(), _stamp([str(LocalNotes(self._shelf.folder).path)])
+            runs = [self._run(run_id, local, self._kept) for run_id in run_ids]
             self._kept.forget_others(run_ids)
             self._kept.write_if_due()
         return runs
@@ -99,13 +97,13 @@ class Reader:
                 cursor.read_on(path)
             return list(cursor.records)
 
-    def _run(self, store: "RunStore", run_id: str, local: list[int], kept: "_KeptSummaries") -> RunSummary | DamagedRun:
+    def _run(self, run_id: str, local: list[int], kept: "_KeptSummaries") -> RunSummary | DamagedRun:
         # Looked at before the files are read: what changes in between is seen the next time.
-        stamp = _stamp(f"{store.root}/{run_id}/{name}" for name in _FILES)
+        stamp = _stamp(f"{self._shelf.folder}/{run_id}/{name}" for name in _FILES)
         run = kept.get(run_id, stamp, local)
         if run is None:
             try:
-                run = self._read_run(store, run_id)
+                run = self._read_run(run_id)
             except StoreError as error:
                 kept.drop(run_id)
                 return DamagedRun(run_id, str(error))
@@ -113,13 +111,14 @@ class Reader:
         if run.at_work:
             # Whether it still runs is told by its lock, which no file's time shows.
             with contextlib.suppress(StoreError):  # deleted since we looked
-                return replace(run, status=replace(run.status, state=store.status(run_id).state))
+                return replace(run, status=replace(run.status, state=RunFolder(self._shelf, run_id).status().state))
         return run
 
-    def _read_run(self, store: "RunStore", run_id: str) -> RunSummary:
-        meta, status, config = store.meta(run_id), store.status_for_holder(run_id), store.config(run_id)
-        result = store.result(run_id) or {}
-        records = self._records(store.root / run_id / "metrics.jsonl", keep=False)
+    def _read_run(self, run_id: str) -> RunSummary:
+        run = RunFolder(self._shelf, run_id)
+        meta, status, config = run.meta(), run.stored_status(), run.config()
+        result = run.result() or {}
+        records = self._records(run.path / METRICS_FILE, keep=False)
         # A result without the epoch it is of has lost its file of epochs.
         best = result["best"] if records and isinstance(result.get("best"), dict) else {}
         test = TestResult(best["accuracy"], best.get("loss")) if "accuracy" in best else None
@@ -188,11 +187,11 @@ class _KeptSummaries:
         # On a full disk or in a folder that may not be written, the next server reads the runs again.
         with contextlib.suppress(StoreError, OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_atomically(self._path, json.dumps({"format": _format(), "rows": kept}))
+            write_atomically(self._path, to_json({"format": _format(), "rows": kept}))
 
     def _read(self) -> dict[str, tuple[list[int], RunSummary]]:
         try:
-            content = json.loads(self._path.read_bytes())
+            content = from_json(self._path.read_bytes())
             if content["format"] != _format():
                 return {}
             return {run_id: (stamp, _summary(run_id, kept)) for run_id, (stamp, kept) in content["rows"].items()}
@@ -222,7 +221,7 @@ def _summary(run_id: str, kept: dict[str, Any]) -> RunSummary:
         meta=Meta(**_tuples(kept["meta"])),
         status=Status(**kept["status"]),
         signature=kept["signature"],
-        epochs=EpochSummary(**kept["epochs"]) if kept["epochs"] else None,
+        epochs=EpochSummary(**_numbers(kept["epochs"])) if kept["epochs"] else None,
         test=TestResult(**kept["test"]) if kept["test"] else None,
         curve=tuple(kept["curve"]),
     )
@@ -231,6 +230,11 @@ def _summary(run_id: str, kept: dict[str, Any]) -> RunSummary:
 def _tuples(content: dict[str, Any]) -> dict[str, Any]:
     """``content`` as it was before JSON made lists of its tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+
+
+def _numbers(content: dict[str, Any]) -> dict[str, Any]:
+    """``content`` with NaN, which JSON lacks, for null."""
+    return {name: math.nan if value is None else value for name, value in content.items()}
 
 
 def _rests(run: RunSummary) -> bool:
@@ -295,6 +299,6 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def labels(frame: pd.DataFrame) -> dict[str, str]:
     """What to call each run: its name, with the end of its id if others share it, or its id."""
-    return told_apart(
+    return distinct_names(
         {str(run_id): str(name or run_id) for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
     )

@@ -7,7 +7,6 @@ others. A run that is here already is left as it is.
 """
 
 import hashlib
-import json
 import re
 import secrets
 import shutil
@@ -22,10 +21,13 @@ from typing import Any, BinaryIO
 
 from core.base.bulk import Outcome, each
 from core.base.errors import StoreError
-from core.base.files import flush, read_file, told_plainly
+from core.base.files import flush, os_errors_as_store_errors, read_file
+from core.base.strict_json import from_json, to_json
 from core.base.text import filesize
 from core.config.run_config import SCHEMA_VERSION
-from core.runs.store import AT_WORK, RunStore
+from core.runs.folder import AT_WORK, RunFolder
+from core.runs.shelf import Shelf
+from core.runs.store import RunStore
 
 MANIFEST = "manifest.json"
 FORMAT = "resnet-lab-runs"
@@ -56,7 +58,7 @@ def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for run_id in dict.fromkeys(run_ids):
-            folder, listed[run_id] = store.folder(run_id), {}
+            folder, listed[run_id] = store.run(run_id).path, {}
             for name, most in FILES.items():
                 try:
                     content = read_file(folder / name, most)  # a link would take along what lies elsewhere
@@ -68,7 +70,7 @@ def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
             "format": FORMAT, "version": VERSION, "schema": SCHEMA_VERSION,
             "made_at": datetime.now().astimezone().isoformat(timespec="seconds"), "runs": listed,
         }  # fmt: skip
-        archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
+        archive.writestr(MANIFEST, to_json(manifest, indent=1))
 
 
 # --- in -------------------------------------------------------------------------------------------
@@ -87,7 +89,9 @@ def bring_in(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
             members = _members(archive, name)
             listed = _manifest(archive, members, name)
             _need_room(store, members)
-            incoming = RunStore(staging)
+            incoming = Shelf(staging, "run")
+            with os_errors_as_store_errors(staging):
+                staging.mkdir(parents=True)
             return each(listed, lambda run_id: _take(archive, members[run_id], listed[run_id], incoming, store))
     except FileNotFoundError:
         raise StoreError(f"There is no file {name}.") from None
@@ -147,7 +151,7 @@ def _manifest(archive: zipfile.ZipFile, members: _Members, name: str) -> dict[st
         raise _refused(name, f"it has no {MANIFEST}")
     try:
         with archive.open(info) as file:
-            content = json.loads(file.read(info.file_size))  # told how much, it unpacks no more
+            content = from_json(file.read(info.file_size))  # told how much, it unpacks no more
         if content["format"] != FORMAT:
             raise ValueError
         version = int(content["version"])
@@ -172,24 +176,25 @@ def _take(
     archive: zipfile.ZipFile,
     files: Mapping[str, zipfile.ZipInfo],
     listed: Mapping[str, Any],
-    incoming: RunStore,
+    incoming: Shelf,
     store: RunStore,
 ) -> None:
     """Put one run together in ``incoming``, see that it is one, and move it into ``store``."""
     run_id = next(iter(files.values())).filename.partition("/")[0]
     if lacking := [file for file in NEEDED if file not in files]:
         raise StoreError(f"Run {run_id} lacks {' and '.join(lacking)}; it was not taken.")
-    folder = incoming.root / run_id
-    with told_plainly(folder):
+    folder = incoming.place(run_id)
+    with os_errors_as_store_errors(folder):
         folder.mkdir()
         for file, info in files.items():
             if not _same(listed[file], _unpack(archive, info, folder / file)):
                 raise StoreError(f"{file} of run {run_id} is not as it was exported (SHA-256); it was not taken.")
-    incoming.migrate(run_id)
-    incoming.result(run_id)  # a damaged one raises, as a damaged configuration, description or state does
-    status = incoming.status_for_holder(run_id)
+    run = RunFolder(incoming, run_id)
+    run.migrate()
+    run.result()  # a damaged one raises, as a damaged configuration, description or state does
+    status = run.stored_status()
     state = "stopped" if status.state == "queued" or status.state in AT_WORK else status.state
-    incoming.write_status(run_id, replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
+    run.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
     store.adopt(folder)
 
 

@@ -5,7 +5,6 @@ be shown (:func:`tidied`). Which files there are, and what happens to a run with
 business.
 """
 
-import json
 import math
 import types
 from collections.abc import Mapping
@@ -20,23 +19,6 @@ MOST = 2**53
 LATEST = 2.5e11
 #: Text of several lines; all other text is one line.
 _LONG_TEXT = ("note", "error")
-
-
-def parse(content: bytes) -> Any:
-    """JSON of one meaning: ValueError also for a name given twice, of which one value would be lost silently."""
-    try:
-        return json.loads(content, object_pairs_hook=_once)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"it names “{one_line(twice, 40)}” twice")
-    return names
 
 
 def is_number(value: object) -> bool:
@@ -80,15 +62,18 @@ def _tidied(value: Any, long: bool) -> Any:
     return value
 
 
-def bad_progress(content: Mapping[str, Any]) -> str | None:
-    """What is wrong with the content of a progress.json, in words; ``None`` if it is a whole BatchRecord."""
+def batch_record(content: Mapping[str, Any]) -> BatchRecord:
+    """Return the record in a progress.json. Raises ValueError with what is wrong, in words."""
+    values: dict[str, Any] = {}
     for name, kind in get_type_hints(BatchRecord).items():
         value = content.get(name)
+        if name == "loss" and value is None:  # null stands for NaN: the run breaks down
+            value = math.nan
         counted = kind is int and isinstance(value, int) and value >= 1
-        # A loss may be no number at the instant a run breaks down.
         if not is_number(value) or not (counted or (kind is float and (name == "loss" or is_figure(value)))):
-            return f"“{name}” is {_told(value)}, where {_words(kind)} belongs"
-    return None
+            raise ValueError(f"“{name}” is {_told(value)}, where {_words(kind)} belongs")
+        values[name] = value
+    return BatchRecord(**values)
 
 
 def bad_result(content: Mapping[str, Any]) -> str | None:

@@ -13,10 +13,11 @@ import pandas as pd
 
 from core.base.bulk import Outcome, each
 from core.base.errors import StoreError
-from core.base.text import told_apart
+from core.base.text import distinct_names
 from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost
-from core.runs.store import AT_WORK, RunStore
+from core.runs.folder import AT_WORK
+from core.runs.store import RunStore
 from core.study.store import StudyStore
 from core.study.study import Cell, Study
 
@@ -87,7 +88,7 @@ def counts_in_words(cells: Iterable[CellStatus]) -> str:
 
 def labels(studies: Mapping[str, Study], frame: pd.DataFrame) -> dict[str, str]:
     """How each study, by its id, stands in a list: its name and how far it is; ``frame`` is the table of all runs."""
-    names = told_apart({study_id: study.name for study_id, study in studies.items()})
+    names = distinct_names({study_id: study.name for study_id, study in studies.items()})
     return {one: f"{names[one]} · {counts_in_words(statuses(one, study, frame))}" for one, study in studies.items()}
 
 
@@ -106,7 +107,7 @@ def start(store: RunStore, study_id: str) -> Outcome:
             if one.state == "missing":
                 done.append(make_run(store, study_id, study, one.cell))
             elif one.state in ("stopped", "interrupted") and one.run_id:
-                store.enqueue(one.run_id)
+                store.queue.enqueue(one.run_id)
                 done.append(one.run_id)
         except StoreError as error:
             problems.append(str(error))
@@ -138,14 +139,14 @@ def pause(store: RunStore, study_id: str, *, running_too: bool = False) -> Outco
     mine = frame[(frame["study"] == study_id) & frame["state"].isin(wanted)]
     # The waiting first: stopping the one at work would let the next begin.
     order = mine.assign(at_work=mine["state"] != "queued").sort_values("at_work", kind="stable")
-    return each(order["id"].tolist(), store.request_stop)
+    return each(order["id"].tolist(), store.queue.request_stop)
 
 
 def retry(store: RunStore, study_id: str) -> Outcome:
     """Queue the study's failed cells again, to go on after their last finished epoch."""
     study = StudyStore(store).get(study_id)
     failed = [one.run_id for one in statuses(study_id, study, store.frame()) if one.state == "failed" and one.run_id]
-    return each(failed, store.enqueue)
+    return each(failed, store.queue.enqueue)
 
 
 # --- before it runs -------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def load_weights(store: RunStore, run_id: str, config: RunConfig) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
     """The best epoch's network on the processor, and its ``input.mean`` and ``input.std``."""
-    path = store.best_weights(run_id)
+    path = store.run(run_id).best_weights()
     model = resnet(config.model.depth, len(config.data.classes), config.model.width, config.model.shortcut)
     try:
         with safe_open(path, framework="pt") as file:

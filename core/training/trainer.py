@@ -9,6 +9,7 @@ same weights, bit for bit, as one that did not.
 import math
 import time
 from collections.abc import Generator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
-            "history": [one.to_dict() for one in self.history],
+            "history": [asdict(one) for one in self.history],
             "best": self.best,
         }
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 import pandas as pd
@@ -28,7 +29,7 @@ def metrics_csv(store: RunStore, run_ids: Sequence[str]) -> str:
     """Every epoch of the runs, a row each, with the run's id and name; a column for each class's figures."""
     tables = []
     for run_id in run_ids:
-        metrics, classes = store.metrics(run_id), store.config(run_id).data.classes
+        metrics, classes = store.metrics(run_id), store.run(run_id).config().data.classes
         for column in ("val_loss_by_class", "val_accuracy_by_class"):
             by_class = pd.DataFrame(metrics.pop(column).tolist(), index=metrics.index).reindex(
                 columns=range(len(classes))
@@ -36,7 +37,7 @@ def metrics_csv(store: RunStore, run_ids: Sequence[str]) -> str:
             by_class.columns = pd.Index([f"{column.removesuffix('_by_class')}_{name}" for name in classes])
             metrics = metrics.join(by_class)
         metrics.insert(0, "run", run_id)
-        metrics.insert(1, "name", store.meta(run_id).name)
+        metrics.insert(1, "name", store.run(run_id).meta().name)
         tables.append(metrics)
     return pd.concat(tables, ignore_index=True).to_csv(index=False) if tables else ""
 
@@ -45,7 +46,7 @@ def runs_json(store: RunStore, run_ids: Sequence[str]) -> str:
     """The runs whole: name, tags, note, settings, result and every epoch. Strict JSON."""
     content = []
     for run_id in run_ids:
-        meta = store.meta(run_id)
+        meta = store.run(run_id).meta()
         content.append(
             {
                 "id": run_id,
@@ -54,9 +55,9 @@ def runs_json(store: RunStore, run_ids: Sequence[str]) -> str:
                 "note": meta.note,
                 "created_at": datetime.fromtimestamp(meta.created_at).astimezone().isoformat(),
                 "environment": meta.environment,
-                "config": store.config(run_id).to_dict(),
-                "result": store.result(run_id),
-                "epochs": store.records(run_id),
+                "config": store.run(run_id).config().to_dict(),
+                "result": store.run(run_id).result(),
+                "epochs": [asdict(record) for record in store.run(run_id).records()],
             }
         )
     return Answer("", content).as_json()

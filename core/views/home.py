@@ -16,7 +16,7 @@ from core.compare.settings import classes_text, config_of
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.published.points import TASKS, Point, main_result
-from core.runs.store import AT_WORK
+from core.runs.folder import AT_WORK
 
 Row = Mapping[Any, Any]
 

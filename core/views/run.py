@@ -4,9 +4,9 @@ A :class:`RunView` is one look at a run's folder. Nothing is kept from one look 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -14,8 +14,10 @@ from core.base.errors import StoreError
 from core.base.text import SELECTED_ON as PARTS
 from core.base.text import duration, nats, percent
 from core.config.run_config import RunConfig
-from core.runs.epochs import summarize
-from core.runs.store import AT_WORK, RunStore, Status
+from core.records import BatchRecord, EpochRecord
+from core.runs.folder import AT_WORK, Status
+from core.runs.store import RunStore
+from core.runs.summary import EpochSummary
 from core.runs.table import readable
 from core.views.curves import SELECTED_ON, RunCurves
 
@@ -40,7 +42,7 @@ class RunView:
     label: str
     config: RunConfig
     status: Status
-    progress: dict[str, Any] | None
+    progress: BatchRecord | None
     result: dict[str, Any] | None
     metrics: pd.DataFrame
     colour: str | None = None
@@ -53,7 +55,13 @@ class RunView:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Best, last and lowest figures; empty before the first epoch has ended."""
-        return summarize(cast(list[dict[str, Any]], self.metrics.to_dict("records")))
+        found = EpochSummary.of(
+            [
+                EpochRecord(**{str(name): value for name, value in row.items()})
+                for row in self.metrics.to_dict("records")
+            ]
+        )
+        return asdict(found) if found else {}
 
     @property
     def state(self) -> str:
@@ -63,14 +71,14 @@ class RunView:
 
 def read_view(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
     """Read a run. Raises StoreError for a run that is gone or damaged."""
-    config, status = store.config(run_id), store.status(run_id)
+    config, status = store.run(run_id).config(), store.run(run_id).status()
     return RunView(
         id=run_id,
         label=label,
         config=config,
         status=status,
-        progress=store.progress(run_id) if status.state in AT_WORK else None,
-        result=store.result(run_id),
+        progress=store.run(run_id).progress() if status.state in AT_WORK else None,
+        result=store.run(run_id).result(),
         metrics=store.metrics(run_id),
         colour=colour,
     )
@@ -107,7 +115,7 @@ def share_done(view: RunView) -> float:
     epochs = max(view.config.train.epochs, 1)
     done = float(view.status.epoch)
     if view.progress:
-        done = max(done, view.progress["epoch"] - 1 + view.progress["batch"] / view.progress["batches"])
+        done = max(done, view.progress.epoch - 1 + view.progress.batch / view.progress.batches)
     return min(done / epochs, 1.0)
 
 
@@ -128,21 +136,21 @@ def refresh_seconds(views: Sequence[RunView]) -> float:
 def _epoch_left(view: RunView) -> float:
     """Seconds until the epoch at work is trained, as its speed tells; 0 where that is not known."""
     at = view.progress
-    if at is None or not at["images_per_second"] > 0:
+    if at is None or not at.images_per_second > 0:
         return 0.0
-    return float((at["batches"] - at["batch"]) * view.config.train.batch_size / at["images_per_second"])
+    return float((at.batches - at.batch) * view.config.train.batch_size / at.images_per_second)
 
 
 def share_of_epoch(view: RunView) -> float:
     """How much of the epoch at work is trained, from 0 to 1."""
-    return min(view.progress["batch"] / view.progress["batches"], 1.0) if view.progress else 0.0
+    return min(view.progress.batch / view.progress.batches, 1.0) if view.progress else 0.0
 
 
 def status_text(store: RunStore, view: RunView) -> str:
     """Where the run stands, in a line."""
     epochs = f"{view.status.epoch} of {view.config.train.epochs} epochs"
     if view.state == "queued":
-        before = store.queue().index(view.id) if view.id in store.queue() else 0
+        before = store.queue.ids().index(view.id) if view.id in store.queue.ids() else 0
         runs = {0: "next in the queue", 1: "one run is before it"}.get(before, f"{before} runs are before it")
         return f"Waiting: {runs}." + (f" It goes on after {epochs}." if view.status.epoch else "")
     if view.state in AT_WORK:
@@ -158,11 +166,11 @@ def _at_work(view: RunView) -> str:
     if at is None:
         return "Getting ready: the images are loaded and, where precision is auto, both are timed."
     told = [
-        f"Epoch {at['epoch']} of {at['epochs']}",
-        f"batch {at['batch']:,} of {at['batches']:,}",
-        f"loss {nats(at['loss'])}",
-        f"{at['images_per_second']:,.0f} images/s",
-        f"{duration(at['seconds_left'])} left",
+        f"Epoch {at.epoch} of {at.epochs}",
+        f"batch {at.batch:,} of {at.batches:,}",
+        f"loss {nats(at.loss)}",
+        f"{at.images_per_second:,.0f} images/s",
+        f"{duration(at.seconds_left)} left",
     ]
     return " · ".join(told)
 

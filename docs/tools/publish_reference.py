@@ -26,10 +26,10 @@ KEPT = (
 
 def publish_run(store: RunStore, run_id: str) -> int:
     """Make one run a reference; returns the bytes it holds then."""
-    status = store.status(run_id)
+    status = store.run(run_id).status()
     if status.state != "finished":
         raise SystemExit(f"Run {run_id} is {status.state}; only finished runs can be committed.")
-    folder = store.folder(run_id)
+    folder = store.run(run_id).path
     for path in folder.iterdir():
         if path.name not in KEPT:
             path.unlink()
@@ -37,7 +37,7 @@ def publish_run(store: RunStore, run_id: str) -> int:
     content = {**meta, "owner": "", "reference": True}
     write_atomically(folder / "meta.json", json.dumps(content, indent=1) + "\n")
     anonymous = replace(status, host=None, pid=None)
-    store.write_status(run_id, anonymous)
+    store.run(run_id).write_status(anonymous)
     return sum(path.stat().st_size for path in folder.iterdir())
 
 

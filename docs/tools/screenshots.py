@@ -42,9 +42,9 @@ def main() -> None:
     second = store.create(quick(1).replace({"augment.translate": "crop"}), name="With random crops")
     server, address = start_server(store.root)
     try:
-        while store.status(first).active:
+        while store.run(first).status().active:
             time.sleep(0.5)
-        while len(store.records(second)) < 3:
+        while len(store.run(second).records()) < 3:
             time.sleep(0.2)
         with sync_playwright() as playwright:
             path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -54,7 +54,7 @@ def main() -> None:
             take(page, address, "home")
             take(page, f"{address}/new_run", "new_run", 6)
             take(page, f"{address}/dataset", "dataset", 6)
-            while store.status(second).active:
+            while store.run(second).status().active:
                 time.sleep(0.5)
             take(page, f"{address}/compare?runs={first},{second}", "compare", 8)
             page.goto(f"{address}/classify?run={first}")
@@ -79,7 +79,7 @@ def copy_reference(store: RunStore) -> str | None:
     found = reference_studies(ours)
     for one in found:
         for run_id in one.table["run_id"]:
-            shutil.copytree(ours.folder(run_id), store.root / run_id, dirs_exist_ok=True)
+            shutil.copytree(ours.run(run_id).path, store.root / run_id, dirs_exist_ok=True)
         target = StudyStore(store).root
         target.mkdir(exist_ok=True)
         shutil.copy(StudyStore(ours).root / f"{one.study_id}.json", target)

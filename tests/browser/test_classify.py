@@ -88,15 +88,15 @@ def test_a_square_is_cut_by_keyboard_and_by_hand(lab, page, run_id, wide):
 
 
 def test_the_box_names_the_run_that_answers_though_its_words_change(lab, page, run_id, wide):
-    made_weights(lab.store, made_run(lab.store, config=lab.store.config(run_id), name="a newer one"), seed=1)
+    made_weights(lab.store, made_run(lab.store, config=lab.store.run(run_id).config(), name="a newer one"), seed=1)
     page.goto(f"{lab.url}/classify?run={run_id}")
     box = page.get_by_role("combobox", name="Run", exact=True)
     expect(box).to_have_value(re.compile("the network"))
     for epoch, name in ((5, "one.png"), (6, "two.png")):
         record = made_record(epoch)
-        lab.store.append_record(run_id, record)
+        lab.store.run(run_id).append_record(record)
         wide = wide.rename(wide.with_name(name))  # another file, or the field sees no change
         page.locator("input[type=file]").first.set_input_files(wide)
         expect(page.get_by_role("img", name=SEEN)).to_have_count(epoch - 4)
-        expect(box).to_have_value(re.compile(f"the network .*{percent(record['val_accuracy'])}"))
+        expect(box).to_have_value(re.compile(f"the network .*{percent(record.val_accuracy)}"))
     expect(page.get_by_role("heading", name="Results of the network")).to_be_visible()

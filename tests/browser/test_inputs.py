@@ -35,7 +35,7 @@ def settled(page, address):
 def test_a_name_is_a_name_on_every_page(serve, page, store):
     ids = [run_with_weights(store, seed=at, name=name, note=name, tags=(name,)) for at, name in enumerate(HOSTILE)]
     made_run(store, epochs=0, state="queued", name=HOSTILE[0])
-    store.trash(made_run(store, name=HOSTILE[1]))
+    store.trash.put(made_run(store, name=HOSTILE[1]))
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     server = serve()

@@ -22,7 +22,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     wait_for(lambda: len(server.store.ids()) == 1, 30)
     run_id = server.store.ids()[0]
     expect(page).to_have_url(re.compile(rf"/run\?.*run={run_id}"))
-    wait_for(lambda: len(server.store.records(run_id)) >= 2, 240)
+    wait_for(lambda: len(server.store.run(run_id).records()) >= 2, 240)
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible()
     page.wait_for_function(
@@ -31,11 +31,11 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
         timeout=60_000,
     )
     drawn = page.evaluate("document.querySelector('.js-plotly-plot').data.map(t => Array.from(t.y || []))")
-    accuracies = [100 * one["val_accuracy"] for one in server.store.records(run_id)][:2]
+    accuracies = [100 * one.val_accuracy for one in server.store.run(run_id).records()][:2]
     assert any([round(y, 3) for y in ys[:2]] == [round(y, 3) for y in accuracies] for ys in drawn), (drawn, accuracies)
 
-    wait_for(lambda: server.store.status(run_id).state == "finished", 300)
-    best = server.store.status(run_id).best_val_accuracy
+    wait_for(lambda: server.store.run(run_id).status().state == "finished", 300)
+    best = server.store.run(run_id).status().best_val_accuracy
     assert best > 0.4
     expect(page.get_by_text(f"{100 * best:.1f}").first).to_be_visible()
 

@@ -21,9 +21,9 @@ def nothing_left_at_work(lab):
     """A run that a failed test leaves training would be taken for the next test's."""
     yield
     for run_id in lab.store.ids():
-        if lab.store.status(run_id).active:
-            lab.store.request_stop(run_id)
-            wait_for(lambda run_id=run_id: not lab.store.status(run_id).active, 60)
+        if lab.store.run(run_id).status().active:
+            lab.store.queue.request_stop(run_id)
+            wait_for(lambda run_id=run_id: not lab.store.run(run_id).status().active, 60)
 
 
 def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
@@ -41,8 +41,8 @@ def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
     page.locator(f"{CHART} .legendtoggle").first.click()
     page.wait_for_function(f"() => ({SHOWN}).includes('legendonly')")
     hidden = page.evaluate(SHOWN)
-    before = len(server.store.records(run_id))
-    wait_for(lambda: len(server.store.records(run_id)) >= before + 3, 120)
+    before = len(server.store.run(run_id).records())
+    wait_for(lambda: len(server.store.run(run_id).records()) >= before + 3, 120)
     page.wait_for_function(
         f"n => Math.max(...document.querySelector('{CHART}').data.map(t => (t.x || []).length)) >= n",
         arg=before + 3,
@@ -51,7 +51,7 @@ def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
     seen = page.evaluate(f"() => [{NODE}.dataset.mark, {NODE}._fullLayout.xaxis.range, {SHOWN}]")
     assert seen == ["the same node", [0.5, 2.5], hidden]
     page.get_by_role("button", name="Stop run").click()
-    wait_for(lambda: server.store.status(run_id).state == "stopped", 60)
+    wait_for(lambda: server.store.run(run_id).status().state == "stopped", 60)
     expect(page.get_by_role("button", name="Resume run")).to_be_visible()
 
 
@@ -82,22 +82,22 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     page.wait_for_function(DRAWN)
     seen = page.evaluate(LONGEST)
     page.wait_for_function(f"n => ({LONGEST}) > n", arg=seen)
-    assert lab.store.status(run_id).state == "running"
+    assert lab.store.run(run_id).status().state == "running"
 
     page.get_by_role("button", name="Stop run").click()
     expect(other.get_by_role("button", name="Resume run")).to_be_visible(timeout=60_000)
-    assert lab.store.status(run_id).state == "stopped"
-    kept = len(lab.store.records(run_id))
+    assert lab.store.run(run_id).status().state == "stopped"
+    kept = len(lab.store.run(run_id).records())
     other.get_by_role("button", name="Resume run").click()
     other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
     other.get_by_role("button", name="Discard run").click()
-    wait_for(lambda: run_id in lab.store.trashed(), 60)
+    wait_for(lambda: run_id in lab.store.trash.ids(), 60)
 
 
 def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     server = lab
     run_id = server.store.create(tiny_config("train.schedule=constant", "train.warmup_epochs=0", "train.epochs=2"))
-    wait_for(lambda: server.store.status(run_id).state == "finished", 120)
+    wait_for(lambda: server.store.run(run_id).status().state == "finished", 120)
     page.goto(f"{server.url}/run?run={run_id}")
     page.wait_for_function(DRAWN)
     page.get_by_text("Log x", exact=True).click()
@@ -110,10 +110,10 @@ def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     expect(page.get_by_text("3 more epochs")).to_be_visible()
     expect(page).not_to_have_url(re.compile(re.escape(run_id)))
     child = server.store.ids()[0]
-    assert server.store.meta(child).parent == run_id
-    wait_for(lambda: server.store.status(child).state == "finished", 120)
+    assert server.store.run(child).meta().parent == run_id
+    wait_for(lambda: server.store.run(child).status().state == "finished", 120)
     page.wait_for_function(f"() => {LONGEST} === 5")
-    assert [one["epoch"] for one in server.store.records(child)] == [1, 2, 3, 4, 5]
+    assert [one.epoch for one in server.store.run(child).records()] == [1, 2, 3, 4, 5]
 
 
 def test_an_error_stays_on_its_page(lab, page):

@@ -29,7 +29,7 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
         return [one.state for one in statuses(study_id, STUDY, server.store.frame())]
 
     page.get_by_role("button", name="Start").click()
-    wait_for(lambda: states()[0] == "running" and server.store.records(server.store.ids()[-1]), 120)
+    wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records(), 120)
     server.kill()
     assert states() == ["interrupted", "queued"]
 

@@ -24,7 +24,8 @@ from core.data import cifar10
 from core.data.sources import Progress
 from core.jobs import runner
 from core.records import BatchRecord
-from core.runs.store import RunStore, Status
+from core.runs.folder import Status
+from core.runs.store import RunStore
 from tests.made import made_record, made_run
 
 PROJECT = Path(__file__).parents[2]
@@ -87,16 +88,16 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def train(store: RunStore, run_id: str, *, on_batch: Any, on_epoch: Any) -> Status:
         told["trained"].append(run_id)
-        assert store.held(run_id) or told.get("free"), "an app's queue could have taken it"
-        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+        assert store.run(run_id).held() or told.get("free"), "an app's queue could have taken it"
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), state="running"))
         told["before"]()
         on_batch(BatchRecord(1, 5, 1, 125, 2.3, 0.1, 0.1, 500.0, 30.0))
         on_epoch(made_record(1))
         end = {"epoch": 1, "best_epoch": 1, "best_val_accuracy": 0.4 + 0.1 * len(told["trained"])} | told["end"]
-        if store.stop_request(run_id):
+        if store.run(run_id).stop_request():
             end["state"] = "stopped"
-        store.write_status(run_id, replace(store.status_for_holder(run_id), **end))
-        return store.status_for_holder(run_id)
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), **end))
+        return store.run(run_id).stored_status()
 
     monkeypatch.setattr(runner, "run_held", train)
     monkeypatch.setattr(
@@ -111,12 +112,16 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_train_makes_a_whole_run(trained_once: RunStore) -> None:
     store, (run_id,) = trained_once, trained_once.ids()
-    assert store.config(run_id) == PRESETS["quick"].config.set_from_text(list(TINY))
-    assert (store.meta(run_id).name, store.meta(run_id).tags, store.meta(run_id).note) == ("tiny", ("a", "b"), "why")
-    assert store.status(run_id).state == "finished" and not store.held(run_id)
-    assert [one["epoch"] for one in store.records(run_id)] == [1, 2]
-    assert store.best_weights(run_id) and store.last_state(run_id)
-    assert store.result(run_id)["best"]["images"] == 60
+    assert store.run(run_id).config() == PRESETS["quick"].config.set_from_text(list(TINY))
+    assert (store.run(run_id).meta().name, store.run(run_id).meta().tags, store.run(run_id).meta().note) == (
+        "tiny",
+        ("a", "b"),
+        "why",
+    )
+    assert store.run(run_id).status().state == "finished" and not store.run(run_id).held()
+    assert [one.epoch for one in store.run(run_id).records()] == [1, 2]
+    assert store.run(run_id).best_weights() and store.run(run_id).last_state()
+    assert store.run(run_id).result()["best"]["images"] == 60
 
 
 def test_train_says_how_it_went(core: Core, store: RunStore) -> None:
@@ -124,12 +129,12 @@ def test_train_says_how_it_went(core: Core, store: RunStore) -> None:
     run = told.data["runs"][0]
     assert told.code == 0 and [run["id"]] == store.ids()
     assert (run["state"], run["epoch"], run["epochs"], run["seed"]) == ("finished", 2, 2, 0)
-    best = max(one["val_accuracy"] for one in store.records(run["id"]))
+    best = max(one.val_accuracy for one in store.run(run["id"]).records())
     assert run["best_val_accuracy"] == best
-    assert run["test_accuracy"] == store.result(run["id"])["best"]["accuracy"]
+    assert run["test_accuracy"] == store.run(run["id"]).result()["best"]["accuracy"]
     lines = [line for line in told.err.splitlines() if line.startswith("epoch ")]
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"], "no terminal: a line an epoch and no bar"
-    assert f"val loss {store.records(run['id'])[1]['val_loss']:.4f}" in lines[1]
+    assert f"val loss {store.run(run['id']).records()[1].val_loss:.4f}" in lines[1]
 
 
 def test_train_from_a_runs_config_gives_the_same_numbers(core: Core, trained: RunStore) -> None:
@@ -138,8 +143,8 @@ def test_train_from_a_runs_config_gives_the_same_numbers(core: Core, trained: Ru
     again = told.data["runs"][0]["id"]
     store = RunStore(trained.root.parent / "runs")
     kept = ("epoch", "step", "lr", "train_loss", "val_loss", "val_accuracy_by_class")
-    assert [[one[name] for name in kept] for one in store.records(again)] == [
-        [one[name] for name in kept] for one in trained.records(parent)
+    assert [[getattr(one, name) for name in kept] for one in store.run(again).records()] == [
+        [getattr(one, name) for name in kept] for one in trained.run(parent).records()
     ]
 
 
@@ -147,15 +152,15 @@ def test_seeds_are_runs_one_after_the_other(core: Core, store: RunStore, pretend
     told = core("train", "--preset", "quick", "--set", "train.seed=5", "--seeds", "3", "--name", "n")
     assert told.code == 0
     assert pretended["trained"] == store.ids()[::-1]
-    assert [store.config(one).train.seed for one in pretended["trained"]] == [5, 6, 7]
-    assert [store.meta(one).name for one in pretended["trained"]] == ["n, seed 5", "n, seed 6", "n, seed 7"]
+    assert [store.run(one).config().train.seed for one in pretended["trained"]] == [5, 6, 7]
+    assert [store.run(one).meta().name for one in pretended["trained"]] == ["n, seed 5", "n, seed 6", "n, seed 7"]
     assert "Best validation accuracy of 3 seeds: 60.00 ± 10.00 % (mean ± standard deviation)." in told.out
 
 
 def test_queue_leaves_runs_to_the_app(core: Core, store: RunStore, pretended: dict[str, Any]) -> None:
     told = core("train", "--preset", "quick", "--queue", "--seeds", "2", "--json")
     assert told.code == 0 and pretended["trained"] == []
-    assert [run["id"] for run in told.data["runs"]] == store.queue()
+    assert [run["id"] for run in told.data["runs"]] == store.queue.ids()
     assert core("train", "--preset", "quick", "--queue").out == f"Queued run {store.ids()[0]}; the app trains it.\n"
 
 
@@ -168,17 +173,17 @@ def test_a_failed_run_is_an_error_with_its_cause(core: Core, store: RunStore, pr
 
 
 def test_a_run_that_someone_stops_is_told_so(core: Core, store: RunStore, pretended: dict[str, Any]) -> None:
-    pretended["before"] = lambda: store.request_stop(store.ids()[0])
+    pretended["before"] = lambda: store.queue.request_stop(store.ids()[0])
     told = core("train", "--preset", "quick")
     assert told.code == 1
     assert f"was stopped after 1 of 5 epochs. `python -m core resume {store.ids()[0]}` goes on from there" in told.err
-    assert store.stop_request(store.ids()[0]) is None
+    assert store.run(store.ids()[0]).stop_request() is None
 
 
 def test_a_run_that_someone_discards_is_in_the_trash(core: Core, store: RunStore, pretended: dict[str, Any]) -> None:
-    pretended["before"] = lambda: store.request_stop(store.ids()[0], keep=False)
+    pretended["before"] = lambda: store.queue.request_stop(store.ids()[0], keep=False)
     assert core("train", "--preset", "quick").code == 1
-    assert store.ids() == [] and len(store.trashed()) == 1
+    assert store.ids() == [] and len(store.trash.ids()) == 1
 
 
 def test_ctrl_c_stops_and_keeps_the_run_and_starts_no_other(
@@ -189,7 +194,7 @@ def test_ctrl_c_stops_and_keeps_the_run_and_starts_no_other(
     told = core("train", "--preset", "quick", "--seeds", "3")
     assert told.code == 130
     (run_id,) = store.ids()
-    assert store.status(run_id).state == "stopped" and store.stop_request(run_id) is None
+    assert store.run(run_id).status().state == "stopped" and store.run(run_id).stop_request() is None
     assert "Stopping after this batch" in told.err and f"resume {run_id}" in told.err
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -215,14 +220,14 @@ def test_ctrl_c_in_a_shell_stops_and_resume_goes_on(core: Core, store: RunStore)
         said = "".join(lines)
         assert process.wait() == 130
     (run_id,) = store.ids()
-    status = store.status(run_id)
+    status = store.run(run_id).status()
     assert status.state == "stopped" and 1 <= status.epoch < 500 and "Traceback" not in said
     assert f"python -m core resume {run_id}" in said
 
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     path.write_text(path.read_text().replace('"epochs": 500', f'"epochs": {status.epoch + 1}'))
     assert core("resume", run_id[-4:]).code == 0
-    assert [one["epoch"] for one in store.records(run_id)] == list(range(1, status.epoch + 2))
+    assert [one.epoch for one in store.run(run_id).records()] == list(range(1, status.epoch + 2))
 
 
 def test_resume_trains_a_run_that_did_not_end(core: Core, store: RunStore, pretended: dict[str, Any]) -> None:
@@ -235,7 +240,7 @@ def test_resume_can_leave_it_to_the_app(core: Core, store: RunStore, pretended: 
     run_id = made_run(store, state="failed")
     for _ in range(2):
         assert core("resume", run_id, "--queue", "--json").data == {"runs": [{"id": run_id, "state": "queued"}]}
-    assert store.queue() == [run_id] and pretended["trained"] == []
+    assert store.queue.ids() == [run_id] and pretended["trained"] == []
 
 
 def test_a_finished_run_is_not_resumed(core: Core, store: RunStore) -> None:
@@ -251,9 +256,9 @@ def test_extend_goes_on_as_a_new_run(core: Core, trained: RunStore) -> None:
     told = core("extend", "tiny", "--epochs", 3, "--json", on=trained)
     assert told.code == 0, told.err
     (run,) = told.data["runs"]
-    assert run["epoch"] == 3 and trained.meta(run["id"]).parent == parent
-    assert [one["epoch"] for one in trained.records(run["id"])] == [1, 2, 3]
-    assert len(trained.records(parent)) == 2
+    assert run["epoch"] == 3 and trained.run(run["id"]).meta().parent == parent
+    assert [one.epoch for one in trained.run(run["id"]).records()] == [1, 2, 3]
+    assert len(trained.run(parent).records()) == 2
 
 
 def test_an_extended_run_is_this_programs_from_the_first_instant(
@@ -266,7 +271,7 @@ def test_an_extended_run_is_this_programs_from_the_first_instant(
     real = runner.run_held
 
     def look(store: RunStore, run_id: str, **heard: Any) -> Status:
-        held.append((store.status_for_holder(run_id).state, store.held(run_id)))
+        held.append((store.run(run_id).stored_status().state, store.run(run_id).held()))
         return real(store, run_id, **heard)
 
     monkeypatch.setattr(runner, "run_held", look)
@@ -276,7 +281,7 @@ def test_an_extended_run_is_this_programs_from_the_first_instant(
 
 def test_a_schedule_that_ends_at_zero_is_not_extended(core: Core, store: RunStore) -> None:
     run_id = made_run(store)
-    store.write_file(run_id, "last.pt", b"state")
+    store.run(run_id).write_file("last.pt", b"state")
     told = core("extend", run_id, "--epochs", 30)
     assert told.code == 1 and "one-cycle schedule has brought the learning rate to zero" in told.err
 
@@ -310,21 +315,21 @@ def test_a_terminal_sees_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list_tells_each_run(core: Core, store: RunStore) -> None:
     first = made_run(store, epochs=2, name="base")
     second = made_run(store, state="failed", config=RunConfig().replace({"train.epochs": 9, "data.validation": "test"}))
-    store.write_result(first, {"best": {"accuracy": 0.4321, "loss": 1.5}})
+    store.run(first).write_result({"best": {"accuracy": 0.4321, "loss": 1.5}})
     told = core("list")
     head, newest, oldest = told.out.splitlines()
     assert head.split("  ")[0] == "id" and newest.startswith(second) and oldest.startswith(first)
     assert "failed" in newest and "4/9" in newest and "test images" in newest
     assert "base" in oldest and "2/2" in oldest and "held-out images" in oldest and oldest.endswith("43.21 %")
-    assert f"{100 * made_record(2)['val_accuracy']:.2f} %" in oldest
+    assert f"{100 * made_record(2).val_accuracy:.2f} %" in oldest
 
 
 def test_list_as_json_is_strict(core: Core, store: RunStore) -> None:
     run_id = made_run(store, epochs=1)
-    store.append_record(run_id, made_record(2) | {"val_loss": float("nan"), "train_loss": float("inf")})
+    store.run(run_id).append_record(made_record(2, val_loss=float("nan"), train_loss=float("inf")))
     (run,) = core("list", "--json").data
     assert (run["id"], run["last_val_loss"], run["last_train_loss"]) == (run_id, None, None)
-    assert run["best_val_accuracy"] == made_record(2)["val_accuracy"]
+    assert run["best_val_accuracy"] == made_record(2).val_accuracy
     assert run["finished_at"] == 60.0 and run["test_accuracy"] is None
 
 
@@ -335,7 +340,7 @@ def test_an_empty_list_says_what_to_do(core: Core) -> None:
 
 def test_a_damaged_run_is_told_and_the_others_listed(core: Core, store: RunStore) -> None:
     bad, good = made_run(store), made_run(store)
-    (store.folder(bad) / "status.json").write_text("{")
+    (store.run(bad).path / "status.json").write_text("{")
     told = core("list")
     assert good in told.out and "damaged" in told.out
     assert f"status.json of run {bad} cannot be read" in told.err
@@ -344,15 +349,15 @@ def test_a_damaged_run_is_told_and_the_others_listed(core: Core, store: RunStore
 def test_show_tells_what_is_special_and_how_it_went(core: Core, store: RunStore) -> None:
     config = PRESETS["he2016"].config.replace({"train.lr": 0.25, "train.epochs": 150})
     run_id = made_run(store, state="failed", config=config, name="mine", tags=("x", "y"), note="because")
-    store.write_environment(run_id, {"torch": "2.9", "threads": 2, "accelerator": None})
-    store.write_result(run_id, {"best": {"accuracy": 0.4321, "loss": 1.5}, "last": {"accuracy": 0.41, "loss": 1.6}})
+    store.run(run_id).write_environment({"torch": "2.9", "threads": 2, "accelerator": None})
+    store.run(run_id).write_result({"best": {"accuracy": 0.4321, "loss": 1.5}, "last": {"accuracy": 0.41, "loss": 1.6}})
     told = core("show", "mine").out
     for part in (run_id, "failed", "4 of 150", "x, y", "because", "The loss became infinite in epoch 3"):
         assert part in told
     command = "python -m core train --preset he2016 --set train.epochs=150 --set train.lr=0.25"
     assert command in told
     assert "45,000 to train, 5,000 held-out images to validate, 10,000 to test" in told
-    assert f"{100 * made_record(4)['val_accuracy']:.2f} %" in told and "43.21 %" in told and "41.00 %" in told
+    assert f"{100 * made_record(4).val_accuracy:.2f} %" in told and "43.21 %" in told and "41.00 %" in told
     assert "2.9" in told and "accelerator" not in told
 
     data = core("show", run_id, "--json").data
@@ -371,7 +376,7 @@ def test_show_of_a_run_without_epochs(core: Core, store: RunStore) -> None:
 def test_stop(core: Core, store: RunStore) -> None:
     run_id = store.create(RunConfig())
     assert core("stop", run_id).out == f"Run {run_id} is stopped.\n"
-    assert store.status(run_id).state == "stopped"
+    assert store.run(run_id).status().state == "stopped"
     told = core("stop", run_id)
     assert told.code == 1 and "only a waiting or running one can be stopped" in told.err
 
@@ -379,25 +384,27 @@ def test_stop(core: Core, store: RunStore) -> None:
 def test_stop_and_discard(core: Core, store: RunStore) -> None:
     run_id = store.create(RunConfig())
     assert core("stop", run_id, "--discard", "--json").data == {"id": run_id, "state": "trashed"}
-    assert store.trashed() == [run_id]
+    assert store.trash.ids() == [run_id]
 
 
 def test_stop_asks_whoever_trains_it(core: Core, store: RunStore) -> None:
     with store.create_held(RunConfig()) as run_id:
-        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), state="running"))
         told = core("stop", run_id, "--discard")
         assert told.out == f"Run {run_id} stops after the current batch and goes to the trash.\n"
-        assert store.stop_request(run_id) == "discard"
+        assert store.run(run_id).stop_request() == "discard"
 
 
 def test_evaluate_agrees_with_what_training_recorded(core: Core, trained_once: RunStore) -> None:
     store, (run_id,) = trained_once, trained_once.ids()
-    status = store.status(run_id)
+    status = store.run(run_id).status()
     data = core("evaluate", run_id, "--json", on=store).data
     assert data["accuracy"] == pytest.approx(status.best_val_accuracy)
     assert (data["epoch"], data["images"], len(data["classes"])) == (status.best_epoch, 64, 10)
     tested = core("evaluate", run_id, "--part", "test", "--json", on=store).data
-    assert tested["images"] == 60 and tested["accuracy"] == pytest.approx(store.result(run_id)["best"]["accuracy"])
+    assert tested["images"] == 60 and tested["accuracy"] == pytest.approx(
+        store.run(run_id).result()["best"]["accuracy"]
+    )
     text = core("evaluate", run_id, on=store).out
     assert "validation part (64 held-out images)" in text and "airplane" in text
     assert f"accuracy {100 * data['accuracy']:.2f} %" in text
@@ -458,21 +465,21 @@ def test_trash_and_restore(core: Core, store: RunStore) -> None:
     assert store.ids() == [two, one, kept]
     assert core("restore").out == "The trash is empty.\n"
     told = core("restore", kept)
-    assert told.code == 1 and f"There is no run “{kept}” in the trash" in told.err
+    assert told.code == 1 and f"There is no run {kept} in the trash" in told.err
 
 
 def test_an_ambiguous_part_restores_nothing(core: Core, store: RunStore) -> None:
     runs = [made_run(store) for _ in range(2)]
     core("trash", *runs)
-    assert "could mean 2 runs" in core("restore", runs[0][:6]).err
-    assert len(store.trashed()) == 2
+    assert "matches 2 ids" in core("restore", runs[0][:6]).err
+    assert len(store.trash.ids()) == 2
 
 
 def test_a_run_at_work_does_not_keep_the_others_from_the_trash(core: Core, store: RunStore) -> None:
     idle = made_run(store)
     with store.create_held(RunConfig()) as busy:
         told = core("trash", busy, idle)
-    assert told.code == 1 and store.trashed() == [idle]
+    assert told.code == 1 and store.trash.ids() == [idle]
     assert f"Run {busy} is running; stop it before deleting it." in told.err
 
 
@@ -488,24 +495,24 @@ def test_a_misspelled_run_keeps_all_from_the_trash(core: Core, store: RunStore) 
 def test_emptying_the_trash_tells_what_it_frees_and_does_it_when_told_to(core: Core, store: RunStore) -> None:
     kept, gone = made_run(store), made_run(store)
     assert core("empty-trash").out == "The trash is empty.\n"
-    store.write_file(gone, "last.pt", b"x" * 2_000_000)
+    store.run(gone).write_file("last.pt", b"x" * 2_000_000)
     core("trash", gone)
     told = core("empty-trash")
     assert (told.code, told.out) == (0, "1 run with 2.0 MB would be deleted for good; add --yes to do it.\n")
-    assert store.trashed() == [gone]
+    assert store.trash.ids() == [gone]
     told = core("empty-trash", "--yes", "--json")
     assert told.data["runs"] == 1 and told.data["bytes"] > 2_000_000 and told.data["emptied"] is True
-    assert store.trashed() == [] and store.ids() == [kept]
+    assert store.trash.ids() == [] and store.ids() == [kept]
 
 
 def test_a_reference_run_cannot_be_deleted_or_trained_further(core: Core, store: RunStore) -> None:
     run_id = made_run(store, state="stopped")
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     for words in (("trash", run_id), ("resume", run_id, "--queue"), ("resume", run_id)):
         told = core(*words)
         assert told.code == 1 and "is a reference run that came with the program; it cannot be" in told.err
-    assert store.ids() == [run_id] and store.status(run_id).state == "stopped"
+    assert store.ids() == [run_id] and store.run(run_id).status().state == "stopped"
 
 
 # --- elsewhere and back ---------------------------------------------------------------------------
@@ -661,7 +668,7 @@ def test_a_bad_config_file_is_one_sentence(core: Core, tmp_path: Path, content: 
 
 def test_a_runs_config_of_a_newer_program_is_told(core: Core, store: RunStore) -> None:
     run_id = made_run(store)
-    (store.folder(run_id) / "config.json").write_text('{"schema": 2}')
+    (store.run(run_id).path / "config.json").write_text('{"schema": 2}')
     for command in ("show", "resume", "evaluate", "layers"):
         told = core(command, run_id)
         assert told.code == 1 and "newer ResNet Lab" in told.err, command

@@ -27,9 +27,9 @@ def test_a_study_is_defined_run_and_told(core: Core, store: RunStore) -> None:
     assert (told.code, told.data["counts"]) == (0, {"finished": 2})
     assert "Cell 2 of 2: learning rate 0.1, seed 0" in told.err
     runs = {one["run"]: one for one in told.data["cells"]}
-    assert {store.meta(one).study for one in runs} == {study_id}
+    assert {store.run(one).meta().study for one in runs} == {study_id}
     for row in told.data["outcomes"]:
-        assert row["accuracy"] == store.result(row["run_id"])["best"]["accuracy"]
+        assert row["accuracy"] == store.run(row["run_id"]).result()["best"]["accuracy"]
     again = core("study", "run", "rates")
     assert "Cell" not in again.err
     assert len(store.ids()) == 2
@@ -59,7 +59,7 @@ def test_pause_takes_out_of_the_queue_and_run_goes_on(core: Core, store: RunStor
     core(*TINY_STUDY)
     assert core("study", "run", "rates", "--queue").out.startswith("2 runs queued; the app trains them.")
     assert core("study", "pause", "rates").out.startswith("2 runs stopped.")
-    assert store.queue() == []
+    assert store.queue.ids() == []
     assert core("study", "run", "rates", "--json").data["counts"] == {"finished": 2}
 
 
@@ -69,7 +69,7 @@ def test_a_cell_stopped_from_elsewhere_is_no_success(core: Core, store: RunStore
 
     def stopped_once(*args):
         state = trained(*args)
-        store.write_status(store.ids()[0], replace(store.status(store.ids()[0]), state="stopped"))
+        store.run(store.ids()[0]).write_status(replace(store.run(store.ids()[0]).status(), state="stopped"))
         return state
 
     monkeypatch.setattr(cli_study, "_train_cell", stopped_once)
@@ -110,7 +110,7 @@ def test_a_study_put_away_comes_back(core: Core) -> None:
     assert core("study", "restore").out.strip() == made
     assert core("study", "restore", made[-4:]).code == 0
     assert core("study", "status", "rates").code == 0
-    assert "is no study in the trash" in core("study", "restore", "nothing").err
+    assert "no study “nothing” in the trash" in core("study", "restore", "nothing").err
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_seeds_become_one_contender_with_a_common_name(store):
     assert len(contenders(frame, labels(frame), grouped=False)) == 4
     table = contenders_module.over_seeds([one, many])
     assert table["n"].tolist() == [3]
-    assert table["best_val_accuracy"].tolist() == [f"{100 * made_record(4)['val_accuracy']:.2f} ± 0.00"]
+    assert table["best_val_accuracy"].tolist() == [f"{100 * made_record(4).val_accuracy:.2f} ± 0.00"]
 
 
 def test_a_seed_trained_twice_counts_once_and_the_repeat_stands_by_itself(store):

@@ -38,7 +38,7 @@ def test_pinned_runs_come_first_and_missing_values_last(some_runs):
     assert names(some_runs, sort="best")[:3] == ["Pair", "Baseline", "adam"]
     assert names(some_runs, sort="loss")[0] == "Pair"
     assert names(some_runs, sort="name", states=("finished",)) == ["adam", "Baseline", "Pair"]
-    some_runs.annotate(some_runs.find("waiting"), pinned=True)
+    some_runs.run(some_runs.find("waiting")).annotate(pinned=True)
     assert names(some_runs, sort="best")[:2] == ["waiting", "Pair"]
     assert names(some_runs, sort="no such order")[0] == "waiting"
 

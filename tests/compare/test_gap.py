@@ -15,7 +15,7 @@ HELD_OUT = RunConfig().replace({"data.test_size": 2_000, "data.validation_size":
 def trained(store, accuracy, config=HELD_OUT, name="", **about):
     """A finished run with this test accuracy."""
     run_id = made_run(store, config=config, name=name, **about)
-    store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
+    store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
     return run_id
 
 

@@ -65,10 +65,10 @@ def test_a_newer_schema_is_refused_with_what_to_do() -> None:
 def test_looking_at_an_old_run_changes_nothing_and_training_it_keeps_a_copy(store: RunStore) -> None:
     config = tiny_config("train.epochs=1", "train.warmup_epochs=0")
     run_id = store.create(config)
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     path.write_text(json.dumps(old(config, 10 * config.train.lr, SCHEMA_VERSION - 2)))
     before = path.read_bytes()
-    assert store.config(run_id) == config and store.frame().loc[0, "train.lr"] == config.train.lr
+    assert store.run(run_id).config() == config and store.frame().loc[0, "train.lr"] == config.train.lr
     assert path.read_bytes() == before
     assert run(store, run_id).state == "finished"
     assert path.with_name(f"config.json.v{SCHEMA_VERSION - 2}").read_bytes() == before
@@ -77,16 +77,16 @@ def test_looking_at_an_old_run_changes_nothing_and_training_it_keeps_a_copy(stor
 
 def test_a_run_of_today_is_left_as_it_is(store: RunStore) -> None:
     run_id = made_run(store)
-    before = sorted(one.name for one in store.folder(run_id).iterdir())
-    store.migrate(run_id)
-    assert sorted(one.name for one in store.folder(run_id).iterdir()) == before
+    before = sorted(one.name for one in store.run(run_id).path.iterdir())
+    store.run(run_id).migrate()
+    assert sorted(one.name for one in store.run(run_id).path.iterdir()) == before
 
 
 def test_a_run_of_a_newer_program_is_told_and_not_touched(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = made_run(store)
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     before = path.read_bytes()
     monkeypatch.setattr(config_module, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
     with pytest.raises(StoreError, match="newer ResNet Lab"):
-        store.migrate(run_id)
+        store.run(run_id).migrate()
     assert path.read_bytes() == before

@@ -86,6 +86,6 @@ def test_the_command_line_makes_the_very_runs_of_the_form(store: RunStore) -> No
     program, words = shlex.split(told)[:3], shlex.split(told)[3:]
     assert program == ["python", "-m", "core"]
     assert cli.main([*words, "--queue", "--runs", str(store.root)]) == 0
-    made = [(store.config(one), store.meta(one)) for one in store.queue()]
+    made = [(store.run(one).config(), store.run(one).meta()) for one in store.queue.ids()]
     assert [(config, meta.name) for config, meta in made] == draft.runs()
     assert {(meta.tags, meta.note) for _, meta in made} == {(draft.tags, draft.note)}

@@ -16,7 +16,7 @@ from core.cost.estimate import START_SECONDS, estimate
 from core.cost.speed import EVALUATION_GAIN, Speed
 from core.jobs import probe
 from core.model import layer_table, resnet
-from core.runs.store import this_host
+from core.runs.folder import this_host
 from tests.made import made_record, made_run
 
 HERE = {"device": "cpu", "precision": "fp32", "threads": 2}
@@ -29,10 +29,10 @@ def ran(store, config=QUICK, speed=500.0, epochs=4, environment=HERE, host=None,
     sizes, seconds = config.data.sizes(), 0.0
     for epoch in range(1, epochs + 1):
         seconds += sizes.train / speed + sizes.validation / evaluation
-        record = made_record(epoch, len(config.data.classes), sizes.train, config.train.batch_size)
-        store.append_record(run_id, record | {"images_per_second": speed, "seconds": seconds})
-    store.write_environment(run_id, environment)
-    store.write_status(run_id, replace(store.status_for_holder(run_id), host=host or this_host(), epoch=epochs))
+        size = len(config.data.classes), sizes.train, config.train.batch_size
+        store.run(run_id).append_record(made_record(epoch, *size, images_per_second=speed, seconds=seconds))
+    store.run(run_id).write_environment(environment)
+    store.run(run_id).write_status(replace(store.run(run_id).stored_status(), host=host or this_host(), epoch=epochs))
     return run_id
 
 
@@ -115,7 +115,7 @@ def test_the_median_of_like_runs_counts_and_their_spread_is_told(store):
 def test_a_disturbed_epoch_does_not_count(store):
     run_id = ran(store, speed=500.0)
     before = estimate(QUICK, store).seconds
-    store.append_record(run_id, made_record(5) | {"images_per_second": 5.0, "seconds": 9_000.0})
+    store.run(run_id).append_record(made_record(5, images_per_second=5.0, seconds=9_000.0))
     assert estimate(QUICK, store).seconds == pytest.approx(before)
 
 
@@ -263,7 +263,7 @@ def test_a_probe_of_a_huge_step_takes_fewer_pictures():
 
 def test_nothing_is_measured_beside_a_run(store):
     run_id = made_run(store, state="running")
-    with store.hold(run_id), pytest.raises(LabError, match="when it is done"):
+    with store.run(run_id).hold(), pytest.raises(LabError, match="when it is done"):
         probe.measure(QUICK, store)
 
 

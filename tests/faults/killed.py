@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.records import EpochRecord
 from core.runs.store import RunStore
 from tests.faults.operations import OPERATIONS, tiny
 from tests.faults.steps import die_at, watched
@@ -96,7 +97,7 @@ def trained(store: RunStore, run_id: str, heard: int, act: Callable[[Any], objec
     """Train a run, tell each finished epoch through the pipe ``heard``, with ``act`` at each step if given."""
     from core.jobs.runner import run
 
-    def on_epoch(record: dict[str, Any]) -> None:
+    def on_epoch(record: EpochRecord) -> None:
         os.write(heard, b".")
 
     if act is None:

@@ -36,20 +36,20 @@ class Operation:
     def prepared(self, store: RunStore) -> Iterator[Any]:
         """A store with runs that have nothing to do with it, and its subject."""
         made_run(store, epochs=2, name="bystander")
-        store.trash(made_run(store, epochs=2, name="in the trash"))
+        store.trash.put(made_run(store, epochs=2, name="in the trash"))
         yield self.begin(store)
 
 
 def _weighted(store: RunStore, **about: Any) -> str:
     run_id = made_run(store, epochs=2, **about)
-    store.write_file(run_id, "best.safetensors", b"best" * 100)
-    store.write_file(run_id, "last.pt", b"last" * 100)
+    store.run(run_id).write_file("best.safetensors", b"best" * 100)
+    store.run(run_id).write_file("last.pt", b"last" * 100)
     return run_id
 
 
 def _reference(store: RunStore) -> str:
     run_id = made_run(store, epochs=2)
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     return run_id
 
@@ -57,13 +57,13 @@ def _reference(store: RunStore) -> str:
 def _doomed(store: RunStore) -> str:
     """A run whose process died after somebody asked for it to be discarded."""
     run_id = made_run(store, epochs=2, state="running")
-    (store.folder(run_id) / "stop").write_text("discard")
+    (store.run(run_id).path / "stop").write_text("discard")
     return run_id
 
 
 def _outdated(store: RunStore) -> str:
     run_id = made_run(store, epochs=2)
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
     migrations.STEPS[0] = dict
     return run_id
@@ -80,8 +80,8 @@ def _archive(store: RunStore) -> list[str]:
 
 
 def _extend(store: RunStore, run_id: str) -> None:
-    files = {name: store.folder(run_id) / name for name in ("last.pt", "best.safetensors")}
-    store.create(store.config(run_id), name="child", parent=run_id, files=files)
+    files = {name: store.run(run_id).path / name for name in ("last.pt", "best.safetensors")}
+    store.create(store.run(run_id).config(), name="child", parent=run_id, files=files)
 
 
 def _held(store: RunStore, _: None) -> None:
@@ -90,13 +90,15 @@ def _held(store: RunStore, _: None) -> None:
 
 
 def _enqueue(store: RunStore, run_id: str) -> None:
-    if store.status(run_id).state != "queued":
-        store.enqueue(run_id)
+    if store.run(run_id).status().state != "queued":
+        store.queue.enqueue(run_id)
 
 
 def _discard(store: RunStore, run_id: str) -> None:
-    if run_id not in store.trashed():
-        store.request_stop(run_id, keep=False) if store.status(run_id).state == "queued" else store.trash(run_id)
+    if run_id not in store.trash.ids():
+        store.queue.request_stop(run_id, keep=False) if store.run(
+            run_id
+        ).status().state == "queued" else store.trash.put(run_id)
 
 
 def _bring_in(store: RunStore, _: list[str]) -> None:
@@ -105,8 +107,8 @@ def _bring_in(store: RunStore, _: list[str]) -> None:
 
 def _named(name: str) -> Callable[[RunStore, Any], bool]:
     def made(store: RunStore, _: Any) -> bool:
-        found = [one for one in store.ids() if store.meta(one).name == name]
-        return bool(found) and all((store.folder(one) / "status.json").is_file() for one in found)
+        found = [one for one in store.ids() if store.run(one).meta().name == name]
+        return bool(found) and all((store.run(one).path / "status.json").is_file() for one in found)
 
     return made
 
@@ -116,7 +118,7 @@ def _nothing(store: RunStore) -> None:
 
 
 def _state(wanted: str) -> Callable[[RunStore, str], bool]:
-    return lambda store, run_id: store.status_for_holder(run_id).state == wanted
+    return lambda store, run_id: store.run(run_id).stored_status().state == wanted
 
 
 OPERATIONS = {
@@ -126,38 +128,38 @@ OPERATIONS = {
     "enqueue": Operation(lambda store: made_run(store, epochs=2, state="failed"), _enqueue, _state("queued")),
     "stop": Operation(
         lambda store: made_run(store, epochs=0, state="queued"),
-        lambda store, run_id: store.request_stop(run_id), _state("stopped"),
+        lambda store, run_id: store.queue.request_stop(run_id), _state("stopped"),
     ),
     "discard": Operation(
         lambda store: made_run(store, epochs=0, state="queued"), _discard,
-        lambda store, run_id: run_id in store.trashed(),
+        lambda store, run_id: run_id in store.trash.ids(),
     ),
     "annotate": Operation(
-        made_run, lambda store, run_id: store.annotate(run_id, name="new"),
-        lambda store, run_id: store.meta(run_id).name == "new",
+        made_run, lambda store, run_id: store.run(run_id).annotate(name="new"),
+        lambda store, run_id: store.run(run_id).meta().name == "new",
     ),
     "annotate_reference": Operation(
-        _reference, lambda store, run_id: store.annotate(run_id, name="new"),
-        lambda store, run_id: store.meta(run_id).name == "new",
+        _reference, lambda store, run_id: store.run(run_id).annotate(name="new"),
+        lambda store, run_id: store.run(run_id).meta().name == "new",
     ),
     "trash": Operation(
-        made_run, lambda store, run_id: store.trash(run_id), lambda store, run_id: run_id in store.trashed()
+        made_run, lambda store, run_id: store.trash.put(run_id), lambda store, run_id: run_id in store.trash.ids()
     ),
     "restore": Operation(
-        lambda store: store.trashed()[0], lambda store, run_id: store.restore(run_id),
+        lambda store: store.trash.ids()[0], lambda store, run_id: store.trash.restore(run_id),
         lambda store, run_id: run_id in store.ids(),
     ),
     "empty_trash": Operation(
-        lambda store: [store.trash(run_id) or run_id for run_id in (_weighted(store), _weighted(store))],
-        lambda store, _: store.empty_trash(), lambda store, _: store.trashed() == [],
+        lambda store: [store.trash.put(run_id) or run_id for run_id in (_weighted(store), _weighted(store))],
+        lambda store, _: store.trash.empty(), lambda store, _: store.trash.ids() == [],
     ),
     "mark_interrupted": Operation(
-        _doomed, lambda store, _: store.mark_interrupted(),
-        lambda store, run_id: run_id in store.trashed() or store.status_for_holder(run_id).state == "interrupted",
+        _doomed, lambda store, _: store.queue.mark_interrupted(),
+        lambda store, run_id: run_id in store.trash.ids() or store.run(run_id).stored_status().state == "interrupted",
     ),
     "migrate": Operation(
-        _outdated, lambda store, run_id: store.migrate(run_id),
-        lambda store, run_id: json.loads((store.folder(run_id) / "config.json").read_text())["schema"] == 1,
+        _outdated, lambda store, run_id: store.run(run_id).migrate(),
+        lambda store, run_id: json.loads((store.run(run_id).path / "config.json").read_text())["schema"] == 1,
     ),
     "import": Operation(_archive, _bring_in, lambda store, ids: set(ids) <= set(store.ids())),
     "table": Operation(

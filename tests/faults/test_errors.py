@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 def content(store: RunStore, run_id: str) -> dict[str, bytes]:
-    return {one.name: one.read_bytes() for one in store.folder(run_id).iterdir() if one.name != ".lock"}
+    return {one.name: one.read_bytes() for one in store.run(run_id).path.iterdir() if one.name != ".lock"}
 
 
 def refused(store: RunStore, number: int, code: int, lasting: bool) -> tuple[str, bool]:
@@ -51,8 +51,8 @@ def refused(store: RunStore, number: int, code: int, lasting: bool) -> tuple[str
         assert status.error and status.error.endswith(".")
         assert any(words in status.error for words in (REFUSALS[code], "cannot be locked")), status.error
         if not lasting:
-            assert store.status(run_id) == status
-            assert "Traceback" in store.log(run_id) and status.error in store.log(run_id)
+            assert store.run(run_id).status() == status
+            assert "Traceback" in store.run(run_id).log() and status.error in store.run(run_id).log()
     return run_id, len(watch.steps) >= number
 
 
@@ -72,12 +72,12 @@ def test_a_refusal_at_any_step_ends_the_run_and_keeps_its_last_state(
         run_id, struck = refused(store, number, code, lasting)
         where = f"step {number}, {errno.errorcode[code]}"
         assert content(store, other) == before, where
-        status = store.status(run_id)
+        status = store.run(run_id).status()
         assert status.state in ("queued", "failed", "interrupted", "finished"), where
-        records = [one["epoch"] for one in store.records(run_id)]
+        records = [one.epoch for one in store.run(run_id).records()]
         assert records == [1, 2][: len(records)], where
         if status.state in ("failed", "interrupted"):
-            store.enqueue(run_id)
+            store.queue.enqueue(run_id)
         if status.state != "finished":
             assert run(store, run_id).state == "finished", where
         undisturbed.assert_reached(store, run_id, where)
@@ -112,10 +112,10 @@ def test_the_worker_takes_the_next_run(store: RunStore, monkeypatch: pytest.Monk
     worker = Worker(store)
     with watched(store.root, act if trouble == "permission lost" else lambda step: None):
         worker.start()
-        wait_for(lambda: store.status(good).state == "finished", 90)
+        wait_for(lambda: store.run(good).status().state == "finished", 90)
         worker.stop()
     if trouble == "permission lost":
-        assert store.status(bad).state == "queued", "it can be trained when the folder can be written again"
+        assert store.run(bad).status().state == "queued", "it can be trained when the folder can be written again"
         assert run(store, bad).state == "finished"
     else:
         assert store.ids() == [good]
@@ -129,8 +129,8 @@ def test_memory_that_is_not_there_is_told_as_such(store: RunStore, monkeypatch: 
         status = run(store, run_id)
     assert status.state == "failed" and status.error
     assert status.error == "The computer ran out of memory; try a smaller batch, width or depth."
-    assert "Traceback" in store.log(run_id)
-    store.enqueue(run_id)
+    assert "Traceback" in store.run(run_id).log()
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
 
 
@@ -159,7 +159,7 @@ def test_no_home_folder_and_no_secret_is_in_a_runs_folder(
     monkeypatch.setenv("RESNET_LAB_DATA", str(home / "data"))
     assert run(store, without_data).state == "failed"
     assert status.error and "~/secret.txt" in status.error
-    log = store.log(failed)
+    log = store.run(failed).log()
     assert "Traceback" in log and 'File "core/jobs/runner.py"' in log
     told = [str(home), "hush-4711", str(paths.PROJECT), str(Path.home()), str(Path(torch.__file__).parents[2])]
     for run_id in (finished, failed, without_data):

@@ -242,5 +242,5 @@ def test_what_one_person_dropped_is_not_anothers(store, monkeypatch, classify):
     classify.run()
     assert list(classify.dataframe[0].value["picture"]) == ["mine.png"]
     assert list(other.dataframe[0].value["picture"]) == ["theirs.png"]
-    assert store.ids() and load_weights(store, store.ids()[0], store.config(store.ids()[0]))
+    assert store.ids() and load_weights(store, store.ids()[0], store.run(store.ids()[0]).config())
     assert not [path for path in Path(store.root).rglob("*") if "mine" in path.name]

@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.base.errors import StoreError
+from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.transfer import export
 from tests.faults.opened import PAGES, app_on, opened, sentences
@@ -116,7 +118,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     "epochs without figures by class": lambda folder: (folder / "metrics.jsonl").write_text(
         "".join(
             json.dumps({name: one[name] for name in one if not name.endswith("_by_class")}) + "\n"
-            for one in (made_record(epoch) for epoch in range(1, 5))
+            for one in (asdict(made_record(epoch)) for epoch in range(1, 5))
         )
     ),
 }  # type: ignore[dict-item]
@@ -128,7 +130,7 @@ def test_what_is_wrong_with_a_run_is_said_and_the_others_are_shown(store, monkey
     change(store.root / bad)
     app = opened(app_on(store, monkeypatch), "run", run=bad)
     assert sentence.replace("RUN", bad) in sentences(app)
-    assert bad in sentences(app) and "Another run is shown instead." in sentences(app)
+    assert bad in sentences(app) and "another run instead" in sentences(app)
     assert app.selectbox(key="live_run").value == good
     rows = store.frame().set_index("id")
     assert (rows.loc[bad, "state"], rows.loc[good, "state"]) == ("damaged", "finished")
@@ -142,15 +144,15 @@ def test_every_page_opens_with_all_of_them_at_once(store, monkeypatch):
     for page in PAGES:
         opened(app, page)
     assert "the sound one" in {one.proto.label for one in opened(app, "home").get("page_link")}
-    assert store.status(good).state == "finished"
+    assert store.run(good).status().state == "finished"
     opened(app, "compare", runs=",".join(store.ids()))
-    assert store.queue() == [] and len(store.ids()) == len(DAMAGED) + len(HARMLESS) + 1
+    assert store.queue.ids() == [] and len(store.ids()) == len(DAMAGED) + len(HARMLESS) + 1
 
 
 def test_a_result_whose_epochs_are_lost_is_none(store, monkeypatch):
     bad = made_run(store, name="the bad one")
     (store.root / bad / "metrics.jsonl").unlink()
-    store.write_result(bad, {"best": {"accuracy": 0.99, "loss": 0.1, "epoch": 4}})
+    store.run(bad).write_result({"best": {"accuracy": 0.99, "loss": 0.1, "epoch": 4}})
     app = app_on(store, monkeypatch)
     for page in PAGES:
         opened(app, page)
@@ -174,12 +176,12 @@ def test_a_link_for_a_log_shows_and_changes_nothing_elsewhere(store, monkeypatch
     run_id = made_run(store)
     with_link("log.txt", str(secret))(store.root / run_id)
     with pytest.raises(StoreError, match="it is a link, and links are not followed"):
-        store.log(run_id)
+        store.run(run_id).log()
     with pytest.raises(StoreError, match="it is a link, and links are not followed"):
-        store.append_log(run_id, "written by us")
+        store.run(run_id).append_log("written by us")
     with_link("metrics.jsonl", str(secret))(store.root / run_id)
     with pytest.raises(StoreError, match="it is a link"):
-        store.append_record(run_id, made_record(5))
+        store.run(run_id).append_record(made_record(5))
     app = opened(app_on(store, monkeypatch), "run", run=run_id)
     assert "do not tell" not in "".join(one.value for one in app.code)
     assert secret.read_text() == "do not tell\n"
@@ -202,26 +204,26 @@ def test_a_link_for_a_lock_empties_nothing_elsewhere(store, tmp_path):
     run_id = made_run(store, state="running")
     (store.root / run_id / ".lock").unlink(missing_ok=True)
     (store.root / run_id / ".lock").symlink_to(precious)
-    assert store.status(run_id).state == "interrupted"
-    with pytest.raises(StoreError, match=r"its file \.lock is a link; remove it"), store.hold(run_id):
+    assert store.run(run_id).status().state == "interrupted"
+    with pytest.raises(StoreError, match=r"its file \.lock is a link; remove it"), store.run(run_id).hold():
         pass
-    store.mark_interrupted()
+    store.queue.mark_interrupted()
     assert precious.read_text() == "a thesis"
 
 
 # --- metrics.jsonl --------------------------------------------------------------------------------
 
 LINES: dict[str, str] = {
-    "a truth value for an epoch": json.dumps(made_record(3) | {"epoch": True}),
-    "an epoch before the first": json.dumps(made_record(3) | {"epoch": 0}),
-    "an epoch twice": json.dumps(made_record(2) | {"val_accuracy": 0.99}),
-    "an earlier epoch": json.dumps(made_record(1) | {"val_accuracy": 0.99}),
-    "an accuracy of 91": json.dumps(made_record(3) | {"val_accuracy": 91}),
-    "an accuracy that is no number": json.dumps(made_record(3) | {"val_accuracy": float("nan")}),
-    "seconds without end": json.dumps(made_record(3) | {"seconds": float("inf")}),
-    "an epoch without end": json.dumps(made_record(3) | {"epoch": 10**400}),
-    "text among classes": json.dumps(made_record(3) | {"val_accuracy_by_class": ["high"]}),
-    "a list within a list": json.dumps(made_record(3) | {"val_loss_by_class": [[1.0]]}),
+    "a truth value for an epoch": json.dumps(asdict(made_record(3)) | {"epoch": True}),
+    "an epoch before the first": json.dumps(asdict(made_record(3)) | {"epoch": 0}),
+    "an epoch twice": json.dumps(asdict(made_record(2)) | {"val_accuracy": 0.99}),
+    "an earlier epoch": json.dumps(asdict(made_record(1)) | {"val_accuracy": 0.99}),
+    "an accuracy of 91": json.dumps(asdict(made_record(3)) | {"val_accuracy": 91}),
+    "an accuracy that is no number": json.dumps(asdict(made_record(3)) | {"val_accuracy": float("nan")}),
+    "seconds without end": json.dumps(asdict(made_record(3)) | {"seconds": float("inf")}),
+    "an epoch without end": json.dumps(asdict(made_record(3)) | {"epoch": 10**400}),
+    "text among classes": json.dumps(asdict(made_record(3)) | {"val_accuracy_by_class": ["high"]}),
+    "a list within a list": json.dumps(asdict(made_record(3)) | {"val_loss_by_class": [[1.0]]}),
 }
 
 
@@ -231,11 +233,11 @@ def test_a_line_that_is_no_further_epoch_is_passed_over(store, monkeypatch, line
     with (store.root / run_id / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
     app = opened(app_on(store, monkeypatch), "run", run=run_id)
-    best = f"{100 * made_record(2)['val_accuracy']:.2f} %"
+    best = f"{100 * made_record(2).val_accuracy:.2f} %"
     assert [one.value for one in app.metric][:2] == [best, best]
-    store.append_record(run_id, made_record(3))
-    assert [one["epoch"] for one in store.records(run_id)] == [1, 2, 3] == list(store.metrics(run_id)["epoch"])
-    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(3)["val_accuracy"]
+    store.run(run_id).append_record(made_record(3))
+    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3] == list(store.metrics(run_id)["epoch"])
+    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(3).val_accuracy
 
 
 # --- progress.json --------------------------------------------------------------------------------
@@ -256,12 +258,13 @@ def test_a_damaged_progress_is_told_until_the_next_batch(store, monkeypatch, pro
         "epoch": 3, "epochs": 4, "batch": 1, "batches": 9, "loss": 1.0, "accuracy": 0.5, "lr": 0.1,
         "images_per_second": 1.0, "seconds_left": 1.0,
     }  # fmt: skip
-    store.write_progress(run_id, {**sound, **progress} if progress else {})
-    with store.hold(run_id):
+    path = store.run(run_id).path / "progress.json"
+    path.write_text(json.dumps({**sound, **progress} if progress else {}))
+    with store.run(run_id).hold():
         app = app_on(store, monkeypatch)
         assert not app.exception and sentence in sentences(app)
         assert sentence in sentences(opened(app, "run", run=run_id))
-        store.write_progress(run_id, sound | {"loss": float("nan")})
+        store.run(run_id).write_progress(BatchRecord(**sound | {"loss": float("nan")}))
         assert not sentences(opened(app, "run", run=run_id))
 
 
@@ -294,9 +297,10 @@ def test_any_json_is_a_run_or_a_sentence(store, name, field, value):
     run_id = made_run(store, epochs=1)
     try:
         with_values(name, **{field: value})(store.root / run_id)
-        for read in (store.meta, store.status, store.config, store.result, store.progress):
+        run = store.run(run_id)
+        for read in (run.meta, run.status, run.config, run.result, run.progress):
             try:
-                read(run_id)
+                read()
             except StoreError as error:
                 assert run_id in str(error)
         row = store.frame().set_index("id").loc[run_id]
@@ -310,9 +314,9 @@ def test_any_json_is_a_run_or_a_sentence(store, name, field, value):
             "interrupted",
             "stopping",
         )
-        str(store.meta(run_id).name).encode() if row["state"] != "damaged" else None
+        str(store.run(run_id).meta().name).encode() if row["state"] != "damaged" else None
     finally:
-        store.trash(run_id)
+        store.trash.put(run_id)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -321,5 +325,7 @@ def test_any_lines_of_metrics_are_passed_over_or_epochs(tmp_path, lines):
     store = RunStore(tmp_path / "runs")
     run_id = store.ids()[0] if store.ids() else made_run(store, epochs=1)
     path = store.root / run_id / "metrics.jsonl"
-    path.write_bytes(b"\n".join([*lines, json.dumps(made_record(1)).encode(), b""]))
-    assert [one["epoch"] for one in store.records(run_id)] == [1] == list(RunStore(store.root).metrics(run_id)["epoch"])
+    path.write_bytes(b"\n".join([*lines, json.dumps(asdict(made_record(1))).encode(), b""]))
+    assert (
+        [one.epoch for one in store.run(run_id).records()] == [1] == list(RunStore(store.root).metrics(run_id)["epoch"])
+    )

@@ -35,7 +35,9 @@ def run_id(store):
     made = made_run(store, config=tiny_config("data.classes=cat,deer,dog"))
     model = resnet(8, 3, 8, generator=torch.Generator().manual_seed(0))
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
-    store.write_file(made, "best.safetensors", save({**model.state_dict(), **inputs}, {"classes": ",".join(CLASSES)}))
+    store.run(made).write_file(
+        "best.safetensors", save({**model.state_dict(), **inputs}, {"classes": ",".join(CLASSES)})
+    )
     return made
 
 
@@ -60,7 +62,7 @@ WEIGHTS = {
 
 @pytest.mark.parametrize(("make", "sentence"), WEIGHTS.values(), ids=WEIGHTS.keys())
 def test_weights_that_are_not_the_runs_give_a_sentence_and_no_answer(store, monkeypatch, run_id, make, sentence):
-    path = store.best_weights(run_id)
+    path = store.run(run_id).best_weights()
     path.write_bytes(make(load_file(path)))
     with pytest.raises(StoreError, match=f"The weights of run {run_id} cannot be used"):
         Classifier.load(store, run_id)
@@ -72,14 +74,14 @@ def test_weights_that_are_not_the_runs_give_a_sentence_and_no_answer(store, monk
 
 
 def test_a_pickle_with_code_in_place_of_weights_does_not_run(store, run_id, tmp_path):
-    store.best_weights(run_id).write_bytes(pickle.dumps(Trap(tmp_path / "trap")))
+    store.run(run_id).best_weights().write_bytes(pickle.dumps(Trap(tmp_path / "trap")))
     with pytest.raises(StoreError, match="cannot be used"):
         Classifier.load(store, run_id)
     assert not (tmp_path / "trap").exists()
 
 
 def test_weights_so_large_that_nothing_is_a_number_give_no_answer(store, run_id):
-    path = store.best_weights(run_id)
+    path = store.run(run_id).best_weights()
     path.write_bytes(changed("classifier.weight", lambda one: torch.full_like(one, 3e38))(load_file(path)))
     with pytest.raises(StoreError, match="no numbers come out"):
         Classifier.load(store, run_id).probabilities(torch.full((1, 3, 32, 32), 200, dtype=torch.uint8).numpy())

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def litter(store: RunStore) -> list[Path]:
     """What is left of things half done, after the time in which somebody might still be doing them."""
     for path in store.root.rglob("*"):
         os.utime(path, (1.0, 1.0), follow_symlinks=False)
-    store.mark_interrupted()
+    store.queue.mark_interrupted()
     return [one for one in store.root.rglob(".*") if one.suffix == ".tmp" or one.name.startswith(".gone-")] + list(
         store.cache_folder.glob("new-*")
     )
@@ -64,8 +65,8 @@ def test_at_every_step_of_everything_that_is_done_to_a_store(
         touched = changed(store, told["before"])
         assert [one for one in touched if not _may_change(name, subject, one)] == [], where
         assert "damaged" not in set(store.frame()["state"]), where
-        for gone in store.trashed():
-            RunStore(store.trash_folder).status_for_holder(gone)  # raises if it is damaged
+        for gone in store.trash.ids():
+            RunStore(store.trash.folder).run(gone).stored_status()  # raises if it is damaged
         if not operation.done(store, subject):
             assert told["code"] != 0, where
             operation.act(store, subject)
@@ -90,13 +91,13 @@ class Undisturbed:
         store = RunStore(folder)
         run_id = store.create(tiny())
         assert run(store, run_id).state == "finished"
-        self.records, self.result = untimed(store, run_id), store.result(run_id)
+        self.records, self.result = untimed(store, run_id), store.run(run_id).result()
         self.best, self.last = weights(store, run_id)
 
     def assert_reached(self, store: RunStore, run_id: str, where: str) -> None:
         """The run has the same records, test result and weights, to the last bit."""
         assert untimed(store, run_id) == self.records, where
-        assert store.result(run_id) == self.result, where
+        assert store.run(run_id).result() == self.result, where
         for ours, theirs in zip(weights(store, run_id), (self.best, self.last), strict=True):
             assert ours.keys() == theirs.keys(), where
             assert all(torch.equal(ours[name], theirs[name]) for name in ours), where
@@ -105,16 +106,16 @@ class Undisturbed:
 def untimed(store: RunStore, run_id: str) -> list[dict[str, Any]]:
     """The epochs without what a clock decides."""
     return [
-        {name: value for name, value in one.items() if name not in ("seconds", "images_per_second")}
-        for one in store.records(run_id)
+        {name: value for name, value in asdict(one).items() if name not in ("seconds", "images_per_second")}
+        for one in store.run(run_id).records()
     ]
 
 
 def weights(store: RunStore, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Best and last."""
-    state = store.last_state(run_id)
+    state = store.run(run_id).last_state()
     assert state
-    return load_file(store.best_weights(run_id)), torch.load(state, weights_only=True)["model"]
+    return load_file(store.run(run_id).best_weights()), torch.load(state, weights_only=True)["model"]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def all_killed(what: str, folder: Path, *numbers: int) -> list[dict[str, Any]]:
 def assert_survived(told: dict[str, Any], undisturbed: Undisturbed, root: Path | None = None) -> None:
     """The killed run tells what it finished, as interrupted, and goes on to the same end."""
     store, run_id, where = RunStore(root or told["root"]), told["subject"], told["step"]
-    status, records = store.status(run_id), untimed(store, run_id)
+    status, records = store.run(run_id).status(), untimed(store, run_id)
     assert status.state in ("queued", "interrupted", "finished"), where
     assert records == undisturbed.records[: len(records)], where
     if root is None:
@@ -142,10 +143,10 @@ def assert_survived(told: dict[str, Any], undisturbed: Undisturbed, root: Path |
         assert status.state != "queued" or told["epochs"] == 0, where
     assert "damaged" not in set(store.frame()["state"]), where
     if status.state == "interrupted":
-        store.mark_interrupted()
-        marked = store.status_for_holder(run_id)
+        store.queue.mark_interrupted()
+        marked = store.run(run_id).stored_status()
         assert (marked.state, marked.epoch) == ("interrupted", len(records)), where
-        store.enqueue(run_id)
+        store.queue.enqueue(run_id)
     if status.state != "finished":
         assert run(store, run_id).state == "finished", where
     undisturbed.assert_reached(store, run_id, where)

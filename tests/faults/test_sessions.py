@@ -13,7 +13,7 @@ def test_three_sessions_poll_a_run_and_none_of_its_epochs_is_lost(serve):
     ended = threading.Event()
 
     def end() -> None:
-        wait_for(lambda: not server.store.status(run_id).active, 200)
+        wait_for(lambda: not server.store.run(run_id).status().active, 200)
         ended.set()
 
     waiting = threading.Thread(target=end)
@@ -23,7 +23,7 @@ def test_three_sessions_poll_a_run_and_none_of_its_epochs_is_lost(serve):
     assert [one.errors for one in found] == [[], [], []]
     assert set.union(*(set(one.opened) for one in found)) == set(PAGES)
     assert sum(len(times) for one in found for times in one.redrawn.values()) > 0
-    status = server.store.status(run_id)
+    status = server.store.run(run_id).status()
     assert (status.state, status.epoch, status.error) == ("finished", 12, None)
-    assert [one["epoch"] for one in server.store.records(run_id)] == list(range(1, 13))
+    assert [one.epoch for one in server.store.run(run_id).records()] == list(range(1, 13))
     assert "Traceback" not in server.log.read_text()

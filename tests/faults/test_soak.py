@@ -19,12 +19,12 @@ from core.runs.store import RunStore
 
 store, run_id, often = RunStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 def look(record):
-    if record["epoch"] % often == 0:
+    if record.epoch % often == 0:
         status = Path("/proc/self/status").read_text().split()
         print(json.dumps({
-            "epoch": record["epoch"], "kB": int(status[status.index("VmRSS:") + 1]),
+            "epoch": record.epoch, "kB": int(status[status.index("VmRSS:") + 1]),
             "threads": int(status[status.index("Threads:") + 1]), "files": len(os.listdir("/proc/self/fd")),
-            "state": store.last_state(run_id).stat().st_size,
+            "state": store.run(run_id).last_state().stat().st_size,
         }), flush=True)
         store.metrics(run_id), store.frame()  # as a page does
 sys.exit(run(store, run_id, on_epoch=look).state != "finished")
@@ -42,12 +42,12 @@ def test_many_epochs_take_no_more_than_few(epochs: int, store: RunStore, record_
     told = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
     seen = [json.loads(line) for line in told.splitlines()]
     settled, last = seen[4], seen[-1]
-    assert last["epoch"] == epochs // 15 * 15 and len(store.records(run_id)) == epochs
+    assert last["epoch"] == epochs // 15 * 15 and len(store.run(run_id).records()) == epochs
     assert last["threads"] == settled["threads"] and last["files"] == settled["files"]
     # An epoch's record takes some 2 kB in memory, twice: in the trainer and in the reader of the table.
     assert last["kB"] - settled["kB"] < 20_000 + 10 * (last["epoch"] - settled["epoch"])
     # The history in last.pt grows by an epoch's figures, not by anything the size of the network.
     assert (last["state"] - seen[0]["state"]) / (last["epoch"] - seen[0]["epoch"]) < 1_000
-    assert not list(Path(store.folder(run_id)).glob("*.tmp")) and not list(store.folder(run_id).glob(".*.tmp"))
+    assert not list(Path(store.run(run_id).path).glob("*.tmp")) and not list(store.run(run_id).path.glob(".*.tmp"))
     for name in ("epoch", "kB", "threads", "files", "state"):
         record_property(f"soak {name}", f"{settled[name]} → {last[name]}")

@@ -30,7 +30,7 @@ def test_what_the_app_trains_the_command_line_sees_stops_and_cannot_take(
 ) -> None:
     run_id = store.create(tiny("train.epochs=2000"))
     serve()
-    wait_for(lambda: len(store.records(run_id)) >= 2, 120)
+    wait_for(lambda: len(store.run(run_id).records()) >= 2, 120)
     first = status(store, run_id)
     assert first["state"] == "running" and first["pid"] != os.getpid()
     resumed = core(store, "resume", run_id)
@@ -39,9 +39,9 @@ def test_what_the_app_trains_the_command_line_sees_stops_and_cannot_take(
     assert core(store, "resume", run_id, "--queue").returncode == 1
     assert status(store, run_id)["epoch"] > first["epoch"], "it is seen to go on"
     assert core(store, "stop", run_id).returncode == 0
-    wait_for(lambda: store.status(run_id).state == "stopped", 60)
-    assert store.log(run_id).count("Training from epoch") == 1
-    epochs = [one["epoch"] for one in store.records(run_id)]
+    wait_for(lambda: store.run(run_id).status().state == "stopped", 60)
+    assert store.run(run_id).log().count("Training from epoch") == 1
+    epochs = [one.epoch for one in store.run(run_id).records()]
     assert epochs == list(range(1, len(epochs) + 1))
 
 
@@ -53,19 +53,20 @@ def test_what_the_command_line_trains_the_app_sees_stops_and_cannot_take(
     path.write_text(json.dumps(tiny("train.epochs=2000").to_dict()))
     words = [sys.executable, "-m", "core", "train", "--config", str(path), "--runs", str(store.root)]
     with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        wait_for(lambda: store.ids() and len(store.records(store.ids()[0])) >= 2, 120)
+        wait_for(lambda: store.ids() and len(store.run(store.ids()[0]).records()) >= 2, 120)
         (run_id,) = store.ids()
-        assert store.status(run_id).pid == program.pid
+        assert store.run(run_id).status().pid == program.pid
         behind = store.create(tiny())  # the app is free and trains what waits, not what the other holds
-        wait_for(lambda: store.status(behind).state == "finished", 120)
+        wait_for(lambda: store.run(behind).status().state == "finished", 120)
         assert (
-            store.status(run_id).state == "running" and store.frame().set_index("id").loc[run_id, "state"] == "running"
+            store.run(run_id).status().state == "running"
+            and store.frame().set_index("id").loc[run_id, "state"] == "running"
         )
-        store.request_stop(run_id)
+        store.queue.request_stop(run_id)
         _, said = program.communicate(timeout=60)
     assert program.returncode == 1 and f"Run {run_id} was stopped after" in said
-    assert store.status(run_id).state == "stopped" and store.log(run_id).count("Training from epoch") == 1
-    store.trash(run_id)
+    assert store.run(run_id).status().state == "stopped" and store.run(run_id).log().count("Training from epoch") == 1
+    store.trash.put(run_id)
 
 
 def test_a_run_cannot_be_started_by_two_programs_at_once(store: RunStore) -> None:
@@ -76,8 +77,8 @@ def test_a_run_cannot_be_started_by_two_programs_at_once(store: RunStore) -> Non
     said = [one.communicate(timeout=120)[1] for one in programs]
     codes = sorted(one.returncode for one in programs)
     assert codes == [0, 1], said
-    assert store.log(run_id).count("Training from epoch") == 1
+    assert store.run(run_id).log().count("Training from epoch") == 1
     straight = store.create(tiny())
     run(store, straight)
-    ours, theirs = store.records(run_id), store.records(straight)
-    assert [one["val_loss"] for one in ours] == [one["val_loss"] for one in theirs]
+    ours, theirs = store.run(run_id).records(), store.run(straight).records()
+    assert [one.val_loss for one in ours] == [one.val_loss for one in theirs]

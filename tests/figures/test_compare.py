@@ -21,10 +21,10 @@ CONFIG = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 
 
 def curves(name, accuracies, seconds=10.0):
     records = [
-        made_record(epoch) | {"val_accuracy": accuracy, "seconds": seconds * epoch}
+        made_record(epoch, val_accuracy=accuracy, seconds=seconds * epoch)
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
-    return RunCurves.of(name, name, CONFIG, pd.DataFrame.from_records(records), "#0072b2")
+    return RunCurves.of(name, name, CONFIG, pd.DataFrame(records), "#0072b2")
 
 
 def group(*runs, name="a & b"):
@@ -97,7 +97,7 @@ def test_loss_is_drawn_in_nats_with_the_chance_level():
     figure = bands([group(curves("one", [0.2, 0.4]), curves("two", [0.4, 0.6]))], View(log_loss=True), "loss")
     assert figure.layout.yaxis.type == "log"
     assert [shape.y0 for shape in figure.layout.shapes] == pytest.approx([np.log(10)])
-    assert list(traces(figure)["one mean"].y) == pytest.approx([made_record(1)["val_loss"], made_record(2)["val_loss"]])
+    assert list(traces(figure)["one mean"].y) == pytest.approx([made_record(1).val_loss, made_record(2).val_loss])
     assert not bands([group(curves("one", [0.2]))], View(chance=False)).layout.shapes
 
 
@@ -112,7 +112,7 @@ def test_intervals_show_every_run_and_the_better_above(store):
     for lr, seeds in ((0.1, (0.80, 0.82)), (0.2, (0.90,))):
         for seed, accuracy in enumerate(seeds):
             run_id = made_run(store, config=CONFIG.replace({"train.lr": lr, "train.seed": seed}))
-            store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5}})
+            store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5}})
     frame = store.frame()
     found = gap(*contenders(frame, labels(frame)))
     figure = gap_intervals(found, ["#0072b2", "#d55e00"])
@@ -141,7 +141,7 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     assert list(optimizer.ticktext) == ["adam", "sgd"]
     # Momentum has no effect with Adam, so its axis has a place for that.
     assert list(momentum.ticktext) == ["–", "0.5", "0.9"]
-    assert list(outcome["values"]) == pytest.approx([100 * made_record(4)["val_accuracy"]] * 3)
+    assert list(outcome["values"]) == pytest.approx([100 * made_record(4).val_accuracy] * 3)
     assert outcome.label == "Best validation accuracy (%)"
 
 

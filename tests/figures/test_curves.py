@@ -27,7 +27,7 @@ HELD_OUT = RunConfig().replace({"data.train_size": 4_500, "data.validation_size"
 def made_curves(records, label="one", config=HELD_OUT) -> RunCurves:
     """Return the curves of a run with these records."""
     run_id = f"20261124-093000-{next(COUNT):04d}"
-    return RunCurves.of(run_id, label, config, pd.DataFrame.from_records(records, columns=METRICS))
+    return RunCurves.of(run_id, label, config, pd.DataFrame(records, columns=METRICS))
 
 
 def curves(epochs=4, label="one", config=HELD_OUT) -> RunCurves:
@@ -38,7 +38,7 @@ def curves(epochs=4, label="one", config=HELD_OUT) -> RunCurves:
 
 def with_accuracies(*accuracies) -> RunCurves:
     """Return the curves of a made-up run with these validation accuracies."""
-    return made_curves([made_record(at) | {"val_accuracy": share} for at, share in enumerate(accuracies, start=1)])
+    return made_curves([made_record(at, val_accuracy=share) for at, share in enumerate(accuracies, start=1)])
 
 
 def traces(figure):
@@ -54,8 +54,8 @@ def lines(figure) -> dict[float, str]:
 def test_accuracy_has_each_epoch_in_percent():
     found = traces(accuracy([curves(4)]))
     assert list(found["val"].x) == [1, 2, 3, 4]
-    assert list(found["val"].y) == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 5)]
-    assert list(found["train"].y) == [100 * made_record(epoch)["train_accuracy"] for epoch in range(1, 5)]
+    assert list(found["val"].y) == [100 * made_record(epoch).val_accuracy for epoch in range(1, 5)]
+    assert list(found["train"].y) == [100 * made_record(epoch).train_accuracy for epoch in range(1, 5)]
     assert found["train"].line.dash == "dash"
     assert found["val"].line.dash == "solid"
 
@@ -63,7 +63,7 @@ def test_accuracy_has_each_epoch_in_percent():
 @pytest.mark.parametrize("kind", ["loss", "objective"])
 def test_cross_entropy_and_objective_are_named(kind):
     figure = loss([curves(3)], kind=kind)
-    assert list(traces(figure)["val"].y) == [made_record(epoch)[f"val_{kind}"] for epoch in (1, 2, 3)]
+    assert list(traces(figure)["val"].y) == [getattr(made_record(epoch), f"val_{kind}") for epoch in (1, 2, 3)]
     title = figure.layout.yaxis.title.text
     assert title.endswith("(nats per image)")
     assert ("L2 penalty" in title) == (kind == "objective")
@@ -84,7 +84,7 @@ def test_the_best_epoch_is_the_first_of_equals():
     assert run.best_epoch == 2
     best = traces(accuracy([run]))["best"]
     assert (list(best.x), list(best.y)) == ([2], [80.0])
-    assert list(traces(loss([run]))["best"].y) == [made_record(2)["val_loss"]]
+    assert list(traces(loss([run]))["best"].y) == [made_record(2).val_loss]
 
 
 def test_the_chance_level_depends_on_the_number_of_classes():
@@ -211,7 +211,7 @@ def test_the_learning_rate_is_logarithmic_only_over_powers_of_ten():
 def test_class_accuracy_is_that_of_the_best_epoch():
     figure = class_accuracy([curves(3)])
     assert list(figure.data[0].y)[:2] == ["airplane", "automobile"]
-    assert list(figure.data[0].x) == [100 * share for share in made_record(3)["val_accuracy_by_class"]]
+    assert list(figure.data[0].x) == [100 * share for share in made_record(3).val_accuracy_by_class]
 
 
 def test_probabilities_are_sorted_and_runs_stand_side_by_side():
@@ -250,7 +250,7 @@ def over_fitted(label="one", end=2.0) -> RunCurves:
     records = []
     for epoch in range(1, 31):
         value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
-        records.append(made_record(epoch) | {"val_loss": value, "seconds": 3_600.0 * epoch})
+        records.append(made_record(epoch, val_loss=value, seconds=3_600.0 * epoch))
     return made_curves(records, label)
 
 

@@ -204,10 +204,10 @@ def test_the_figure_as_text():
 
 def run(name, accuracies, batch=32):
     records = [
-        made_record(epoch, batch_size=batch) | {"val_accuracy": accuracy}
+        made_record(epoch, batch_size=batch, val_accuracy=accuracy)
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
-    return RunCurves.of(name, name, RunConfig(), pd.DataFrame.from_records(records))
+    return RunCurves.of(name, name, RunConfig(), pd.DataFrame(records))
 
 
 def test_cells_are_means_and_bands_coloured_in_order():

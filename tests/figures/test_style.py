@@ -17,7 +17,7 @@ from tests.outcomes_made import outcomes
 
 
 def made_curves() -> RunCurves:
-    metrics = pd.DataFrame.from_records([made_record(epoch) for epoch in range(1, 4)])
+    metrics = pd.DataFrame([made_record(epoch) for epoch in range(1, 4)])
     return RunCurves.of("a-run", "a run", RunConfig(), metrics)
 
 

@@ -26,10 +26,10 @@ def trained(tmp_path_factory):
 def test_it_agrees_with_the_validation_of_its_run(trained):
     store, run_id = trained
     one = Classifier.load(store, run_id)
-    task = load_task(store.config(run_id), Environment("cpu", "fp32", 1))
+    task = load_task(store.run(run_id).config(), Environment("cpu", "fp32", 1))
     share = (one.probabilities(task.validation.images.numpy()).argmax(1) == task.validation.labels.numpy()).mean()
-    assert share == pytest.approx(store.status(run_id).best_val_accuracy)
-    assert one.epoch == store.status(run_id).best_epoch
+    assert share == pytest.approx(store.run(run_id).status().best_val_accuracy)
+    assert one.epoch == store.run(run_id).status().best_epoch
 
 
 def test_rows_are_probabilities_of_its_classes(trained):

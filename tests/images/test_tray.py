@@ -53,7 +53,7 @@ def picture(width=64, height=48, value=51, name="one.png"):
 
 def came_with_the_program(store, epochs, classes):
     run_id = made_run(store, epochs, config=RunConfig().replace({"data.classes": classes, "train.epochs": epochs}))
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     return run_id
 
@@ -63,14 +63,14 @@ def test_own_networks_come_first_then_of_those_that_came_with_the_program_the_on
     pair = came_with_the_program(store, 9, ("deer", "dog"))
     older, newer, _without_weights = (made_run(store) for _ in range(3))
     for run_id in (less, more, pair, older, newer):
-        (store.folder(run_id) / "best.safetensors").touch()
+        (store.run(run_id).path / "best.safetensors").touch()
     assert list(runs_with_weights(store).index) == [newer, older, more, less, pair]
 
 
 def test_networks_of_one_name_are_told_apart_in_a_list(store):
     one, two, other = (made_run(store, name=name) for name in ("same", "same", "other"))
     for run_id in (one, two, other):
-        (store.folder(run_id) / "best.safetensors").touch()
+        (store.run(run_id).path / "best.safetensors").touch()
     told = "60.57 % on held-out images · 10 classes · finished"
     assert labels(runs_with_weights(store)) == {
         one: f"same ({one[-4:]}) · {told}", two: f"same ({two[-4:]}) · {told}", other: f"other · {told}",

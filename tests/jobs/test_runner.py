@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from core.jobs.evaluate import evaluate_best
 from core.jobs.extend import extend
 from core.jobs.runner import run
 from core.jobs.worker import Worker
-from core.runs.epochs import METRICS
+from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 from tests.made import tiny_config
 
@@ -43,56 +44,55 @@ def ran(store: RunStore, *settings: str, **about) -> str:
 def untimed(store: RunStore, run_id: str) -> list[dict]:
     """metrics.jsonl without what a clock decides."""
     return [
-        {name: value for name, value in one.items() if name not in ("seconds", "images_per_second")}
-        for one in store.records(run_id)
+        {name: value for name, value in asdict(one).items() if name not in ("seconds", "images_per_second")}
+        for one in store.run(run_id).records()
     ]
 
 
 def same_weights(store: RunStore, first: str, second: str) -> bool:
     """Whether best and last weights of two runs are equal to the last bit."""
-    best = [load_file(store.best_weights(one)) for one in (first, second)]
-    last = [torch.load(store.last_state(one), weights_only=True)["model"] for one in (first, second)]
+    best = [load_file(store.run(one).best_weights()) for one in (first, second)]
+    last = [torch.load(store.run(one).last_state(), weights_only=True)["model"] for one in (first, second)]
     return all(torch.equal(a[name], b[name]) for a, b in (best, last) for name in a)
 
 
 def test_a_finished_run_holds_every_fact(store):
     run_id = ran(store)
-    folder = store.folder(run_id)
-    assert store.status(run_id).state == "finished"
-    records = store.records(run_id)
-    assert [one["epoch"] for one in records] == [1, 2, 3, 4]
-    assert set(records[0]) == set(METRICS)
-    assert len(records[0]["val_loss_by_class"]) == 10
-    best = max(records, key=lambda one: one["val_accuracy"])
-    assert store.status(run_id).best_epoch == best["epoch"]
+    folder = store.run(run_id).path
+    assert store.run(run_id).status().state == "finished"
+    records = store.run(run_id).records()
+    assert [one.epoch for one in records] == [1, 2, 3, 4]
+    assert len(records[0].val_loss_by_class) == 10
+    best = max(records, key=lambda one: one.val_accuracy)
+    assert store.run(run_id).status().best_epoch == best.epoch
     with safe_open(folder / "best.safetensors", "pt") as weights:
-        assert weights.metadata()["epoch"] == str(best["epoch"])
+        assert weights.metadata()["epoch"] == str(best.epoch)
         assert {"input.mean", "input.std"} <= set(weights.keys())
-    environment = store.meta(run_id).environment
+    environment = store.run(run_id).meta().environment
     assert (environment["precision"], environment["threads"]) == ("fp32", 1)
     assert environment["torch"] == torch.__version__
     assert not (folder / "stop").exists() and not (folder / "progress.json").exists()
-    assert "Finished after 4 epochs" in store.log(run_id)
+    assert "Finished after 4 epochs" in store.run(run_id).log()
 
 
 def test_the_test_part_is_looked_at_once_at_the_end(store):
     run_id = ran(store)
-    result = store.result(run_id)
-    assert result["best"]["epoch"] == store.status(run_id).best_epoch
+    result = store.run(run_id).result()
+    assert result["best"]["epoch"] == store.run(run_id).status().best_epoch
     assert result["best"]["images"] == sum(map(sum, result["best"]["confusion"])) == 200
     assert evaluate_best(store, run_id, "test")["accuracy"] == pytest.approx(result["best"]["accuracy"])
     validation = evaluate_best(store, run_id, "validation")
-    assert validation["accuracy"] == pytest.approx(store.status(run_id).best_val_accuracy)
-    assert store.result(ran(store, "data.validation=test")) is None
+    assert validation["accuracy"] == pytest.approx(store.run(run_id).status().best_val_accuracy)
+    assert store.run(ran(store, "data.validation=test")).result() is None
 
 
 @pytest.mark.parametrize("recipe", [AVERAGED, REPORT], ids=["sgd, one-cycle, averaging", "adam, report"])
 def test_stopped_after_two_of_four_and_resumed_equals_four_straight(store, recipe):
     straight = ran(store, *recipe)
     stopped = store.create(tiny_config(*recipe))
-    status = run(store, stopped, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(stopped))
+    status = run(store, stopped, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(stopped))
     assert (status.state, status.epoch) == ("stopped", 2)
-    store.enqueue(stopped)
+    store.queue.enqueue(stopped)
     assert run(store, stopped).state == "finished"
     assert untimed(store, stopped) == untimed(store, straight)
     assert same_weights(store, stopped, straight)
@@ -101,6 +101,7 @@ def test_stopped_after_two_of_four_and_resumed_equals_four_straight(store, recip
 KILLED = """
 import os, signal, sys
 from core.jobs.runner import run
+from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 store, run_id = RunStore(sys.argv[1]), sys.argv[2]
 def on_batch(record):
@@ -116,11 +117,11 @@ def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, recip
     killed = store.create(tiny_config(*recipe))
     ended = subprocess.run([sys.executable, "-c", KILLED, store.root, killed], cwd=PROJECT, check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert store.status_for_holder(killed).state == "running"
-    assert store.status(killed).state == "interrupted"
-    assert len(store.records(killed)) == 2
-    assert store.mark_interrupted() == [killed]
-    store.enqueue(killed)
+    assert store.run(killed).stored_status().state == "running"
+    assert store.run(killed).status().state == "interrupted"
+    assert len(store.run(killed).records()) == 2
+    assert store.queue.mark_interrupted() == [killed]
+    store.queue.enqueue(killed)
     assert run(store, killed).state == "finished"
     assert untimed(store, killed) == untimed(store, straight)
     assert same_weights(store, killed, straight)
@@ -129,18 +130,18 @@ def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, recip
 def test_killed_between_the_record_and_the_state_loses_nothing(store, monkeypatch):
     """The line of epoch 3 is written, its state is not: going on writes that line again, once."""
     straight, cut = ran(store), store.create(tiny_config())
-    real = RunStore.write_file
+    real = RunFolder.write_file
 
-    def die_at_third_state(self, run_id, name, content):
-        if name == "last.pt" and len(self.records(run_id)) == 3:
+    def die_at_third_state(self, name, content):
+        if name == "last.pt" and len(self.records()) == 3:
             raise KeyboardInterrupt
-        real(self, run_id, name, content)
+        real(self, name, content)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunStore, "write_file", die_at_third_state)
+        patch.setattr(RunFolder, "write_file", die_at_third_state)
         run(store, cut)
-    assert len(store.records(cut)) == 3
-    store.enqueue(cut)
+    assert len(store.run(cut).records()) == 3
+    store.queue.enqueue(cut)
     run(store, cut)
     assert untimed(store, cut) == untimed(store, straight)
     assert same_weights(store, cut, straight)
@@ -153,7 +154,7 @@ def test_thread_command_line_and_test_give_the_same_metrics(store):
     worker = Worker(store)
     worker.start()
     deadline = time.monotonic() + 120
-    while store.status(by_thread).state != "finished" and time.monotonic() < deadline:
+    while store.run(by_thread).status().state != "finished" and time.monotonic() < deadline:
         time.sleep(0.1)
     worker.stop()
     path = store.root / "given.json"
@@ -176,30 +177,30 @@ def test_stop_takes_effect_within_a_batch_and_discards_on_request(store):
     def on_batch(record):
         heard.append((record.epoch, record.batch))
         if heard[-1] == (2, 3):
-            store.request_stop(run_id, keep=False)
+            store.queue.request_stop(run_id, keep=False)
 
     assert run(store, run_id, on_batch=on_batch).state == "stopped"
     assert heard[-1] == (2, 3)
-    assert run_id not in store.ids() and run_id in store.trashed()
-    store.restore(run_id)
-    assert store.status(run_id).state == "stopped"
-    assert len(store.records(run_id)) == 1
+    assert run_id not in store.ids() and run_id in store.trash.ids()
+    store.trash.restore(run_id)
+    assert store.run(run_id).status().state == "stopped"
+    assert len(store.run(run_id).records()) == 1
 
 
 def test_progress_tells_where_the_epoch_is(store, monkeypatch):
     monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
     run_id = store.create(tiny_config("train.epochs=2"))
     seen = []
-    run(store, run_id, on_batch=lambda record: seen.append(store.progress(run_id)))
-    assert [(one["epoch"], one["batch"]) for one in seen] == [(e, b) for e in (1, 2) for b in range(1, 11)]
-    assert seen[0]["batches"] == 10 and seen[0]["seconds_left"] > seen[-1]["seconds_left"]
+    run(store, run_id, on_batch=lambda record: seen.append(store.run(run_id).progress()))
+    assert [(one.epoch, one.batch) for one in seen] == [(e, b) for e in (1, 2) for b in range(1, 11)]
+    assert seen[0].batches == 10 and seen[0].seconds_left > seen[-1].seconds_left
 
 
 def test_a_run_at_work_is_nobody_elses(store):
     run_id = store.create(tiny_config())
-    with store.hold(run_id), pytest.raises(RunBusy, match="working on run"):
+    with store.run(run_id).hold(), pytest.raises(RunBusy, match="working on run"):
         run(store, run_id)
-    assert store.status(run_id).state == "queued"
+    assert store.run(run_id).status().state == "queued"
 
 
 def failing(monkeypatch, error: BaseException) -> None:
@@ -223,8 +224,8 @@ def test_what_goes_wrong_ends_the_run_with_its_cause(store, monkeypatch, error, 
     failing(monkeypatch, error)
     status = run(store, run_id)
     assert status.state == "failed" and sentence in status.error
-    assert store.status(run_id) == status
-    assert "Traceback" in store.log(run_id)
+    assert store.run(run_id).status() == status
+    assert "Traceback" in store.run(run_id).log()
 
 
 def test_divergence_fails_with_what_to_try(store):
@@ -243,7 +244,7 @@ def test_a_failed_run_can_be_retried_from_its_last_good_state(store, monkeypatch
             runner.Trainer, "_step", lambda self, *a: real(self, *a) if self.epoch < 2 else (float("nan"), 0.0, 0)
         )
         assert run(store, run_id).state == "failed"
-    store.enqueue(run_id)
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
     assert same_weights(store, run_id, straight)
 
@@ -255,16 +256,16 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypa
         raise OSError(28, "No space left on device")
 
     def fill_disk(line):
-        if line["epoch"] == 2:
+        if line.epoch == 2:
             monkeypatch.setattr(files.os, "fsync", full)
 
     run(store, run_id, on_epoch=fill_disk)
     monkeypatch.undo()
     # Not even the failure could be written; the free lock tells that nobody is at work.
-    assert store.status(run_id).state in ("failed", "interrupted")
-    assert "disk is full" in store.log(run_id)
-    assert [one["epoch"] for one in store.records(run_id)][:2] == [1, 2]
-    store.enqueue(run_id)
+    assert store.run(run_id).status().state in ("failed", "interrupted")
+    assert "disk is full" in store.run(run_id).log()
+    assert [one.epoch for one in store.run(run_id).records()][:2] == [1, 2]
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
     assert same_weights(store, run_id, straight)
 
@@ -272,7 +273,7 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypa
 def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
     """A limit on the size of files, which the state exceeds and the weights do not, refuses the write itself."""
     resource = pytest.importorskip("resource")
-    limit = store.best_weights(ran(store)).stat().st_size * 3 // 2
+    limit = store.run(ran(store)).best_weights().stat().st_size * 3 // 2
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     run_id = store.create(tiny_config())
     try:
@@ -286,39 +287,39 @@ def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
 
 def test_a_run_without_the_state_to_go_on_from_keeps_what_it_has(store):
     run_id = store.create(tiny_config())
-    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
-    store.last_state(run_id).unlink()
-    before = {name: (store.folder(run_id) / name).read_bytes() for name in ("metrics.jsonl", "best.safetensors")}
-    store.enqueue(run_id)
+    run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
+    store.run(run_id).last_state().unlink()
+    before = {name: (store.run(run_id).path / name).read_bytes() for name in ("metrics.jsonl", "best.safetensors")}
+    store.queue.enqueue(run_id)
     status = run(store, run_id)
     assert status.state == "failed" and "without the state to go on from" in status.error
-    assert before == {name: (store.folder(run_id) / name).read_bytes() for name in before}
+    assert before == {name: (store.run(run_id).path / name).read_bytes() for name in before}
 
 
 def test_an_old_request_to_stop_does_not_stop_the_run_that_goes_on(store):
     run_id = store.create(tiny_config())
-    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
-    (store.folder(run_id) / "stop").write_text("discard")  # asked for just before its program was killed
+    run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
+    (store.run(run_id).path / "stop").write_text("discard")  # asked for just before its program was killed
     assert run(store, run_id).state == "finished"
     assert run_id in store.ids()
 
 
 def test_a_damaged_state_is_told_and_a_pickle_in_its_place_does_not_run(store, tmp_path):
     run_id = store.create(tiny_config())
-    run(store, run_id, on_epoch=lambda line: store.request_stop(run_id))
+    run(store, run_id, on_epoch=lambda line: store.queue.request_stop(run_id))
     trap = tmp_path / "trap"
 
     class Trap:
         def __reduce__(self):
             return os.mkdir, (str(trap),)
 
-    for content in (b"", b"PK\x03\x04 not a state", (store.folder(run_id) / "last.pt").read_bytes()[:500]):
-        (store.folder(run_id) / "last.pt").write_bytes(content)
-        store.enqueue(run_id)
+    for content in (b"", b"PK\x03\x04 not a state", (store.run(run_id).path / "last.pt").read_bytes()[:500]):
+        (store.run(run_id).path / "last.pt").write_bytes(content)
+        store.queue.enqueue(run_id)
         status = run(store, run_id)
         assert status.state == "failed" and "last.pt" in status.error and "damaged" in status.error
-    torch.save(Trap(), store.folder(run_id) / "last.pt")
-    store.enqueue(run_id)
+    torch.save(Trap(), store.run(run_id).path / "last.pt")
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "failed"
     assert not trap.exists()
 
@@ -332,7 +333,7 @@ def test_without_the_data_the_run_says_what_to_do(store, monkeypatch, tmp_path):
 
 def test_an_edited_config_fails_its_run_alone(store):
     run_id = store.create(tiny_config())
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     path.write_text(path.read_text().replace('"epochs": 4', '"epochs": "four"'))
     status = run(store, run_id)
     assert status.state == "failed" and "train.epochs" in status.error
@@ -345,34 +346,34 @@ def test_extending_equals_having_trained_longer(store):
     longer = ran(store, *CONSTANT, "train.epochs=5")
     parent = ran(store, *CONSTANT, "train.epochs=3")
     child = extend(store, parent, 5)
-    assert store.meta(child).parent == parent
-    assert store.status(child).state == "queued"
+    assert store.run(child).meta().parent == parent
+    assert store.run(child).status().state == "queued"
     assert run(store, child).state == "finished"
     assert untimed(store, child) == untimed(store, longer)
     assert same_weights(store, child, longer)
-    assert len(store.records(parent)) == 3
+    assert len(store.run(parent).records()) == 3
 
 
 def test_a_run_that_stopped_early_is_extended_in_earnest(store):
     early = ("train.early_stopping=accuracy", "train.patience=1", "train.min_delta=1", "augment.grow_from=24")
     parent = ran(store, *CONSTANT, *early, "train.epochs=30", "augment.grow_until=0.75")
-    assert store.status(parent).epoch < 10
+    assert store.run(parent).status().epoch < 10
     child = extend(store, parent, 12)
     assert run(store, child).epoch == 12
-    assert store.config(child).augment.grow_until == 1.0
+    assert store.run(child).config().augment.grow_until == 1.0
 
 
 def test_a_run_whose_patience_ended_with_its_last_epoch_is_extended_in_earnest(store):
     early = ("train.early_stopping=accuracy", "train.patience=2", "train.min_delta=1")
     parent = ran(store, *CONSTANT, *early, "train.epochs=3")
-    assert store.status(parent).epoch == 3
+    assert store.run(parent).status().epoch == 3
     assert run(store, extend(store, parent, 5)).epoch == 5
 
 
 def test_windows_that_have_grown_stay_whole_in_a_longer_run(store):
     parent = ran(store, *CONSTANT, "train.epochs=3", "augment.grow_from=24", "augment.grow_until=1")
-    child = store.config(extend(store, parent, 7))
-    assert store.config(parent).crop_sizes() == [24, 24, 28]
+    child = store.run(extend(store, parent, 7)).config()
+    assert store.run(parent).config().crop_sizes() == [24, 24, 28]
     assert child.crop_sizes()[:3] == [24, 24, 28]
     assert child.crop_sizes()[3:] == [32] * 4
 
@@ -381,42 +382,42 @@ def test_a_child_waits_with_everything_its_parent_knew(store):
     """Whoever takes it, and however soon: it is whole from the instant it can be seen."""
     parent = ran(store, *CONSTANT, "train.epochs=2")
     child = extend(store, parent, 3)
-    known = store.meta(parent).environment
-    assert store.meta(child).environment == {name: known[name] for name in ("device", "precision", "threads")}
+    known = store.run(parent).meta().environment
+    assert store.run(child).meta().environment == {name: known[name] for name in ("device", "precision", "threads")}
     for name in ("best.safetensors", "last.pt"):
-        assert (store.folder(child) / name).read_bytes() == (store.folder(parent) / name).read_bytes()
-    store.trash(child)
+        assert (store.run(child).path / name).read_bytes() == (store.run(parent).path / name).read_bytes()
+    store.trash.put(child)
 
 
 def test_files_an_epoch_apart_are_made_to_agree_with_the_state(store, tmp_path):
     """As a copy made while the run was trained has them: the state of epoch 3, best and record of epoch 1."""
     straight, run_id = ran(store), store.create(tiny_config())
-    folder, early = store.folder(run_id), {}
+    folder, early = store.run(run_id).path, {}
 
     def on_epoch(line):
-        if line["epoch"] == 1:
+        if line.epoch == 1:
             early.update({name: (folder / name).read_bytes() for name in ("best.safetensors", "metrics.jsonl")})
-        if line["epoch"] == 3:
-            store.request_stop(run_id)
+        if line.epoch == 3:
+            store.queue.request_stop(run_id)
 
     run(store, run_id, on_epoch=on_epoch)
-    assert store.status(run_id).best_epoch > 1
+    assert store.run(run_id).status().best_epoch > 1
     for name, content in early.items():
         (folder / name).write_bytes(content)
-    store.enqueue(run_id)
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
     assert untimed(store, run_id) == untimed(store, straight)
     assert same_weights(store, run_id, straight)
-    assert store.result(run_id) == store.result(straight)
+    assert store.run(run_id).result() == store.run(straight).result()
 
 
 def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
     straight, run_id = ran(store), store.create(tiny_config())
-    run(store, run_id, on_epoch=lambda line: line["epoch"] == 2 and store.request_stop(run_id))
-    path = store.last_state(run_id)
+    run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
+    path = store.run(run_id).last_state()
     state = torch.load(path, weights_only=True)
     torch.save({name: part for name, part in state.items() if name != "best"}, path)
-    store.enqueue(run_id)
+    store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
     assert same_weights(store, run_id, straight)
 
@@ -424,13 +425,13 @@ def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
 @pytest.mark.parametrize("best", [{"stem.weight": torch.zeros(2)}, {"x": "y"}, [1], "text", {}], ids=str)
 def test_a_state_with_another_networks_best_weights_is_refused(store, best):
     run_id = store.create(tiny_config("train.epochs=2"))
-    run(store, run_id, on_epoch=lambda line: store.request_stop(run_id))
-    path, before = store.last_state(run_id), store.best_weights(run_id).read_bytes()
+    run(store, run_id, on_epoch=lambda line: store.queue.request_stop(run_id))
+    path, before = store.run(run_id).last_state(), store.run(run_id).best_weights().read_bytes()
     torch.save({**torch.load(path, weights_only=True), "best": best}, path)
-    store.enqueue(run_id)
+    store.queue.enqueue(run_id)
     status = run(store, run_id)
     assert status.state == "failed" and "does not fit this configuration" in status.error
-    assert store.best_weights(run_id).read_bytes() == before
+    assert store.run(run_id).best_weights().read_bytes() == before
 
 
 def test_extending_is_refused_with_the_reason(store):
@@ -448,16 +449,18 @@ def test_extending_is_refused_with_the_reason(store):
 
 def test_weights_of_another_network_are_refused(store):
     first, second = ran(store, "train.epochs=2"), ran(store, "train.epochs=2", "model.width=4")
-    (store.folder(first) / "best.safetensors").write_bytes(store.best_weights(second).read_bytes())
+    (store.run(first).path / "best.safetensors").write_bytes(store.run(second).best_weights().read_bytes())
     with pytest.raises(StoreError, match="belongs to another network"):
         evaluate_best(store, first)
-    Path(store.folder(first) / "best.safetensors").write_bytes(b"no weights")
+    Path(store.run(first).path / "best.safetensors").write_bytes(b"no weights")
     with pytest.raises(StoreError, match="damaged"):
         evaluate_best(store, first)
 
 
 def test_a_pair_has_two_outputs(store):
     run_id = ran(store, "data.classes=deer,dog", "train.epochs=2")
-    assert load_file(store.best_weights(run_id))["classifier.weight"].shape == (2, 32)
-    assert len(store.records(run_id)[0]["val_accuracy_by_class"]) == 2
-    assert store.config(run_id) == RunConfig.from_dict(tiny_config("data.classes=dog,deer", "train.epochs=2").to_dict())
+    assert load_file(store.run(run_id).best_weights())["classifier.weight"].shape == (2, 32)
+    assert len(store.run(run_id).records()[0].val_accuracy_by_class) == 2
+    assert store.run(run_id).config() == RunConfig.from_dict(
+        tiny_config("data.classes=dog,deer", "train.epochs=2").to_dict()
+    )

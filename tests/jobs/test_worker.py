@@ -12,6 +12,7 @@ import pytest
 from core.base.paths import PROJECT
 from core.jobs import worker as worker_module
 from core.jobs.worker import Worker, ensure_worker
+from core.runs.queue import Queue
 from core.runs.store import RunStore
 from tests.made import made_run, tiny_config
 
@@ -36,34 +37,34 @@ def worker(store):
 def test_the_queue_is_worked_in_order(store, worker):
     runs = [store.create(tiny_config(*SHORT)) for _ in range(3)]
     # The second is put to the end of the queue.
-    store.write_status(runs[1], replace(store.status(runs[1]), queued_at=time.time() + 10))
-    assert store.queue() == [runs[0], runs[2], runs[1]]
+    store.run(runs[1]).write_status(replace(store.run(runs[1]).status(), queued_at=time.time() + 10))
+    assert store.queue.ids() == [runs[0], runs[2], runs[1]]
     worker.start()
-    wait_for(lambda: all(store.status(one).state == "finished" for one in runs))
-    began = {one: store.status(one).started_at for one in runs}
+    wait_for(lambda: all(store.run(one).status().state == "finished" for one in runs))
+    began = {one: store.run(one).status().started_at for one in runs}
     assert sorted(runs, key=began.get) == [runs[0], runs[2], runs[1]]
 
 
 def test_a_failing_run_does_not_hold_up_the_next(store, worker):
     broken, sound = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
-    (store.folder(broken) / "config.json").write_text("{")
+    (store.run(broken).path / "config.json").write_text("{")
     worker.start()
-    wait_for(lambda: store.status(sound).state == "finished")
-    assert store.status(broken).state == "failed"
-    assert "config.json" in store.status(broken).error
+    wait_for(lambda: store.run(sound).status().state == "finished")
+    assert store.run(broken).status().state == "failed"
+    assert "config.json" in store.run(broken).status().error
 
 
 def test_stopping_from_outside_leaves_the_run_to_be_resumed(store, worker):
     run_id = store.create(tiny_config("train.epochs=500"))
     worker.start()
-    wait_for(lambda: len(store.records(run_id)) >= 1)
-    store.request_stop(run_id)
-    wait_for(lambda: store.status(run_id).state == "stopped")
-    done = len(store.records(run_id))
-    store.enqueue(run_id)
-    wait_for(lambda: len(store.records(run_id)) > done)
-    store.request_stop(run_id, keep=False)
-    wait_for(lambda: run_id in store.trashed())
+    wait_for(lambda: len(store.run(run_id).records()) >= 1)
+    store.queue.request_stop(run_id)
+    wait_for(lambda: store.run(run_id).status().state == "stopped")
+    done = len(store.run(run_id).records())
+    store.queue.enqueue(run_id)
+    wait_for(lambda: len(store.run(run_id).records()) > done)
+    store.queue.request_stop(run_id, keep=False)
+    wait_for(lambda: run_id in store.trash.ids())
     assert run_id not in store.ids()
 
 
@@ -71,10 +72,10 @@ def test_dead_runs_are_marked_before_the_queue_goes_on(store, worker):
     dead = made_run(store, epochs=2, state="running")
     waiting = store.create(tiny_config(*SHORT))
     worker.start()
-    wait_for(lambda: store.status(waiting).state == "finished")
-    status = store.status_for_holder(dead)
+    wait_for(lambda: store.run(waiting).status().state == "finished")
+    status = store.run(dead).stored_status()
     assert status.state == "interrupted" and "ended before the run did" in status.error
-    assert len(store.records(dead)) == 2
+    assert len(store.run(dead).records()) == 2
 
 
 def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
@@ -88,10 +89,10 @@ def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
             return self.ids()
 
     cancelled = store.create(tiny_config(*SHORT))
-    store.request_stop(cancelled)
+    store.queue.request_stop(cancelled)
     worker = Worker(Late(store.root))
     worker._take_next()
-    assert store.status(cancelled).state == "stopped" and not store.records(cancelled)
+    assert store.run(cancelled).status().state == "stopped" and not store.run(cancelled).records()
     assert worker.trouble is None
 
 
@@ -100,11 +101,11 @@ def test_two_workers_share_no_run(store):
     runs = [store.create(tiny_config(*SHORT)) for _ in range(3)]
     first.start()
     second.start()
-    wait_for(lambda: all(store.status(one).state == "finished" for one in runs))
-    assert all(store.log(one).count("Training from epoch") == 1 for one in runs)
+    wait_for(lambda: all(store.run(one).status().state == "finished" for one in runs))
+    assert all(store.run(one).log().count("Training from epoch") == 1 for one in runs)
     first.stop()
     last = store.create(tiny_config(*SHORT))
-    wait_for(lambda: store.status(last).state == "finished")  # the other takes over
+    wait_for(lambda: store.run(last).status().state == "finished")  # the other takes over
     second.stop()
 
 
@@ -112,7 +113,7 @@ HOLDER = """
 import sys, time
 from core.runs.store import RunStore
 store = RunStore(sys.argv[1])
-with store.hold(sys.argv[2]):
+with store.run(sys.argv[2]).hold():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -126,23 +127,23 @@ def test_a_run_held_by_another_process_is_left_to_it(store, worker):
     )  # fmt: skip
     assert other.stdout.readline() == "held\n"
     worker.start()
-    wait_for(lambda: store.status(free).state == "finished")
-    assert store.status(held).state == "queued"
+    wait_for(lambda: store.run(free).status().state == "finished")
+    assert store.run(held).status().state == "queued"
     other.communicate("")
-    wait_for(lambda: store.status(held).state == "finished")
+    wait_for(lambda: store.run(held).status().state == "finished")
 
 
 def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
     first = store.create(tiny_config(*SHORT))
     worker.start()
-    wait_for(lambda: store.status(first).state == "finished")
+    wait_for(lambda: store.run(first).status().state == "finished")
     away = store.root.rename(store.root.with_name("away"))
     wait_for(lambda: worker.trouble is not None)
     assert str(store.root) in worker.trouble and "\n" not in worker.trouble, "a sentence for the pages"
     away.rename(store.root)
     run_id = store.create(tiny_config(*SHORT))
-    wait_for(lambda: store.status(run_id).state == "finished")
-    assert len(store.records(run_id)) == 1
+    wait_for(lambda: store.run(run_id).status().state == "finished")
+    assert len(store.run(run_id).records()) == 1
     wait_for(lambda: worker.trouble is None)
 
 
@@ -154,7 +155,7 @@ def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return []
 
-    monkeypatch.setattr(RunStore, "mark_interrupted", note)
+    monkeypatch.setattr(Queue, "mark_interrupted", note)
     one = Worker(store)
     one.start()
     one.stop()

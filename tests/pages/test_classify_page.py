@@ -100,7 +100,7 @@ def test_a_run_stays_chosen_while_its_words_change(app, store):
     box = app.selectbox(key="classify.run").set_value(training)
     for epoch in (5, 6):
         before = box.options
-        store.append_record(training, made_record(epoch, len(PAIR)))
+        store.run(training).append_record(made_record(epoch, len(PAIR)))
         app.run()
         box = app.selectbox(key="classify.run")
         assert box.value == training
@@ -268,7 +268,7 @@ def test_another_runs_test_images_count_only_where_they_test_this_one(app, store
     app.selectbox(key="classify.run").set_value(pair).run()
     assert not app.exception
     table = app.dataframe[0].value
-    test = split(store.config(pair), cifar.labels).test
+    test = split(store.run(pair).config(), cifar.labels).test
     counted = [int(name.removeprefix("CIFAR-10 ")) in test for name in table["picture"]]
     assert 0 < sum(counted) < 16, "of the 16 deer and dogs some are in the training part"
     assert f"of {sum(counted)} test images right. Not counted: " in app.caption[-1].value

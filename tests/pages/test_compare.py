@@ -67,7 +67,7 @@ def charts(app):
 
 def trained(store, accuracy, name, **settings):
     run_id = made_run(store, name=name, config=BASE.replace(settings))
-    store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
+    store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
     return run_id
 
 
@@ -92,10 +92,10 @@ def test_nothing_picked_shows_every_run_and_says_how_to_pick(app, store):
     opened(app)
     row = table(app).iloc[0]
     assert (row["run"], row["state"], row["best_epoch"]) == ("the one", "finished", 4)
-    assert row["best"] == pytest.approx(100 * made_record(4)["val_accuracy"])
+    assert row["best"] == pytest.approx(100 * made_record(4).val_accuracy)
     assert len(row["curve"]) == 4
     assert "Pick runs with the boxes" in words(app)
-    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.9876})
+    store.run(run_id).append_record(made_record(5, val_accuracy=0.9876))
     app.run()
     assert table(app).iloc[0]["best"] == pytest.approx(98.76)
 
@@ -126,7 +126,7 @@ def test_search_order_and_columns_come_from_the_address(app, store):
 def test_pinned_runs_come_first(app, store):
     made_run(store, name="old")
     made_run(store, name="new")
-    store.annotate(store.find("old"), pinned=True)
+    store.run(store.find("old")).annotate(pinned=True)
     assert table(opened(app))["run"].tolist() == ["old", "new"]
 
 
@@ -156,11 +156,11 @@ def test_what_changed_in_a_run_is_drawn_at_the_next_refresh(app, store):
     opened(app, one, two)
     first, other = drawn()
     assert len(first["y"]) == 4
-    store.append_record(one, made_record(5) | {"val_accuracy": 0.7654})
+    store.run(one).append_record(made_record(5, val_accuracy=0.7654))
     app.run()
     assert drawn()[0]["y"] == [*first["y"], pytest.approx(76.54)]
     assert drawn()[1] == other
-    store.annotate(two, name="another name")
+    store.run(two).annotate(name="another name")
     app.run()
     assert "another name" in drawn()[1]["name"]
     app.button_group(key="x").set_value("step").run()
@@ -169,10 +169,10 @@ def test_what_changed_in_a_run_is_drawn_at_the_next_refresh(app, store):
 
 def test_best_last_and_their_epochs_are_told_with_what_chose_them(app, store):
     run_id = made_run(store, config=BASE)
-    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.1234})
-    store.write_status(run_id, replace(store.status(run_id), epoch=5))
+    store.run(run_id).append_record(made_record(5, val_accuracy=0.1234))
+    store.run(run_id).write_status(replace(store.run(run_id).status(), epoch=5))
     row = opened(app, run_id).dataframe[1].value.iloc[0]
-    assert row["best_val_accuracy"] == pytest.approx(100 * made_record(4)["val_accuracy"])
+    assert row["best_val_accuracy"] == pytest.approx(100 * made_record(4).val_accuracy)
     assert (row["best_epoch"], row["epoch"], row["selected_on"]) == (4, 5, "held-out images")
     assert row["last_val_accuracy"] == pytest.approx(12.34)
 
@@ -260,7 +260,7 @@ def test_the_whole_page_is_drawn_anew_when_its_fragment_finds_no_run(app, store,
     def drawn_twice(body):
         def drawn(fresh):
             body(fresh)
-            store.trash(run_id)
+            store.trash.put(run_id)
             body(fresh)
 
         return drawn
@@ -273,7 +273,7 @@ def test_the_whole_page_is_drawn_anew_when_its_fragment_finds_no_run(app, store,
 
 def test_a_running_run_is_not_trashed_and_the_reason_is_told(app, store):
     idle, busy = made_run(store), made_run(store, state="running")
-    with store.hold(busy):
+    with store.run(busy).hold():
         pressed(opened(app, idle, busy), "Trash")
         assert store.ids() == [busy]
         assert f"Run {busy} is running; stop it before deleting it." in words(app)
@@ -282,7 +282,7 @@ def test_a_running_run_is_not_trashed_and_the_reason_is_told(app, store):
 def test_what_is_in_the_trash_comes_back(app, store):
     made_run(store)
     gone = made_run(store, name="gone")
-    store.trash(gone)
+    store.trash.put(gone)
     opened(app)
     assert "Trash (1 run)" in [one.label for one in app.expander]
     app.session_state["trash_box"] = True
@@ -294,23 +294,23 @@ def test_what_is_in_the_trash_comes_back(app, store):
 
 def test_emptying_the_trash_says_what_it_frees_and_asks_first(app, store):
     kept, gone = made_run(store), made_run(store)
-    store.write_file(gone, "last.pt", b"x" * 2_000_000)
-    store.trash(gone)
+    store.run(gone).write_file("last.pt", b"x" * 2_000_000)
+    store.trash.put(gone)
     app.session_state["trash_box"] = True
     opened(app)
     assert "1 run will be deleted for good; 2.0 MB become free. There is no way back." in words(app)
-    assert store.trashed() == [gone], "nothing is deleted before it is said so"
+    assert store.trash.ids() == [gone], "nothing is deleted before it is said so"
     pressed(app, "Delete for good")
-    assert store.trashed() == [] and store.ids() == [kept]
+    assert store.trash.ids() == [] and store.ids() == [kept]
     assert [one.value for one in app.toast] == ["The trash is empty; 2.0 MB are free again"]
 
 
 def test_a_reference_run_is_not_trashed_and_the_reason_is_told(app, store):
     own, reference = made_run(store), made_run(store)
-    path = store.folder(reference) / "meta.json"
+    path = store.run(reference).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     pressed(opened(app, own, reference), "Trash")
-    assert store.ids() == [reference] and store.trashed() == [own]
+    assert store.ids() == [reference] and store.trash.ids() == [own]
     assert f"Run {reference} is a reference run that came with the program; it cannot be deleted." in words(app)
 
 
@@ -330,9 +330,9 @@ def test_runs_from_elsewhere_are_brought_in_and_picked(app, store, tmp_path):
 def test_pin_and_unpin_many(app, store):
     ids = [made_run(store) for _ in range(2)]
     pressed(opened(app, *ids), "Pin")
-    assert all(store.meta(run_id).pinned for run_id in ids)
+    assert all(store.run(run_id).meta().pinned for run_id in ids)
     pressed(app, "Unpin")
-    assert not any(store.meta(run_id).pinned for run_id in ids)
+    assert not any(store.run(run_id).meta().pinned for run_id in ids)
 
 
 def test_tags_and_notes_of_many_and_the_name_of_one(app, store):
@@ -342,11 +342,11 @@ def test_tags_and_notes_of_many_and_the_name_of_one(app, store):
     pressed(app, "Change tags")
     app.text_area[0].set_value("seen")
     pressed(app, "Write")
-    assert {(store.meta(run_id).tags, store.meta(run_id).note) for run_id in ids} == {((), "seen")}
+    assert {(store.run(run_id).meta().tags, store.run(run_id).meta().note) for run_id in ids} == {((), "seen")}
     opened(app, ids[0])
     app.text_input(key=f"rename {ids[0]}").set_value("  new name ")
     pressed(app, "Rename")
-    assert store.meta(ids[0]).name == "new name"
+    assert store.run(ids[0]).meta().name == "new name"
     assert "new name" in table(app)["run"].tolist()
 
 

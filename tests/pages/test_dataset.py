@@ -262,7 +262,7 @@ def test_what_is_previewed_goes_into_a_new_run_with_its_changes_marked(app, stor
         assert "● preset" in field(app, path).label
     assert "preset" not in field(app, "train.epochs").label
     (run_id,) = started(app, store)
-    assert store.config(run_id) == wanted
+    assert store.run(run_id).config() == wanted
     assert (wanted.data.classes, wanted.data.train_size, wanted.augment.cutout) == (("deer", "dog"), 4_000, 7)
 
 
@@ -273,8 +273,8 @@ def test_a_split_goes_into_a_new_run_and_leaves_its_name(app, store):
     app.selectbox(key="split-preset").set_value("report").run()
     app.button(key="take-split").click().run()
     (run_id,) = started(app, store)
-    assert store.config(run_id) == PRESETS["report"].config
-    assert store.meta(run_id).name == "mine"
+    assert store.run(run_id).config() == PRESETS["report"].config
+    assert store.run(run_id).meta().name == "mine"
 
 
 def test_what_cannot_run_is_not_offered_on(page):

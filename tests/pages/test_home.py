@@ -24,7 +24,7 @@ def waiting(store, *names) -> list[str]:
     """Waiting runs a second apart, the next first."""
     made = [made_run(store, epochs=0, state="queued", name=name) for name in names]
     for at, run_id in enumerate(made):
-        store.write_status(run_id, replace(store.status(run_id), queued_at=float(at)))
+        store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=float(at)))
     return made
 
 
@@ -38,7 +38,7 @@ def test_empty_offers_a_newcomer_the_next_step(app, store):
     assert not app.subheader
     app.button(key="quick").click().run()
     (run_id,) = store.ids()
-    assert store.config(run_id) == PRESETS["quick"].config
+    assert store.run(run_id).config() == PRESETS["quick"].config
     assert app.query_params["run"] == run_id
 
 
@@ -54,7 +54,7 @@ def test_the_first_steps_are_gone_when_a_run_is_finished(app, store):
     app.run()
     assert "quick" in [one.key for one in app.button]
     assert not app.button(key="home-classify").disabled
-    store.write_status(run_id, replace(store.status(run_id), state="finished"))
+    store.run(run_id).write_status(replace(store.run(run_id).status(), state="finished"))
     app.run()
     assert "quick" not in [one.key for one in app.button]
 
@@ -88,7 +88,7 @@ def test_a_click_moves_a_queued_run(app, store, button, name, now, position):
     app.run()
     app.button(key=f"{button} {ids[name]}").click().run()
     assert order(app) == now
-    assert store.queue() == [ids[one] for one in now]
+    assert store.queue.ids() == [ids[one] for one in now]
     assert name in toast(app) and position in toast(app)
 
 
@@ -105,11 +105,11 @@ def test_a_cancelled_run_is_stopped_and_comes_back_to_its_place(app, store):
     app.run()
     app.button(key=f"cancel {ids[1]}").click().run()
     assert "two" in toast(app) and "removed" in toast(app)
-    assert store.status(ids[1]).state == "stopped"
-    assert store.queue() == [ids[0], ids[2]]
+    assert store.run(ids[1]).status().state == "stopped"
+    assert store.queue.ids() == [ids[0], ids[2]]
     app.button(key=f"back {ids[1]}").click().run()
     assert "position 2" in toast(app)
-    assert store.queue() == ids
+    assert store.queue.ids() == ids
     assert f"back {ids[1]}" not in [one.key for one in app.button]
 
 
@@ -119,14 +119,14 @@ def test_the_only_run_can_be_cancelled_and_put_back(app, store):
     app.button(key=f"cancel {run_id}").click().run()
     assert not app.exception
     app.button(key=f"back {run_id}").click().run()
-    assert store.queue() == [run_id]
+    assert store.queue.ids() == [run_id]
 
 
 def test_a_run_resumed_elsewhere_is_no_longer_offered_back(app, store):
     run_id, _ = waiting(store, "one", "two")
     app.run()
     app.button(key=f"cancel {run_id}").click().run()
-    store.enqueue(run_id)
+    store.queue.enqueue(run_id)
     app.run()
     assert f"back {run_id}" not in [one.key for one in app.button]
 
@@ -134,11 +134,11 @@ def test_a_run_resumed_elsewhere_is_no_longer_offered_back(app, store):
 def test_a_run_that_began_meanwhile_is_not_moved_and_the_page_says_why(app, store):
     first, second = waiting(store, "one", "two")
     app.run()
-    with store.hold(second):
-        store.write_status(second, replace(store.status(second), state="running"))
+    with store.run(second).hold():
+        store.run(second).write_status(replace(store.run(second).status(), state="running"))
         app.button(key=f"up {second}").click().run()
         assert "only a waiting run can be moved" in texts(app)
-    assert store.queue() == [first]
+    assert store.queue.ids() == [first]
 
 
 def test_a_long_queue_is_leafed_through(app, store):
@@ -149,7 +149,7 @@ def test_a_long_queue_is_leafed_through(app, store):
     app.run()
     assert [one for one in links(app) if one.startswith("run ")] == [f"run {at}" for at in range(16, 20)]
     for run_id in ids[5:]:
-        store.request_stop(run_id)
+        store.queue.request_stop(run_id)
     app.run()
     assert not app.exception
     assert [one for one in links(app) if one in ("run 0", "run 4")] == ["run 0", "run 4"]
@@ -160,21 +160,21 @@ def test_a_long_queue_is_leafed_through(app, store):
 
 def test_a_running_run_shows_how_far_it_is_and_its_curve(app, store):
     run_id = made_run(store, epochs=2, state="running", name="at work")
-    store.write_status(run_id, replace(store.status_for_holder(run_id), epochs=4))
-    store.write_progress(run_id, made_progress(2, 4, 30, 120))
-    with store.hold(run_id):
+    store.run(run_id).write_status(replace(store.run(run_id).stored_status(), epochs=4))
+    store.run(run_id).write_progress(made_progress(2, 4, 30, 120))
+    with store.run(run_id).hold():
         app.run()
         (bar,) = app.get("progress")
         assert "Epoch 2 of 4 · batch 30 of 120" in bar.text
         assert "3 min left" in bar.text
         (chart,) = charts(app).values()
     assert "at work" in chart["alt"]
-    assert chart["figure"]["data"][0]["y"] == pytest.approx([100 * made_record(at)["val_accuracy"] for at in (1, 2)])
+    assert chart["figure"]["data"][0]["y"] == pytest.approx([100 * made_record(at).val_accuracy for at in (1, 2)])
 
 
 def test_a_run_that_gets_ready_is_shown_without_a_point(app, store):
     run_id = made_run(store, epochs=0, state="running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         app.run()
         assert "Getting ready" in app.get("progress")[0].text
         assert not app.exception
@@ -183,7 +183,7 @@ def test_a_run_that_gets_ready_is_shown_without_a_point(app, store):
 def test_a_damaged_run_at_work_does_not_hide_the_others(app, store):
     run_id = made_run(store, state="running", name="sound")
     bad = made_run(store, state="running", name="bad")
-    with store.hold(run_id), store.hold(bad):
+    with store.run(run_id).hold(), store.run(bad).hold():
         (store.root / bad / "config.json").write_text("{")
         app.run()
         assert "sound" in texts(app)
@@ -196,11 +196,11 @@ def test_a_finished_run_shows_the_accuracy_of_its_files(app, store):
     run_id = made_run(store, name="the one")
     app.run()
     assert "the one" in texts(app)
-    assert f"{100 * made_record(4)['val_accuracy']:.2f} % on held-out images" in texts(app)
-    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.9876})
+    assert f"{100 * made_record(4).val_accuracy:.2f} % on held-out images" in texts(app)
+    store.run(run_id).append_record(made_record(5, val_accuracy=0.9876))
     app.run()
     assert "98.76 % on held-out images" in texts(app)
-    store.write_result(run_id, {"best": {"accuracy": 0.8765, "loss": 0.4}})
+    store.run(run_id).write_result({"best": {"accuracy": 0.8765, "loss": 0.4}})
     app.run()
     assert "87.65 % on test images" in texts(app)
 
@@ -208,7 +208,7 @@ def test_a_finished_run_shows_the_accuracy_of_its_files(app, store):
 def test_the_page_says_when_the_best_epoch_was_chosen_on_the_test_images(app, store):
     made_run(store, config=REPORT)
     app.run()
-    assert f"{100 * made_record(4)['val_accuracy']:.2f} % on test images" in texts(app)
+    assert f"{100 * made_record(4).val_accuracy:.2f} % on test images" in texts(app)
 
 
 def test_a_failed_run_says_why(app, store):
@@ -222,7 +222,7 @@ def test_a_run_without_its_process_is_interrupted(app, store):
     run_id = made_run(store, state="running", name="cut short")  # nobody holds its lock
     app.run()
     assert "interrupted] · " in texts(app)
-    assert store.status(run_id).state == "interrupted"
+    assert store.run(run_id).status().state == "interrupted"
     assert not app.get("progress")
 
 
@@ -232,7 +232,7 @@ def test_a_run_without_its_process_is_interrupted(app, store):
 def test_the_reports_results_are_compared_with_our_best_on_the_same_classes(app, store):
     made_run(store, epochs=4, config=REPORT, name="like it")
     app.run()
-    assert [one.value for one in app.metric] == ["91.37 %", f"{100 * made_record(4)['val_accuracy']:.2f} %", "96.85 %"]
+    assert [one.value for one in app.metric] == ["91.37 %", f"{100 * made_record(4).val_accuracy:.2f} %", "96.85 %"]
     assert "chosen on test images" in app.metric[1].label
     assert "10,000 test images" in texts(app)
     assert "No run of these classes yet" in texts(app)  # of the pair
@@ -244,7 +244,7 @@ def test_the_reports_recipe_is_a_click_away_where_there_is_nothing_to_compare(ap
     app.button(key="recipe-deer-dog").click().run()
     assert app.title[0].value == "New run"
     app.button(key="start").click().run()
-    assert store.config(store.ids()[0]) == REPORT.replace(
+    assert store.run(store.ids()[0]).config() == REPORT.replace(
         {"data.classes": TASKS["deer-dog"], "data.train_size": 10_000}
     )
 

@@ -34,7 +34,7 @@ def start(app):
 def test_the_untouched_form_starts_the_quick_preset(app, store):
     start(app)
     (run_id,) = store.ids()
-    assert store.config(run_id) == PRESETS["quick"].config
+    assert store.run(run_id).config() == PRESETS["quick"].config
     assert app.query_params["run"] == run_id
 
 
@@ -50,7 +50,7 @@ def test_a_preset_is_one_click(app, store, name):
     if name != "quick":
         app.button(key=f"preset-{name}").click().run()
     start(app)
-    assert store.config(store.ids()[0]) == PRESETS[name].config
+    assert store.run(store.ids()[0]).config() == PRESETS[name].config
 
 
 def test_the_form_has_a_field_for_every_setting_in_effect_and_no_other(app):
@@ -74,7 +74,7 @@ def test_what_is_chosen_is_what_is_queued(app, store):
     app.text_area(key="note#0").set_value("why").run()
     start(app)
     (run_id,) = store.ids()
-    assert store.config(run_id) == PRESETS["quick"].config.replace(
+    assert store.run(run_id).config() == PRESETS["quick"].config.replace(
         {
             "train.epochs": 10,
             "train.lr": 1e-7,
@@ -85,7 +85,7 @@ def test_what_is_chosen_is_what_is_queued(app, store):
             "data.validation": "test",
         }
     )
-    meta = store.meta(run_id)
+    meta = store.run(run_id).meta()
     assert (meta.name, meta.tags, meta.note) == ("mine", ("a",), "why")
 
 
@@ -135,7 +135,7 @@ def test_a_pair_is_one_click_and_can_start_from_every_preset(app, store, name):
         app.button(key=f"preset-{name}").click().run()
     app.button(key="classes-deer-dog").click().run()
     start(app)
-    config = store.config(store.ids()[0])
+    config = store.run(store.ids()[0]).config()
     assert config.data.classes == TASKS["deer-dog"]
     assert config.problems() == {}
 
@@ -175,8 +175,8 @@ def test_seeds_make_as_many_runs(app, store):
     assert "3" in app.button(key="start").label
     start(app)
     runs = list(reversed(store.ids()))
-    assert [store.config(one).train.seed for one in runs] == [5, 6, 7]
-    assert [store.meta(one).name for one in runs] == ["mine, seed 5", "mine, seed 6", "mine, seed 7"]
+    assert [store.run(one).config().train.seed for one in runs] == [5, 6, 7]
+    assert [store.run(one).meta().name for one in runs] == ["mine, seed 5", "mine, seed 6", "mine, seed 7"]
     assert app.query_params["run"] == runs[0]
 
 
@@ -195,8 +195,8 @@ def test_a_copy_fills_the_form_from_another_run(app, store, way):
     field(app, "train.lr").set_value("0.06").run()
     start(app)
     new = store.ids()[0]
-    assert store.config(new) == config.replace({"train.lr": 0.06})
-    assert (store.meta(new).name, store.meta(new).tags) == ("old", ("a",))
+    assert store.run(new).config() == config.replace({"train.lr": 0.06})
+    assert (store.run(new).meta().name, store.run(new).meta().tags) == ("old", ("a",))
 
 
 def test_a_copy_of_an_unknown_run_is_an_error(app):

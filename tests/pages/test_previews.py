@@ -6,7 +6,7 @@ from core.config.run_config import RunConfig
 from core.cost.speed import Speed, how, remember, shape
 from core.data import cifar10
 from core.images import gallery
-from core.runs.store import this_host
+from core.runs.folder import this_host
 from tests.pages.shown import charts, image_grids, pixels, texts
 
 

@@ -53,30 +53,30 @@ def test_without_a_run_the_next_step_is_offered(page):
 
 def test_finished(page, store):
     run_id = made_run(store, 4, name="good one")
-    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.4321, "images": 2_000}})
+    store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.4321, "images": 2_000}})
     app = page()
     assert numbers(app) == {
         "Best accuracy, epoch 4": "60.57 %",
         "Last accuracy, epoch 4": "60.57 %",
-        "Lowest loss, epoch 4": f"{made_record(4)['val_loss']:.4f}",
+        "Lowest loss, epoch 4": f"{made_record(4).val_loss:.4f}",
         "Test accuracy, epoch 4": "43.21 %",
     }
-    assert curve(app, "accuracy", run_id) == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 5)]
-    assert curve(app, "loss", run_id, "train") == [made_record(epoch)["train_loss"] for epoch in range(1, 5)]
+    assert curve(app, "accuracy", run_id) == [100 * made_record(epoch).val_accuracy for epoch in range(1, 5)]
+    assert curve(app, "loss", run_id, "train") == [made_record(epoch).train_loss for epoch in range(1, 5)]
     assert "60.57 %" in charts(app)["accuracy"]["alt"]
     assert set(charts(app)) == {"accuracy", "loss"}, "a closed expander draws nothing"
     app.session_state["run_classes"] = app.session_state["run_speed"] = True
     app.run()
     assert set(charts(app)) == {"accuracy", "loss", "by-class", "learning-rate", "speed"}
     bars = charts(app)["by-class"]["figure"]["data"][0]
-    assert bars["x"] == [100 * share for share in made_record(4)["val_accuracy_by_class"]]
+    assert bars["x"] == [100 * share for share in made_record(4).val_accuracy_by_class]
     assert {"extend", "copy", "classify"} == set(buttons(app))
 
 
 def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
     run_id = made_run(store, 4)
     app = page()
-    store.append_record(run_id, made_record(5) | {"val_accuracy": 0.7654})
+    store.run(run_id).append_record(made_record(5, val_accuracy=0.7654))
     app.run()
     assert numbers(app)["Best accuracy, epoch 5"] == "76.54 %"
     assert curve(app, "accuracy", run_id)[-1] == pytest.approx(76.54)
@@ -84,25 +84,25 @@ def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
 
 def test_running(page, store):
     run_id = made_run(store, 2, "running", name="at it")
-    store.write_progress(run_id, made_progress())
+    store.run(run_id).write_progress(made_progress())
     made_run(store)
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         app = page()
         assert app.query_params["run"] == run_id  # before the newer one, which is not at work
         assert app.progress[0].value == 25
         assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
         assert buttons(app) == ["stop", "discard", "copy", "classify"]
-        store.write_progress(run_id, made_progress(batch=50))
+        store.run(run_id).write_progress(made_progress(batch=50))
         assert app.run().progress[0].value == 50
 
 
 @pytest.mark.parametrize(("key", "wish"), [("stop", "keep"), ("discard", "discard")])
 def test_stopping(page, store, key, wish):
     run_id = made_run(store, 2, "running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         app = page()
         app.button(key=key).click().run()
-        assert store.stop_request(run_id) == wish
+        assert store.run(run_id).stop_request() == wish
         assert len(app.toast) == 1
         assert "Stopping" in texts(app)
         assert app.button(key=key).disabled
@@ -115,7 +115,7 @@ def test_queued(page, store):
     assert numbers(app) == {}
     assert "The first point appears" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
     app.button(key="stop").click().run()
-    assert store.status(run_id).state == "stopped"
+    assert store.run(run_id).status().state == "stopped"
     assert "resume" in buttons(app)
 
 
@@ -124,7 +124,7 @@ def test_discarding_a_queued_run_shows_another(page, store):
     app = page(run=waiting)
     app.button(key="discard").click().run()
     assert not app.exception
-    assert store.trashed() == [waiting]
+    assert store.trash.ids() == [waiting]
     assert app.query_params["run"] == kept
 
 
@@ -134,16 +134,16 @@ def test_resuming(page, store, state, verb):
     app = page()
     assert verb in app.button(key="resume").label
     app.button(key="resume").click().run()
-    assert store.status(run_id).state == "queued"
+    assert store.run(run_id).status().state == "queued"
     assert len(app.toast) == 1
     assert "stop" in buttons(app)
 
 
 def test_failed_shows_the_cause_and_the_log(page, store):
     run_id = made_run(store, 3, "failed")
-    store.append_log(run_id, "Loss became infinite at step 375.")
+    store.run(run_id).append_log("Loss became infinite at step 375.")
     app = page()
-    assert [one.value for one in app.error] == [store.status(run_id).error]
+    assert [one.value for one in app.error] == [store.run(run_id).status().error]
     log = next(one for one in app.expander if one.label == "Log")
     assert "Loss became infinite at step 375." in log.code[0].value
     assert log.proto.expanded
@@ -161,7 +161,7 @@ def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
     run_id = made_run(store, 4)
 
     def longer(store, run_id, epochs):
-        return made_run(store, 0, "queued", store.config(run_id).replace({"train.epochs": epochs}), parent=run_id)
+        return made_run(store, 0, "queued", store.run(run_id).config().replace({"train.epochs": epochs}), parent=run_id)
 
     monkeypatch.setattr(core.jobs.extend, "extend", longer)
     app = page()
@@ -169,7 +169,7 @@ def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
     app.button(key="extend").click().run()
     child = app.query_params["run"]
     assert child != run_id
-    assert store.config(child).train.epochs == 10
+    assert store.run(child).config().train.epochs == 10
 
 
 def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
@@ -232,7 +232,7 @@ def test_the_controls_change_the_curves(page, store):
     assert "shapes" not in charts(app)["accuracy"]["figure"]["layout"]
     app.selectbox(key="smoothing").set_value("exponential").run()
     measured, smooth = curve(app, "accuracy", run_id, "val measured"), curve(app, "accuracy", run_id)
-    assert measured == [100 * made_record(epoch)["val_accuracy"] for epoch in range(1, 7)]
+    assert measured == [100 * made_record(epoch).val_accuracy for epoch in range(1, 7)]
     assert smooth[-1] < measured[-1]
     app.toggle(key="train").set_value(False).run()
     with pytest.raises(KeyError):
@@ -243,10 +243,10 @@ def test_the_controls_change_the_curves(page, store):
 def test_charts_are_redrawn_in_place(page, store):
     """The components keep their identity from tick to tick; a new one would lose the zoom."""
     run_id = made_run(store, 2, "running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         app = page()
         before = [one.proto.id for one in app.get("bidi_component")]
-        store.append_record(run_id, made_record(3))
+        store.run(run_id).append_record(made_record(3))
         app.run()
         assert [one.proto.id for one in app.get("bidi_component")] == before
         assert len(curve(app, "accuracy", run_id)) == 3
@@ -260,7 +260,7 @@ def test_an_address_with_too_many_runs_shows_those_that_have_colours(page, store
 
 def test_a_file_damaged_while_it_is_shown_is_an_error(page, store):
     run_id = made_run(store, 2, "running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         app = page()
         (store.root / run_id / "progress.json").write_text("[")
         app.run()

@@ -145,13 +145,13 @@ def test_what_is_being_defined_stays_while_another_page_is_looked_at(app):
 def test_start_queues_and_pause_takes_back(app, store, study_id):
     shown(app)
     button(app, "Start").click().run()
-    assert len(store.queue()) == 4
+    assert len(store.queue.ids()) == 4
     assert "4 queued" in app.get("progress")[0].proto.text
     button(app, "Pause").click().run()
-    assert store.queue() == []
-    assert {store.status(one).state for one in store.ids()} == {"stopped"}
+    assert store.queue.ids() == []
+    assert {store.run(one).status().state for one in store.ids()} == {"stopped"}
     button(app, "Go on").click().run()
-    assert len(store.queue()) == 4
+    assert len(store.queue.ids()) == 4
     assert not app.exception
 
 
@@ -172,9 +172,9 @@ def test_only_a_studys_own_runs_are_paused_or_stopped(app, store, study_id):
     button(app, "Copy").click().run()
     assert "4 queued" in app.get("progress")[0].proto.text
     assert not {"Pause", "Stop now"} & set(labels(app))
-    run_id = store.queue()[0]
-    with store.hold(run_id):
-        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+    run_id = store.queue.ids()[0]
+    with store.run(run_id).hold():
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), state="running"))
         app.run()
         assert "1 running, 3 queued" in app.get("progress")[0].proto.text
         assert not {"Pause", "Stop now"} & set(labels(app))
@@ -194,17 +194,17 @@ def test_every_state_has_its_words_and_its_buttons(app, store, studies, study_id
     assert table["run"][2] == f"run?run={run_id}"
     assert {"Go on", "Retry 1 failed", "Open in Compare"} <= set(labels(app))
     button(app, "Retry 1 failed").click().run()
-    assert len(store.queue()) == 1
+    assert len(store.queue.ids()) == 1
 
 
 def test_the_results_are_those_of_the_files(app, store, studies, study_id):
     cell = studies.get(study_id).cells()[1]
     run_id = made_run(store, 4, "finished", cell.config, study=study_id)
-    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.625, "loss": 1.0}, "last": {}})
+    store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.625, "loss": 1.0}, "last": {}})
     shown(app)
     table = app.dataframe[0].value
     assert table["accuracy"][1] == 62.5
-    assert table["objective"][1] == min(one["val_objective"] for one in store.records(run_id))
+    assert table["objective"][1] == min(one.val_objective for one in store.run(run_id).records())
 
 
 def growing(app, study_id):
@@ -257,14 +257,14 @@ def test_a_study_put_away_comes_back(app, studies, study_id):
 def test_what_is_in_the_trash_comes_back_in_another_session_too(app, studies, study_id):
     other = studies.create(replace(studies.get(study_id), name="other"))
     for one in (study_id, other):
-        studies.trash(one)
+        studies.trash.put(one)
     app.session_state["trash_box"] = True
     shown(app)
     assert "Trash (2 studies)" in [one.label for one in app.expander]
     assert {"rates", "other"} <= {one.value for one in app.markdown}
     app.button(key=f"restore {study_id}").click().run()
     assert not app.exception
-    assert (studies.ids(), studies.trashed()) == ([study_id], [other])
+    assert (studies.ids(), studies.trash.ids()) == ([study_id], [other])
     assert app.subheader[0].value == "rates"
     assert "Trash (1 study)" in [one.label for one in app.expander]
 
@@ -378,5 +378,5 @@ def test_a_study_that_came_with_the_program_can_be_gone_on_with(app, store, stud
     made_run(store, 4, "finished", studies.get(study_id).cells()[0].config)
     shown(app)
     button(app, "Go on").click().run()
-    assert len(store.queue()) == 3
-    assert {store.meta(one).study for one in store.queue()} == {study_id}
+    assert len(store.queue.ids()) == 3
+    assert {store.run(one).meta().study for one in store.queue.ids()} == {study_id}

@@ -17,8 +17,11 @@ import pytest
 
 from core.base.errors import ConfigError, LabError, RunBusy, StoreError
 from core.config.run_config import RunConfig
-from core.runs import store as store_module
-from core.runs.store import RunStore, Status
+from core.records import BatchRecord
+from core.runs import folder as folder_module
+from core.runs.folder import RunFolder, Status
+from core.runs.shelf import new_id
+from core.runs.store import RunStore
 from tests.made import made_record, made_run
 
 PROJECT = Path(__file__).parents[2]
@@ -34,7 +37,7 @@ def another_process_holds(store: RunStore, run_id: str) -> Iterator[subprocess.P
     program = (
         "import sys\n"
         "from core.runs.store import RunStore\n"
-        "with RunStore(sys.argv[1]).hold(sys.argv[2]):\n"
+        "with RunStore(sys.argv[1]).run(sys.argv[2]).hold():\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -51,7 +54,7 @@ def another_process_holds(store: RunStore, run_id: str) -> Iterator[subprocess.P
 def running(store: RunStore, **changes: object) -> str:
     """A run whose status.json says running, whoever holds it."""
     run_id = made_run(store, epochs=2)
-    store.write_status(run_id, replace(store.status(run_id), state="running", finished_at=None, **changes))
+    store.run(run_id).write_status(replace(store.run(run_id).status(), state="running", finished_at=None, **changes))
     return run_id
 
 
@@ -68,13 +71,13 @@ def test_a_new_run_waits_with_everything_it_was_given(store: RunStore, tmp_path:
     config = RunConfig().replace({"train.epochs": 7, "train.lr": 0.3})
     about = {"tags": ("a", "b"), "note": "why", "parent": UNKNOWN, "study": "s1"}
     run_id = store.create(config, name=" my run ", files={"last.pt": tmp_path / "last.pt"}, **about)
-    assert store.config(run_id) == config
-    meta, status = store.meta(run_id), store.status(run_id)
+    assert store.run(run_id).config() == config
+    meta, status = store.run(run_id).meta(), store.run(run_id).status()
     assert (meta.name, meta.tags, meta.note, meta.parent, meta.study) == ("my run", ("a", "b"), "why", UNKNOWN, "s1")
     assert meta.created_at > 1e9 and not meta.reference
     assert (status.state, status.epoch, status.epochs) == ("queued", 0, 7) and status.active
-    assert store.last_state(run_id).read_bytes() == b"state"
-    assert json.loads((store.folder(run_id) / "config.json").read_text())["schema"] == 1
+    assert store.run(run_id).last_state().read_bytes() == b"state"
+    assert json.loads((store.run(run_id).path / "config.json").read_text())["schema"] == 1
 
 
 def test_an_impossible_config_makes_no_run(store: RunStore) -> None:
@@ -86,13 +89,13 @@ def test_an_impossible_config_makes_no_run(store: RunStore) -> None:
 
 def test_no_reader_meets_half_a_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    write = store_module.write_json
+    write = folder_module.write_json
 
     def look_and_write(path: Path, content: dict[str, object]) -> None:
         seen.append(store.ids())
         write(path, content)
 
-    monkeypatch.setattr(store_module, "write_json", look_and_write)
+    monkeypatch.setattr(folder_module, "write_json", look_and_write)
     run_id = store.create(RunConfig())
     assert seen == [[], [], []]
     assert store.ids() == [run_id]
@@ -118,22 +121,22 @@ def test_a_full_disk_leaves_no_half_run(store: RunStore, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("step", ["fsync", "replace", "fdopen"])
 def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run_id = made_run(store)
-    before = {path.name: path.read_bytes() for path in store.folder(run_id).iterdir()}
+    before = {path.name: path.read_bytes() for path in store.run(run_id).path.iterdir()}
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, step, refuse)
     for write in (
-        lambda: store.write_status(run_id, Status(state="failed")),
-        lambda: store.annotate(run_id, name="other"),
-        lambda: store.write_file(run_id, "last.pt", b"state"),
-        lambda: store.write_records(run_id, []),
+        lambda: store.run(run_id).write_status(Status(state="failed")),
+        lambda: store.run(run_id).annotate(name="other"),
+        lambda: store.run(run_id).write_file("last.pt", b"state"),
+        lambda: store.run(run_id).write_records([]),
     ):
         with pytest.raises(StoreError, match="the disk is full"):
             write()
     monkeypatch.undo()
-    after = {path.name: path.read_bytes() for path in store.folder(run_id).iterdir()}
+    after = {path.name: path.read_bytes() for path in store.run(run_id).path.iterdir()}
     assert before == {name: content for name, content in after.items() if not name.endswith(".tmp")}
 
 
@@ -141,15 +144,15 @@ def test_ids_sort_by_time_and_are_safe_names(store: RunStore) -> None:
     made = [store.create(RunConfig()) for _ in range(5)]
     assert store.ids() == made[::-1] == sorted(made, reverse=True)
     assert all(re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}", one) for one in made)
-    early, later = store_module.new_id(1_700_000_000.0), store_module.new_id(1_700_000_000.01)
-    assert early < later < store_module.new_id(1_700_000_001.0)
+    early, later = new_id(1_700_000_000.0), new_id(1_700_000_000.01)
+    assert early < later < new_id(1_700_000_001.0)
 
 
 @pytest.mark.parametrize("run_id", HOSTILE)
 def test_no_other_text_than_an_id_touches_a_path(store: RunStore, run_id: str) -> None:
     made_run(store)
-    for ask in (store.folder, store.config, store.status, store.log, store.restore, store.trash, store.held):
-        with pytest.raises(StoreError, match="is no run id; one looks like") as caught:
+    for ask in (store.run, store.metrics, store.trash.restore, store.trash.put, store.queue.enqueue):
+        with pytest.raises(StoreError, match="is not a run id") as caught:
             ask(run_id)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 200
@@ -161,9 +164,9 @@ def test_a_run_is_found_by_any_name_it_goes_by(store: RunStore) -> None:
     first, second = made_run(store, name="baseline"), made_run(store, name="other")
     assert store.find("latest") == second
     assert store.find(first) == store.find(first[-4:]) == store.find("baseline") == first
-    with pytest.raises(StoreError, match=f"“{first[:8]}” could mean 2 runs: {second}, {first}; give the whole id"):
+    with pytest.raises(StoreError, match=f"“{first[:8]}” matches 2 ids: {second}, {first}"):
         store.find(first[:8])
-    with pytest.raises(StoreError, match=r"There is no run “abc”; `python -m core list` shows those there are\."):
+    with pytest.raises(StoreError, match=r"There is no run “abc”; `python -m core list` lists the ids\."):
         store.find("abc")
     with pytest.raises(StoreError, match=f"There is no run {UNKNOWN}"):
         store.find(UNKNOWN)
@@ -182,7 +185,7 @@ def test_without_runs_there_is_no_latest(store: RunStore) -> None:
 
 def test_a_run_in_the_trash_is_told_to_be_there(store: RunStore) -> None:
     run_id = made_run(store)
-    store.trash(run_id)
+    store.trash.put(run_id)
     with pytest.raises(StoreError, match="It is in the trash; restore it first"):
         store.find(run_id)
 
@@ -212,108 +215,108 @@ def test_a_file_where_the_folder_of_runs_should_be_is_told(tmp_path: Path) -> No
 
 def test_a_lock_of_another_process_is_respected(store: RunStore) -> None:
     run_id = made_run(store, state="stopped")
-    assert not store.held(run_id)
+    assert not store.run(run_id).held()
     with another_process_holds(store, run_id):
-        assert store.held(run_id)
+        assert store.run(run_id).held()
         busy = f"Another process is working on run {run_id}; wait for it or stop it first."
-        with pytest.raises(RunBusy, match=busy), store.hold(run_id):
+        with pytest.raises(RunBusy, match=busy), store.run(run_id).hold():
             pass
         with pytest.raises(RunBusy, match="is running; stop it before deleting it"):
-            store.trash(run_id)
+            store.trash.put(run_id)
         with pytest.raises(RunBusy):
-            store.enqueue(run_id)
-    assert not store.held(run_id)
+            store.queue.enqueue(run_id)
+    assert not store.run(run_id).held()
     assert store.ids() == [run_id]
-    with store.hold(run_id):
-        assert store.held(run_id)
+    with store.run(run_id).hold():
+        assert store.run(run_id).held()
 
 
 def test_a_run_whose_process_was_killed_reads_as_interrupted(store: RunStore) -> None:
     run_id = running(store)
     with another_process_holds(store, run_id) as other:
-        assert store.status(run_id).state == "running"
+        assert store.run(run_id).status().state == "running"
         assert store.frame().loc[0, "state"] == "running"
-        assert store.mark_interrupted() == []
+        assert store.queue.mark_interrupted() == []
         other.kill()
         other.wait()
-        assert store.status(run_id).state == "interrupted"
+        assert store.run(run_id).status().state == "interrupted"
         assert store.frame().loc[0, "state"] == "interrupted"
-    assert store.status_for_holder(run_id).state == "running", "reading changes nothing"
+    assert store.run(run_id).stored_status().state == "running", "reading changes nothing"
 
 
 def test_dead_runs_are_marked_once_and_say_why(store: RunStore) -> None:
     finished, dead = made_run(store), running(store, heartbeat=123.0)
-    store.write_progress(dead, {"batch": 3})
-    assert store.mark_interrupted() == [dead]
-    status = store.status_for_holder(dead)
+    damage(store, dead, "progress.json", "{}")
+    assert store.queue.mark_interrupted() == [dead]
+    status = store.run(dead).stored_status()
     assert (status.state, status.finished_at, status.epoch) == ("interrupted", 123.0, 2)
     assert status.error == "The program that trained this run ended before the run did."
-    assert "marked interrupted" in store.log(dead)
-    assert store.progress(dead) is None
-    assert store.mark_interrupted() == []
-    assert store.status(finished).state == "finished"
+    assert "marked interrupted" in store.run(dead).log()
+    assert store.run(dead).progress() is None
+    assert store.queue.mark_interrupted() == []
+    assert store.run(finished).status().state == "finished"
 
 
 def test_a_dead_run_that_was_to_be_discarded_goes_to_the_trash(store: RunStore) -> None:
     run_id = running(store)
     damage(store, run_id, "stop", "discard")
-    assert store.mark_interrupted() == [run_id]
-    assert store.ids() == [] and store.trashed() == [run_id]
+    assert store.queue.mark_interrupted() == [run_id]
+    assert store.ids() == [] and store.trash.ids() == [run_id]
 
 
 def test_a_damaged_run_does_not_keep_the_others_from_being_marked(store: RunStore) -> None:
     dead = running(store)
     damage(store, made_run(store), "status.json", "{")
-    assert store.mark_interrupted() == [dead]
+    assert store.queue.mark_interrupted() == [dead]
 
 
 def test_runs_at_work_do_not_hold_up_the_search_for_dead_ones(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock of a run that works is given the time of a reader's glance, not that of a person who waits."""
     patience = []
-    hold = store.hold
+    hold = RunFolder.hold
 
-    def note(run_id: str, seconds: float = 99.0) -> contextlib.AbstractContextManager[None]:
+    def note(run: RunFolder, seconds: float = 99.0) -> contextlib.AbstractContextManager[None]:
         patience.append(seconds)
-        return hold(run_id, seconds)
+        return hold(run, seconds)
 
     living, dead = running(store), running(store)
     with another_process_holds(store, living):
-        monkeypatch.setattr(store, "hold", note)
-        assert store.mark_interrupted() == [dead]
+        monkeypatch.setattr(RunFolder, "hold", note)
+        assert store.queue.mark_interrupted() == [dead]
     assert len(patience) == 2 and max(patience) <= 0.1
 
 
 def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> None:
     run_id = made_run(store)
-    store.trash(made_run(store))
+    store.trash.put(made_run(store))
     left = [
-        store.folder(run_id) / ".last.pt.0a1b2c3d.tmp", store.root / ".local.json.0a1b2c3d.tmp",
-        store.cache_folder / f"new-{UNKNOWN}", store.trash_folder / f".gone-{UNKNOWN}",
+        store.run(run_id).path / ".last.pt.0a1b2c3d.tmp", store.root / ".local.json.0a1b2c3d.tmp",
+        store.cache_folder / f"new-{UNKNOWN}", store.trash.folder / f".gone-{UNKNOWN}",
     ]  # fmt: skip
     for path in left:
         path.mkdir(parents=True) if path.suffix != ".tmp" else path.write_text("half")
         os.utime(path, (1.0, 1.0))
-    store.mark_interrupted()
+    store.queue.mark_interrupted()
     assert not any(path.exists() for path in left)
-    assert store.ids() == [run_id] and len(store.trashed()) == 1 and len(store.records(run_id)) == 4
+    assert store.ids() == [run_id] and len(store.trash.ids()) == 1 and len(store.run(run_id).records()) == 4
 
 
 def test_a_dead_run_is_told_as_far_as_its_epochs_go(store: RunStore) -> None:
     """Killed between an epoch's record and the state that tells of it."""
     run_id = running(store)
-    store.append_record(run_id, made_record(3))
-    store.mark_interrupted()
-    status = store.status(run_id)
-    assert (status.epoch, status.best_epoch, status.best_val_accuracy) == (3, 3, made_record(3)["val_accuracy"])
+    store.run(run_id).append_record(made_record(3))
+    store.queue.mark_interrupted()
+    status = store.run(run_id).status()
+    assert (status.epoch, status.best_epoch, status.best_val_accuracy) == (3, 3, made_record(3).val_accuracy)
 
 
 def test_a_run_made_held_can_be_taken_by_nobody(store: RunStore) -> None:
     with store.create_held(RunConfig(), name="mine") as run_id:
-        assert store.queue() == [run_id] and store.meta(run_id).name == "mine"
-        assert store.held(run_id)
-        with pytest.raises(RunBusy), store.hold(run_id):
+        assert store.queue.ids() == [run_id] and store.run(run_id).meta().name == "mine"
+        assert store.run(run_id).held()
+        with pytest.raises(RunBusy), store.run(run_id).hold():
             pass
-    assert not store.held(run_id)
+    assert not store.run(run_id).held()
 
 
 # --- stopping -------------------------------------------------------------------------------------
@@ -321,27 +324,27 @@ def test_a_run_made_held_can_be_taken_by_nobody(store: RunStore) -> None:
 
 def test_a_waiting_run_is_stopped_at_once(store: RunStore) -> None:
     run_id = store.create(RunConfig())
-    store.request_stop(run_id)
-    assert store.status(run_id).state == "stopped"
-    assert store.queue() == [] and store.stop_request(run_id) is None
+    store.queue.request_stop(run_id)
+    assert store.run(run_id).status().state == "stopped"
+    assert store.queue.ids() == [] and store.run(run_id).stop_request() is None
 
 
 def test_a_waiting_run_is_discarded_at_once(store: RunStore) -> None:
     run_id = store.create(RunConfig())
-    store.request_stop(run_id, keep=False)
-    assert store.trashed() == [run_id] and store.ids() == []
+    store.queue.request_stop(run_id, keep=False)
+    assert store.trash.ids() == [run_id] and store.ids() == []
 
 
 @pytest.mark.parametrize(("keep", "word"), [(True, "keep"), (False, "discard")])
 def test_a_running_run_is_asked_to_stop(store: RunStore, keep: bool, word: str) -> None:
     run_id = running(store)
     with another_process_holds(store, run_id):
-        assert store.stop_request(run_id) is None
-        store.request_stop(run_id, keep=keep)
-        assert store.stop_request(run_id) == word
-        assert store.status(run_id).state == "stopping"
-    store.clear_stop(run_id)
-    assert store.stop_request(run_id) is None
+        assert store.run(run_id).stop_request() is None
+        store.queue.request_stop(run_id, keep=keep)
+        assert store.run(run_id).stop_request() == word
+        assert store.run(run_id).status().state == "stopping"
+    store.run(run_id).clear_stop()
+    assert store.run(run_id).stop_request() is None
 
 
 def test_a_run_that_begins_while_it_is_stopped_is_asked_like_a_running_one(
@@ -350,22 +353,22 @@ def test_a_run_that_begins_while_it_is_stopped_is_asked_like_a_running_one(
     run_id = store.create(RunConfig())
 
     @contextlib.contextmanager
-    def taken(run_id: str) -> Iterator[None]:
-        store.write_status(run_id, replace(store.status_for_holder(run_id), state="running"))
+    def taken(run: RunFolder) -> Iterator[None]:
+        run.write_status(replace(run.stored_status(), state="running"))
         raise RunBusy("Another process is working on it.")
         yield
 
     with another_process_holds(store, run_id):
-        monkeypatch.setattr(store, "hold", taken)
-        store.request_stop(run_id)
-        assert store.status(run_id).state == "stopping"
+        monkeypatch.setattr(RunFolder, "hold", taken)
+        store.queue.request_stop(run_id)
+        assert store.run(run_id).status().state == "stopping"
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed", "interrupted"])
 def test_only_a_waiting_or_running_run_can_be_stopped(store: RunStore, state: str) -> None:
     run_id = made_run(store, state=state)
     with pytest.raises(StoreError, match=f"is {state}; only a waiting or running one can be stopped"):
-        store.request_stop(run_id)
+        store.queue.request_stop(run_id)
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -373,24 +376,24 @@ def test_only_a_waiting_or_running_run_can_be_stopped(store: RunStore, state: st
 
 def test_the_queue_is_in_the_order_of_queueing_and_survives(store: RunStore) -> None:
     first, second, third = (store.create(RunConfig()) for _ in range(3))
-    store.request_stop(first)
-    store.enqueue(first)
+    store.queue.request_stop(first)
+    store.queue.enqueue(first)
     damage(store, second, "status.json", "{")
-    assert RunStore(store.root).queue() == [third, first]
+    assert RunStore(store.root).queue.ids() == [third, first]
 
 
 def test_a_clock_that_is_set_back_changes_no_order(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     first, second = store.create(RunConfig()), store.create(RunConfig())
-    store.request_stop(first)
-    store.enqueue(first)
+    store.queue.request_stop(first)
+    store.queue.enqueue(first)
     for hours in (1, 24, 24 * 365 * 20):
         monkeypatch.setattr(time, "time", lambda hours=hours: now - 3600 * hours)
         made = store.create(RunConfig())
         assert store.ids()[0] == store.find("latest") == made
-        assert store.queue()[-1] == made
-    assert store.queue()[:2] == [second, first]
+        assert store.queue.ids()[-1] == made
+    assert store.queue.ids()[:2] == [second, first]
     assert len(set(store.ids())) == 5
 
 
@@ -399,34 +402,34 @@ def test_a_run_called_by_a_time_that_never_was_stops_no_other(store: RunStore) -
         made_run(store)
         (store.root / store.ids()[0]).rename(store.root / name)
         made = store.create(RunConfig())
-        assert store.status(made).state == "queued"
-        store.checked_id(made)
+        assert store.run(made).status().state == "queued"
+        assert store.run(made).id == made
 
 
 def test_a_queue_is_seen_to_change_by_another_program(store: RunStore) -> None:
     run_id = made_run(store, state="stopped")
-    assert store.queue() == store.queue() == []
-    RunStore(store.root).enqueue(run_id)
-    assert store.queue() == [run_id]
-    RunStore(store.root).request_stop(run_id)
-    assert store.queue() == []
+    assert store.queue.ids() == store.queue.ids() == []
+    RunStore(store.root).queue.enqueue(run_id)
+    assert store.queue.ids() == [run_id]
+    RunStore(store.root).queue.request_stop(run_id)
+    assert store.queue.ids() == []
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed", "interrupted", "running", "stopping"])
 def test_a_run_that_did_not_end_well_can_be_queued_again(store: RunStore, state: str) -> None:
     run_id = made_run(store, state=state)
     damage(store, run_id, "stop", "keep")
-    store.enqueue(run_id)
-    status = store.status(run_id)
+    store.queue.enqueue(run_id)
+    status = store.run(run_id).status()
     assert (status.state, status.epoch, status.error, status.finished_at) == ("queued", 4, None, None)
-    assert store.stop_request(run_id) is None
+    assert store.run(run_id).stop_request() is None
 
 
 @pytest.mark.parametrize("state", ["finished", "queued"])
 def test_a_finished_or_waiting_run_is_not_queued_again(store: RunStore, state: str) -> None:
     run_id = made_run(store, state=state)
     with pytest.raises(StoreError, match=f"is {state}; only a run that stopped, failed or was interrupted"):
-        store.enqueue(run_id)
+        store.queue.enqueue(run_id)
 
 
 # --- what is inside a run -------------------------------------------------------------------------
@@ -434,49 +437,48 @@ def test_a_finished_or_waiting_run_is_not_queued_again(store: RunStore, state: s
 
 def test_a_torn_last_line_is_left_out_and_then_closed(store: RunStore) -> None:
     run_id = made_run(store, epochs=2)
-    with (store.folder(run_id) / "metrics.jsonl").open("ab") as file:
+    with (store.run(run_id).path / "metrics.jsonl").open("ab") as file:
         file.write(b'{"epoch": 3, "val_acc')
-    assert [one["epoch"] for one in store.records(run_id)] == [1, 2]
+    assert [one.epoch for one in store.run(run_id).records()] == [1, 2]
     assert list(store.metrics(run_id)["epoch"]) == [1, 2]
-    store.append_record(run_id, made_record(3))
-    assert [one["epoch"] for one in store.records(run_id)] == [1, 2, 3]
+    store.run(run_id).append_record(made_record(3))
+    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3]
     assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3]
 
 
 def test_epochs_whose_state_was_not_kept_are_cut(store: RunStore) -> None:
     run_id = made_run(store, epochs=4)
-    before = store.records(run_id)
-    store.write_records(run_id, before[:2])
-    assert store.records(run_id) == before[:2]
-    store.write_records(run_id, [])
-    assert store.records(run_id) == []
+    before = store.run(run_id).records()
+    store.run(run_id).write_records(before[:2])
+    assert store.run(run_id).records() == before[:2]
+    store.run(run_id).write_records([])
+    assert store.run(run_id).records() == []
 
 
 def test_weights_are_told_to_be_missing_before_the_first_epoch(store: RunStore) -> None:
     run_id = made_run(store, epochs=0, state="queued")
-    assert store.last_state(run_id) is None and store.records(run_id) == [] and store.log(run_id) == ""
+    assert (
+        store.run(run_id).last_state() is None and store.run(run_id).records() == [] and store.run(run_id).log() == ""
+    )
     with pytest.raises(StoreError, match="has no weights yet"):
-        store.best_weights(run_id)
-    store.write_file(run_id, "best.safetensors", b"weights")
-    assert store.best_weights(run_id).read_bytes() == b"weights"
+        store.run(run_id).best_weights()
+    store.run(run_id).write_file("best.safetensors", b"weights")
+    assert store.run(run_id).best_weights().read_bytes() == b"weights"
 
 
 def test_the_environment_is_kept_beside_the_name(store: RunStore) -> None:
     run_id = made_run(store, name="mine")
-    store.write_environment(run_id, {"torch": "2"})
-    assert store.meta(run_id).environment == {"torch": "2"} and store.meta(run_id).name == "mine"
+    store.run(run_id).write_environment({"torch": "2"})
+    assert store.run(run_id).meta().environment == {"torch": "2"} and store.run(run_id).meta().name == "mine"
 
 
 def test_result_and_progress_are_read_as_written(store: RunStore) -> None:
     run_id = made_run(store)
-    assert store.result(run_id) is None and store.progress(run_id) is None
-    store.write_result(run_id, {"best": {"accuracy": 0.5}})
-    progress = {
-        "epoch": 5, "epochs": 9, "batch": 3, "batches": 8, "loss": 1.5, "accuracy": 0.5, "lr": 0.1,
-        "images_per_second": 900.0, "seconds_left": 60.0,
-    }  # fmt: skip
-    store.write_progress(run_id, progress)
-    assert store.result(run_id) == {"best": {"accuracy": 0.5}} and store.progress(run_id) == progress
+    assert store.run(run_id).result() is None and store.run(run_id).progress() is None
+    store.run(run_id).write_result({"best": {"accuracy": 0.5}})
+    progress = BatchRecord(5, 9, 3, 8, 1.5, 0.5, 0.1, 900.0, 60.0)
+    store.run(run_id).write_progress(progress)
+    assert store.run(run_id).result() == {"best": {"accuracy": 0.5}} and store.run(run_id).progress() == progress
 
 
 @pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json", "result.json"])
@@ -489,10 +491,11 @@ def test_a_damaged_file_is_a_sentence_and_the_other_runs_are_listed(
 ) -> None:
     bad, good = made_run(store), made_run(store)
     damage(store, bad, name, content)
-    read = {"config.json": store.config, "meta.json": store.meta, "status.json": store.status}.get(name)
+    run = store.run(bad)
+    read = {"config.json": run.config, "meta.json": run.meta, "status.json": run.status}.get(name)
     if read:
         with pytest.raises(StoreError, match=bad) as caught:
-            read(bad)
+            read()
         assert str(caught.value).endswith((".", ")."))
     rows = store.frame().set_index("id")
     assert list(rows.index) == [good, bad]
@@ -504,17 +507,17 @@ def test_a_damaged_file_is_a_sentence_and_the_other_runs_are_listed(
 @pytest.mark.parametrize("line", ['{"epoch": 9}', '{"epoch": 9, "val_accuracy": "high"}', "[1]", "x", "[" * 100_000])
 def test_a_damaged_line_of_metrics_is_passed_over(store: RunStore, line: str) -> None:
     run_id = made_run(store, epochs=2)
-    with (store.folder(run_id) / "metrics.jsonl").open("a") as file:
+    with (store.run(run_id).path / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
-    store.append_record(run_id, made_record(3))
-    assert [one["epoch"] for one in store.records(run_id)] == [1, 2, 3]
-    assert store.frame().loc[0, "last_val_accuracy"] == made_record(3)["val_accuracy"]
+    store.run(run_id).append_record(made_record(3))
+    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3]
+    assert store.frame().loc[0, "last_val_accuracy"] == made_record(3).val_accuracy
 
 
 @pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json"])
 def test_a_missing_file_is_told(store: RunStore, name: str) -> None:
     run_id = made_run(store)
-    (store.folder(run_id) / name).unlink()
+    (store.run(run_id).path / name).unlink()
     assert store.frame().loc[0, "error"] == f"Run {run_id} has no {name}; its folder is incomplete."
 
 
@@ -523,43 +526,45 @@ def test_a_missing_file_is_told(store: RunStore, name: str) -> None:
 
 def test_a_run_is_renamed_and_noted(store: RunStore) -> None:
     run_id = made_run(store, name="old")
-    store.annotate(run_id, name="new", tags=[" a ", ""], note="because", pinned=True)
-    meta = store.meta(run_id)
+    store.run(run_id).annotate(name="new", tags=[" a ", ""], note="because", pinned=True)
+    meta = store.run(run_id).meta()
     assert (meta.name, meta.tags, meta.note, meta.pinned) == ("new", ("a",), "because", True)
     with pytest.raises(StoreError, match="owner of a run cannot be changed; name, note, pinned, tags can"):
-        store.annotate(run_id, owner="me")
+        store.run(run_id).annotate(owner="me")
 
 
 @pytest.fixture
 def reference(store: RunStore) -> str:
     """A run that came with the program."""
     run_id = made_run(store, name="published", tags=("ours",))
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     return run_id
 
 
 def test_a_reference_run_is_read_only_and_annotated_beside(store: RunStore, reference: str) -> None:
-    before = {path.name: path.read_bytes() for path in store.folder(reference).iterdir() if path.name != ".lock"}
-    for act in (store.trash, store.enqueue):
+    before = {path.name: path.read_bytes() for path in store.run(reference).path.iterdir() if path.name != ".lock"}
+    for act in (store.trash.put, store.queue.enqueue):
         with pytest.raises(StoreError, match="came with the program; it cannot be"):
             act(reference)
     assert store.frame().loc[0, "name"] == "published"
-    store.annotate(reference, name="mine")
-    store.annotate(reference, pinned=True)
-    assert (store.meta(reference).name, store.meta(reference).pinned) == ("mine", True)
-    assert store.meta(reference).tags == ("ours",)
+    store.run(reference).annotate(name="mine")
+    store.run(reference).annotate(pinned=True)
+    assert (store.run(reference).meta().name, store.run(reference).meta().pinned) == ("mine", True)
+    assert store.run(reference).meta().tags == ("ours",)
     assert store.frame().loc[0, "name"] == "mine", "the table shows the change"
-    store.annotate(reference, tags=["theirs"])
-    assert store.meta(reference).tags == ("theirs",)
-    assert before == {path.name: path.read_bytes() for path in store.folder(reference).iterdir() if path.name in before}
+    store.run(reference).annotate(tags=["theirs"])
+    assert store.run(reference).meta().tags == ("theirs",)
+    assert before == {
+        path.name: path.read_bytes() for path in store.run(reference).path.iterdir() if path.name in before
+    }
     assert (store.root / ".local.json").is_file()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "3", '{"RUN": 3}', '{"RUN": {"colour": "red"}}', '{"RUN": "text"}'])
 def test_a_damaged_local_file_loses_what_was_added_alone(store: RunStore, reference: str, content: str) -> None:
     (store.root / ".local.json").write_text(content.replace("RUN", reference))
-    assert store.meta(reference).name == "published"
+    assert store.run(reference).meta().name == "published"
     assert store.frame().loc[0, "name"] == "published"
 
 
@@ -567,13 +572,13 @@ def test_a_damaged_local_file_loses_what_was_added_alone(store: RunStore, refere
 def test_a_damaged_local_file_is_not_written_over(store: RunStore, reference: str, content: str) -> None:
     (store.root / ".local.json").write_text(content)
     with pytest.raises(StoreError, match=r"\.local\.json in the folder of the runs is damaged"):
-        store.annotate(reference, pinned=True)
+        store.run(reference).annotate(pinned=True)
     assert (store.root / ".local.json").read_text() == content
 
 
 def test_a_damaged_entry_of_the_local_file_is_replaced_alone(store: RunStore, reference: str) -> None:
     (store.root / ".local.json").write_text(json.dumps({reference: 3, "other": {"note": "kept"}}))
-    store.annotate(reference, note="new")
+    store.run(reference).annotate(note="new")
     assert json.loads((store.root / ".local.json").read_text()) == {
         reference: {"note": "new"},
         "other": {"note": "kept"},
@@ -582,53 +587,53 @@ def test_a_damaged_entry_of_the_local_file_is_replaced_alone(store: RunStore, re
 
 def test_trash_and_restore(store: RunStore) -> None:
     kept, thrown = made_run(store), made_run(store)
-    store.trash(thrown)
-    assert store.ids() == [kept] and store.trashed() == [thrown]
-    store.restore(thrown)
-    assert store.ids() == [thrown, kept] and store.trashed() == []
-    assert len(store.records(thrown)) == 4
+    store.trash.put(thrown)
+    assert store.ids() == [kept] and store.trash.ids() == [thrown]
+    store.trash.restore(thrown)
+    assert store.ids() == [thrown, kept] and store.trash.ids() == []
+    assert len(store.run(thrown).records()) == 4
 
 
 def test_a_waiting_run_comes_back_stopped(store: RunStore) -> None:
     run_id = store.create(RunConfig())
-    store.trash(run_id)
-    store.restore(run_id)
-    assert store.status(run_id).state == "stopped" and store.queue() == []
+    store.trash.put(run_id)
+    store.trash.restore(run_id)
+    assert store.run(run_id).status().state == "stopped" and store.queue.ids() == []
 
 
 def test_a_damaged_run_can_be_thrown_away(store: RunStore) -> None:
     run_id = made_run(store)
     damage(store, run_id, "status.json", "{")
     damage(store, run_id, "meta.json", "{")
-    store.trash(run_id)
-    assert store.trashed() == [run_id]
+    store.trash.put(run_id)
+    assert store.trash.ids() == [run_id]
 
 
 def test_what_is_not_in_the_trash_cannot_be_restored(store: RunStore) -> None:
-    assert store.trashed() == []
+    assert store.trash.ids() == []
     with pytest.raises(StoreError, match="is not in the trash"):
-        store.restore(UNKNOWN)
+        store.trash.restore(UNKNOWN)
 
 
 def test_restoring_never_overwrites(store: RunStore) -> None:
     run_id = made_run(store)
-    store.trash(run_id)
+    store.trash.put(run_id)
     (store.root / run_id).mkdir()
     with pytest.raises(StoreError, match="exists already; nothing was restored"):
-        store.restore(run_id)
-    assert store.trashed() == [run_id]
+        store.trash.restore(run_id)
+    assert store.trash.ids() == [run_id]
 
 
 def test_emptying_the_trash_tells_what_it_freed(store: RunStore) -> None:
     kept, thrown = made_run(store), made_run(store)
-    store.write_file(thrown, "last.pt", b"x" * 10_000)
-    store.trash(thrown)
-    size = sum(path.stat().st_size for path in (store.trash_folder / thrown).iterdir())
-    assert store.trash_size() == size
-    assert store.empty_trash() == size > 10_000
-    assert store.trash_size() == 0 and list(store.trash_folder.iterdir()) == []
-    assert store.trashed() == [] and store.ids() == [kept]
-    assert store.empty_trash() == 0
+    store.run(thrown).write_file("last.pt", b"x" * 10_000)
+    store.trash.put(thrown)
+    size = sum(path.stat().st_size for path in (store.trash.folder / thrown).iterdir())
+    assert store.trash.size() == size
+    assert store.trash.empty() == size > 10_000
+    assert store.trash.size() == 0 and list(store.trash.folder.iterdir()) == []
+    assert store.trash.ids() == [] and store.ids() == [kept]
+    assert store.trash.empty() == 0
 
 
 def test_every_refusal_is_a_lab_error() -> None:
@@ -638,16 +643,16 @@ def test_every_refusal_is_a_lab_error() -> None:
 def test_what_several_write_into_one_runs_papers_at_once_is_all_there(store: RunStore) -> None:
     run_id = made_run(store)
     changes = [
-        lambda: store.annotate(run_id, name="a name"),
-        lambda: store.annotate(run_id, note="a note"),
-        lambda: store.annotate(run_id, pinned=True),
-        lambda: RunStore(store.root).write_environment(run_id, {"threads": 2}),
+        lambda: store.run(run_id).annotate(name="a name"),
+        lambda: store.run(run_id).annotate(note="a note"),
+        lambda: store.run(run_id).annotate(pinned=True),
+        lambda: RunStore(store.root).run(run_id).write_environment({"threads": 2}),
     ]
     for _ in range(10):
-        store.annotate(run_id, name="", note="", pinned=False)
-        store.write_environment(run_id, {})
+        store.run(run_id).annotate(name="", note="", pinned=False)
+        store.run(run_id).write_environment({})
         with ThreadPoolExecutor(len(changes)) as at_once:
             for done in [at_once.submit(change) for change in changes]:
                 done.result()
-        meta = store.meta(run_id)
+        meta = store.run(run_id).meta()
         assert (meta.name, meta.note, meta.pinned, meta.environment) == ("a name", "a note", True, {"threads": 2})

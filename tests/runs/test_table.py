@@ -3,7 +3,7 @@
 import errno
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from core.base import files
 from core.base.errors import StoreError
 from core.config.run_config import SETTINGS, RunConfig
-from core.records import EpochRecord
+from core.records import BatchRecord, EpochRecord
 from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
 from core.runs.store import RunStore
@@ -22,12 +22,8 @@ from core.runs.table import CURVE, SUMMARY, Reader
 from tests.made import made_record, made_run
 
 
-def record(epoch: int = 1, **changes: Any) -> EpochRecord:
-    return EpochRecord(**made_record(epoch) | changes)
-
-
-def write(path: Path, *records: dict[str, Any]) -> None:
-    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+def write(path: Path, *records: EpochRecord, **more: Any) -> None:
+    path.write_text("".join(json.dumps(asdict(one) | more) + "\n" for one in records))
 
 
 @pytest.fixture
@@ -54,31 +50,32 @@ def test_a_second_look_reads_new_lines_alone(store: RunStore, read: list[int]) -
     read.clear()
     assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3]
     assert read == []
-    store.append_record(run_id, made_record(4))
+    store.run(run_id).append_record(made_record(4))
     assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3, 4]
     assert read == [4]
 
 
-def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
-    path, reader = tmp_path / "metrics.jsonl", Reader()
-    line = json.dumps(made_record(1)) + "\n"
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    path = store.run(run_id).path / "metrics.jsonl"
+    line = json.dumps(asdict(made_record(1))) + "\n"
     path.write_text(line[:40])
-    assert reader.metrics(path).empty
+    assert store.metrics(run_id).empty
     path.write_text(line[:-1])
-    assert reader.metrics(path).empty
+    assert store.metrics(run_id).empty
     path.write_text(line)
-    assert list(reader.metrics(path)["epoch"]) == [1]
+    assert list(store.metrics(run_id)["epoch"]) == [1]
 
 
 def test_a_file_that_shrank_or_was_replaced_is_read_anew(store: RunStore, read: list[int]) -> None:
     run_id = made_run(store, epochs=4)
-    path = store.folder(run_id) / "metrics.jsonl"
+    path = store.run(run_id).path / "metrics.jsonl"
     assert len(store.metrics(run_id)) == 4
     write(path, made_record(1), made_record(2))
     assert list(store.metrics(run_id)["epoch"]) == [1, 2]
-    store.write_records(run_id, store.records(run_id)[:1])  # replaces the file
+    store.run(run_id).write_records(store.run(run_id).records()[:1])  # replaces the file
     for epoch in (2, 3, 4, 5):
-        store.append_record(run_id, made_record(epoch) | {"val_loss": 9.0})
+        store.run(run_id).append_record(made_record(epoch, val_loss=9.0))
     read.clear()
     table = store.metrics(run_id)
     assert list(table["epoch"]) == [1, 2, 3, 4, 5] == read
@@ -89,26 +86,26 @@ def test_without_epochs_the_columns_are_there_all_the_same(store: RunStore) -> N
     run_id = made_run(store, epochs=0)
     assert list(store.metrics(run_id).columns) == list(METRICS)
     assert store.metrics(run_id).empty
-    assert Reader().metrics(store.root / "nowhere").empty
 
 
 def test_every_figure_is_in_its_column(store: RunStore) -> None:
     run_id = made_run(store, epochs=2)
     table, record = store.metrics(run_id), made_record(2)
     for name in METRICS:
-        assert table[name][1] == record[name], name
+        assert table[name][1] == getattr(record, name), name
 
 
-def test_values_of_a_later_program_are_passed_over(tmp_path: Path) -> None:
-    write(tmp_path / "metrics.jsonl", made_record(1) | {"gradient_norm": 2.0})
-    assert list(Reader().metrics(tmp_path / "metrics.jsonl").columns) == list(METRICS)
+def test_values_of_a_later_program_are_passed_over(store: RunStore) -> None:
+    run_id = made_run(store)
+    write(store.run(run_id).path / "metrics.jsonl", made_record(1), gradient_norm=2.0)
+    assert list(store.metrics(run_id).columns) == list(METRICS)
 
 
 def test_changing_a_table_changes_no_other(store: RunStore) -> None:
     run_id = made_run(store, epochs=2)
     first = store.metrics(run_id)
     first["val_accuracy"] = 0.0
-    assert store.metrics(run_id)["val_accuracy"][0] == made_record(1)["val_accuracy"]
+    assert store.metrics(run_id)["val_accuracy"][0] == made_record(1).val_accuracy
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"3", b"{}", b'{"epoch": "1"}', b'{"epoch": 1}', b"\xff", b"[" * 100_000])
@@ -116,17 +113,22 @@ def test_what_is_no_record_is_none(line: bytes) -> None:
     assert parse_record(line) is None
 
 
-def test_a_diverged_epoch_is_a_record(tmp_path: Path) -> None:
-    write(tmp_path / "metrics.jsonl", made_record(1) | {"train_loss": math.inf, "val_loss": math.nan})
-    table = Reader().metrics(tmp_path / "metrics.jsonl")
-    assert math.isinf(table["train_loss"][0]) and math.isnan(table["val_loss"][0])
+def test_a_diverged_epoch_is_a_record_and_strict_json(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    path = store.run(run_id).path / "metrics.jsonl"
+    write(path, made_record(1, train_loss=math.inf, val_loss=math.nan))  # as older versions wrote it
+    store.run(run_id).append_record(made_record(2, val_loss=math.nan, val_loss_by_class=[1.0, math.nan]))
+    table = store.metrics(run_id)
+    assert math.isinf(table["train_loss"][0]) and table["val_loss"].isna().tolist() == [True, True]
+    assert math.isnan(store.run(run_id).records()[1].val_loss_by_class[1])
+    assert "NaN" not in path.read_text().splitlines()[1]
 
 
 # --- best and last --------------------------------------------------------------------------------
 
 
 def with_accuracies(*accuracies: float) -> list[EpochRecord]:
-    return [record(epoch, val_accuracy=accuracy) for epoch, accuracy in enumerate(accuracies, 1)]
+    return [made_record(epoch, val_accuracy=accuracy) for epoch, accuracy in enumerate(accuracies, 1)]
 
 
 def test_best_is_the_first_of_equals() -> None:
@@ -136,9 +138,9 @@ def test_best_is_the_first_of_equals() -> None:
 
 def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
     records = [
-        record(1, val_accuracy=0.5, val_loss=0.4, val_objective=3.0),
-        record(2, val_accuracy=0.8, val_loss=1.5, val_objective=2.0),
-        record(3, val_accuracy=0.6, val_loss=1.1, val_objective=2.5),
+        made_record(1, val_accuracy=0.5, val_loss=0.4, val_objective=3.0),
+        made_record(2, val_accuracy=0.8, val_loss=1.5, val_objective=2.0),
+        made_record(3, val_accuracy=0.6, val_loss=1.1, val_objective=2.5),
     ]
     found = EpochSummary.of(records)
     assert (found.best_epoch, found.best_val_accuracy, found.best_val_loss) == (2, 0.8, 1.5)
@@ -149,7 +151,7 @@ def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
 
 
 def test_a_diverged_epoch_is_not_the_lowest() -> None:
-    found = EpochSummary.of([record(1, val_loss=math.nan), record(2, val_loss=2.0)])
+    found = EpochSummary.of([made_record(1, val_loss=math.nan), made_record(2, val_loss=2.0)])
     assert (found.min_val_loss_epoch, found.min_val_loss) == (2, 2.0)
 
 
@@ -168,8 +170,8 @@ def test_a_short_curve_is_whole_and_a_long_one_keeps_its_ends() -> None:
 def test_a_row_has_its_runs_curve(store: RunStore) -> None:
     made_run(store, epochs=3)
     made_run(store, epochs=0, state="queued")
-    (store.folder(made_run(store)) / "config.json").write_text("{")
-    expected = tuple(round(made_record(epoch)["val_accuracy"], 4) for epoch in (1, 2, 3))
+    (store.run(made_run(store)).path / "config.json").write_text("{")
+    expected = tuple(round(made_record(epoch).val_accuracy, 4) for epoch in (1, 2, 3))
     assert store.frame()[CURVE].tolist() == [(), (), expected]
 
 
@@ -179,7 +181,7 @@ def test_a_row_has_its_runs_curve(store: RunStore) -> None:
 def test_a_row_tells_a_run(store: RunStore) -> None:
     config = RunConfig().replace({"train.epochs": 9, "train.lr": 0.3, "data.classes": ("deer", "dog")})
     run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",), note="why")
-    store.write_result(run_id, {"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
+    store.run(run_id).write_result({"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
     frame = store.frame()
     assert list(frame.columns) == [*SUMMARY, *SETTINGS, CURVE]
     row = frame.loc[0]
@@ -187,7 +189,7 @@ def test_a_row_tells_a_run(store: RunStore) -> None:
         run_id, "pair", "finished", ("a",), "why",
     )  # fmt: skip
     assert (row["epoch"], row["epochs"], row["best_epoch"]) == (2, 9, 2)
-    assert row["best_val_accuracy"] == made_record(2, 2)["val_accuracy"]
+    assert row["best_val_accuracy"] == made_record(2, 2).val_accuracy
     assert (row["test_accuracy"], row["test_loss"], row["selected_on"]) == (0.81, 0.5, "held-out")
     assert (row["train.lr"], row["data.classes"]) == (0.3, ("deer", "dog"))
     assert row["signature"] == config.signature()
@@ -207,18 +209,18 @@ def test_a_row_is_made_anew_when_its_files_change_and_only_then(
     made: list[str] = []
     make = Reader._read_run
 
-    def count(reader: Reader, store: RunStore, run_id: str) -> RunSummary:
+    def count(reader: Reader, run_id: str) -> RunSummary:
         made.append(run_id)
-        return make(reader, store, run_id)
+        return make(reader, run_id)
 
     monkeypatch.setattr(Reader, "_read_run", count)
     store.frame()
     assert made == []
-    store.annotate(first, name="new")
+    store.run(first).annotate(name="new")
     assert store.frame().set_index("id").loc[first, "name"] == "new"
-    store.append_record(second, made_record(2))
-    assert store.frame().set_index("id").loc[second, "last_val_loss"] == made_record(2)["val_loss"]
-    store.write_result(second, {"best": {"accuracy": 0.7}})
+    store.run(second).append_record(made_record(2))
+    assert store.frame().set_index("id").loc[second, "last_val_loss"] == made_record(2).val_loss
+    store.run(second).write_result({"best": {"accuracy": 0.7}})
     assert store.frame().set_index("id").loc[second, "test_accuracy"] == 0.7
     assert made == [first, second, second]
 
@@ -226,31 +228,31 @@ def test_a_row_is_made_anew_when_its_files_change_and_only_then(
 def test_a_deleted_run_leaves_the_table(store: RunStore) -> None:
     run_id = made_run(store)
     assert len(store.frame()) == 1
-    store.trash(run_id)
+    store.trash.put(run_id)
     assert store.frame().empty
-    store.restore(run_id)
+    store.trash.restore(run_id)
     assert list(store.frame()["id"]) == [run_id]
 
 
 def test_a_run_deleted_while_the_table_is_made_is_no_crash(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = made_run(store, state="running")
     store.frame()
-    store.trash(run_id)
-    monkeypatch.setattr(store, "ids", lambda: [run_id])
+    store.trash.put(run_id)
+    monkeypatch.setattr(store._shelf, "ids", lambda: [run_id])
     assert list(store.frame()["id"]) == [run_id]
 
 
 @pytest.mark.parametrize("content", ['{"best": 3}', '{"best": null}', "{}", "[]"])
 def test_a_strange_result_does_not_hide_the_run(store: RunStore, content: str) -> None:
     run_id = made_run(store)
-    (store.folder(run_id) / "result.json").write_text(content)
+    (store.run(run_id).path / "result.json").write_text(content)
     row = store.frame().loc[0]
     assert row["id"] == run_id and pd.isna(row["test_accuracy"])
 
 
 def test_a_damaged_run_has_a_row_that_says_so(store: RunStore) -> None:
     good, bad = made_run(store), made_run(store)
-    (store.folder(bad) / "config.json").write_text('{"schema": 2}')
+    (store.run(bad).path / "config.json").write_text('{"schema": 2}')
     rows = store.frame().set_index("id")
     assert rows.loc[bad, "state"] == "damaged"
     assert "newer ResNet Lab" in rows.loc[bad, "error"]
@@ -262,13 +264,13 @@ def test_two_stores_see_each_others_runs(store: RunStore) -> None:
     assert other.frame().empty
     run_id = made_run(store, epochs=1)
     assert list(other.frame()["id"]) == [run_id]
-    store.append_record(run_id, made_record(2))
+    store.run(run_id).append_record(made_record(2))
     assert len(other.metrics(run_id)) == 2
 
 
 def test_epochs_that_cannot_be_read_are_a_damaged_run(store: RunStore) -> None:
     run_id = made_run(store, epochs=0)
-    (store.folder(run_id) / "metrics.jsonl").mkdir()
+    (store.run(run_id).path / "metrics.jsonl").mkdir()
     row = store.frame().loc[0]
     assert row["state"] == "damaged" and f"metrics.jsonl in {run_id} cannot be read" in row["error"]
     with pytest.raises(StoreError, match="cannot be read"):
@@ -304,7 +306,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_server_opens_no_epochs_of_runs_that_did_not_change(store: RunStore, opened: list[str]) -> None:
     config = RunConfig().replace({"train.epochs": 9, "data.classes": ("deer", "dog")})
     ids = [made_run(store, config=config, tags=("a",), note="ä"), made_run(store, state="failed"), made_run(store)]
-    store.append_record(ids[2], made_record(5) | {"val_loss": math.nan, "train_loss": math.inf})
+    store.run(ids[2]).append_record(made_record(5, val_loss=math.nan, train_loss=math.inf))
     opened.clear()
     before = store.frame()
     assert sorted(opened) == sorted(ids)
@@ -318,11 +320,11 @@ def test_a_new_server_opens_no_epochs_of_runs_that_did_not_change(store: RunStor
 def test_a_new_server_reads_a_changed_run_again_and_that_one_alone(store: RunStore, opened: list[str]) -> None:
     changed, renamed, _ = (made_run(store) for _ in range(3))
     store.frame()
-    store.append_record(changed, made_record(5))
-    store.annotate(renamed, name="new")
+    store.run(changed).append_record(made_record(5))
+    store.run(renamed).annotate(name="new")
     opened.clear()
     rows = RunStore(store.root).frame().set_index("id")
-    assert rows.loc[changed, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    assert rows.loc[changed, "last_val_accuracy"] == made_record(5).val_accuracy
     assert rows.loc[renamed, "name"] == "new"
     assert sorted(opened) == sorted([changed, renamed])
 
@@ -331,11 +333,11 @@ def test_a_new_server_reads_a_changed_run_again_and_that_one_alone(store: RunSto
 def test_the_file_follows_changes_and_is_left_alone_without(store: RunStore, opened: list[str]) -> None:
     run_id = made_run(store)
     store.frame()
-    store.append_record(run_id, made_record(5))
+    store.run(run_id).append_record(made_record(5))
     store.frame()
     written = summaries(store).stat().st_ino
     opened.clear()
-    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(5)["val_accuracy"]
+    assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(5).val_accuracy
     store.frame()
     assert opened == [] and summaries(store).stat().st_ino == written
 
@@ -346,7 +348,7 @@ def test_many_changes_are_written_together(store: RunStore, monkeypatch: pytest.
     run_id = made_run(store)
     store.frame()
     first = summaries(store).read_text()
-    store.annotate(run_id, name="new")
+    store.run(run_id).annotate(name="new")
     store.frame()
     assert summaries(store).read_text() == first
     now += table_runs._WRITE_EVERY
@@ -360,7 +362,7 @@ def test_a_run_that_waits_or_works_is_not_written_down(store: RunStore, state: s
     active = made_run(store, state=state)
     store.frame()
     assert not summaries(store).exists()
-    store.append_record(active, made_record(5))
+    store.run(active).append_record(made_record(5))
     store.frame()
     assert not summaries(store).exists(), "nor does an epoch of it cause a writing"
     resting = made_run(store)
@@ -406,7 +408,7 @@ def test_a_deleted_run_leaves_no_row_in_the_file(store: RunStore) -> None:
     kept, thrown = made_run(store), made_run(store)
     store.frame()
     assert thrown in summaries(store).read_text()
-    store.trash(thrown)
+    store.trash.put(thrown)
     assert list(RunStore(store.root).frame()["id"]) == [kept]
     assert thrown not in summaries(store).read_text()
 
@@ -429,10 +431,10 @@ def test_a_file_that_cannot_be_written_is_no_harm(store: RunStore, monkeypatch: 
 
 def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, opened: list[str]) -> None:
     reference, own = made_run(store, name="published"), made_run(store)
-    path = store.folder(reference) / "meta.json"
+    path = store.run(reference).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     store.frame()
-    store.annotate(reference, name="mine", tags=["theirs"])
+    store.run(reference).annotate(name="mine", tags=["theirs"])
     opened.clear()
     rows = RunStore(store.root).frame().set_index("id")
     assert (rows.loc[reference, "name"], rows.loc[reference, "tags"]) == ("mine", ("theirs",))
@@ -452,19 +454,19 @@ def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
     store.metrics(asked)
     store.frame()
     assert [path.parent.name for path in store._reader._cursors] == [asked]
-    store.append_record(other, made_record(5))
+    store.run(other).append_record(made_record(5))
     assert len(store.metrics(other)) == 5
 
 
 def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: RunStore) -> None:
     run_id = made_run(store, 2, state="running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         seen = [table_runs.fingerprint(store.frame())]
-        store.write_progress(run_id, {"batch": 3})
+        store.run(run_id).write_progress(BatchRecord(3, 4, 3, 9, 1.5, 0.5, 0.1, 900.0, 60.0))
         assert table_runs.fingerprint(store.frame()) == seen[0], "within an epoch nothing is drawn anew"
-        store.write_status(run_id, replace(store.status_for_holder(run_id), epoch=3))
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), epoch=3))
         seen.append(table_runs.fingerprint(store.frame()))
-        store.annotate(run_id, name="another name")
+        store.run(run_id).annotate(name="another name")
         seen.append(table_runs.fingerprint(store.frame()))
     seen.append(table_runs.fingerprint(store.frame()))  # nobody holds it: interrupted
     made_run(store, 1)
@@ -473,8 +475,8 @@ def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: Ru
 
 
 def test_a_record_without_figures_by_class_has_none_of_them():
-    line = json.dumps({name: value for name, value in made_record(1).items() if not name.endswith("_by_class")})
-    assert parse_record(line.encode()) == record(1, val_loss_by_class=[], val_accuracy_by_class=[])
+    line = json.dumps({name: value for name, value in asdict(made_record(1)).items() if not name.endswith("_by_class")})
+    assert parse_record(line.encode()) == made_record(1, val_loss_by_class=[], val_accuracy_by_class=[])
 
 
 # --- summaries ------------------------------------------------------------------------------------
@@ -483,13 +485,13 @@ def test_a_record_without_figures_by_class_has_none_of_them():
 def test_a_summary_has_what_the_folder_says(store: RunStore) -> None:
     config = RunConfig().replace({"data.classes": ("deer", "dog")})
     run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",))
-    store.write_result(run_id, {"best": {"accuracy": 0.81, "loss": 0.5}})
+    store.run(run_id).write_result({"best": {"accuracy": 0.81, "loss": 0.5}})
     (run,) = store.summaries()
     assert (run.id, run.name, run.state, run.config, run.signature) == (
         run_id, "pair", "finished", config, config.signature(),
     )  # fmt: skip
-    assert (run.meta, run.status) == (store.meta(run_id), store.status(run_id))
-    assert (run.epochs.best_epoch, run.epochs.best_val_accuracy) == (2, made_record(2, 2)["val_accuracy"])
+    assert (run.meta, run.status) == (store.run(run_id).meta(), store.run(run_id).status())
+    assert (run.epochs.best_epoch, run.epochs.best_val_accuracy) == (2, made_record(2, 2).val_accuracy)
     assert run.test == TestResult(0.81, 0.5) and run.test_images == 2_000
     assert RunStore(store.root).summaries() == [run], "kept summaries are the same"
 
@@ -497,9 +499,9 @@ def test_a_summary_has_what_the_folder_says(store: RunStore) -> None:
 @pytest.mark.parametrize(
     ("validation", "result", "on_test", "on_held_out"),
     [
-        ("held-out", {"best": {"accuracy": 0.81}}, 0.81, made_record(4)["val_accuracy"]),
-        ("held-out", None, None, made_record(4)["val_accuracy"]),
-        ("test", None, made_record(4)["val_accuracy"], None),
+        ("held-out", {"best": {"accuracy": 0.81}}, 0.81, made_record(4).val_accuracy),
+        ("held-out", None, None, made_record(4).val_accuracy),
+        ("test", None, made_record(4).val_accuracy, None),
     ],
 )
 def test_which_accuracy_counts(
@@ -507,7 +509,7 @@ def test_which_accuracy_counts(
 ) -> None:
     run_id = made_run(store, config=RunConfig().replace({"data.validation": validation}))
     if result:
-        store.write_result(run_id, result)
+        store.run(run_id).write_result(result)
     (run,) = store.summaries()
     assert (run.accuracy_on_test, run.accuracy_on_held_out, run.selected_on) == (on_test, on_held_out, validation)
 
@@ -520,7 +522,7 @@ def test_without_epochs_no_accuracy_counts(store: RunStore) -> None:
 
 def test_a_damaged_run_is_in_a_list_of_its_own(store: RunStore) -> None:
     good, bad = made_run(store), made_run(store)
-    (store.folder(bad) / "config.json").write_text("{")
+    (store.run(bad).path / "config.json").write_text("{")
     assert [run.id for run in store.summaries()] == [good]
     assert [(run.id, "config.json" in run.error) for run in store.damaged()] == [(bad, True)]
 

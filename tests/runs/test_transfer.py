@@ -32,10 +32,10 @@ def other(tmp_path: Path) -> RunStore:
 
 def with_weights(store: RunStore, **about: Any) -> str:
     run_id = made_run(store, **about)
-    store.write_file(run_id, "best.safetensors", b"weights" * 100)
-    store.write_file(run_id, "last.pt", bytes(range(256)) * 40)
-    store.write_result(run_id, {"best": {"accuracy": 0.5}})
-    store.append_log(run_id, "Finished.")
+    store.run(run_id).write_file("best.safetensors", b"weights" * 100)
+    store.run(run_id).write_file("last.pt", bytes(range(256)) * 40)
+    store.run(run_id).write_result({"best": {"accuracy": 0.5}})
+    store.run(run_id).append_log("Finished.")
     return run_id
 
 
@@ -46,7 +46,7 @@ def packed(store: RunStore, *run_ids: str) -> io.BytesIO:
 
 
 def contents(store: RunStore, run_id: str) -> dict[str, bytes]:
-    return {one.name: one.read_bytes() for one in store.folder(run_id).iterdir() if one.name in transfer.FILES}
+    return {one.name: one.read_bytes() for one in store.run(run_id).path.iterdir() if one.name in transfer.FILES}
 
 
 Members = list[tuple[zipfile.ZipInfo | str, bytes]]
@@ -79,8 +79,11 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
         ours, theirs = contents(store, run_id), contents(other, run_id)
         assert ours.keys() == theirs.keys() == transfer.FILES.keys()
         assert all(ours[name] == theirs[name] for name in ours if name not in ("status.json", "meta.json"))
-        assert other.status(run_id).state == store.status(run_id).state
-        assert other.meta(run_id) == store.meta(run_id) and other.config(run_id) == store.config(run_id)
+        assert other.run(run_id).status().state == store.run(run_id).status().state
+        assert (
+            other.run(run_id).meta() == store.run(run_id).meta()
+            and other.run(run_id).config() == store.run(run_id).config()
+        )
     assert contents(other, there) == before
     assert not list(other.cache_folder.glob("new-*"))
 
@@ -94,28 +97,28 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
 )  # fmt: skip
 def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, state: str, arrives: str) -> None:
     run_id = made_run(store, state=state)
-    store.write_status(run_id, replace(store.status_for_holder(run_id), host="here", pid=1, queued_at=1.0))
+    store.run(run_id).write_status(replace(store.run(run_id).stored_status(), host="here", pid=1, queued_at=1.0))
     assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
-    status = other.status(run_id)
+    status = other.run(run_id).status()
     assert (status.state, status.host, status.pid, status.queued_at) == (arrives, None, None, None)
-    assert other.queue() == []
+    assert other.queue.ids() == []
 
 
 def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore) -> None:
     run_id = made_run(store)
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     bring_in(other, packed(store, run_id), "runs.zip")
-    assert not other.meta(run_id).reference
-    other.trash(run_id)
+    assert not other.run(run_id).meta().reference
+    other.trash.put(run_id)
 
 
 def test_what_is_here_already_is_left_as_it_is_and_the_others_come_in(store: RunStore, other: RunStore) -> None:
     here, thrown, new = (with_weights(store, name=name) for name in ("here", "thrown", "new"))
     archive = packed(store, here, thrown, new)
     assert bring_in(other, packed(store, here, thrown), "runs.zip").problems == []
-    other.annotate(here, name="renamed")
-    other.trash(thrown)
+    other.run(here).annotate(name="renamed")
+    other.trash.put(thrown)
     before = contents(other, here)
     outcome = bring_in(other, archive, "runs.zip")
     assert outcome.done == [new]
@@ -123,14 +126,14 @@ def test_what_is_here_already_is_left_as_it_is_and_the_others_come_in(store: Run
         f"Run {here} is here already; it was left as it is.",
         f"Run {thrown} is here already in the trash; it was left as it is.",
     ]
-    assert contents(other, here) == before and other.trashed() == [thrown]
+    assert contents(other, here) == before and other.trash.ids() == [thrown]
 
 
 def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
     store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = made_run(store)
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     old = json.loads(path.read_text())
     old["schema"], old["train"]["rate"] = 0, old["train"].pop("lr")
     path.write_text(json.dumps(old))
@@ -141,9 +144,9 @@ def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
 
     monkeypatch.setitem(migrations.STEPS, 0, rename_the_rate)
     assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
-    assert other.config(run_id)["train.lr"] == old["train"]["rate"]
-    assert json.loads((other.folder(run_id) / "config.json.v0").read_text()) == old
-    assert json.loads((other.folder(run_id) / "config.json").read_text())["schema"] == 1
+    assert other.run(run_id).config()["train.lr"] == old["train"]["rate"]
+    assert json.loads((other.run(run_id).path / "config.json.v0").read_text()) == old
+    assert json.loads((other.run(run_id).path / "config.json").read_text())["schema"] == 1
 
 
 def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(store: RunStore, other: RunStore) -> None:
@@ -161,8 +164,8 @@ def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(st
 def test_a_run_that_is_none_stays_out(store: RunStore, other: RunStore) -> None:
     """The checksums are right; what they are of is not."""
     newer, lacking, good = with_weights(store), with_weights(store), with_weights(store)
-    (store.folder(newer) / "config.json").write_text('{"schema": 2}')
-    (store.folder(lacking) / "status.json").unlink()
+    (store.run(newer).path / "config.json").write_text('{"schema": 2}')
+    (store.run(lacking).path / "status.json").unlink()
     outcome = bring_in(other, packed(store, newer, lacking, good), "runs.zip")
     assert outcome.done == [good] == other.ids()
     assert "was written by a newer ResNet Lab (schema 2)" in outcome.problems[0]

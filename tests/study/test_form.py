@@ -5,7 +5,7 @@ import pytest
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.speed import Speed, how, remember, shape
-from core.runs.store import this_host
+from core.runs.folder import this_host
 from core.study.form import SIZES, VARIABLE, copy_of, from_fields, published, usual_values
 from core.study.study import Axis, values_from_text
 

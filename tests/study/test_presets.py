@@ -6,7 +6,7 @@ from core.base.errors import ConfigError
 from core.config.presets import PRESETS
 from core.cost.speed import Speed, how, remember, shape
 from core.published.points import POINTS
-from core.runs.store import this_host
+from core.runs.folder import this_host
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
 
 REPORT = PRESETS["report"].config

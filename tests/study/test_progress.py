@@ -51,8 +51,8 @@ def cell_run(store, study_id, at: int, state: str = "finished", **more) -> str:
 
 def measured_here(store, run_id: str) -> None:
     """Make a made-up run one that was trained on this machine, so that its speed counts."""
-    store.write_environment(run_id, {"device": "cpu", "precision": "fp32", "threads": 1})
-    store.write_status(run_id, replace(store.status(run_id), host=os.uname().nodename))
+    store.run(run_id).write_environment({"device": "cpu", "precision": "fp32", "threads": 1})
+    store.run(run_id).write_status(replace(store.run(run_id).status(), host=os.uname().nodename))
 
 
 # --- how cells stand ------------------------------------------------------------------------------
@@ -106,10 +106,10 @@ def test_start_queues_what_is_missing_in_the_order_of_the_cells(store, study_id,
     outcome = progress_study.start(store, study_id)
     assert len(outcome.done) == 3
     assert outcome.problems == []
-    assert store.queue() == outcome.done
-    assert [store.config(one) for one in outcome.done] == [study.cells()[at].config for at in (0, 2, 3)]
-    assert store.meta(outcome.done[0]).study == study_id
-    assert store.meta(outcome.done[0]).name == "rates: learning rate 0.1, seed 0"
+    assert store.queue.ids() == outcome.done
+    assert [store.run(one).config() for one in outcome.done] == [study.cells()[at].config for at in (0, 2, 3)]
+    assert store.run(outcome.done[0]).meta().study == study_id
+    assert store.run(outcome.done[0]).meta().name == "rates: learning rate 0.1, seed 0"
     assert progress_study.start(store, study_id).done == []
     assert finished in store.ids()
 
@@ -118,7 +118,7 @@ def test_pause_takes_the_waiting_out_of_the_queue_and_start_goes_on_with_the_sam
     others = store.create(study.cells()[0].config.replace({"train.momentum": 0.5}))
     begun = progress_study.start(store, study_id).done
     assert sorted(progress_study.pause(store, study_id).done) == sorted(begun)
-    assert store.queue() == [others]
+    assert store.queue.ids() == [others]
     assert states(store, study_id) == ["stopped"] * 4
     assert progress_study.start(store, study_id).done == begun
 
@@ -128,7 +128,7 @@ def test_a_run_of_another_that_serves_as_a_cell_is_not_paused(store, study_id, s
     assert progress_study.states_of_own(study_id, store.frame()) == set()
     progress_study.start(store, study_id)
     progress_study.pause(store, study_id)
-    assert store.queue() == [others]
+    assert store.queue.ids() == [others]
     assert progress_study.states_of_own(study_id, store.frame()) == {"stopped"}
 
 
@@ -158,13 +158,13 @@ def test_a_cell_that_fails_does_not_stop_the_others_and_is_retried(store):
     broken = Study("x", tiny_config("train.epochs=1", "train.warmup_epochs=0"), (Axis("train.lr", (0.05, 0.1)),))
     study_id = StudyStore(store).create(broken)
     first, second = progress_study.start(store, study_id).done
-    sound = (store.folder(first) / "config.json").read_text()
-    (store.folder(first) / "config.json").write_text(sound.replace('"depth": 8', '"depth": 9'))
+    sound = (store.run(first).path / "config.json").read_text()
+    (store.run(first).path / "config.json").write_text(sound.replace('"depth": 8', '"depth": 9'))
     worker = Worker(store)
     worker.start()
-    wait_for(lambda: store.status(second).state == "finished", 90)
-    assert store.status(first).state == "failed"
-    (store.folder(first) / "config.json").write_text(sound)
+    wait_for(lambda: store.run(second).status().state == "finished", 90)
+    assert store.run(first).status().state == "failed"
+    (store.run(first).path / "config.json").write_text(sound)
     assert progress_study.retry(store, study_id).done == [first]
     wait_for(lambda: states(store, study_id) == ["finished", "finished"], 90)
     worker.stop()
@@ -181,7 +181,10 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
 
     process = subprocess.Popen(command(0), cwd=PROJECT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for(
-        lambda: process.poll() is not None or (len(stores[0].ids()) == 2 and stores[0].records(stores[0].ids()[0])), 90
+        lambda: (
+            process.poll() is not None or (len(stores[0].ids()) == 2 and stores[0].run(stores[0].ids()[0]).records())
+        ),
+        90,
     )
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -192,7 +195,7 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
     tables = [outcomes(study, statuses(one, study, store.frame())) for one, store in zip(ids, stores, strict=True)]
     columns = ["train.lr", "train.seed", "accuracy", "objective", "loss", "best_epoch", "epoch"]
     pd.testing.assert_frame_equal(*(one[columns] for one in tables))
-    states_ = [[torch.load(store.folder(one) / "last.pt", weights_only=True)["model"] for one in table["run_id"]]
+    states_ = [[torch.load(store.run(one).path / "last.pt", weights_only=True)["model"] for one in table["run_id"]]
                for store, table in zip(stores, tables, strict=True)]  # fmt: skip
     for ours, theirs in zip(*states_, strict=True):
         assert ours.keys() == theirs.keys()
@@ -238,21 +241,21 @@ def test_the_disk_a_run_takes_is_about_as_told(store, settings):
     cell = Study("x", base, (Axis("train.lr", (0.001,)),)).cells()[0]
     run_id = store.create(cell.config)
     assert run(store, run_id).state == "finished"
-    held = sum(one.stat().st_size for one in store.folder(run_id).iterdir())
+    held = sum(one.stat().st_size for one in store.run(run_id).path.iterdir())
     assert progress_study.disk_bytes(cell) == pytest.approx(held, rel=0.1)
 
 
 def test_outcomes_tell_what_the_runs_tell(store, study_id, study):
     run_id = cell_run(store, study_id, 1)
-    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
+    store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
     table = outcomes(study, statuses(study_id, study, store.frame()))
     assert table.columns.tolist() == ["train.lr", *outcomes_study.OUTCOMES]
-    row, records = table.iloc[0], store.records(run_id)
+    row, records = table.iloc[0], store.run(run_id).records()
     assert (row["train.lr"], row["train.seed"], row["run_id"]) == (0.2, 0, run_id)
     assert row["accuracy"] == 0.5
     assert row["images"] == 200
-    assert row["objective"] == min(one["val_objective"] for one in records)
-    assert row["loss"] == min(one["val_loss"] for one in records)
+    assert row["objective"] == min(one.val_objective for one in records)
+    assert row["loss"] == min(one.val_loss for one in records)
     assert (row["selected_on"], row["best_epoch"], row["epoch"], row["seconds"]) == ("held-out", 4, 4, 30.0)
 
 
@@ -261,7 +264,7 @@ def test_where_the_test_part_chose_its_best_accuracy_counts(store):
     study_id = StudyStore(store).create(study)
     run_id = cell_run(store, study_id, 0)
     table = outcomes(study, statuses(study_id, study, store.frame()))
-    assert table["accuracy"].tolist() == [store.status(run_id).best_val_accuracy]
+    assert table["accuracy"].tolist() == [store.run(run_id).status().best_val_accuracy]
     assert table["selected_on"].tolist() == ["test"]
 
 
@@ -273,7 +276,7 @@ def test_unfinished_cells_have_no_outcome(store, study_id, study):
 
 def test_a_made_run_is_ordinary(store, study_id, study):
     run_id = progress_study.start(store, study_id).done[0]
-    config = store.config(run_id)
+    config = store.run(run_id).config()
     assert resolve(config).threads == 1
     assert RunConfig.from_dict(config.to_dict()) == study.cells()[0].config
 
@@ -284,6 +287,6 @@ def test_values_that_are_no_numbers_stand_in_the_table_as_text(store):
     study = Study("x", base, axes)
     study_id = StudyStore(store).create(study)
     run_id = cell_run(store, study_id, 0)
-    store.write_result(run_id, {"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
+    store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
     row = outcomes(study, statuses(study_id, study, store.frame())).iloc[0]
     assert (row["train.milestones"], row["train.nesterov"]) == ("2,3", False)

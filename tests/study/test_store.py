@@ -37,7 +37,7 @@ def test_a_study_is_found_by_what_people_call_it(studies):
     second = studies.create(Study("sizes", STUDY.base, STUDY.axes))
     assert studies.find("latest") == second
     assert studies.find("rates") == studies.find(first) == studies.find(first[-4:]) == first
-    with pytest.raises(StoreError, match="could mean 2 studies"):
+    with pytest.raises(StoreError, match="matches 2 ids"):
         studies.find(first[:8])
     with pytest.raises(StoreError, match="no study “nothing”"):
         studies.find("nothing")
@@ -54,32 +54,32 @@ def test_a_changed_study_takes_the_place_of_the_old(studies):
 
 def test_a_study_put_away_can_be_brought_back(studies):
     study_id = studies.create(STUDY)
-    studies.trash(study_id)
-    assert (studies.ids(), studies.trashed()) == ([], [study_id])
+    studies.trash.put(study_id)
+    assert (studies.ids(), studies.trash.ids()) == ([], [study_id])
     with pytest.raises(StoreError, match="in the trash; restore it"):
         studies.get(study_id)
-    studies.restore(study_id)
-    assert (studies.ids(), studies.trashed()) == ([study_id], [])
+    studies.trash.restore(study_id)
+    assert (studies.ids(), studies.trash.ids()) == ([study_id], [])
     with pytest.raises(StoreError, match="not in the trash"):
-        studies.restore(study_id)
+        studies.trash.restore(study_id)
 
 
 def test_the_trash_tells_its_studies_apart(studies):
     first, twin, damaged = (studies.create(STUDY) for _ in range(3))
     for one in (first, twin, damaged):
-        studies.trash(one)
+        studies.trash.put(one)
     (studies.root / ".trash" / f"{damaged}.json").write_text("{")
-    assert studies.names_in_trash() == {
-        damaged: "damaged", twin: f"{STUDY.name} ({twin[-4:]})", first: f"{STUDY.name} ({first[-4:]})",
+    assert studies.trash.labels() == {
+        damaged: f"damaged · {damaged}", twin: f"{STUDY.name} ({twin[-4:]})", first: f"{STUDY.name} ({first[-4:]})",
     }  # fmt: skip
-    assert list(studies.names_in_trash()) == studies.trashed()
+    assert list(studies.trash.labels()) == studies.trash.ids()
 
 
 def test_a_study_that_came_with_the_program_is_read_only(studies):
     study_id = studies.create(STUDY)
     path = studies.root / f"{study_id}.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
-    for act in (lambda: studies.trash(study_id), lambda: studies.replace(study_id, STUDY)):
+    for act in (lambda: studies.trash.put(study_id), lambda: studies.replace(study_id, STUDY)):
         with pytest.raises(StoreError, match="came with the program"):
             act()
     assert not studies.get(studies.create(studies.get(study_id))).reference
@@ -98,8 +98,8 @@ def test_a_damaged_study_spoils_no_other(studies, content):
 
 @pytest.mark.parametrize("bad", ["../../etc/passwd", "..", "", "x" * 500, "20260101-000000-abcd/../x"])
 def test_an_id_from_outside_never_touches_a_path(studies, bad):
-    for act in (studies.get, studies.trash, studies.restore):
-        with pytest.raises(StoreError, match="no run id"):
+    for act in (studies.get, studies.trash.put, studies.trash.restore):
+        with pytest.raises(StoreError, match="is not a study id"):
             act(bad)
 
 
@@ -126,5 +126,5 @@ def test_what_is_given_away_holds_nothing_of_this_machine():
 def test_a_damaged_study_can_be_put_away(studies):
     study_id = studies.create(STUDY)
     (studies.root / f"{study_id}.json").write_text("{")
-    studies.trash(study_id)
-    assert (studies.ids(), studies.trashed()) == ([], [study_id])
+    studies.trash.put(study_id)
+    assert (studies.ids(), studies.trash.ids()) == ([], [study_id])

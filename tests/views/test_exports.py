@@ -47,19 +47,19 @@ def test_epochs_as_csv_have_a_row_each_and_a_column_a_class(store, tmp_path):
     path.write_text(exports.metrics_csv(store, ids))
     table = pd.read_csv(path)
     assert table["run"].tolist() == [ids[0]] * 2 + [ids[1]] * 3
-    assert table.loc[1, "val_accuracy_automobile"] == pytest.approx(made_record(2)["val_accuracy_by_class"][1])
-    assert table.loc[4, "val_loss_dog"] == pytest.approx(made_record(3, 2)["val_loss_by_class"][1])
+    assert table.loc[1, "val_accuracy_automobile"] == pytest.approx(made_record(2).val_accuracy_by_class[1])
+    assert table.loc[4, "val_loss_dog"] == pytest.approx(made_record(3, 2).val_loss_by_class[1])
     assert exports.metrics_csv(store, []) == ""
     assert exports.metrics_csv(store, [made_run(store, epochs=0)]).startswith("run,")
 
 
 def test_runs_as_json_are_strict_and_whole(store):
     run_id = made_run(store, name="a", tags=("t",))
-    store.append_record(run_id, made_record(5) | {"train_loss": float("nan")})
+    store.run(run_id).append_record(made_record(5, train_loss=float("nan")))
     (content,) = json.loads(exports.runs_json(store, [run_id]), parse_constant=pytest.fail)
     assert (content["id"], content["name"], content["tags"]) == (run_id, "a", ["t"])
     assert [one["epoch"] for one in content["epochs"]] == [1, 2, 3, 4, 5]
-    assert RunConfig.from_dict(content["config"]) == store.config(run_id)
+    assert RunConfig.from_dict(content["config"]) == store.run(run_id).config()
     with pytest.raises(StoreError):
         exports.runs_json(store, ["../x"])
 
@@ -68,4 +68,4 @@ def test_the_zip_of_runs_opens_elsewhere(store, tmp_path):
     first, second = made_run(store), made_run(store)
     elsewhere = RunStore(tmp_path / "elsewhere")
     outcome = transfer.bring_in(elsewhere, io.BytesIO(exports.runs_zip(store, [second, first])), "runs.zip")
-    assert outcome.done == [second, first] and elsewhere.records(first) == store.records(first)
+    assert outcome.done == [second, first] and elsewhere.run(first).records() == store.run(first).records()

@@ -19,22 +19,22 @@ PAIR = REPORT.replace({"data.classes": ("deer", "dog"), "data.train_size": 10_00
 def run_of(store, config, accuracy, test=None, state="finished", **about):
     """A run whose best validation accuracy is ``accuracy``, in epoch 2, and whose test accuracy is ``test``."""
     run_id = made_run(store, epochs=1, config=config, state=state, **about)
-    store.append_record(run_id, made_record(2, len(config.data.classes)) | {"val_accuracy": accuracy})
+    store.run(run_id).append_record(made_record(2, len(config.data.classes), val_accuracy=accuracy))
     if test is not None:
-        store.write_result(run_id, {"best": {"epoch": 2, "accuracy": test, "loss": 0.4, "images": 10_000}})
+        store.run(run_id).write_result({"best": {"epoch": 2, "accuracy": test, "loss": 0.4, "images": 10_000}})
     return run_id
 
 
 def test_every_run_is_in_one_part_and_the_queue_in_its_order(store):
     by_state = {state: made_run(store, state=state) for state in ("finished", "failed", "stopped", "interrupted")}
     first, second = (made_run(store, epochs=0, state="queued") for _ in range(2))
-    store.write_status(first, replace(store.status(first), queued_at=9.0))
-    store.write_status(second, replace(store.status(second), queued_at=None))
+    store.run(first).write_status(replace(store.run(first).status(), queued_at=9.0))
+    store.run(second).write_status(replace(store.run(second).status(), queued_at=None))
     at_work = made_run(store, state="running")
-    with store.hold(at_work):
+    with store.run(at_work).hold():
         found = Overview.of(store.frame())
     assert found.training["id"].tolist() == [at_work]
-    assert found.waiting["id"].tolist() == store.queue() == [second, first]
+    assert found.waiting["id"].tolist() == store.queue.ids() == [second, first]
     assert sorted(found.rest["id"]) == sorted(by_state.values())
     assert found.busy
     assert not Overview.of(store.frame()[lambda table: table["state"] == "failed"]).busy
@@ -112,7 +112,7 @@ def test_runs_without_a_test_accuracy_are_counted_and_explained(store):
 
 def test_a_run_at_work_counts_so_far(store):
     run_id = run_of(store, REPORT, 0.92, state="running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         ten, _ = report_comparisons(store.frame())
     assert ten.as_report.text().endswith("so far")
 
@@ -131,7 +131,7 @@ def test_level_is_said_where_nothing_can_be_seen():
 
 def test_who_has_only_the_programs_own_runs_is_a_newcomer(store):
     run_id = made_run(store)
-    path = store.folder(run_id) / "meta.json"
+    path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
     assert overview.is_newcomer(store.frame()) and overview.own_runs(store.frame()).empty
     mine = made_run(store)

@@ -38,7 +38,7 @@ def result_of(store, run_id):
 
 def measured(store, accuracy, **about):
     run_id = made_run(store, config=about.pop("config", HELD), **about)
-    store.write_result(run_id, {"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
+    store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
     return run_id
 
 
@@ -78,7 +78,7 @@ def test_our_runs_say_how_their_epoch_was_chosen(store):
     assert found.accuracy == pytest.approx(92.55)
     assert (found.name, found.source, found.chosen_on, found.images) == ("honest", OURS, HELD_OUT, 2_000)
     assert found.interval.low == pytest.approx(100 * wilson(0.9255, 2_000).low)
-    assert result_of(store, on_test).accuracy == pytest.approx(100 * made_record(4)["val_accuracy"])
+    assert result_of(store, on_test).accuracy == pytest.approx(100 * made_record(4).val_accuracy)
     assert result_of(store, on_test).chosen_on == ON_TEST
 
 

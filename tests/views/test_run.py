@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from core.config.run_config import RunConfig
+from core.records import BatchRecord
 from core.runs import table as table_runs
 from core.runs.store import RunStore
 from core.views import run as run_views
@@ -29,10 +30,10 @@ def shown(store: RunStore, wanted: str | None = None) -> tuple[str | None, str |
 def at_work(store):
     """A run in its third epoch of four, held as by the process that trains it."""
     run_id = made_run(store, 2, "running")
-    config = store.config(run_id).replace({"train.epochs": 4})
+    config = store.run(run_id).config().replace({"train.epochs": 4})
     (store.root / run_id / "config.json").write_text(json.dumps(config.to_dict()))
-    store.write_progress(run_id, PROGRESS)
-    with store.hold(run_id):
+    store.run(run_id).write_progress(BatchRecord(**PROGRESS))
+    with store.run(run_id).hold():
         yield run_id
 
 
@@ -95,14 +96,14 @@ def test_before_its_first_batch_a_run_gets_ready(store, at_work):
 
 
 def test_a_stop_that_was_asked_for_is_told(store, at_work):
-    store.request_stop(at_work)
+    store.queue.request_stop(at_work)
     assert run_views.status_text(store, seen(store, at_work)) == "Stopping within a batch."
 
 
 def test_the_place_in_the_queue(store):
     first, second, third = (made_run(store, 0, "queued") for _ in range(3))
     for at, run_id in enumerate((first, second, third)):
-        store.write_status(run_id, replace(store.status(run_id), queued_at=float(at)))
+        store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=float(at)))
     told = [run_views.status_text(store, seen(store, run_id)) for run_id in (first, second, third)]
     assert told == [
         "Waiting: next in the queue.", "Waiting: one run is before it.", "Waiting: 2 runs are before it.",
@@ -122,14 +123,12 @@ def test_how_a_run_ended(store):
 
 def test_the_numbers_are_those_of_the_files(store):
     run_id = made_run(store, 3)
-    store.append_record(run_id, made_record(4) | {"val_accuracy": 0.25, "val_loss": 9.0})
-    store.write_result(run_id, {"best": {"epoch": 3, "accuracy": 0.4321, "images": 2_000}})
+    store.run(run_id).append_record(made_record(4, val_accuracy=0.25, val_loss=9.0))
+    store.run(run_id).write_result({"best": {"epoch": 3, "accuracy": 0.4321, "images": 2_000}})
     assert run_views.key_figures(seen(store, run_id)) == [
         run_views.KeyFigure("Best accuracy, epoch 3", "52.21 %", "chosen on held-out images"),
         run_views.KeyFigure("Last accuracy, epoch 4", "25.00 %", "on held-out images"),
-        run_views.KeyFigure(
-            "Lowest loss, epoch 3", f"{made_record(3)['val_loss']:.4f}", "cross-entropy, nats per image"
-        ),
+        run_views.KeyFigure("Lowest loss, epoch 3", f"{made_record(3).val_loss:.4f}", "cross-entropy, nats per image"),
         run_views.KeyFigure("Test accuracy, epoch 3", "43.21 %", "2,000 images, seen once"),
     ]
     assert run_views.key_figures(seen(store, made_run(store, 0))) == []
@@ -144,7 +143,7 @@ def test_a_choice_on_the_test_images_is_never_called_held_out(store):
 def test_a_chart_in_words_has_the_numbers(store):
     view = seen(store, made_run(store, 4))
     assert "a run: best 60.57 % in epoch 4, last 60.57 %." in run_views.curves_text("Accuracy", [view])
-    assert f"lowest {made_record(4)['val_loss']:.4f}" in run_views.curves_text("Cross-entropy", [view])
+    assert f"lowest {made_record(4).val_loss:.4f}" in run_views.curves_text("Cross-entropy", [view])
     assert "no epoch has ended yet" in run_views.curves_text("Accuracy", [seen(store, made_run(store, 0))])
 
 
@@ -162,17 +161,17 @@ def test_a_chart_in_words_has_the_numbers(store):
 def test_one_looks_often_where_an_epoch_is_about_to_end(store, told, seconds):
     run_id = made_run(store, 2, "running")
     if told:
-        store.write_progress(run_id, PROGRESS | {"batches": 200} | told)
-    with store.hold(run_id):
+        store.run(run_id).write_progress(BatchRecord(**PROGRESS | {"batches": 200} | told))
+    with store.run(run_id).hold():
         assert run_views.refresh_seconds([seen(store, run_id)]) == seconds
 
 
 def test_a_page_is_drawn_anew_at_an_epochs_end_and_in_another_state(store):
     run_id = made_run(store, 2, "running")
-    with store.hold(run_id):
+    with store.run(run_id).hold():
         before = run_views.redraw_key([seen(store, run_id)])
-        store.write_progress(run_id, PROGRESS)
+        store.run(run_id).write_progress(BatchRecord(**PROGRESS))
         assert run_views.redraw_key([seen(store, run_id)]) == before
-        store.append_record(run_id, made_record(3))
+        store.run(run_id).append_record(made_record(3))
         after = run_views.redraw_key([seen(store, run_id)])
     assert before != after != run_views.redraw_key([seen(store, run_id)])

@@ -15,7 +15,6 @@ from core.base.errors import LabError
 from core.base.text import filesize
 from core.compare import contenders, filters
 from core.compare.picks import link_text
-from core.runs import store as store_runs
 from core.runs import transfer
 from core.runs.store import RunStore
 from pages.parts.compare.table import PICKED, PROBLEMS, pick
@@ -36,9 +35,11 @@ def actions(store: RunStore, frame: pd.DataFrame, picked: Sequence[str]) -> None
         with st.popover("Note", icon=":material/sticky_note_2:"):
             _note(store, rows)
         if rows["pinned"].fillna(False).astype(bool).all():
-            _button("Unpin", ":material/keep_off:", lambda one: store.annotate(one, pinned=False), "unpinned", picked)
+            _button(
+                "Unpin", ":material/keep_off:", lambda one: store.run(one).annotate(pinned=False), "unpinned", picked
+            )
         else:
-            _button("Pin", ":material/keep:", lambda one: store.annotate(one, pinned=True), "pinned", picked)
+            _button("Pin", ":material/keep:", lambda one: store.run(one).annotate(pinned=True), "pinned", picked)
         st.button(
             "Trash",
             icon=":material/delete:",
@@ -89,7 +90,7 @@ def _rename(store: RunStore, rows: pd.DataFrame) -> None:
     with st.form("rename", border=False):
         wanted = st.text_input("Name", name, max_chars=80, key=f"rename {run_id}")
         if st.form_submit_button("Rename", type="primary"):
-            _do(lambda one: store.annotate(one, name=wanted.strip()), "renamed", [run_id])
+            _do(lambda one: store.run(one).annotate(name=wanted.strip()), "renamed", [run_id])
             st.rerun()
 
 
@@ -100,7 +101,7 @@ def _tags(store: RunStore, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
         )
         remove = st.multiselect("Remove", filters.tags_in_use(rows), placeholder="Choose", key="tags_remove")
         if st.form_submit_button("Change tags", type="primary"):
-            _do(lambda one: store_runs.retag(store, one, add, remove), "tagged", rows["id"].tolist())
+            _do(lambda one: store.run(one).retag(add, remove), "tagged", rows["id"].tolist())
             st.rerun()
 
 
@@ -112,7 +113,7 @@ def _note(store: RunStore, rows: pd.DataFrame) -> None:
     with st.form("note", border=False):
         note = st.text_area("Note", same, key=f"note {link_text(rows['id'].tolist())}")
         if st.form_submit_button("Write", type="primary"):
-            _do(lambda one: store.annotate(one, note=note.strip()), "noted", rows["id"].tolist())
+            _do(lambda one: store.run(one).annotate(note=note.strip()), "noted", rows["id"].tolist())
             st.rerun()
 
 
@@ -120,13 +121,13 @@ def _note(store: RunStore, rows: pd.DataFrame) -> None:
 
 
 def _trash(store: RunStore, picked: list[str]) -> None:
-    gone = _done(store.trash, "moved to the trash", picked)
+    gone = _done(store.trash.put, "moved to the trash", picked)
     st.session_state[_TRASHED] = gone
     pick([one for one in picked if one not in gone])
 
 
 def _restore(store: RunStore, run_ids: Sequence[str]) -> None:
-    back = _done(store.restore, "restored", run_ids)
+    back = _done(store.trash.restore, "restored", run_ids)
     st.session_state.pop(_TRASHED, None)
     pick([*st.session_state.get(PICKED, []), *back])
 
@@ -141,7 +142,7 @@ def messages(store: RunStore) -> None:
     """What an action left to say: refusals, and how to undo the trash."""
     for sentence in st.session_state.get(PROBLEMS, []):
         error_box(sentence)
-    gone = [one for one in st.session_state.get(_TRASHED, []) if one in store.trashed()]
+    gone = [one for one in st.session_state.get(_TRASHED, []) if one in store.trash.ids()]
     if gone:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/delete: {_runs(len(gone))} moved to the trash.", width="content")
@@ -151,7 +152,7 @@ def messages(store: RunStore) -> None:
 
 def trash_box(store: RunStore) -> None:
     """What is in the trash, back with it, or gone for good."""
-    count = len(store.trashed())
+    count = len(store.trash.ids())
     if not count:
         return
     box = st.expander(f"Trash ({_runs(count)})", icon=":material/delete:", on_change="rerun", key="trash_box")
@@ -159,12 +160,12 @@ def trash_box(store: RunStore) -> None:
         return
     with box:
         with st.form("restore", border=False, clear_on_submit=True):
-            told = store_runs.trashed(store)
+            told = store.trash.labels()
             wanted = st.multiselect("Runs to restore", list(told), format_func=told.__getitem__, key="restore")
             if st.form_submit_button("Restore", icon=":material/restore_from_trash:"):
                 _restore(store, wanted)
                 st.rerun()
-        size = filesize(store.trash_size())
+        size = filesize(store.trash.size())
         with st.popover(f"Empty the trash ({size})", icon=":material/delete_forever:"):
             st.markdown(f"{_runs(count)} will be deleted for good; {size} become free. There is no way back.")
             st.button(
@@ -174,7 +175,7 @@ def trash_box(store: RunStore) -> None:
 
 def _empty(store: RunStore) -> None:
     try:
-        freed = store.empty_trash()
+        freed = store.trash.empty()
     except LabError as error:
         note_problems([str(error)])
     else:

@@ -15,7 +15,8 @@ from core.compare import settings as settings_compare
 from core.compare.filters import SORTS, Filter, tags_in_use, tasks_in_use
 from core.compare.picks import link_text, picked_after_selection, runs_in_link
 from core.config.run_config import SETTINGS
-from core.runs.store import STATES, RunStore
+from core.runs.folder import STATES
+from core.runs.store import RunStore
 
 TABLE = "compare_table"
 PICKED = "compare_picked"

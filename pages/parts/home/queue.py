@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.compare.settings import classes_text
-from core.runs import queue_order
+from core.runs.queue import Where
 from core.runs.store import RunStore
 from core.views import home as overview
 from pages.parts.actions import act
@@ -13,7 +13,7 @@ from pages.parts.shared import literal, run_link
 #: Queued runs on one page of the list.
 PAGE_SIZE = 8
 _CANCELLED = "home_cancelled"
-_MOVES: tuple[tuple[str, str, queue_order.Where], ...] = (
+_MOVES: tuple[tuple[str, str, Where], ...] = (
     ("Move to front", ":material/vertical_align_top:", "front"),
     ("Move up", ":material/arrow_upward:", "up"),
     ("Move down", ":material/arrow_downward:", "down"),
@@ -54,7 +54,7 @@ def _queued_run(store: RunStore, row: overview.Row, place: int, count: int) -> N
                     type="tertiary",
                     disabled=place == (count - 1 if where == "down" else 0),
                     on_click=act,
-                    args=(lambda where=where: _moved(name, queue_order.move(store, run_id, where)),),
+                    args=(lambda where=where: _moved(name, store.queue.move(run_id, where)),),
                 )
             st.button(
                 "Cancel run",
@@ -96,7 +96,7 @@ def undo_boxes(store: RunStore, frame: pd.DataFrame) -> None:
 
 
 def _cancel(store: RunStore, run_id: str, name: str) -> str:
-    place = queue_order.cancel(store, run_id)
+    place = store.queue.cancel(run_id)
     if place is None:
         return f"“{name}” had already started. It stops after this batch, and you can resume it."
     st.session_state.setdefault(_CANCELLED, {})[run_id] = place
@@ -104,7 +104,7 @@ def _cancel(store: RunStore, run_id: str, name: str) -> str:
 
 
 def _put_back(store: RunStore, run_id: str, name: str) -> str:
-    return _moved(name, queue_order.put_back(store, run_id, st.session_state[_CANCELLED].pop(run_id)))
+    return _moved(name, store.queue.put_back(run_id, st.session_state[_CANCELLED].pop(run_id)))
 
 
 def _moved(name: str, place: int) -> str:

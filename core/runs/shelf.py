@@ -1,0 +1,197 @@
+"""Shelf and Trash: what runs and studies have in common. Both are named by ids in one folder and can be deleted.
+
+An id sorts by time and is safe as a file name and in a URL. Any id from outside is checked here before it touches a
+path.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from core.base.errors import LabError, StoreError
+from core.base.files import os_errors_as_store_errors, remove
+from core.base.text import distinct_names, one_line
+
+TRASH = ".trash"
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_TICKS = len(_ALPHABET) ** 2  # parts of a second that two characters of an id count
+
+
+def new_id(now: float, newest: str | None = None) -> str:
+    """Return an id that sorts by time to the millisecond: two of its last characters count, two are random.
+
+    It sorts behind ``newest`` even if the clock was set back since, as it is every autumn: ids are in local time.
+    """
+    at = datetime.fromtimestamp(now)
+    if newest is not None:
+        with contextlib.suppress(ValueError, OverflowError):  # 20269999-999999-aaaa looks like an id but is no time
+            at = max(at, _just_after(newest))
+    tick = at.microsecond * _TICKS // 1_000_000
+    tail = _ALPHABET[tick // len(_ALPHABET)] + _ALPHABET[tick % len(_ALPHABET)]
+    return at.strftime("%Y%m%d-%H%M%S-") + tail + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
+
+
+def _just_after(item_id: str) -> datetime:
+    """The first moment whose ids sort behind this one."""
+    tick = _ALPHABET.index(item_id[16]) * len(_ALPHABET) + _ALPHABET.index(item_id[17]) + 1
+    return datetime.strptime(item_id[:15], "%Y%m%d-%H%M%S") + timedelta(microseconds=-(-tick * 1_000_000 // _TICKS))
+
+
+class Shelf:
+    """Runs (a folder each) or studies (a file each) in one folder, named by id."""
+
+    def __init__(self, folder: Path, noun: str, suffix: str = "", listing: str = "list"):
+        """``listing`` is the command that lists the items."""
+        self.folder, self.noun, self.suffix = folder, noun, suffix
+        self._listing, self._where = listing, " in the trash" if folder.name == TRASH else ""
+
+    @property
+    def trash_folder(self) -> Path:
+        """The folder that deleted items are moved to."""
+        return self.folder / TRASH
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder for what can be made again."""
+        return self.folder / ".cache"
+
+    def ids(self) -> list[str]:
+        """Return all ids, newest first. Raises StoreError if the folder cannot be read."""
+        try:
+            with os.scandir(self.folder) as entries:
+                stems = [
+                    entry.name.removesuffix(self.suffix)
+                    for entry in entries
+                    if entry.name.endswith(self.suffix) and (entry.is_file() if self.suffix else entry.is_dir())
+                ]
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and self.folder.name.startswith("."):
+                return []  # made when it is first needed
+            raise StoreError(f"The folder {self.folder} cannot be read: {error.strerror}.") from error
+        return sorted(filter(_ID.fullmatch, stems), reverse=True)
+
+    def place(self, item_id: str) -> Path:
+        """Return where the item is, or would be. Raises StoreError for text that is not an id."""
+        if not isinstance(item_id, str) or not _ID.fullmatch(item_id):
+            text = one_line(str(item_id), 60)
+            raise StoreError(f"“{text}” is not a {self.noun} id; an id looks like 20261124-093000-k7fa.")
+        return self.folder / f"{item_id}{self.suffix}"
+
+    def path(self, item_id: str) -> Path:
+        """Return where the item is. Raises StoreError if it does not exist."""
+        path = self.place(item_id)
+        if not (path.is_file() if self.suffix else path.is_dir()):
+            hint = " It is in the trash; restore it first." if (self.trash_folder / path.name).exists() else ""
+            raise StoreError(f"There is no {self.noun} {item_id}{self._where}.{hint}")
+        return path
+
+    def find(self, text: str, name: Callable[[str], str] = str) -> str:
+        """Return the id that ``text`` means: an id, a unique start or end of one, a name, or ``latest``.
+
+        ``name`` returns the name of an item; it may raise LabError. Raises StoreError without exactly one match.
+        """
+        ids, shown = self.ids(), one_line(text, 60)
+        if text == "latest" and ids:
+            return ids[0]
+        if text in ids:
+            return text
+        matches = [item_id for item_id in ids if text and _name_or_none(name, item_id) == text]
+        if not matches and len(text) >= 4:
+            matches = [item_id for item_id in ids if item_id.startswith(text) or item_id.endswith(text)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            some = ", ".join(matches[:5])
+            raise StoreError(f"“{shown}” matches {len(matches)} ids: {some}; give the whole id.")
+        if _ID.fullmatch(text):
+            self.path(text)
+        command = f"`python -m core {self._listing}`"
+        raise StoreError(f"There is no {self.noun} “{shown}”{self._where}; {command} lists the ids.")
+
+
+def _name_or_none(name: Callable[[str], str], item_id: str) -> str | None:
+    try:
+        return name(item_id)
+    except LabError:
+        return None
+
+
+class Trash:
+    """Deleted runs or studies: put there, restored, or deleted for good."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        listing: str,
+        guard: Callable[[str], contextlib.AbstractContextManager[object]],
+        label: Callable[[Shelf, str], str],
+    ):
+        """``guard`` is entered around moving an item to the trash, and raises LabError for one that must stay.
+
+        ``label`` returns what to call an item of a shelf.
+        """
+        self.folder = shelf.trash_folder
+        self._shelf, self._guard, self._label = shelf, guard, label
+        self._deleted = Shelf(self.folder, shelf.noun, shelf.suffix, listing)
+
+    def put(self, item_id: str) -> None:
+        """Move an item to the trash. Raises LabError if it does not exist or must stay."""
+        with self._guard(item_id), os_errors_as_store_errors(self.folder / item_id):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._shelf.path(item_id).rename(self._deleted.place(item_id))
+
+    def ids(self) -> list[str]:
+        """Return the ids in the trash, newest first."""
+        return self._deleted.ids()
+
+    def find(self, text: str) -> str:
+        """Return the id in the trash that ``text`` means: an id, a unique start or end of one, or ``latest``."""
+        return self._deleted.find(text)
+
+    def labels(self) -> dict[str, str]:
+        """Return what to call each item in the trash, by id, newest first."""
+        labels = {}
+        for item_id in self.ids():
+            try:
+                labels[item_id] = self._label(self._deleted, item_id)
+            except LabError:
+                labels[item_id] = f"damaged · {item_id}"
+        return distinct_names(labels)
+
+    def restore(self, item_id: str) -> None:
+        """Move an item back. Raises StoreError if it is not in the trash, or if it exists."""
+        target, noun = self._shelf.place(item_id), self._shelf.noun.capitalize()
+        if item_id not in self.ids():
+            raise StoreError(f"{noun} {item_id} is not in the trash.")
+        if target.exists():
+            raise StoreError(f"{noun} {item_id} exists already; nothing was restored.")
+        with os_errors_as_store_errors(target):
+            self._deleted.place(item_id).rename(target)
+
+    def size(self) -> int:
+        """Return the number of bytes that :meth:`empty` would free."""
+        return sum(_size(self._deleted.place(item_id)) for item_id in self.ids())
+
+    def empty(self) -> int:
+        """Delete what is in the trash for good, and return the number of bytes freed."""
+        freed = 0
+        for item_id in self.ids():
+            path = self._deleted.place(item_id)
+            # Renamed first: if the program is killed halfway, no half-deleted item can be restored.
+            doomed = path.with_name(f".gone-{path.name}")
+            with os_errors_as_store_errors(path):
+                size = _size(path)
+                path.rename(doomed)
+                remove(doomed)
+            freed += size
+        return freed
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder."""
+    return sum(file.lstat().st_size for file in (path, *path.rglob("*")) if not file.is_dir())
