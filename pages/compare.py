@@ -1,6 +1,6 @@
-"""Compare: a table of all runs; the picked ones overlaid, their settings that differ, and whether a gap is real.
+"""Compare: a table of all runs; curves, settings and accuracy of the selected ones, and whether a gap is real.
 
-What is picked and how it is looked at is in the address, so a link opens exactly this view.
+What is selected and how it is shown is in the address, so a link opens exactly this view.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,31 +29,29 @@ from core.runs.table import fingerprint
 from core.views import curves as curves_views
 from core.views import exports
 from core.views.curves import RunCurves
-from pages.parts.compare.actions import actions, import_box, messages, note_problems, trash_box
+from pages.parts.actions import add_problems, show_problems
+from pages.parts.compare.actions import actions, import_box, trash_box, undo_box
 from pages.parts.compare.gap import gap_box
 from pages.parts.compare.table import filters, picked_runs, run_table
-from pages.parts.components.live_chart import as_data, live_chart
+from pages.parts.components.live_chart import CHART_WIDTH, as_data, live_chart
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
-from pages.parts.shared import error_box, get_store
+from pages.parts.shared import download_button, error_box, get_store, open_page
 from pages.parts.watch import redraw_when_changed
 
-#: Pixels a chart needs to be read beside another one.
-WIDE_ENOUGH = 400
-#: Runs drawn in one chart: more are no longer told apart.
+#: Runs in one chart; nobody can tell more apart.
 MOST_DRAWN = 24
-BELOW = "The numbers are in the table below."
-#: What a link may say; the page's words are the address's.
+#: What a link may contain: the page's labels.
 CHOICES: dict[str, Mapping[Any, str]] = {
     "x": AXES,
     "smoothing": SMOOTHING,
-    "sort": {one: words for one, (words, *_) in SORTS.items()},
+    "sort": {name: label for name, (label, *_) in SORTS.items()},
 }
 
 store = get_store()
 
 
 def any_active(frame: pd.DataFrame) -> bool:
-    """Whether some run waits or is at work."""
+    """Whether a run is queued or running."""
     return bool(frame["state"].isin([*AT_WORK, "queued"]).any())
 
 
@@ -61,29 +59,29 @@ def any_active(frame: pd.DataFrame) -> bool:
 
 
 def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
-    """Accuracy beside loss: curves of runs, or where there are seeds to group, means and bands."""
-    # A finished run has the same curves at every refresh; the rows of the table tell when one has not.
+    """Draw accuracy and loss: a curve for each run, or mean and band where seeds are grouped."""
+    # The curves of a run change only with these cells of the table.
     seen = [(row["id"], row["epoch"], row["seconds"], row["last_val_loss"]) for group in groups for row in group.rows]
     about = [(group.id, group.label, colours[group.id], group.config.data, group.run_ids) for group in groups]
-    told = [labels[run_id] for group in groups for run_id in group.run_ids]
-    accuracy, loss = _drawn(repr((str(store.root), seen, about, told, look)), groups, labels, colours, look)
-    names = ", ".join(group.label for group in groups)
-    # On a narrow screen each name takes a line above the curves.
+    names = [labels[run_id] for group in groups for run_id in group.run_ids]
+    accuracy, loss = _drawn(repr((str(store.root), seen, about, names, look)), groups, labels, colours, look)
+    alt = f"of each epoch of {', '.join(group.label for group in groups)}. The numbers are in the table below."
+    # On a narrow screen each name of the legend takes a line.
     height = 380 + 12 * min(len(groups), MOST_DRAWN)
-    with st.grid(2, min_column_width=WIDE_ENOUGH):
-        live_chart(accuracy, "compare-accuracy", f"Accuracy of each epoch of {names}. {BELOW}", height)
-        live_chart(loss, "compare-loss", f"Cross-entropy of each epoch of {names}. {BELOW}", height)
+    with st.grid(2, min_column_width=CHART_WIDTH):
+        live_chart(accuracy, "compare-accuracy", f"Accuracy {alt}", height)
+        live_chart(loss, "compare-loss", f"Cross-entropy {alt}", height)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _drawn(
-    key: str,  # all that decides what is drawn
+    key: str,  # everything that the charts depend on
     _groups: Sequence[Contender],
     _labels: Mapping[str, str],
     _colours: Mapping[str, str],
     _look: View,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two charts as the browser gets them."""
+    """Return the two charts as the browser gets them."""
     published = reference_line(group.config for group in _groups) if _look.chance else None
     drawn = [
         figures_compare.GroupCurves(
@@ -109,8 +107,8 @@ def _drawn(
 def results(
     rows: pd.DataFrame, groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str]
 ) -> None:
-    """Best and last of each run, and over seeds, each with the colour it has in the charts."""
-    st.subheader("Best and last", anchor=False)
+    """Show the accuracy of each run and over seeds, each with its colour in the charts."""
+    st.subheader("Accuracy", anchor=False)
     of = st.column_config
     table = contenders.results(rows, labels)
     table["selected_on"] = table["selected_on"].map(SELECTED_ON)
@@ -120,32 +118,34 @@ def results(
         dotted(table, [by_run[run_id] for run_id in rows["id"]]),
         hide_index=True,
         column_config={
-            "colour": of.TextColumn("", width=34, pinned=True, help="Its colour in the charts."),
+            "colour": of.TextColumn("", width=34, pinned=True, help="Colour in the charts."),
             "label": of.TextColumn("Run", pinned=True),
             "state": "State",
             "best_val_accuracy": of.NumberColumn("Best validation accuracy", format=share),
-            "best_epoch": of.NumberColumn("At epoch", format="%d"),
-            "selected_on": of.TextColumn("Best epoch chosen on"),
+            "best_epoch": of.NumberColumn("Best epoch", format="%d"),
+            "selected_on": of.TextColumn("Epoch chosen on"),
             "last_val_accuracy": of.NumberColumn("Last validation accuracy", format=share),
-            "epoch": of.NumberColumn("At epoch", format="%d"),
+            "epoch": of.NumberColumn("Last epoch", format="%d"),
             "test_accuracy": of.NumberColumn(
-                "Test accuracy", help="Measured once, on images that chose nothing.", format=share
+                "Test accuracy", help="Measured once, on images that did not choose the epoch.", format=share
             ),
             "min_val_loss": of.NumberColumn("Lowest cross-entropy", format="%.4f"),
             "seconds": of.NumberColumn("Training time", format="compact"),
         },
         placeholder="–",
-        alt="Best and last accuracy of each picked run, with the epoch and the images that chose it.",
+        alt="Best and last accuracy of each selected run, with the epoch and the images that chose it.",
     )
     seeds = contenders.over_seeds(groups)
     if len(seeds):
-        st.caption("Over seeds, of finished runs where there are any: mean ± standard deviation (n − 1) in percent")
+        st.caption(
+            "Mean ± standard deviation (n − 1) over seeds, in percent. Unfinished runs count only if none has finished."
+        )
         st.dataframe(
             seeds,
             hide_index=True,
             column_config={
                 "label": of.TextColumn("Experiment", pinned=True),
-                "n": of.NumberColumn("n"),
+                "n": of.NumberColumn("Seeds"),
                 "best_val_accuracy": "Best validation accuracy",
                 "last_val_accuracy": "Last validation accuracy",
                 "test_accuracy": "Test accuracy",
@@ -155,19 +155,19 @@ def results(
 
 
 def dotted(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
-    """The table with a dot in each row's colour, as the theme has it, in front."""
+    """Return the table with a dot in each row's colour, in the shades of the theme."""
     themed = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or curves_views.PALETTE
-    shown = [f"color: {themed[curves_views.PALETTE.index(colour)]}" for colour in colours]
+    styles = [f"color: {themed[curves_views.PALETTE.index(colour)]}" for colour in colours]
     table.insert(0, "colour", "●")
-    return table.style.apply(lambda _: shown, subset=pd.Index(["colour"]))
+    return table.style.apply(lambda _: styles, subset=pd.Index(["colour"]))
 
 
 def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
-    """Only the settings that differ, apart from the figures."""
-    st.subheader("Settings that differ", anchor=False)
+    """Show the settings in which the runs differ."""
+    st.subheader("Different settings", anchor=False)
     if table.empty:
         alone = len(table.columns) == 1
-        st.caption("Pick a second run to compare with." if alone else "None: these runs have the same settings.")
+        st.caption("Select a second run to compare settings." if alone else "These runs have the same settings.")
         return
     table = table[list(table.columns[:MOST_DRAWN])]
     names = {run_id: st.column_config.TextColumn(labels[run_id]) for run_id in table.columns}
@@ -176,19 +176,19 @@ def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
         table,
         hide_index=True,
         column_config={"setting": st.column_config.TextColumn("Setting", pinned=True), **names},
-        alt="Settings that differ among the picked runs, a column for each run.",
+        alt="Settings in which the selected runs differ, with a column for each run.",
     )
     if (table == settings_compare.NO_EFFECT).to_numpy().any():
         st.caption(f"“{settings_compare.NO_EFFECT}”: the setting has no effect in that run.")
 
 
 def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
-    """Settings against accuracy, a line a run."""
+    """Draw settings and accuracy as parallel coordinates, with a line for each run."""
     if len(rows) < 3 or not paths:
         return
-    st.subheader("Settings against accuracy", anchor=False)
+    st.subheader("Settings and accuracy", anchor=False)
     usual = settings_compare.default_axes(paths)
-    # The choice is kept as long as it names settings that differ among the picked runs.
+    # Keep the choice while it names settings that differ among the selected runs.
     kept = [path for path in st.session_state.get("axes", usual) if path in paths]
     st.session_state["axes"] = kept or usual
     axes = st.multiselect("Axes", paths, key="axes", format_func=lambda path: SETTINGS[path].label)
@@ -201,52 +201,46 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
         + ", ".join(settings_compare.setting_name(path) for path in axes)
         + ", and the best accuracy.",
     )
-    st.caption("Drag along an axis to keep only the runs that pass there; drag an axis by its name to move it.")
+    st.caption("Drag along an axis to show only the runs in that range. Drag the name of an axis to move it.")
 
 
-def take_away(rows: pd.DataFrame, picked: Sequence[str]) -> None:
-    """Files, and the link to this view."""
-    sound = rows.loc[rows["state"] != "damaged", "id"].tolist()
+def exports_box(rows: pd.DataFrame, picked: Sequence[str]) -> None:
+    """Offer files, and the link to this view."""
+    run_ids = rows.loc[rows["state"] != "damaged", "id"].tolist()
     with st.container(horizontal=True):
-        st.download_button(
-            "Epochs as CSV",
-            lambda: exports.metrics_csv(store, sound),
+        download_button(
+            "Export epochs (CSV)",
+            lambda: exports.metrics_csv(store, run_ids),
             "epochs.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help="Every epoch of the picked runs.",
+            "Every epoch of the selected runs.",
         )
-        st.download_button(
-            "Runs as JSON",
-            lambda: exports.runs_json(store, sound),
+        download_button(
+            "Export runs (JSON)",
+            lambda: exports.runs_json(store, run_ids),
             "runs.json",
-            "application/json",
-            icon=":material/data_object:",
-            on_click="ignore",
-            help="The picked runs whole: settings, result, every epoch.",
+            "Settings, results and every epoch of the selected runs.",
+            ":material/data_object:",
         )
-        st.download_button(
-            "Runs as .zip",
-            lambda: exports.runs_zip(store, sound),
+        download_button(
+            "Export runs (.zip)",
+            lambda: exports.runs_zip(store, run_ids),
             "runs.zip",
-            "application/zip",
-            icon=":material/folder_zip:",
-            on_click="ignore",
-            help="The picked runs with their weights, to open them in a ResNet Lab elsewhere.",
+            "The selected runs with their weights, to import them in another ResNet Lab.",
+            ":material/folder_zip:",
         )
-        with st.popover("Link to this view", icon=":material/link:"):
+        with st.popover("Copy link", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]
-            # All values of each: of a filter by two tags, a plain mapping has the last alone.
+            # A filter by two tags has two values of one name.
             view = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
+            st.caption("Opens Compare with these runs, filters and charts.")
             st.code(f"{address}?{view}", language=None, wrap_lines=True)
             if len(picked) > MOST_LINKED:
-                st.caption(f"A link holds the first {MOST_LINKED} picked runs.")
-    st.caption("A chart’s camera button saves it as PNG.")
+                st.caption(f"A link holds the first {MOST_LINKED} selected runs.")
+    st.caption("To save a chart, move the pointer over it: the camera saves a PNG, the disk an SVG.")
 
 
 def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str, str]) -> None:
-    """Everything about the picked runs."""
+    """Show everything about the selected runs."""
     rows = frame.set_index("id", drop=False).loc[list(picked)].reset_index(drop=True)
     for _, row in rows[rows["state"] == "damaged"].iterrows():
         error_box(str(row["error"]))
@@ -261,8 +255,7 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
     colours = curves_views.colours([group.id for group in groups])
     if len(sound) > len(few):
         st.caption(
-            f"The first {MOST_DRAWN} of the {len(sound):,} picked runs are drawn and compared; settings against "
-            "accuracy, further down, has them all."
+            f"Showing the first {MOST_DRAWN} of {len(sound):,} selected runs; “Settings and accuracy” shows them all."
         )
     charts(groups, labels, colours, look)
     results(few, groups, labels, colours)
@@ -270,46 +263,41 @@ def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str,
     settings(differing, labels)
     gap_box(groups, colours)
     parallel(sound, list(differing.index))
-    take_away(rows, picked)
+    exports_box(rows, picked)
 
 
 def body(fresh: list[pd.DataFrame]) -> None:
-    """The whole page below its title. ``fresh`` holds the table of runs when the page has just read it."""
+    """Show the whole page below its title. ``fresh`` holds the table of runs if the page has just read it."""
     frame = fresh.pop() if fresh else store.frame()
     if frame.empty:
-        st.rerun()  # the last runs went away; what is said without any, Undo too, stands outside this fragment
+        st.rerun()  # the last runs are gone; the empty state, with Undo, is outside this fragment
     labels = live.labels(frame)
     picked = picked_runs(store, frame)
     wanted, columns = filters(frame)
     rows = filtered(frame, wanted)
     if rows.empty:
-        st.info(
-            "No run passes these filters. Empty the search or the filters to see all.", icon=":material/filter_alt:"
-        )
+        st.info("No run matches. Clear the search or the filters to see all runs.", icon=":material/filter_alt:")
     run_table(rows, labels, columns, picked)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(rows):,} of {len(frame):,} run{'s' * (len(frame) != 1)}", width="stretch")
-        st.download_button(
-            "Table as CSV",
+        download_button(
+            "Export table (CSV)",
             lambda: exports.table_csv(rows),
             "runs.csv",
-            "text/csv",
-            icon=":material/download:",
+            "The runs in the table with all their settings.",
             type="tertiary",
-            on_click="ignore",
-            help="The runs shown, with every setting.",
         )
-    messages(store)
+    show_problems()
+    undo_box(store)
     if picked:
         actions(store, frame, picked)
         try:
             picked_part(frame, picked, labels)
-        except LabError as error:  # a run went away since the table was read
+        except LabError as error:  # a run was deleted since the table was read
             error_box(error)
     else:
         st.info(
-            "Pick runs with the boxes at the left of the table: their curves, the settings that differ and what "
-            "their gap means appear here.",
+            "Select runs with the checkboxes on the left to compare their curves, settings and accuracy.",
             icon=":material/check_box:",
         )
     import_box(store)
@@ -319,14 +307,15 @@ def body(fresh: list[pd.DataFrame]) -> None:
 st.title("Compare", anchor=False)
 start = store.frame()
 if start.empty:
-    st.info("There is no run yet. Train two, and compare them here.", icon=":material/compare_arrows:")
-    if st.button("New run", icon=":material/add_circle:", type="primary"):
-        st.switch_page("pages/new_run.py")
-    messages(store)
+    st.info("No runs yet. Create at least two to compare them.", icon=":material/compare_arrows:")
+    if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
+        open_page("pages/new_run.py")
+    show_problems()
+    undo_box(store)
     import_box(store)
     trash_box(store)
     st.stop()
-note_problems(problems_in_link(st.query_params, CHOICES))
+add_problems(problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])
 if any_active(start):
     redraw_when_changed(fingerprint(start), lambda: fingerprint(store.frame()), seconds=5)

@@ -1,7 +1,9 @@
 """Small things every page needs: the store, links, error boxes, text as Markdown."""
 
+import mimetypes
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -58,6 +60,19 @@ def open_page(page: str) -> NoReturn:
 def run_link(run_id: str, label: str, icon: str = ":material/show_chart:") -> None:
     """Show a link to a run's page."""
     st.page_link("pages/run.py", label=literal(label), icon=icon, query_params={"run": run_id})
+
+
+def download_button(
+    label: str,
+    content: str | Callable[[], str | bytes],
+    file_name: str,
+    help: str | None = None,
+    icon: str = ":material/download:",
+    **options: Any,
+) -> None:
+    """Show a button that saves a file. ``content`` that is a function is made when the button is pressed."""
+    mime = mimetypes.guess_type(file_name)[0]
+    st.download_button(label, content, file_name, mime, help=help, icon=icon, on_click="ignore", **options)
 
 
 def error_box(error: Exception | str) -> None:

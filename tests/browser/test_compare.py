@@ -29,7 +29,7 @@ def runs(lab):
 def test_runs_go_to_the_trash_and_come_back(lab, page, runs):
     page.goto(f"{lab.url}/compare?runs={runs[0]},{runs[1]}")
     page.wait_for_function(f"() => {CHART}?.data?.length > 0")
-    page.get_by_role("button", name="Trash", exact=True).click()
+    page.get_by_role("button", name="Move to trash").click()
     expect(page.get_by_text("2 runs moved to the trash.")).to_be_visible()
     wait_for(lambda: set(lab.store.trash.ids()) == set(runs[:2]), 10)
     expect(page).not_to_have_url(re.compile(runs[0]))
@@ -38,14 +38,14 @@ def test_runs_go_to_the_trash_and_come_back(lab, page, runs):
     expect(page.get_by_text("3 of 3 runs")).to_be_visible()
     assert lab.store.trash.ids() == []
     assert set(lab.store.ids()) == set(runs)
-    expect(page.get_by_text("2 runs picked")).to_be_visible()
+    expect(page.get_by_text("2 runs selected")).to_be_visible()
     expect(page).to_have_url(re.compile(f"runs=.*{runs[0]}"))
 
 
 def test_the_last_runs_come_back_from_the_trash_too(lab, page, runs):
     page.goto(f"{lab.url}/compare?runs={','.join(runs)}")
-    page.get_by_role("button", name="Trash", exact=True).click()
-    expect(page.get_by_text("There is no run yet.", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Move to trash").click()
+    expect(page.get_by_text("No runs yet.", exact=False)).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("3 of 3 runs")).to_be_visible()
     assert set(lab.store.ids()) == set(runs)
@@ -59,7 +59,7 @@ def test_a_link_opened_in_a_new_tab_shows_exactly_this_view(lab, page, runs):
     page.get_by_role("option", name="Running median").click()
     page.wait_for_function(f"() => {CHART}.data.some(t => t.uid?.endsWith('measured'))")
     here = page.evaluate(CURVES)
-    page.get_by_role("button", name="Link to this view").click()
+    page.get_by_role("button", name="Copy link").click()
     link = page.get_by_test_id("stCode").filter(has_text="/compare?").inner_text().strip()
 
     other = page.context.new_page()
@@ -69,5 +69,5 @@ def test_a_link_opened_in_a_new_tab_shows_exactly_this_view(lab, page, runs):
     title, uids = here
     assert title == "Images seen"
     assert {uid.split(" ")[0] for uid in uids} - {"key"} == set(runs[:2])
-    expect(other.get_by_text("2 runs picked")).to_be_visible()
+    expect(other.get_by_text("2 runs selected")).to_be_visible()
     expect(other.get_by_role("combobox", name="Smoothing")).to_have_value("Running median")

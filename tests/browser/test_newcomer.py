@@ -1,4 +1,4 @@
-"""The newcomer's path in a real browser: start a quick run from the form, see its curve, drop a picture."""
+"""The newcomer's path in a real browser: start a quick run from the form, see its curve, drop an image."""
 
 import re
 
@@ -16,7 +16,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     page.goto(server.url)
     expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
     page.get_by_role("link", name="New run").first.click()
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Start run").click()
 
     # The run stands in the store, and the page shows the newest.
     wait_for(lambda: len(server.store.ids()) == 1, 30)

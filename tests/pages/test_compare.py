@@ -1,4 +1,4 @@
-"""Compare: what is picked is what is drawn, told and acted on; links, empty and damaged states."""
+"""Compare: the selected runs are drawn, listed and acted on; links, empty and damaged states."""
 
 import json
 from dataclasses import replace
@@ -15,6 +15,7 @@ from core.runs.store import RunStore
 from core.views import exports
 from pages.parts.compare.table import COLUMNS
 from tests.made import made_record, made_run
+from tests.pages.shown import charts, texts
 
 PAGE = Path(__file__).parents[2] / "pages" / "compare.py"
 BASE = RunConfig().replace(
@@ -43,9 +44,9 @@ def opened(app, *picked, **params):
     return app
 
 
-def pressed(app, label):
-    """The page after the button whose label begins with ``label`` was pressed."""
-    next(one for one in app.button if one.label.startswith(label)).click().run()
+def pressed(app, key):
+    """The page after that button was pressed."""
+    app.button(key=key).click().run()
     assert not app.exception
     return app
 
@@ -53,16 +54,6 @@ def pressed(app, label):
 def table(app):
     """The table of all runs."""
     return app.dataframe[0].value
-
-
-def words(app):
-    return "\n".join(one.value for one in [*app.markdown, *app.caption, *app.info, *app.error, *app.subheader])
-
-
-def charts(app):
-    """The figures by key."""
-    found = [json.loads(one.proto.json) for one in app.get("bidi_component")]
-    return {one["file"]: one["figure"] for one in found}
 
 
 def trained(store, accuracy, name, **settings):
@@ -81,33 +72,33 @@ def seeds(store):
     ]
 
 
-def test_without_a_run_it_says_what_to_do(app):
+def test_without_a_run_the_next_step_is_offered(app):
     opened(app)
-    assert "There is no run yet" in words(app)
-    assert [one.label for one in app.button] == ["New run"]
+    assert "No runs yet" in texts(app)
+    assert [one.key for one in app.button] == ["new-run"]
 
 
-def test_nothing_picked_shows_every_run_and_says_how_to_pick(app, store):
+def test_without_a_selection_every_run_is_in_the_table(app, store):
     run_id = made_run(store, name="the one", tags=("t",))
     opened(app)
     row = table(app).iloc[0]
     assert (row["run"], row["state"], row["best_epoch"]) == ("the one", "finished", 4)
     assert row["best"] == pytest.approx(100 * made_record(4).val_accuracy)
     assert len(row["curve"]) == 4
-    assert "Pick runs with the boxes" in words(app)
+    assert "Select runs" in texts(app)
     store.run(run_id).append_record(made_record(5, val_accuracy=0.9876))
     app.run()
     assert table(app).iloc[0]["best"] == pytest.approx(98.76)
 
 
-def test_the_states_of_runs_are_all_shown_and_a_damaged_one_tells_its_error(app, store):
+def test_every_state_is_shown_and_the_error_of_a_damaged_run(app, store):
     for state in ("queued", "stopped", "finished", "failed", "interrupted"):
         made_run(store, state=state, epochs=0 if state == "queued" else 2)
     broken = made_run(store)
     (store.root / broken / "config.json").write_text("{")
     opened(app, *store.ids())
     assert sorted(table(app)["state"]) == ["damaged", "failed", "finished", "interrupted", "queued", "stopped"]
-    assert f"config.json of run {broken} cannot be read" in words(app)
+    assert f"config.json of run {broken} cannot be read" in texts(app)
 
 
 def test_search_order_and_columns_come_from_the_address(app, store):
@@ -120,7 +111,7 @@ def test_search_order_and_columns_come_from_the_address(app, store):
     assert "curve" not in table(app).columns
     app.text_input(key="q").set_value("no such run").run()
     assert table(app).empty
-    assert "No run passes these filters" in words(app)
+    assert "No run matches" in texts(app)
 
 
 def test_pinned_runs_come_first(app, store):
@@ -132,25 +123,25 @@ def test_pinned_runs_come_first(app, store):
 
 def test_runs_of_one_experiment_are_a_mean_with_a_band_and_single_traces(app, seeds):
     opened(app, *seeds)
-    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["data"]]
+    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
     assert f"{seeds[0]} mean" in uids
     assert f"{seeds[3]} high" in uids
     assert sum(uid.endswith("single") for uid in uids) == 6
     app.toggle(key="seeds").set_value(False).run()
-    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["data"]]
+    uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
     assert {f"{run_id} val" for run_id in seeds} <= set(uids)
 
 
 def test_the_horizontal_axis_of_a_link_is_taken(app, seeds):
     opened(app, *seeds, x="Images seen")
-    assert charts(app)["compare-loss"]["layout"]["xaxis"]["title"]["text"] == "Images seen"
+    assert charts(app)["compare-loss"]["figure"]["layout"]["xaxis"]["title"]["text"] == "Images seen"
 
 
 def test_what_changed_in_a_run_is_drawn_at_the_next_refresh(app, store):
     one, two = (trained(store, 0.8, name, **{"train.lr": lr}) for name, lr in (("one", 0.1), ("two", 0.2)))
 
     def drawn():
-        traces = {trace["uid"]: trace for trace in charts(app)["compare-accuracy"]["data"]}
+        traces = {trace["uid"]: trace for trace in charts(app)["compare-accuracy"]["figure"]["data"]}
         return [traces[f"{run_id} val"] for run_id in (one, two)]
 
     opened(app, one, two)
@@ -167,7 +158,7 @@ def test_what_changed_in_a_run_is_drawn_at_the_next_refresh(app, store):
     assert drawn()[1]["x"] != other["x"]
 
 
-def test_best_last_and_their_epochs_are_told_with_what_chose_them(app, store):
+def test_best_and_last_accuracy_have_their_epochs_and_the_images_that_chose(app, store):
     run_id = made_run(store, config=BASE)
     store.run(run_id).append_record(made_record(5, val_accuracy=0.1234))
     store.run(run_id).write_status(replace(store.run(run_id).status(), epoch=5))
@@ -177,59 +168,59 @@ def test_best_last_and_their_epochs_are_told_with_what_chose_them(app, store):
     assert row["last_val_accuracy"] == pytest.approx(12.34)
 
 
-def test_only_the_settings_that_differ_are_told(app, store):
+def test_only_the_settings_that_differ_are_listed(app, store):
     ids = [made_run(store, name="sgd", config=BASE), made_run(store, name="lr", config=BASE.replace({"train.lr": 0.7}))]
     differing = opened(app, *ids).dataframe[2].value
     assert differing["setting"].tolist() == ["Learning rate"]
     assert differing[ids].iloc[0].tolist() == ["0.1", "0.7"]
     opened(app, ids[0])
-    assert "Pick a second run to compare with." in words(app)
+    assert "second run" in texts(app)
 
 
 def test_the_gap_of_two_groups_is_judged_with_both_intervals(app, seeds):
     opened(app, *seeds)
-    assert "Yes: more than chance explains" in words(app)
-    assert "90.10 ± 0.10 % (3 seeds) against 80.10 ± 0.10 % (3 seeds) on 2,000 test images" in words(app)
-    assert len(charts(app)["compare-gap"]["data"]) == 4
+    assert "Yes: more than chance explains" in texts(app)
+    assert "90.10 ± 0.10 % (3 seeds) against 80.10 ± 0.10 % (3 seeds) on 2,000 test images" in texts(app)
+    assert len(charts(app)["compare-gap"]["figure"]["data"]) == 4
 
 
 def test_the_gap_of_single_runs_says_what_it_does_not_count(app, seeds):
     opened(app, seeds[0], seeds[3])
-    assert "not the luck of the seed" in words(app)
+    assert "not the luck of the seed" in texts(app)
 
 
 def test_of_several_the_two_of_the_link_are_compared(app, store):
     ids = [trained(store, 0.8 + lr / 10, f"rate {lr}", **{"train.lr": lr}) for lr in (0.1, 0.2, 0.3)]
     opened(app, *ids, a=ids[0], b=ids[1])
-    assert "“rate 0.2” is 1.00 percentage points ahead of “rate 0.1”" in words(app).replace("\\", "")
+    assert "“rate 0.2” is 1.00 percentage points ahead of “rate 0.1”" in texts(app)
     app.selectbox(key="b").set_value(ids[2]).run()
-    assert "“rate 0.3” is 2.00 percentage points ahead of “rate 0.1”" in words(app).replace("\\", "")
-    axes = charts(app)["compare-parallel"]["data"][0]["dimensions"]
+    assert "“rate 0.3” is 2.00 percentage points ahead of “rate 0.1”" in texts(app)
+    axes = charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"]
     assert [axis["label"] for axis in axes] == ["Learning rate", "Best validation accuracy (%)"]
 
 
 def test_the_link_holds_every_value_of_a_filter(app, store):
     a, *_ = (made_run(store, tags=(tag,)) for tag in "abc")
     opened(app, a, tag=["a", "b"])
-    assert "2 of 3 runs" in words(app)
+    assert "2 of 3 runs" in texts(app)
     view = parse_qs(urlsplit(app.code[0].value).query)
     assert (view["tag"], view["runs"]) == (["a", "b"], [a])
 
 
-def test_hostile_links_get_sentences(app, store):
+def test_hostile_links_are_errors(app, store):
     run_id = made_run(store)
     opened(app, "../../etc/passwd", run_id, x="<script>", sort="x", smoothing="\x00", a="../x", columns="no.setting")
-    said = words(app).replace("\\", "")  # as Markdown shows it
+    said = texts(app)
     for part in ("../../etc/passwd", "x=“<script>”", "sort=“x”", "smoothing=“?”"):
         assert part in said
-    assert "1 run picked" in said
+    assert "1 run selected" in said
 
 
-def test_more_than_can_be_drawn_says_so(app, store):
+def test_more_runs_than_can_be_drawn(app, store):
     ids = [made_run(store, epochs=1, config=BASE.replace({"train.lr": 0.1 + at / 100})) for at in range(26)]
     opened(app, *ids)
-    assert "The first 24 of the 26 picked runs" in words(app)
-    assert len(charts(app)["compare-parallel"]["data"][0]["dimensions"][0]["values"]) == 26
+    assert "first 24 of 26" in texts(app)
+    assert len(charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"][0]["values"]) == 26
 
 
 # --- actions --------------------------------------------------------------------------------------
@@ -237,19 +228,19 @@ def test_more_than_can_be_drawn_says_so(app, store):
 
 def test_trash_and_undo_right_there(app, store):
     ids = [made_run(store) for _ in range(3)]
-    pressed(opened(app, *ids[:2]), "Trash")
+    pressed(opened(app, *ids[:2]), "trash")
     assert store.ids() == [ids[2]]
-    assert "2 runs moved to the trash" in words(app)
-    pressed(app, "Undo")
+    assert "2 runs moved to the trash" in texts(app)
+    pressed(app, "undo")
     assert len(store.ids()) == 3
-    assert "2 runs picked" in words(app)
+    assert "2 runs selected" in texts(app)
 
 
 def test_trashing_every_run_can_be_undone(app, store):
     run_id = made_run(store)
-    pressed(opened(app, run_id), "Trash")
-    assert "There is no run yet" in words(app)
-    pressed(app, "Undo")
+    pressed(opened(app, run_id), "trash")
+    assert "No runs yet" in texts(app)
+    pressed(app, "undo")
     assert store.ids() == [run_id]
 
 
@@ -267,19 +258,19 @@ def test_the_whole_page_is_drawn_anew_when_its_fragment_finds_no_run(app, store,
 
     monkeypatch.setattr(st, "fragment", drawn_twice)
     opened(app)
-    assert "There is no run yet" in words(app)
+    assert "No runs yet" in texts(app)
     assert "Trash (1 run)" in [one.label for one in app.expander]
 
 
-def test_a_running_run_is_not_trashed_and_the_reason_is_told(app, store):
+def test_a_running_run_is_not_trashed_for_a_reason(app, store):
     idle, busy = made_run(store), made_run(store, state="running")
     with store.run(busy).hold():
-        pressed(opened(app, idle, busy), "Trash")
+        pressed(opened(app, idle, busy), "trash")
         assert store.ids() == [busy]
-        assert f"Run {busy} is running; stop it before deleting it." in words(app)
+        assert busy in app.error[0].value and "running" in app.error[0].value
 
 
-def test_what_is_in_the_trash_comes_back(app, store):
+def test_a_run_is_restored_from_the_trash(app, store):
     made_run(store)
     gone = made_run(store, name="gone")
     store.trash.put(gone)
@@ -288,7 +279,7 @@ def test_what_is_in_the_trash_comes_back(app, store):
     app.session_state["trash_box"] = True
     app.run()
     app.multiselect(key="restore").set_value([gone])
-    pressed(app, "Restore")
+    pressed(app, "save_restore")
     assert gone in store.ids()
 
 
@@ -298,40 +289,40 @@ def test_emptying_the_trash_says_what_it_frees_and_asks_first(app, store):
     store.trash.put(gone)
     app.session_state["trash_box"] = True
     opened(app)
-    assert "1 run will be deleted for good; 2.0 MB become free. There is no way back." in words(app)
-    assert store.trash.ids() == [gone], "nothing is deleted before it is said so"
-    pressed(app, "Delete for good")
+    assert "permanently" in texts(app) and "2.0 MB" in texts(app)
+    assert store.trash.ids() == [gone], "nothing is deleted before the person confirms it"
+    pressed(app, "empty_trash")
     assert store.trash.ids() == [] and store.ids() == [kept]
-    assert [one.value for one in app.toast] == ["The trash is empty; 2.0 MB are free again"]
+    assert "2.0 MB" in app.toast[0].value
 
 
-def test_a_reference_run_is_not_trashed_and_the_reason_is_told(app, store):
+def test_a_reference_run_is_not_trashed_for_a_reason(app, store):
     own, reference = made_run(store), made_run(store)
     path = store.run(reference).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
-    pressed(opened(app, own, reference), "Trash")
+    pressed(opened(app, own, reference), "trash")
     assert store.ids() == [reference] and store.trash.ids() == [own]
-    assert f"Run {reference} is a reference run that came with the program; it cannot be deleted." in words(app)
+    assert reference in app.error[0].value and "reference" in app.error[0].value
 
 
-def test_runs_from_elsewhere_are_brought_in_and_picked(app, store, tmp_path):
+def test_imported_runs_are_selected(app, store, tmp_path):
     elsewhere = RunStore(tmp_path / "elsewhere")
     here, there = made_run(store, name="here"), made_run(elsewhere, name="there")
     app.session_state["import_box"] = True
     opened(app)
     app.file_uploader(key="import_files").upload("runs.zip", exports.runs_zip(elsewhere, [there]), "application/zip")
     app.file_uploader(key="import_files").upload("bad.zip", b"no zip", "application/zip")
-    pressed(app, "Bring in")
+    pressed(app, "import_runs")
     assert store.ids() in ([here, there], [there, here])
-    assert "**1 run picked**" in words(app) and app.query_params["runs"] in (there, [there])
-    assert "Nothing was taken from bad.zip: it is no .zip file, or a damaged one" in words(app)
+    assert "**1 run selected**" in texts(app) and app.query_params["runs"] in (there, [there])
+    assert "bad.zip" in texts(app)
 
 
 def test_pin_and_unpin_many(app, store):
     ids = [made_run(store) for _ in range(2)]
-    pressed(opened(app, *ids), "Pin")
+    pressed(opened(app, *ids), "pin")
     assert all(store.run(run_id).meta().pinned for run_id in ids)
-    pressed(app, "Unpin")
+    pressed(app, "pin")
     assert not any(store.run(run_id).meta().pinned for run_id in ids)
 
 
@@ -339,31 +330,31 @@ def test_tags_and_notes_of_many_and_the_name_of_one(app, store):
     ids = [made_run(store, tags=("old",)) for _ in range(2)]
     opened(app, *ids)
     app.multiselect(key="tags_remove").set_value(["old"])
-    pressed(app, "Change tags")
+    pressed(app, "save_tags")
     app.text_area[0].set_value("seen")
-    pressed(app, "Write")
+    pressed(app, "save_note")
     assert {(store.run(run_id).meta().tags, store.run(run_id).meta().note) for run_id in ids} == {((), "seen")}
     opened(app, ids[0])
     app.text_input(key=f"rename {ids[0]}").set_value("  new name ")
-    pressed(app, "Rename")
+    pressed(app, "save_name")
     assert store.run(ids[0]).meta().name == "new name"
     assert "new name" in table(app)["run"].tolist()
 
 
 def test_other_seeds_are_added_in_one_click(app, seeds):
-    pressed(opened(app, seeds[0]), "Add 2 runs of other seeds")
-    assert "3 runs picked" in words(app)
+    pressed(opened(app, seeds[0]), "add_seeds")
+    assert "3 runs selected" in texts(app)
     assert set(app.query_params["runs"].split(",")) == set(seeds[:3])
 
 
-def test_picks_are_kept_when_new_runs_begin(app, store):
+def test_the_selection_is_kept_when_new_runs_begin(app, store):
     picked = made_run(store, name="picked")
     opened(app, picked)
     made_run(store, name="newer")
     app.run()
     assert table(app)["run"].tolist() == ["newer", "picked"]
     assert app.session_state["compare_table"]["selection"]["rows"] == [1]
-    assert "1 run picked" in words(app)
+    assert "1 run selected" in texts(app)
 
 
 def test_the_page_writes_nothing_into_the_runs(app, store, seeds):
@@ -386,11 +377,11 @@ def test_hostile_names_do_no_harm(app, store):
     ids = [made_run(store, name=name, config=BASE.replace({"train.lr": lr})) for name, lr in NAMES]
     opened(app, *ids)
     assert table(app)["run"].tolist()[:2] == ["label", "<b>$x$ *star* [link](x) :red[y]"]
-    legend = [trace.get("name", "") for trace in charts(app)["compare-accuracy"]["data"]]
+    legend = [trace.get("name", "") for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
     assert any("&lt;b&gt;" in name for name in legend)
 
 
-def test_a_run_that_goes_away_while_the_page_is_made_is_told(app, store, monkeypatch):
+def test_a_run_deleted_while_the_page_is_made_is_an_error(app, store, monkeypatch):
     ids = [made_run(store), made_run(store)]
     whole = RunStore.metrics
 
@@ -401,4 +392,4 @@ def test_a_run_that_goes_away_while_the_page_is_made_is_told(app, store, monkeyp
 
     monkeypatch.setattr(RunStore, "metrics", gone)
     opened(app, *ids)
-    assert f"There is no run {ids[0]}." in words(app)
+    assert f"There is no run {ids[0]}." in texts(app)

@@ -1,7 +1,7 @@
-"""The table of all runs: search, filters, order, columns, and the boxes by which runs are picked.
+"""Compare's table of all runs: search, filters, order, columns, and the checkboxes that select runs.
 
-The picked runs are kept by id, in the session and in the address (``?runs=``), because a row's place
-changes whenever a run begins. The table's own selection is set from them before it is drawn.
+The selected runs are kept by id, in the session and in the address (``?runs=``), because a row's place changes when a
+run begins. The table's own selection is set from them before it is drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,19 @@ from core.compare.picks import link_text, picked_after_selection, runs_in_link
 from core.config.run_config import SETTINGS
 from core.runs.folder import STATES
 from core.runs.store import RunStore
+from pages.parts.actions import add_problems, forget_problems
 
 TABLE = "compare_table"
 PICKED = "compare_picked"
-#: Sentences to show until the next thing is done.
-PROBLEMS = "compare_problems"
 _LINK, _VISIBLE = "compare_link", "compare_visible"
 
-#: Columns by name: heading, and whether they are shown unless others are chosen.
+#: Columns by name: heading, and whether the table shows them by default.
 COLUMNS: dict[str, tuple[str, bool]] = {
     "state": ("State", True),
     "curve": ("Validation accuracy", True),
     "best": ("Best", True),
-    "best_epoch": ("At epoch", True),
-    "selected_on": ("Chosen on", True),
+    "best_epoch": ("Best epoch", True),
+    "selected_on": ("Epoch chosen on", True),
     "last": ("Last", True),
     "test": ("Test", True),
     "min_val_loss": ("Lowest loss", False),
@@ -41,30 +40,30 @@ COLUMNS: dict[str, tuple[str, bool]] = {
     "note": ("Note", False),
     "study": ("Study", False),
     "created": ("Created", True),
-    "id": ("Id", False),
+    "id": ("ID", False),
     "error": ("Error", False),
 }
 _SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
 
 
-# --- which runs are picked ------------------------------------------------------------------------
+# --- the selected runs ------------------------------------------------------------------------
 
 
 def picked_runs(store: RunStore, frame: pd.DataFrame) -> list[str]:
-    """The picked runs that exist: those of the link that was opened, or of the session."""
+    """Return the selected runs that exist: those of a link that was just opened, or those of the session."""
     link = st.query_params.get("runs")
     if link is not None and link != st.session_state.get(_LINK):
         picked, problems = runs_in_link(store, frame["id"], link)
-        st.session_state[PROBLEMS] = [*st.session_state.get(PROBLEMS, []), *problems]
+        add_problems(problems)
     else:
-        here = set(frame["id"])
-        picked = [one for one in st.session_state.get(PICKED, []) if one in here]
+        known = set(frame["id"])
+        picked = [run_id for run_id in st.session_state.get(PICKED, []) if run_id in known]
     pick(picked)
     return picked
 
 
 def pick(picked: Sequence[str]) -> None:
-    """Make these the picked runs, in the address too."""
+    """Select these runs, in the address too."""
     st.session_state[PICKED] = list(picked)
     st.session_state[_LINK] = link_text(picked) or None
     if picked:
@@ -74,22 +73,22 @@ def pick(picked: Sequence[str]) -> None:
 
 
 def _selected() -> None:
-    st.session_state[PROBLEMS] = []
+    forget_problems()
     rows = st.session_state[TABLE]["selection"]["rows"]
     pick(picked_after_selection(st.session_state[PICKED], st.session_state[_VISIBLE], rows))
 
 
-# --- what is shown --------------------------------------------------------------------------------
+# --- the table --------------------------------------------------------------------------------
 
 
 def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
-    """The line above the table: what to show, and which columns."""
+    """Ask which runs and which columns to show."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input(
             "Search",
             key="q",
             type="search",
-            placeholder="Name, note, tag or id",
+            placeholder="Search name, note, tag or ID",
             label_visibility="collapsed",
             bind="query-params",
             width=260,
@@ -105,14 +104,16 @@ def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
         )
         chosen = sum(len(st.session_state.get(key) or ()) for key in ("state", "tag", "task"))
         with st.popover(f"Filter ({chosen})" if chosen else "Filter", icon=":material/filter_list:"):
-            states = _several("State", "state", [one for one in (*STATES, "damaged") if one in set(frame["state"])])
-            tags = _several("Tags, any of", "tag", tags_in_use(frame))
+            states = _several(
+                "State", "state", [state for state in (*STATES, "damaged") if state in set(frame["state"])]
+            )
+            tags = _several("Tags", "tag", tags_in_use(frame))
             tasks = _several("Classes", "task", tasks_in_use(frame))
         with st.popover("Columns", icon=":material/view_column:"):
             columns = st.multiselect(
                 "Columns",
                 [*COLUMNS, *SETTINGS],
-                [name for name, (_, usual) in COLUMNS.items() if usual],
+                [name for name, (_, by_default) in COLUMNS.items() if by_default],
                 key="columns",
                 format_func=lambda name: COLUMNS[name][0] if name in COLUMNS else _SETTING_NAMES[name],
                 bind="query-params",
@@ -121,7 +122,7 @@ def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
 
 
 def _several(label: str, key: str, options: list[str]) -> list[str]:
-    """A filter, if there is anything to tell apart."""
+    """Ask for several of the options, if there are any."""
     if not options:
         st.session_state.pop(key, None)
         return []
@@ -129,7 +130,7 @@ def _several(label: str, key: str, options: list[str]) -> list[str]:
 
 
 def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
-    """The rows with a box each; choosing boxes changes the picked runs."""
+    """Show the rows; their checkboxes change the selected runs."""
     visible = rows["id"].tolist()
     st.session_state[_VISIBLE] = visible
     wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
@@ -145,7 +146,7 @@ def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[s
         height="auto" if len(table) <= 10 else min(35 * len(table) + 38, 430),
         column_config=_looks(columns),
         placeholder="",
-        alt="All runs: state, accuracy, settings. Rows are picked with the boxes at their left.",
+        alt="All runs with state, accuracy and settings. The checkbox at the left of a row selects a run.",
     )
 
 
@@ -182,22 +183,26 @@ def _cell(rows: pd.DataFrame, name: str) -> Any:
 
 def _looks(columns: Sequence[str]) -> dict[str, Any]:
     of = st.column_config
+    accuracy: dict[str, Any] = {"format": "%.2f %%", "width": 80}
     looks = {
         "pinned": of.CheckboxColumn("Pinned", width=62, pinned=True),
         "run": of.TextColumn("Run", width=190, pinned=True),
         "curve": of.LineChartColumn("Validation accuracy", y_min=0.0, y_max=1.0, width=150),
-        "best": of.NumberColumn("Best", help="Highest validation accuracy of all epochs.", format="%.2f %%", width=80),
-        "last": of.NumberColumn("Last", help="Validation accuracy of the last epoch.", format="%.2f %%", width=80),
+        "best": of.NumberColumn("Best", help="Highest validation accuracy of all epochs.", **accuracy),
+        "last": of.NumberColumn("Last", help="Validation accuracy of the last epoch.", **accuracy),
         "test": of.NumberColumn(
             "Test",
-            help="Best weights on test images that chose nothing, measured once at the end.",
-            format="%.2f %%",
-            width=80,
+            help="Accuracy of the best weights on the test set, which did not choose the epoch. Measured once.",
+            **accuracy,
         ),
-        "best_epoch": of.NumberColumn("At epoch", format="%d", width=80),
-        "selected_on": of.TextColumn("Chosen on", help="The images that chose the best epoch."),
-        "min_val_loss": of.NumberColumn("Lowest loss", help="Cross-entropy in nats per image.", format="%.4f"),
-        "seconds": of.NumberColumn("Training time", format="compact", help="Hours, minutes, seconds; pauses left out."),
+        "best_epoch": of.NumberColumn("Best epoch", format="%d", width=90),
+        "selected_on": of.TextColumn("Epoch chosen on", help="The images whose accuracy decides which epoch is best."),
+        "min_val_loss": of.NumberColumn(
+            "Lowest loss", help="Validation cross-entropy in nats per image.", format="%.4f"
+        ),
+        "seconds": of.NumberColumn(
+            "Training time", format="compact", help="In hours, minutes and seconds, without pauses."
+        ),
         "images_per_second": of.NumberColumn("Images/s", format="%.0f"),
         "created": of.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm"),
         "tags": of.ListColumn("Tags"),
