@@ -21,7 +21,7 @@ from benchmarks.common import machine_text, spread_text
 from core.base.paths import PROJECT
 from core.config.presets import preset
 from core.config.run_config import RunConfig
-from core.config.tricks import MEASURED, TRICKS, Trick, recipe, text
+from core.config.tricks import MEASURED, TRICKS, Trick, card, recipe
 from core.config.tricks import gains as measured_gains
 from core.data import cifar10
 from core.data.task import make_task
@@ -138,7 +138,7 @@ def write() -> None:
         used, beyond = ("yes" if one else "no" for one in (trick.in_fast, abs(points) > 2 * chance))
         lines.append(f"| {trick.name} | {used} | {points:+.2f} | {spread_text(list(gain.time), 2)} | {beyond} |")
     lines.append("")
-    lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", text(trick), "")]
+    lines += [line for trick in TRICKS for line in (f"## {trick.name}", "", card(trick), "")]
     PAGE.write_text("\n".join(lines), encoding="utf-8")
 
 

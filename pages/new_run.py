@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.base.errors import LabError
-from core.config.draft import MOST_RUNS, Draft, split_text, work_text
+from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.data import cifar10
@@ -96,7 +96,7 @@ def about_fields(draft: Draft) -> None:
     st.number_input(
         "Number of runs",
         1,
-        MOST_RUNS,
+        MAX_RUNS,
         draft.copies,
         help="Repeats the run with consecutive seeds. The spread of their results is the seed-to-seed variation.",
         **common("copies"),

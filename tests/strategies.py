@@ -10,10 +10,9 @@ from core.config.setting import Setting
 
 def allowed(setting: Setting) -> st.SearchStrategy[Any]:
     """Every value that ``setting`` takes by itself."""
-    low, high = setting.low, setting.high
+    low, high = setting.limits or (0, 0)
     match setting.kind:
         case "int":
-            assert low is not None and high is not None
             values: st.SearchStrategy[Any] = st.integers(int(low), int(high))
         case "float":
             values = st.floats(low, high).map(lambda number: number + 0.0)  # no −0
@@ -22,7 +21,6 @@ def allowed(setting: Setting) -> st.SearchStrategy[Any]:
         case "choice":
             values = st.sampled_from(setting.choices)
         case "ints":
-            assert low is not None and high is not None
             values = st.lists(st.integers(int(low), int(high)), min_size=1, max_size=6).map(tuple)
         case "classes":
             chosen = st.lists(st.sampled_from(setting.choices), min_size=2, unique=True)

@@ -1,6 +1,7 @@
 """The commands that need no run: data, layers, settings and presets."""
 
 import argparse
+import dataclasses
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +80,11 @@ def settings(args: argparse.Namespace) -> Answer:
                 takes = f"{setting.expects()} (default {setting.show(default[path])})"
                 only = f" Only with {setting.when[0]} {' or '.join(map(str, setting.when[1]))}." if setting.when else ""
                 told.append(f"{path}  {takes}\n{_indented(setting.help + only)}")
-    listed = [
-        {"path": path, "label": setting.label, "kind": setting.kind, "unit": setting.unit, "low": setting.low,
-         "high": setting.high, "choices": list(setting.choices), "default": default[path], "when": setting.when,
-         "help": setting.help}
-        for path, setting in SETTINGS.items()
-    ]  # fmt: skip
+    listed = []
+    for path, setting in SETTINGS.items():
+        fields = {"path": path, "default": default[path], **dataclasses.asdict(setting)}
+        fields["low"], fields["high"] = fields.pop("limits") or (None, None)
+        listed.append(fields)
     return Answer("\n".join(told), listed)
 
 

@@ -10,7 +10,7 @@ import signal
 import statistics
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from core.base.files import MOST_BYTES
 from core.base.strict_json import from_json
 from core.base.text import SELECTED_ON, duration, nats, percent
 from core.cli.answer import Answer
+from core.config.draft import runs_by_seed
 from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.runs.folder import Status
@@ -39,7 +40,7 @@ Work = Callable[..., Status]
 
 def train(args: argparse.Namespace, store: RunStore) -> Answer:
     """Make a run per seed and train them one after the other, or leave them for the app's queue."""
-    wanted = list(_per_seed(wanted_config(args), args.name, args.seeds))
+    wanted = runs_by_seed(wanted_config(args), args.name, args.seeds)
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
         ids = [store.create(config, name=name, **about) for config, name in wanted]
@@ -95,13 +96,6 @@ def read_config(path: Path) -> RunConfig:
     except ValueError as error:
         raise ConfigError({"config": f"{path} is no JSON file ({error})."}) from error
     return RunConfig.from_dict(content)
-
-
-def _per_seed(config: RunConfig, name: str, seeds: int) -> Iterator[tuple[RunConfig, str]]:
-    """``seeds`` configurations with rising seeds, and what each is called."""
-    for seed in range(config.train.seed, config.train.seed + seeds):
-        one = config.replace({"train.seed": seed}).checked()
-        yield one, f"{name}, seed {seed}" if name and seeds > 1 else name
 
 
 def need_data() -> None:

@@ -1,7 +1,7 @@
-"""A run that is being put together: what a person has chosen so far, and what to say of it.
+"""A run that is being put together: what a person has chosen so far, and what to say about it.
 
-:class:`Draft` holds the choices of a form and knows nothing of the form's widgets. Values that are not
-allowed are kept too, with a sentence for each; nothing is queued here.
+:class:`Draft` holds the choices of a form and knows nothing of the form's widgets. Values that are not allowed are kept
+too, with a sentence for each. Nothing is queued here.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from typing import Any
 from core.config.presets import PRESETS, nearest
 from core.config.run_config import SETTINGS, RunConfig
 
-MOST_RUNS = 20
+MAX_RUNS = 20
 _SIZES = ("data.train_size", "data.test_size", "data.validation_size")
 
 
@@ -20,9 +20,9 @@ _SIZES = ("data.train_size", "data.test_size", "data.validation_size")
 class Draft:
     """A run that is being put together.
 
-    ``unread`` is text, by setting, that means no value; the setting keeps its last value in ``config``.
-    ``editions`` counts by setting how often its value came from elsewhere than its own widget: the count
-    is part of the widget's key, so that a widget with an outdated value is made anew.
+    ``unread`` is typed text, by setting, that could not be parsed; ``config`` keeps the setting's last value.
+    ``editions`` counts by setting how often its value came from elsewhere than its own widget. The count is part of
+    the widget's key, so that a widget with an outdated value is created again.
     """
 
     preset: str = "quick"
@@ -41,20 +41,22 @@ class Draft:
         return PRESETS[self.preset].config
 
     def choose_preset(self, name: str) -> None:
-        """Start again from a preset; name, tags and note stay."""
+        """Start again from a preset. Name, tags and note stay."""
         self.preset, self.source = name, None
         self._forget_unread()
         self._become(self.recipe)
 
-    def choose_classes(self, classes: Sequence[str], own: str | None = None) -> None:
-        """Tell other classes apart. Part sizes they have no images for shrink; the preset's come back
-        where they fit again. ``own`` is the setting whose widget made the choice."""
+    def choose_classes(self, classes: Sequence[str], widget: str | None = None) -> None:
+        """Choose other classes. Sets too large for them shrink; the preset's sizes come back where they fit again.
+
+        ``widget`` is the setting whose widget made the choice.
+        """
         before, after = fitted(self.recipe, self.config.data.classes), fitted(self.recipe, classes)
         untouched = {path: after[path] for path in _SIZES if self.config[path] == before[path]}
-        self._become(fitted(self.config, classes).replace(untouched), own)
+        self._become(fitted(self.config, classes).replace(untouched), widget)
 
     def copy_run(self, run_id: str | None, config: RunConfig, name: str, tags: tuple[str, ...]) -> None:
-        """Start from what another run was made of, or from a config that is no run's yet."""
+        """Start from the config of another run, or from one that belongs to no run yet."""
         self.preset, self.source, self.name, self.tags = nearest(config).name, run_id, name, tags
         self.editions.update(("name", "tags"))
         self._forget_unread()
@@ -63,9 +65,9 @@ class Draft:
     def take(self, path: str, value: Any) -> None:
         """Take a setting's value, or text for it, from its own widget."""
         if path == "data.classes":
-            self.choose_classes(value, own=path)
+            self.choose_classes(value, widget=path)
             return
-        if isinstance(value, str) and SETTINGS[path].kind != "choice":
+        if isinstance(value, str):
             try:
                 value = SETTINGS[path].parse(value)
             except ValueError:
@@ -75,52 +77,58 @@ class Draft:
         self.config = self.config.replace({path: value})
 
     def shown(self, path: str) -> str:
-        """The setting's text: what was typed, or its value."""
+        """Return the setting's text: what was typed, or its value."""
         return self.unread[path] if path in self.unread else SETTINGS[path].show(self.config[path])
 
     def problems(self) -> dict[str, str]:
-        """A sentence for each setting that is not allowed, by path, unreadable text included."""
-        found = self.config.problems()
+        """Return a sentence for each setting that is not allowed or could not be parsed, by path."""
+        problems = self.config.problems()
         for path, text in self.unread.items():
             try:
                 SETTINGS[path].parse(text)
             except ValueError as error:
-                found[path] = str(error)
-        return {path: text for path, text in found.items() if self.config.in_effect(path)}
+                problems[path] = str(error)
+        return {path: text for path, text in problems.items() if self.config.in_effect(path)}
 
     def changed(self) -> set[str]:
-        """Settings that differ from the preset."""
+        """Return the settings that differ from the preset."""
         return {*self.config.differences(self.recipe), *self.unread}
 
     def runs(self) -> list[tuple[RunConfig, str]]:
-        """The runs to start: config and name, one a seed."""
-        first = self.config.train.seed
-        seeds = range(first, first + self.copies)
-        names = [f"{self.name}, seed {seed}" if self.name and self.copies > 1 else self.name for seed in seeds]
-        return [(self.config.replace({"train.seed": seed}), name) for seed, name in zip(seeds, names, strict=True)]
+        """Return config and name of each run to start."""
+        return runs_by_seed(self.config, self.name, self.copies)
 
-    def _become(self, config: RunConfig, own: str | None = None) -> None:
-        replaced = {path for path in SETTINGS if config[path] != self.config[path]} - {own}
+    def _become(self, config: RunConfig, widget: str | None = None) -> None:
+        replaced = {path for path in SETTINGS if config[path] != self.config[path]} - {widget}
         self.editions.update(replaced)
         for path in replaced:
             self.unread.pop(path, None)
         self.config = config
 
     def _forget_unread(self) -> None:
-        self.editions.update(list(self.unread))  # a list: a mapping would be added up
+        self.editions.update(list(self.unread))  # a list: a mapping would be taken for counts
         self.unread.clear()
 
 
-def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
-    """``config`` for other classes, each keeping its share of a part that was too large for them.
+def runs_by_seed(config: RunConfig, name: str, seeds: int) -> list[tuple[RunConfig, str]]:
+    """Return ``seeds`` checked configs with consecutive seeds, and the name of each run. Raises ConfigError."""
+    first = config.train.seed
+    return [
+        (config.replace({"train.seed": seed}).checked(), f"{name}, seed {seed}" if name and seeds > 1 else name)
+        for seed in range(first, first + seeds)
+    ]
 
-    The validation part shrinks as the training part does, so that it stays the same share of it.
+
+def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
+    """Return ``config`` with other classes. A set that is too large for them keeps the number of images per class.
+
+    The validation set shrinks with the training set, so that it stays the same fraction of it.
     """
     before, k = config.data, len(classes)
-    data = config.replace({"data.classes": tuple(classes)}).data
+    config = config.replace({"data.classes": tuple(classes)})
     if k < 2:
-        return config.replace({"data.classes": data.classes})
-    available = data.available()
+        return config
+    data, available = config.data, config.data.available()
     pool = available.train + available.test
     most_train, most_test = (pool, pool) if data.split == "pooled" else (available.train, available.test)
     share = min(1.0, k / max(len(before.classes), 2))
@@ -132,8 +140,7 @@ def fitted(config: RunConfig, classes: Sequence[str]) -> RunConfig:
     held_out = data.validation_size
     if held_out and (train is None or train != before.train_size):
         held_out = max(k, round(held_out * share))
-    sizes = {"data.train_size": train, "data.test_size": test, "data.validation_size": held_out}
-    return config.replace({"data.classes": data.classes, **sizes})
+    return config.replace({"data.train_size": train, "data.test_size": test, "data.validation_size": held_out})
 
 
 def split_text(config: RunConfig) -> str:

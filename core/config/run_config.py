@@ -1,27 +1,25 @@
 """RunConfig: everything that decides what a run does, and nothing else.
 
-Its four sections hold the settings (:mod:`core.config.sections`); :mod:`core.config.checks` knows what must hold
-between them. Where files lie is a setting (:mod:`core.base.paths`); what a run is called is in its ``meta.json``
-(:mod:`core.runs.store`).
+Its four sections define the settings (:mod:`core.config.sections`). This module knows what must hold between settings,
+and how a config is read, written and compared. A run's name is not here: it is in the run's ``meta.json``.
 """
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.base.errors import ConfigError
-from core.config.checks import relations
-from core.config.migrations import up_to_date
 from core.config.sections import CLASSES, IMAGE_SIZE, AugmentConfig, DataConfig, ModelConfig, TrainConfig
-from core.config.setting import Setting, near
-
-__all__ = ["CLASSES", "SECTIONS", "SETTINGS", "AugmentConfig", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig"]
+from core.config.setting import Setting, near, settings_of
 
 SCHEMA_VERSION = 1
-#: Pixels by which the crop grows: the network halves the image size twice.
+#: Steps from a schema version to the next: each takes the content of a ``config.json`` and returns the new content.
+#: Whoever changes what a ``config.json`` means raises SCHEMA_VERSION and adds the step from the version before.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+#: Pixels by which the crop grows: the network halves the image twice.
 GROWTH = 4
 #: Settings that decide how a run is computed, not what it learns.
 HOW_COMPUTED = ("train.device", "train.precision", "train.threads")
@@ -29,7 +27,7 @@ HOW_COMPUTED = ("train.device", "train.precision", "train.threads")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A complete experiment. Immutable; :meth:`replace` gives a changed copy."""
+    """A complete experiment. Immutable: :meth:`replace` returns a changed copy."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -37,27 +35,25 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __getitem__(self, path: str) -> Any:
-        """The value of the setting at ``path``, e.g. ``config["train.lr"]``."""
-        section, name = _known(path).split(".")
+        """Return the value of the setting at ``path``, e.g. ``config["train.lr"]``."""
+        section, name = known_path(path).split(".")
         return getattr(getattr(self, section), name)
 
     def values(self) -> dict[str, Any]:
-        """Every setting's value by path, in the order of definition."""
-        return {
-            f"{section}.{name}": value for section in SECTIONS for name, value in vars(getattr(self, section)).items()
-        }
+        """Return every setting's value by path, in the order of definition."""
+        return {path: self[path] for path in SETTINGS}
 
     def replace(self, values: Mapping[str, Any]) -> "RunConfig":
-        """A copy with the settings in ``values`` (by path) changed. Unknown paths raise ConfigError."""
+        """Return a copy with other values, by path. Raises ConfigError for unknown paths."""
         sections: dict[str, dict[str, Any]] = {}
         for path, value in values.items():
-            section, name = _known(path).split(".")
+            section, name = known_path(path).split(".")
             sections.setdefault(section, {})[name] = _canonical(path, value)
         changed = {name: dataclasses.replace(getattr(self, name), **new) for name, new in sections.items()}
         return dataclasses.replace(self, **changed)
 
     def set_from_text(self, settings: list[str]) -> "RunConfig":
-        """A copy with settings such as ``"train.batch_size=64"`` applied; ConfigError names each bad one."""
+        """Return a copy with settings such as ``"train.batch_size=64"``. ConfigError names each bad one."""
         values, problems = {}, {}
         for setting in settings:
             path, sign, text = setting.partition("=")
@@ -65,7 +61,7 @@ class RunConfig:
             try:
                 if not sign:
                     raise ValueError("needs a value, as in train.batch_size=64.")
-                values[path] = SETTINGS[_known(path)].parse(text)
+                values[path] = SETTINGS[known_path(path)].parse(text)
             except ConfigError as error:
                 problems.update(error.problems)
             except ValueError as error:
@@ -75,12 +71,12 @@ class RunConfig:
         return self.replace(values)
 
     def in_effect(self, path: str) -> bool:
-        """Whether the setting at ``path`` changes anything, given the others."""
-        when = SETTINGS[_known(path)].when
+        """Return whether the setting at ``path`` changes anything, given the other settings."""
+        when = SETTINGS[known_path(path)].when
         return when is None or self[when[0]] in when[1]
 
     def differences(self, other: "RunConfig") -> dict[str, tuple[Any, Any]]:
-        """Settings that differ and have an effect in either, by path: (ours, theirs)."""
+        """Return the settings that differ and have an effect in either config, by path: (ours, theirs)."""
         return {
             path: (self[path], other[path])
             for path in SETTINGS
@@ -88,7 +84,10 @@ class RunConfig:
         }
 
     def crop_sizes(self) -> list[int]:
-        """Pixels of the pictures' side in each training epoch: all 32, or growing to that in equal shares of epochs."""
+        """Return the side of the training images in each epoch, in pixels.
+
+        All 32, or growing to 32 in steps that take equal shares of the epochs.
+        """
         augment, epochs = self.augment, self.train.epochs
         steps, until = (IMAGE_SIZE - augment.grow_from) // GROWTH, augment.grow_until * epochs
         return [
@@ -97,66 +96,64 @@ class RunConfig:
         ]
 
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch; the last may be smaller than the others."""
+        """Return the number of batches in an epoch; the last one may be smaller."""
         return -(-self.data.sizes().train // self.train.batch_size)
 
     def problems(self) -> dict[str, str]:
-        """A sentence for each setting that is not allowed, by path; empty when the config can run."""
-        found = {path: text for path, one in SETTINGS.items() if (text := one.problem(self[path]))}
-        # Relations between settings only make sense once each is sound by itself.
-        return found or relations(self)
+        """Return a sentence for each setting that is not allowed, by path; empty when the config can run."""
+        problems = {path: text for path, setting in SETTINGS.items() if (text := setting.problem(self[path]))}
+        # What must hold between settings can only be checked once each is allowed by itself.
+        return problems or _problems_of_sets(self) | _problems_of_network(self) | _problems_of_schedule(self)
 
     def checked(self) -> "RunConfig":
-        """This config, or ConfigError with every problem."""
+        """Return this config. Raises ConfigError with every problem."""
         if problems := self.problems():
             raise ConfigError(problems)
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the schema version."""
+        """Return the config as JSON stores it, with the schema version."""
         return {"schema": SCHEMA_VERSION, **dataclasses.asdict(self)}
 
     @classmethod
     def from_dict(cls, content: Any) -> "RunConfig":
-        """The config in ``content`` (from :meth:`to_dict`); settings not named take their defaults.
+        """Return the config in ``content`` (from :meth:`to_dict`). Missing settings take their defaults.
 
-        What an older program wrote is brought up to date (:mod:`core.config.migrations`). Raises ConfigError for
-        another schema, unknown names and values that are not allowed.
+        Content of an older schema is brought up to date (:data:`MIGRATIONS`), never changed in place. Raises
+        ConfigError for another schema, unknown names and values that are not allowed.
         """
         if not isinstance(content, Mapping):
-            raise ConfigError({"config": "is no configuration: it holds no names and values."})
-        content = up_to_date(content, SCHEMA_VERSION)
-        schema = content.get("schema")
+            raise ConfigError({"config": "is not a configuration: a JSON object is needed."})
+        while type(schema := content.get("schema")) is int and schema < SCHEMA_VERSION and schema in MIGRATIONS:
+            content = {**MIGRATIONS[schema](dict(content)), "schema": schema + 1}
         if schema != SCHEMA_VERSION:
-            newer = isinstance(schema, int) and schema > SCHEMA_VERSION
-            text = (
-                f"was written by a newer ResNet Lab (schema {schema}); update this one to read it."
-                if newer
-                else (f"says schema “{schema}”; this program reads schema {SCHEMA_VERSION}.")
-            )
+            if isinstance(schema, int) and schema > SCHEMA_VERSION:
+                text = f"was written by a newer ResNet Lab (schema {schema}). Update this one to read it."
+            else:
+                text = f"has schema “{schema}”, but this program reads schema {SCHEMA_VERSION}."
             raise ConfigError({"schema": text})
         values, problems = {}, {}
         for section, names in content.items():
             if section == "schema":
                 continue
             if section not in SECTIONS or not isinstance(names, Mapping):
-                problems[str(section)] = "is no section of a configuration." + near(section, SECTIONS)
+                problems[str(section)] = "is not a section of a configuration." + near(section, SECTIONS)
                 continue
             for name, value in names.items():
                 path = f"{section}.{name}"
                 if path in SETTINGS:
                     values[path] = value
                 else:
-                    problems[path] = "is no setting." + near(path, SETTINGS)
+                    problems[path] = "is not a known setting." + near(path, SETTINGS)
         if problems:
             raise ConfigError(problems)
         return cls().replace(values).checked()
 
     def signature(self) -> str:
-        """Sixteen hex digits that two configs share when they train the same thing.
+        """Return sixteen hex digits that two configs share when they train the same thing.
 
-        Settings without effect and how it is computed (device, precision, threads) do not count; of the parts'
-        sizes what they come to does, so that “all” and 50,000 are the same.
+        Settings without effect and settings of how it is computed (device, precision, threads) do not count. Sizes
+        count as numbers of images, so that “all” and 50,000 are the same.
         """
         values = {
             path: value for path, value in self.values().items() if path not in HOW_COMPUTED and self.in_effect(path)
@@ -168,31 +165,127 @@ class RunConfig:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-SECTIONS = tuple(one.name for one in dataclasses.fields(RunConfig))
+SECTIONS = tuple(section.name for section in dataclasses.fields(RunConfig))
 
 #: Every setting by path, in the order of definition.
 SETTINGS: dict[str, Setting] = {
-    f"{section}.{one.name}": one.metadata["setting"]
-    for section, of in zip(SECTIONS, (DataConfig, ModelConfig, AugmentConfig, TrainConfig), strict=True)
-    for one in dataclasses.fields(of)
+    f"{name}.{setting_name}": setting
+    for name, section in zip(SECTIONS, (DataConfig, ModelConfig, AugmentConfig, TrainConfig), strict=True)
+    for setting_name, setting in settings_of(section).items()
 }
 
 
-def _known(path: str) -> str:
+def known_path(path: str) -> str:
+    """Return ``path`` if there is a setting at it. Raises ConfigError with the closest path."""
     if path not in SETTINGS:
-        # People write the name alone, which is too short to be near the whole path.
-        whole = next((one for one in SETTINGS if one.endswith(f".{path}")), path)
-        raise ConfigError({path: "is no setting." + near(whole, SETTINGS)})
+        # People write the name alone, which is too short to be close to the whole path.
+        whole = next((known for known in SETTINGS if known.endswith(f".{path}")), path)
+        raise ConfigError({path: "is not a known setting." + near(whole, SETTINGS)})
     return path
 
 
 def _canonical(path: str, value: Any) -> Any:
-    """Lists (from JSON) as tuples, whole numbers as float where a float is meant, classes in CIFAR-10's order."""
+    """Return lists (from JSON) as tuples, whole numbers of a float setting as float, classes in CIFAR-10's order."""
     kind = SETTINGS[path].kind
     if isinstance(value, list):
         value = tuple(value)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         return float(value)
-    if kind == "classes" and isinstance(value, tuple) and all(one in CLASSES for one in value):
+    if kind == "classes" and isinstance(value, tuple) and all(name in CLASSES for name in value):
         return tuple(sorted(value, key=CLASSES.index))
     return value
+
+
+# --- What must hold between settings that are each allowed by themselves -----------------------------
+
+
+def _problems_of_sets(config: RunConfig) -> dict[str, str]:
+    """Return what the images of these classes cannot fill, and sets too small for every class or a batch."""
+    problems: dict[str, str] = {}
+    data, k = config.data, len(config.data.classes)
+    official = data.available()
+    pool, train, test = official.train + official.test, data.train_size or 0, data.test_size or 0
+    of_classes = f"images of these {k} classes"
+    if data.split == "official":
+        if train > official.train:
+            problems["data.train_size"] = (
+                f"{train:,} is more than the {official.train:,} official training {of_classes}. "
+                f"Use at most {official.train:,}, or the pooled split, which has {pool:,}."
+            )
+        if test > official.test:
+            problems["data.test_size"] = (
+                f"{test:,} is more than the {official.test:,} official test {of_classes}. "
+                f"Use at most {official.test:,}."
+            )
+    elif not train and not test:
+        problems["data.train_size"] = (
+            f"is missing: to split {pool:,} pooled images, set the size of the training or of the test set. "
+            f"The report trains on {official.train:,}."
+        )
+    elif test > pool - k:
+        problems["data.test_size"] = (
+            f"{test:,} leaves too few of the {pool:,} {of_classes} for training. Use at most {pool - k:,}."
+        )
+    elif train > pool - k:
+        problems["data.train_size"] = (
+            f"{train:,} leaves too few of the {pool:,} {of_classes} for testing. Use at most {pool - k:,}."
+        )
+    elif train + test > pool:
+        problems["data.train_size"] = (
+            f"{train:,} and a test set of {test:,} are more than the {pool:,} {of_classes}. "
+            f"Use at most {pool - test:,}."
+        )
+    return problems or _problems_of_sizes(config)
+
+
+def _problems_of_sizes(config: RunConfig) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    data, k = config.data, len(config.data.classes)
+    sizes, batch_size = data.sizes(), config.train.batch_size
+    if sizes.test < k:
+        problems["data.test_size"] = f"{sizes.test} images cannot cover {k} classes. Use at least {k}."
+    if data.validation == "held-out" and sizes.validation < k:
+        problems["data.validation_size"] = f"{sizes.validation} images cannot cover {k} classes. Use at least {k}."
+    if sizes.train < k:
+        path = "data.validation_size" if data.validation == "held-out" and data.validation_size else "data.train_size"
+        problems[path] = (
+            f"leaves {max(sizes.train, 0)} training images for {k} classes. "
+            "Use a larger training set or a smaller validation set."
+        )
+    elif batch_size > sizes.train:
+        problems["train.batch_size"] = (
+            f"{batch_size:,} is more than the {sizes.train:,} training images. Use at most {sizes.train:,}."
+        )
+    return problems
+
+
+def _problems_of_network(config: RunConfig) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    depth, crop = config.model.depth, config.augment.grow_from
+    if (depth - 2) % 6:
+        problems["model.depth"] = f"{depth} is not 6n+2. Use 8, 14, 20, 32, 44, 56 or 110."
+    if crop % GROWTH:  # the image is halved twice, and the report's shortcut needs an even side
+        problems["augment.grow_from"] = f"{crop} is not a multiple of {GROWTH}. Use 20, 24, 28, or 32 for full images."
+    if config.in_effect("train.nesterov") and config.train.nesterov and config.train.momentum == 0:
+        problems["train.nesterov"] = "needs momentum above 0. Raise the momentum or switch Nesterov momentum off."
+    return problems
+
+
+def _problems_of_schedule(config: RunConfig) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    train = config.train
+    if config.in_effect("train.milestones"):
+        if list(train.milestones) != sorted(set(train.milestones)):
+            problems["train.milestones"] = "must be in rising order, each epoch once."
+        elif train.schedule == "report" and len(train.milestones) != 4:
+            problems["train.milestones"] = "must be four epochs for the report's schedule, such as 80,120,160,180."
+        elif not train.milestones:
+            problems["train.milestones"] = "needs at least one epoch. For no change, use the constant schedule."
+    if config.in_effect("train.warmup_epochs") and train.warmup_epochs >= train.epochs:
+        problems["train.warmup_epochs"] = (
+            f"{train.warmup_epochs:g} is not less than the {train.epochs} epochs of the run. "
+            f"Use less than {train.epochs}."
+        )
+    if config.in_effect("train.averaging_start") and train.averaging_start > train.epochs:
+        problems["train.averaging_start"] = f"is after the last epoch. Use at most {train.epochs}."
+    return problems

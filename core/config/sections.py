@@ -1,15 +1,18 @@
-"""The settings, in four sections: which images, which network, what is done to a picture, how weights are found.
+"""The settings, in four sections: the images, the network, augmentation, and training.
 
-Each is defined once, with its unit, range, default and a line of help. What holds between them is in
-:mod:`core.config.checks`; together they are a :class:`core.config.run_config.RunConfig`.
+Each setting is defined once: the annotation gives its type and choices, :func:`~core.config.setting.setting` its
+default, label, help, unit and range. Together the sections are a :class:`core.config.run_config.RunConfig`, which knows
+what must hold between settings.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from core.config.setting import setting
 
+ClassName = Literal["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 #: The ten classes in the order of CIFAR-10's labels 0–9.
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES: tuple[ClassName, ...] = get_args(ClassName)
 TRAIN_PER_CLASS, TEST_PER_CLASS = 5_000, 1_000
 #: Images in the official training set, and in both official sets. Training images come first in CIFAR-10's order.
 TRAIN_IMAGES = len(CLASSES) * TRAIN_PER_CLASS
@@ -31,69 +34,59 @@ class SetSizes:
 class DataConfig:
     """Which images, and which of them train, validate and test."""
 
-    classes: tuple[str, ...] = setting(
-        CLASSES,
-        "classes",
-        "Classes",
-        "What the network tells apart; two make a pair, chance is 1/number.",
-        choices=CLASSES,
+    classes: tuple[ClassName, ...] = setting(
+        CLASSES, "Classes", "Classes the network learns to tell apart. Chance level is 1 divided by their number."
     )
-    split: str = setting(
+    split: Literal["official", "pooled"] = setting(
         "official",
-        "choice",
         "Split",
-        "official: CIFAR-10's own training and test images. pooled: both thrown together and split anew.",
-        choices=("official", "pooled"),
+        "official: CIFAR-10's own training and test sets. "
+        "pooled: merge the official training and test sets, then split them at random.",
     )
     train_size: int | None = setting(
         None,
-        "int",
-        "Training part",
-        "Images for training, equally many of each class; a held-out validation part is taken from these.",
+        "Training set size",
+        "Number of training images, the same for each class. A held-out validation set is taken from them.",
         unit="images",
-        low=2,
-        high=60_000,
+        limits=(2, 60_000),
         none="all",
     )
     test_size: int | None = setting(
         None,
-        "int",
-        "Test part",
-        "Images for testing. A fixed number keeps the same test images whatever the training size; "
-        "“all” takes every image the split leaves.",
+        "Test set size",
+        "Number of test images. A fixed number keeps the same test images whatever the size of the training set; "
+        "“all” uses every image that the split leaves.",
         unit="images",
-        low=2,
-        high=60_000,
+        limits=(2, 60_000),
         none="all",
     )
-    validation: str = setting(
+    validation: Literal["held-out", "test"] = setting(
         "held-out",
-        "choice",
         "Validate on",
-        "held-out: a part of the training images; the test images are touched once, at the end. "
-        "test: the test images, as in the report; the best epoch is then chosen on the test images.",
-        choices=("held-out", "test"),
+        "held-out: images held out from the training set; the test set is used once, after training. "
+        "test: the test set, as in the report; the best epoch is then chosen on test images, "
+        "so its accuracy is slightly optimistic.",
     )
     validation_size: int | None = setting(
         None,
-        "int",
-        "Validation part",
-        "Images held out from the training part; “tenth” takes a tenth of it.",
+        "Validation set size",
+        "Number of images held out from the training set. “tenth” holds out a tenth of it.",
         unit="images",
-        low=2,
-        high=30_000,
+        limits=(2, 30_000),
         none="tenth",
         when=("data.validation", ("held-out",)),
     )
     split_seed: int = setting(
-        0, "int", "Split seed", "The same number gives the same parts on every machine.", low=0, high=2**31 - 1
+        0,
+        "Split seed",
+        "Seed of the random split. The same seed gives the same sets on every machine.",
+        limits=(0, 2**31 - 1),
     )
-    normalization: str = setting(
+    normalization: Literal["channel", "pixel-mean"] = setting(
         "channel",
-        "choice",
         "Normalization",
-        "channel: subtract each colour's mean and divide by its deviation. pixel-mean: subtract the mean picture.",
-        choices=("channel", "pixel-mean"),
+        "channel: subtract each colour channel's mean and divide by its standard deviation. "
+        "pixel-mean: subtract the mean training image.",
     )
 
     def available(self) -> SetSizes:
@@ -120,297 +113,240 @@ class ModelConfig:
     """The residual network."""
 
     depth: int = setting(
-        20, "int", "Depth", "Layers with weights, 6n+2: 8, 14, 20, 32, 44, 56, 110.", unit="layers", low=8, high=110
+        20,
+        "Depth",
+        "Number of layers with weights: 6n + 2, such as 8, 14, 20, 32, 44, 56 or 110.",
+        unit="layers",
+        limits=(8, 110),
     )
     width: int = setting(
         16,
-        "int",
         "Width",
-        "Channels of the first stage; the later two have 2× and 4× as many.",
+        "Channels in the first stage. The second and third stages have 2× and 4× as many.",
         unit="channels",
-        low=2,
-        high=128,
+        limits=(2, 128),
     )
-    shortcut: str = setting(
+    shortcut: Literal["A", "B", "report"] = setting(
         "A",
-        "choice",
         "Shortcut",
-        "How a block's input reaches its output where the shape changes. A: subsampled and zero-padded, no weights. "
-        "B: 1×1 convolution with batch norm. report: 1×1 convolution, biases everywhere, slow batch norm.",
-        choices=("A", "B", "report"),
+        "How a shortcut connection changes the shape between stages. A: subsample and pad with zeros, no weights. "
+        "B: 1×1 convolution with batch norm. report: 1×1 convolution without batch norm; "
+        "all convolutions have biases, and batch-norm statistics change slowly.",
     )
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What is done to a training picture before the network sees it."""
+    """How a training image is changed at random before the network sees it."""
 
-    flip: str = setting(
+    flip: Literal["none", "random", "alternating"] = setting(
         "random",
-        "choice",
-        "Mirror",
-        "random: each picture mirrored with probability ½. alternating: mirrored every other epoch, "
-        "so that two epochs show both sides.",
-        choices=("none", "random", "alternating"),
+        "Horizontal flip",
+        "random: flip each image with probability ½. "
+        "alternating: flip each image in every other epoch, so that two epochs show both sides.",
     )
-    translate: str = setting(
+    translate: Literal["none", "shift", "crop", "reflect-crop"] = setting(
         "none",
-        "choice",
-        "Translate",
-        "Moves each picture by whole pixels. shift: the edge is repeated. crop: the edge is filled with the mean "
-        "(the usual padded random crop). reflect-crop: the edge is mirrored.",
-        choices=("none", "shift", "crop", "reflect-crop"),
+        "Translation",
+        "Moves each image by whole pixels. shift: repeat the edge pixels. "
+        "crop: fill with the mean colour (the usual padded random crop). reflect-crop: mirror the image at its edge.",
     )
     translate_pixels: int = setting(
         4,
-        "int",
-        "Translate by",
-        "Largest move in either direction, drawn anew for each picture and epoch.",
+        "Maximum translation",
+        "Largest move in each direction, drawn at random for every image and epoch.",
         unit="pixels",
-        low=1,
-        high=16,
+        limits=(1, 16),
         when=("augment.translate", ("shift", "crop", "reflect-crop")),
     )
     cutout: int = setting(
         0,
-        "int",
-        "Cutout",
-        "Side of a square blanked out at a random place; 0 leaves the picture whole.",
+        "Cutout size",
+        "Side of a square that is blanked out at a random place. 0: no cutout.",
         unit="pixels",
-        low=0,
-        high=32,
+        limits=(0, 32),
     )
     grow_from: int = setting(
         32,
-        "int",
-        "Grow from",
-        "Side of the random window of each picture that the first epochs see; it grows to all 32 pixels in steps of 4. "
-        "A window of 20 has 0.4 of the area. 32: always the whole picture.",
+        "Initial crop size",
+        "Side of the random crop that the first epochs train on. The crop grows to the full 32 pixels in steps of 4; "
+        "small crops train faster (a crop of 20 has 0.4 of the area). 32: always the full image.",
         unit="pixels",
-        low=8,
-        high=32,
+        limits=(8, 32),
     )
     grow_until: float = setting(
         0.75,
-        "float",
-        "Whole from",
-        "Share of the epochs after which the whole picture is seen.",
-        low=0.0,
-        high=1.0,
+        "Full size from",
+        "Fraction of the epochs after which training uses the full image.",
+        limits=(0.0, 1.0),
         when=("augment.grow_from", tuple(range(8, 32, 4))),
     )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the weights are found."""
+    """How the weights are trained."""
 
-    epochs: int = setting(24, "int", "Epochs", "Passes over the training images.", unit="epochs", low=1, high=10_000)
-    batch_size: int = setting(128, "int", "Batch size", "Images per step.", unit="images", low=1, high=8_192)
-    optimizer: str = setting(
+    epochs: int = setting(24, "Epochs", "Passes over the training set.", unit="epochs", limits=(1, 10_000))
+    batch_size: int = setting(128, "Batch size", "Images per training step.", unit="images", limits=(1, 8_192))
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
         "sgd",
-        "choice",
         "Optimizer",
-        "The rule that turns gradients into steps. muon: Muon for the convolutions, SGD for norms and classifier.",
-        choices=("sgd", "adam", "adamw", "muon"),
+        "Rule that turns gradients into weight updates. muon: Muon for the convolutions, SGD for everything else.",
     )
-    lr: float = setting(0.1, "float", "Learning rate", "The highest rate of the schedule.", low=1e-7, high=10.0)
+    lr: float = setting(0.1, "Learning rate", "Highest learning rate of the schedule.", limits=(1e-7, 10.0))
     muon_lr: float = setting(
         0.1,
-        "float",
-        "Rate of the convolutions",
-        "Muon's highest rate; it follows the same schedule. A kernel's norm is fixed, so this is a share of it.",
-        low=1e-7,
-        high=10.0,
+        "Muon learning rate",
+        "Highest learning rate of the convolutions; it follows the same schedule. "
+        "Muon keeps the norm of a kernel constant, so this is a fraction of that norm.",
+        limits=(1e-7, 10.0),
         when=("train.optimizer", ("muon",)),
     )
     muon_momentum: float = setting(
         0.6,
-        "float",
-        "Momentum of the convolutions",
-        "How much of Muon's last sum is kept.",
-        low=0.0,
-        high=0.999,
+        "Muon momentum",
+        "Fraction of the previous momentum that Muon keeps in each step.",
+        limits=(0.0, 0.999),
         when=("train.optimizer", ("muon",)),
     )
     momentum: float = setting(
         0.9,
-        "float",
         "Momentum",
-        "How much of the last step is kept.",
-        low=0.0,
-        high=0.999,
+        "Fraction of the previous update that SGD keeps in each step.",
+        limits=(0.0, 0.999),
         when=("train.optimizer", ("sgd", "muon")),
     )
     nesterov: bool = setting(
         False,
-        "bool",
         "Nesterov momentum",
-        "Looks ahead along the momentum; needs momentum above 0.",
+        "Look ahead along the momentum. Needs momentum above 0.",
         when=("train.optimizer", ("sgd", "muon")),
     )
     adam_eps: float = setting(
         1e-8,
-        "float",
-        "Adam's ε",
-        "Keeps the division finite; Keras uses 1e-7.",
-        low=1e-12,
-        high=1.0,
+        "Adam epsilon",
+        "Added to the denominator of Adam's update, so that it stays finite. Keras uses 1e-7.",
+        limits=(1e-12, 1.0),
         when=("train.optimizer", ("adam", "adamw")),
     )
     weight_decay: float = setting(
         5e-4,
-        "float",
         "Weight decay",
-        "Pulls weights to zero. SGD and Adam add it to the gradient (an L2 penalty of half this times Σw²); "
-        "AdamW shrinks the weights directly; Muon's convolutions have none.",
-        low=0.0,
-        high=1.0,
+        "Pulls weights towards zero. SGD and Adam add it to the gradient (an L2 penalty of half this times Σw²); "
+        "AdamW shrinks the weights directly; convolutions trained by Muon have none.",
+        limits=(0.0, 1.0),
     )
-    decay_on: str = setting(
+    decay_on: Literal["all", "weights", "kernels"] = setting(
         "all",
-        "choice",
-        "Decay applies to",
-        "all: every parameter. weights: convolutions and classifier, no norms or biases. kernels: convolutions alone.",
-        choices=("all", "weights", "kernels"),
+        "Weight decay on",
+        "all: every parameter. weights: convolutions and classifier, but no batch norms or biases. "
+        "kernels: convolutions only.",
     )
-    schedule: str = setting(
+    schedule: Literal["constant", "multi-step", "report", "cosine", "one-cycle", "plateau"] = setting(
         "one-cycle",
-        "choice",
         "Schedule",
-        "How the learning rate moves. constant; multi-step: falls at milestones; report: ×0.1, ×0.01, ×0.001, ×0.0005 "
-        "after four milestones; cosine: to zero along a half cosine; one-cycle: straight up in the warm-up, "
-        "straight down to zero; plateau: falls when the validation objective stops falling.",
-        choices=("constant", "multi-step", "report", "cosine", "one-cycle", "plateau"),
+        "How the learning rate changes. constant: not at all. multi-step: multiplied by gamma at each milestone. "
+        "report: ×0.1, ×0.01, ×0.001 and ×0.0005 after four milestones. cosine: falls to zero along a half cosine. "
+        "one-cycle: rises linearly during warm-up, then falls linearly to zero. "
+        "plateau: falls when the validation objective stops improving.",
     )
     warmup_epochs: float = setting(
         0.0,
-        "float",
         "Warm-up",
-        "Epochs over which the rate rises from zero to its highest.",
+        "Epochs in which the learning rate rises from zero to its highest value.",
         unit="epochs",
-        low=0.0,
-        high=1_000.0,
+        limits=(0.0, 1_000.0),
         when=("train.schedule", ("constant", "multi-step", "cosine", "one-cycle")),
     )
     milestones: tuple[int, ...] = setting(
         (80, 120, 160, 180),
-        "ints",
         "Milestones",
-        "Epochs after which the rate falls, rising; report takes four.",
+        "Epochs after which the learning rate falls, in rising order. The report's schedule has four.",
         unit="epochs",
-        low=1,
-        high=10_000,
+        limits=(1, 10_000),
         when=("train.schedule", ("multi-step", "report")),
     )
     gamma: float = setting(
         0.1,
-        "float",
-        "Fall at a milestone",
-        "The rate is multiplied by this.",
-        low=0.001,
-        high=1.0,
+        "Milestone factor (gamma)",
+        "The learning rate is multiplied by this at each milestone.",
+        limits=(0.001, 1.0),
         when=("train.schedule", ("multi-step",)),
     )
     plateau_factor: float = setting(
         10**-0.5,
-        "float",
-        "Fall on a plateau",
-        "The rate is multiplied by this.",
-        low=0.01,
-        high=0.99,
+        "Plateau factor",
+        "The learning rate is multiplied by this on a plateau.",
+        limits=(0.01, 0.99),
         when=("train.schedule", ("plateau",)),
     )
     plateau_patience: int = setting(
         5,
-        "int",
         "Plateau patience",
-        "Epochs without a lower validation objective before it falls.",
+        "Epochs without a lower validation objective before the learning rate falls.",
         unit="epochs",
-        low=0,
-        high=1_000,
+        limits=(0, 1_000),
         when=("train.schedule", ("plateau",)),
     )
     min_lr: float = setting(
         5e-7,
-        "float",
-        "Smallest rate",
-        "The rate never falls below this.",
-        low=0.0,
-        high=1.0,
+        "Minimum learning rate",
+        "The learning rate never falls below this.",
+        limits=(0.0, 1.0),
         when=("train.schedule", ("plateau",)),
     )
-    early_stopping: str = setting(
-        "off",
-        "choice",
-        "Stop early",
-        "Ends the run when this validation figure has not improved for some epochs.",
-        choices=("off", "loss", "accuracy"),
+    early_stopping: Literal["off", "loss", "accuracy"] = setting(
+        "off", "Early stopping", "Stops the run when this validation metric has not improved for some epochs."
     )
     patience: int = setting(
         10,
-        "int",
         "Patience",
-        "Epochs without improvement before the run ends.",
+        "Epochs without improvement before the run stops.",
         unit="epochs",
-        low=1,
-        high=1_000,
+        limits=(1, 1_000),
         when=("train.early_stopping", ("loss", "accuracy")),
     )
     min_delta: float = setting(
         0.0,
-        "float",
-        "Least improvement",
-        "A smaller change does not count as one.",
-        low=0.0,
-        high=1.0,
+        "Minimum improvement",
+        "Smaller changes of the metric do not count as an improvement.",
+        limits=(0.0, 1.0),
         when=("train.early_stopping", ("loss", "accuracy")),
     )
-    averaging: str = setting(
+    averaging: Literal["off", "ema", "equal"] = setting(
         "off",
-        "choice",
         "Weight averaging",
-        "Validates and keeps an average of the weights. ema: exponential, after every step. "
-        "equal: the plain mean of the weights at the ends of epochs.",
-        choices=("off", "ema", "equal"),
+        "Validates and keeps an average of the weights. ema: exponential moving average, updated after every step. "
+        "equal: plain mean of the weights at the end of each epoch.",
     )
     averaging_start: int = setting(
         1,
-        "int",
-        "Average from epoch",
-        "The first epoch that is averaged.",
+        "Averaging starts at",
+        "First epoch that enters the average.",
         unit="epochs",
-        low=1,
-        high=10_000,
+        limits=(1, 10_000),
         when=("train.averaging", ("ema", "equal")),
     )
     averaging_decay: float = setting(
         0.99,
-        "float",
         "Averaging decay",
-        "How much of the average each step keeps.",
-        low=0.5,
-        high=0.99999,
+        "Fraction of the average that is kept in each step.",
+        limits=(0.5, 0.99999),
         when=("train.averaging", ("ema",)),
     )
     label_smoothing: float = setting(
-        0.0, "float", "Label smoothing", "Share of the target spread evenly over all classes.", low=0.0, high=0.9
+        0.0, "Label smoothing", "Fraction of each target that is spread evenly over all classes.", limits=(0.0, 0.9)
     )
-    seed: int = setting(0, "int", "Seed", "Decides first weights, order and augmentation.", low=0, high=2**31 - 1)
-    device: str = setting(
-        "auto",
-        "choice",
-        "Device",
-        "auto: CUDA, else Apple's MPS, else the processor.",
-        choices=("auto", "cpu", "cuda", "mps"),
+    seed: int = setting(
+        0, "Seed", "Seed of the initial weights, the order of the images and augmentation.", limits=(0, 2**31 - 1)
     )
-    precision: str = setting(
-        "auto",
-        "choice",
-        "Precision",
-        "auto: a few steps of each are timed on this machine and the faster is kept.",
-        choices=("auto", "fp32", "bf16"),
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting(
+        "auto", "Device", "auto: CUDA if available, else Apple's MPS, else the CPU."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto", "Precision", "auto: time a few steps of each on this machine and use the faster one."
     )
     threads: int | None = setting(
-        None, "int", "Threads", "Processor threads for training.", unit="threads", low=1, high=256, none="all"
+        None, "Threads", "CPU threads used for training.", unit="threads", limits=(1, 256), none="all"
     )

@@ -1,14 +1,15 @@
 """What a setting is: one definition that the form, the command line, the checks and the docs all read.
 
-A :class:`Setting` knows its kind, unit, range, choices and one line of help. It turns text into a
-value, says in a sentence what is wrong with a value, and writes a value back as text. Which settings
-there are is :mod:`core.config.run_config`'s business.
+A field of a config section (:mod:`core.config.sections`) has the type of its value as annotation, and label, help,
+unit and range as metadata (:func:`setting`). :func:`settings_of` makes a :class:`Setting` of both, which parses text,
+explains what is wrong with a value, and writes a value as text.
 """
 
+import dataclasses
 import difflib
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Kind = Literal["int", "float", "bool", "choice", "ints", "classes"]
 
@@ -19,30 +20,29 @@ _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 class Setting:
     """One choice a person can make.
 
-    ``none`` is the word that stands for ``None`` (``"all"``), empty where a value is required.
-    ``when`` names another setting and the values of it under which this one has an effect; a setting out
-    of effect is hidden in the form and left out of a run's signature.
+    ``limits`` are the smallest and the largest number allowed. ``none`` is the word for ``None`` (``"all"``), empty
+    where a value is required. ``when`` is the path of another setting and its values under which this one has an
+    effect; a setting without effect is hidden in the form and left out of a run's signature.
     """
 
     kind: Kind
+    choices: tuple[str, ...]
     label: str
     help: str
     unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
     none: str = ""
     when: tuple[str, tuple[Any, ...]] | None = None
 
     def parse(self, text: str) -> Any:
-        """The value that ``text`` means; raises ``ValueError`` with a sentence if it means none."""
+        """Return the value that ``text`` stands for. Raises ``ValueError`` with a sentence if there is none."""
         text = text.strip()
         if self.none and text.lower() in (self.none, "none", "null", ""):
             return None
         try:
             match self.kind:
                 case "int":
-                    number = float(text)  # so that 5e4 is read too
+                    number = float(text)  # accepts 5e4 too
                     if number != int(number):
                         raise ValueError
                     return int(number)
@@ -52,90 +52,107 @@ class Setting:
                     if text.lower() not in _TRUE | _FALSE:
                         raise ValueError
                     return text.lower() in _TRUE
-                case "ints":
-                    return tuple(int(part) for part in text.strip("[]() ").split(",") if part.strip())
-                case "classes":
-                    return tuple(part.strip() for part in text.strip("[]() ").split(",") if part.strip())
                 case "choice":
                     return text
+            parts = [part.strip() for part in text.strip("[]() ").split(",") if part.strip()]
+            return tuple(map(int, parts) if self.kind == "ints" else parts)
         except (ValueError, OverflowError):
             raise ValueError(f"“{text}” is not {self.expects()}.") from None
 
     def problem(self, value: Any) -> str | None:
-        """A sentence about what is wrong with ``value``, or ``None`` if it is allowed."""
+        """Return a sentence about what is wrong with ``value``, or ``None`` if it is allowed."""
         if value is None:
-            return None if self.none else f"is missing; it takes {self.expects()}."
+            return None if self.none else f"is missing: use {self.expects()}."
         match self.kind:
             case "choice":
-                if value not in self.choices:
-                    return f"“{value}” is not among the choices; it takes {self.expects()}." + near(value, self.choices)
-                return None
-            case "classes":
-                if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
-                    return f"takes {self.expects()}."
-                unknown = [one for one in value if one not in self.choices]
-                if unknown:
-                    return f"“{unknown[0]}” is no class of CIFAR-10." + near(unknown[0], self.choices)
-                if len(set(value)) < len(value):
-                    return "names a class twice; each class counts once."
-                if len(value) < 2:
-                    return "needs at least two classes: with one there is nothing to tell apart."
-                return None
+                return None if value in self.choices else self._mismatch(value) + near(value, self.choices)
             case "bool":
-                return None if isinstance(value, bool) else f"takes {self.expects()}, not “{value}”."
+                return None if isinstance(value, bool) else self._mismatch(value)
+            case "classes":
+                return self._problem_of_classes(value)
         numbers = value if self.kind == "ints" else (value,)
         if not isinstance(numbers, tuple):
-            return f"takes {self.expects()}, not “{value}”."
+            return self._mismatch(value)
+        return next((text for number in numbers if (text := self._problem_of_number(number))), None)
+
+    def _problem_of_classes(self, names: Any) -> str | None:
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            return self._mismatch(names)
+        unknown = [name for name in names if name not in self.choices]
+        if unknown:
+            return f"“{unknown[0]}” is not a class of CIFAR-10." + near(unknown[0], self.choices)
+        if len(set(names)) < len(names):
+            return "lists a class twice. List each class once."
+        return None if len(names) >= 2 else "needs at least two classes."
+
+    def _problem_of_number(self, number: Any) -> str | None:
         allowed = (int, float) if self.kind == "float" else (int,)
-        for number in numbers:
-            finite = not isinstance(number, float) or math.isfinite(number)
-            if isinstance(number, bool) or not isinstance(number, allowed) or not finite:
-                return f"takes {self.expects()}, not “{number}”."
-            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
-                return f"{plain(number)} is out of range; it takes {self.expects()}."
+        finite = not isinstance(number, float) or math.isfinite(number)
+        if isinstance(number, bool) or not isinstance(number, allowed) or not finite:
+            return self._mismatch(number)
+        if self.limits and not self.limits[0] <= number <= self.limits[1]:
+            return f"{plain(number)} is out of range: use {self.expects()}."
         return None
 
+    def _mismatch(self, value: Any) -> str:
+        return f"“{value}” is not {self.expects()}."
+
     def expects(self) -> str:
-        """What the setting takes, in words: ``"a whole number of images from 2 to 60,000, or “all”"``."""
-        span = ""
-        if self.low is not None and self.high is not None:
-            span = f" from {plain(self.low)} to {plain(self.high)}"
-        elif self.low is not None:
-            span = f" of at least {plain(self.low)}"
-        unit = f" of {self.unit}" if self.unit else ""
+        """Return what the setting takes: ``"a whole number of images from 2 to 60,000, or “all”"``."""
+        numbers = f" of {self.unit}" if self.unit else ""
+        if self.limits:
+            numbers += f" from {plain(self.limits[0])} to {plain(self.limits[1])}"
         words = {
-            "int": f"a whole number{unit}{span}",
-            "float": f"a number{unit}{span}",
+            "int": f"a whole number{numbers}",
+            "float": f"a number{numbers}",
             "bool": "true or false",
             "choice": "one of " + ", ".join(self.choices),
-            "ints": f"whole numbers{unit}{span}, separated by commas",
-            "classes": "at least two classes, separated by commas",
+            "ints": f"a list of whole numbers{numbers}, separated by commas",
+            "classes": "a list of at least two classes, separated by commas",
         }[self.kind]
         return words + (f", or “{self.none}”" if self.none else "")
 
     def show(self, value: Any) -> str:
-        """``value`` as text that :meth:`parse` reads back."""
+        """Return ``value`` as text that :meth:`parse` reads back."""
         if value is None:
             return self.none
         if isinstance(value, tuple):
-            return ",".join(str(one) for one in value)
+            return ",".join(map(str, value))
         if isinstance(value, bool):
             return "true" if value else "false"
         return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
+def setting(default: Any, label: str, help: str, **more: Any) -> Any:
+    """Return a dataclass field with a default value and what its annotation does not say about its :class:`Setting`."""
+    return dataclasses.field(default=default, metadata={"label": label, "help": help, **more})
+
+
+def settings_of(section: type) -> dict[str, Setting]:
+    """Return the settings of a dataclass by field name, in the order of definition."""
+    types = get_type_hints(section)
+    fields = dataclasses.fields(section)
+    return {field.name: Setting(*_kind(types[field.name]), **field.metadata) for field in fields}
+
+
+def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
+    """Return kind and choices of an annotation such as ``int | None``, ``Literal["a", "b"]`` or ``tuple[int, ...]``."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "choice", arguments
+    if origin is tuple:
+        return ("ints", ()) if arguments[0] is int else ("classes", get_args(arguments[0]))
+    kinds: dict[type, Kind] = {int: "int", float: "float", bool: "bool"}
+    return kinds[arguments[0] if arguments else annotation], ()
+
+
 def plain(number: float) -> str:
-    """A number as a person writes it: ``50,000``, ``0.001``, ``1e-07``; an endless one is cut short."""
+    """Return a number as a person writes it: ``50,000``, ``0.001``, ``1e-07``. Very long ones are cut."""
     text = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return text if len(text) <= 24 else f"{text[:20]}…"
 
 
 def near(word: Any, known: Any) -> str:
-    """`` Did you mean “…”?`` when something known is spelled almost like ``word``, else empty."""
+    """Return `` Did you mean “…”?`` if something known is spelled almost like ``word``, else an empty text."""
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f" Did you mean “{close[0]}”?" if close else ""
-
-
-def setting(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:
-    """A dataclass field that carries its :class:`Setting`; the arguments are the setting's."""
-    return field(default=default, metadata={"setting": Setting(kind, label, help, **more)})

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from core.base.errors import ConfigError
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
-from core.config.setting import Setting
 from core.runs.store import RunStore
 from core.study.presets import SPLITS, Split, published_study, scale_for
 from core.study.study import SEED, Axis, Study, seeds_from_text, values_from_text
@@ -89,13 +88,8 @@ def usual_values(path: str, base: RunConfig) -> str:
         return "false, true"
     if isinstance(value, bool) or not isinstance(value, int | float) or not value:
         return setting.show(value)
-    around = [value / 2, value, value * 2]
-    allowed = [int(one) if setting.kind == "int" else one for one in around if _allowed(setting, one)]
-    return ", ".join(setting.show(one) for one in dict.fromkeys(allowed))
-
-
-def _allowed(setting: Setting, value: float) -> bool:
-    return (setting.low is None or value >= setting.low) and (setting.high is None or value <= setting.high)
+    around = [type(value)(scaled) for scaled in (value / 2, value, value * 2)]
+    return ", ".join(setting.show(number) for number in dict.fromkeys(around) if not setting.problem(number))
 
 
 def copy_of(study: Study) -> Study:

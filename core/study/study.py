@@ -13,7 +13,7 @@ from typing import Any
 
 from core.base.errors import ConfigError
 from core.base.text import one_line, printable
-from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
+from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
 from core.config.setting import near, plain
 
 SCHEMA_VERSION = 1
@@ -249,11 +249,8 @@ def axis(path: str, values: Iterable[Any]) -> Axis:
     """The axis over ``values`` (as JSON has them); ConfigError if ``path`` is no setting, or the seed."""
     if path == SEED:
         raise ConfigError({SEED: "is not varied like a setting: name the seeds themselves."})
-    if path not in SETTINGS:
-        whole = next((one for one in SETTINGS if one.endswith(f".{path}")), path)
-        raise ConfigError({path: "is no setting." + near(whole, SETTINGS)})
     # Through a config, so that a list becomes a tuple and 1 a 1.0 where the setting takes such.
-    return Axis(path, tuple(RunConfig().replace({path: one})[path] for one in values))
+    return Axis(known_path(path), tuple(RunConfig().replace({path: one})[path] for one in values))
 
 
 def path_and_values(text: str) -> tuple[str, str]:

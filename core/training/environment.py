@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,17 @@ class Environment:
         }
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread in the block: a second team of threads would compete with training for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
     """The environment of a run: as ``recorded`` when it began, else by its settings and this machine.
 
@@ -88,7 +99,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
     device = config.train.device if config.train.device != "auto" else _best_device()
     _require(device)
     threads = config.train.threads or os.cpu_count() or 1
-    precision = config.train.precision
+    precision: str = config.train.precision
     if precision == "auto":
         precision = faster_precision(device, threads, config.model.depth, config.model.width)
     return Environment(device, precision, threads)

@@ -11,7 +11,7 @@ import streamlit as st
 from core.config.draft import Draft
 from core.config.run_config import CLASSES, SETTINGS
 from core.config.setting import Setting, plain
-from core.config.tricks import help_of
+from core.config.tricks import help_text
 from core.published.points import TASKS
 from pages.parts.shared import literal
 
@@ -91,7 +91,7 @@ def class_picker(draft: Draft, problem: str | None) -> None:
 
 def _widget(draft: Draft, path: str, label: str) -> None:
     setting, key = SETTINGS[path], _key(draft, path)
-    common: dict[str, Any] = {"help": help_of(path), "key": key, "on_change": _take, "args": (draft, path, key)}
+    common: dict[str, Any] = {"help": help_text(path), "key": key, "on_change": _take, "args": (draft, path, key)}
     value = draft.config[path]
     if setting.kind == "bool":
         st.toggle(label, value=value, **common)
@@ -106,10 +106,8 @@ def _widget(draft: Draft, path: str, label: str) -> None:
 
 
 def _range(setting: Setting) -> str:
-    if setting.low is None or setting.high is None:
-        return ""
-    text = f"{plain(setting.low)} to {plain(setting.high)}"
-    return f"{text} or {setting.none}" if setting.none else text
+    text = " to ".join(map(plain, setting.limits or ()))
+    return f"{text} or {setting.none}" if text and setting.none else text
 
 
 def _take(draft: Draft, path: str, key: str) -> None:

@@ -1,23 +1,24 @@
-"""A draft: choices kept while they make no sense yet, and sizes that follow the classes."""
+"""A draft keeps choices that are not allowed yet, and its set sizes follow the classes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config.draft import Draft, fitted, split_text, work_text
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, DataConfig, TrainConfig
 from tests.strategies import sound_config
 
 PAIR = ("deer", "dog")
 
 
-def test_a_pair_keeps_the_published_studys_sizes():
+def test_a_pair_keeps_the_sizes_of_the_report():
     config = fitted(PRESETS["report"].config, PAIR)
     assert config.data.train_size == 10_000
     assert config.data.sizes().test == 2_000
 
 
-def test_the_validation_part_keeps_its_share_when_the_training_part_shrinks():
+def test_the_validation_set_keeps_its_share_when_the_training_set_shrinks():
     assert fitted(PRESETS["he2016"].config, PAIR).data.validation_size == 1_000
     assert fitted(PRESETS["quick"].config, PAIR).data.validation_size == 500
 
@@ -40,7 +41,7 @@ def test_a_size_somebody_chose_stays_while_it_fits():
     assert draft.config.data.train_size == 10_000
 
 
-def test_what_cannot_be_read_keeps_its_text_and_the_last_value():
+def test_text_that_cannot_be_parsed_is_kept_with_the_last_value():
     draft = Draft()
     draft.take("train.lr", "fast")
     assert (draft.shown("train.lr"), draft.config.train.lr) == ("fast", 0.1)
@@ -57,7 +58,7 @@ def test_a_field_that_was_emptied_stays_empty():
     assert "train.epochs" in draft.problems()
 
 
-def test_other_classes_leave_what_was_typed_elsewhere():
+def test_other_classes_leave_text_typed_elsewhere():
     draft = Draft()
     draft.take("train.lr", "fast")
     draft.choose_classes(PAIR)
@@ -66,7 +67,7 @@ def test_other_classes_leave_what_was_typed_elsewhere():
     assert draft.shown("train.lr") == "0.1"
 
 
-def test_an_unreadable_knob_out_of_effect_stops_nothing():
+def test_unreadable_text_of_a_setting_without_effect_is_no_problem():
     draft = Draft()
     draft.take("train.momentum", "much")
     draft.take("train.optimizer", "adam")
@@ -89,7 +90,7 @@ def test_a_sound_config_is_sound_for_other_classes(config, classes):
         assert not [path for path in fitted(config, in_order).problems() if path.startswith("data.")]
 
 
-def test_a_copy_takes_everything_over_and_forgets_what_could_not_be_read():
+def test_a_copy_takes_everything_over_and_forgets_unreadable_text():
     draft = Draft()
     draft.take("train.lr", "fast")
     before = draft.editions["train.lr"]
@@ -97,11 +98,11 @@ def test_a_copy_takes_everything_over_and_forgets_what_could_not_be_read():
     draft.copy_run("the-run", config, "old", ("a",))
     assert (draft.config, draft.preset, draft.source) == (config, "he2016", "the-run")
     assert (draft.name, draft.tags, draft.problems()) == ("old", ("a",), {})
-    assert draft.editions["train.lr"] > before, "its field is made anew"
+    assert draft.editions["train.lr"] > before, "its widget is created again"
     assert draft.changed() == {"train.lr"}
 
 
-def test_a_widget_is_made_anew_only_when_its_value_came_from_elsewhere():
+def test_a_widget_is_created_again_only_when_its_value_came_from_elsewhere():
     draft = Draft()
     draft.take("train.lr", "0.2")
     assert not draft.editions
@@ -109,7 +110,7 @@ def test_a_widget_is_made_anew_only_when_its_value_came_from_elsewhere():
     assert draft.editions["train.optimizer"] == 1
 
 
-def test_seeds_count_on_from_the_configs_own_and_are_told_in_the_names():
+def test_seeds_count_up_from_the_configs_own_and_are_in_the_names():
     draft = Draft(name="mine", copies=2)
     draft.take("train.seed", "5")
     assert [(config.train.seed, name) for config, name in draft.runs()] == [(5, "mine, seed 5"), (6, "mine, seed 6")]
@@ -119,8 +120,8 @@ def test_seeds_count_on_from_the_configs_own_and_are_told_in_the_names():
     assert [name for _, name in draft.runs()] == ["", "", ""]
 
 
-def test_the_work_is_told_with_its_units_and_the_chance_line():
-    config = RunConfig().replace({"train.epochs": 1, "data.classes": PAIR, "data.train_size": 1_000,
-                                  "data.validation_size": 100, "train.batch_size": 900})  # fmt: skip
+def test_work_text_names_the_units_and_chance_level():
+    data = DataConfig(classes=PAIR, train_size=1_000, validation_size=100)
+    config = RunConfig(data=data, train=TrainConfig(epochs=1, batch_size=900))
     assert work_text(config) == "1 epoch of 1 step · 2 classes, chance level 50 %"
     assert "10 classes, chance level 10 %" in work_text(PRESETS["he2016"].config)

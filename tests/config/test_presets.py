@@ -64,7 +64,7 @@ def test_quick_is_small_and_fast_is_honest() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"“quik” is no preset; there are quick, .*Did you mean “quick”\?"):
+    with pytest.raises(ConfigError, match=r"“quik” is not a preset.*Did you mean “quick”\?"):
         preset("quik")
 
 

@@ -1,4 +1,4 @@
-"""Cards of tricks: each belongs to a setting, is a change that can run, and tells only what was measured."""
+"""Each card belongs to a setting, is a change that can run, and shows only gains that were measured."""
 
 import dataclasses
 import json
@@ -10,12 +10,12 @@ import pytest
 from core.config import tricks
 from core.config.presets import preset
 from core.config.run_config import SETTINGS
-from core.config.tricks import TRICKS, Trick, card, gains, help_of
+from core.config.tricks import TRICKS, Trick, card, gains, help_text
 
 
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where figures are looked for; nothing is there yet."""
+    """The path of the measured gains, where no file is yet."""
     path = tmp_path / "tricks.json"
     monkeypatch.setattr(tricks, "MEASURED", path)
     gains.cache_clear()
@@ -23,8 +23,8 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     gains.cache_clear()
 
 
-@pytest.mark.parametrize("trick", TRICKS, ids=lambda one: one.name)
-def test_the_other_way_can_run_and_differs_from_fast_in_just_that(trick: Trick) -> None:
+@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.name)
+def test_the_other_settings_can_run_and_are_all_that_differs_from_fast(trick: Trick) -> None:
     fast = preset("fast").config
     other = fast.replace(trick.other)
     assert other.problems() == {}
@@ -32,27 +32,27 @@ def test_the_other_way_can_run_and_differs_from_fast_in_just_that(trick: Trick) 
     assert trick.setting in SETTINGS
 
 
-def test_a_card_without_figures_says_so(measured: Path) -> None:
-    assert all("not measured yet" in card(one) for one in TRICKS)
+def test_a_card_says_when_nothing_was_measured(measured: Path) -> None:
+    assert all("not measured yet" in card(trick) for trick in TRICKS)
 
 
-def test_a_card_tells_what_was_measured(measured: Path) -> None:
-    flip = next(one for one in TRICKS if one.name == "Alternating flip")
+def test_a_card_shows_what_was_measured(measured: Path) -> None:
+    flip = next(trick for trick in TRICKS if trick.name == "Alternating flip")
     measured.write_text(
         json.dumps({"recipe": tricks.recipe(), "gains": {flip.name: {"points": [0.5, -0.1], "time": [1.0, 0.9]}}})
     )
-    told = card(flip)
-    assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10)" in told
-    assert "steps take 0.95 (0.90–1.00) of the time" in told
-    assert "against Mirror random" in told and "*Cost:*" in told and "*Not when:*" in told
+    text = card(flip)
+    assert "+0.20 percentage points of held-out accuracy (+0.50, -0.10)" in text
+    assert "steps take 0.95 (0.90–1.00) of the time" in text
+    assert "compared with Horizontal flip random" in text and "*Cost:*" in text and "*Avoid when*" in text
 
 
 def test_a_gain_of_one_seed_says_so() -> None:
     assert str(tricks.Gain((0.3,), (1.0,))).startswith("+0.30 percentage points of held-out accuracy (one seed); ")
 
 
-def test_what_was_measured_of_another_recipe_is_not_told(measured: Path) -> None:
-    flip = next(one for one in TRICKS if one.name == "Alternating flip")
+def test_gains_of_another_recipe_are_not_shown(measured: Path) -> None:
+    flip = next(trick for trick in TRICKS if trick.name == "Alternating flip")
     measured.write_text(json.dumps({"recipe": "another", "gains": {flip.name: {"points": [0.5], "time": [1.0]}}}))
     assert "not measured yet" in card(flip)
 
@@ -65,6 +65,6 @@ def test_gains_hold_whatever_the_epochs_of_fast_and_for_no_other_recipe(monkeypa
         assert (tricks.recipe() == before) is same
 
 
-def test_a_knobs_help_shows_its_cards(measured: Path) -> None:
-    assert help_of("augment.flip").startswith(SETTINGS["augment.flip"].help + "\n\n**Alternating flip**. ")
-    assert help_of("train.epochs") == SETTINGS["train.epochs"].help
+def test_the_help_of_a_setting_shows_its_cards(measured: Path) -> None:
+    assert help_text("augment.flip").startswith(SETTINGS["augment.flip"].help + "\n\n**Alternating flip**. ")
+    assert help_text("train.epochs") == SETTINGS["train.epochs"].help

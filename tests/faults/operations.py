@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.config import migrations
+from core.config import run_config
 from core.config.run_config import RunConfig
 from core.runs import transfer
 from core.runs.store import RunStore
@@ -65,7 +65,7 @@ def _outdated(store: RunStore) -> str:
     run_id = made_run(store, epochs=2)
     path = store.run(run_id).path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
-    migrations.STEPS[0] = dict
+    run_config.MIGRATIONS[0] = dict
     return run_id
 
 

@@ -34,16 +34,16 @@ def train(**values: object) -> str:
 # --- configurations -------------------------------------------------------------------------------
 
 CONFIGS = {
-    "a newer program": (json.dumps({**SOUND, "schema": 99}), "written by a newer ResNet Lab (schema 99); update"),
-    "a schema that is text": (json.dumps({**SOUND, "schema": "1"}), "says schema “1”; this program reads schema 1"),
-    "no number": (train(lr=float("nan")), "train.lr: takes a number from 1e-07 to 10, not “nan”"),
-    "a number without end": ('{"schema": 1, "train": {"lr": 1e999}}', "train.lr: takes a number from 1e-07 to 10"),
+    "a newer program": (json.dumps({**SOUND, "schema": 99}), "written by a newer ResNet Lab (schema 99). Update"),
+    "a schema that is text": (json.dumps({**SOUND, "schema": "1"}), "has schema “1”, but this program reads schema 1"),
+    "no number": (train(lr=float("nan")), "train.lr: “nan” is not a number from 1e-07 to 10"),
+    "a number without end": ('{"schema": 1, "train": {"lr": 1e999}}', "is not a number from 1e-07 to 10"),
     "a whole number without end": (train(epochs=10**400), "train.epochs: 10,000,000,000,000,0… is out of range"),
     "more digits than a reader takes": ('{"schema": 1, "train": {"epochs": ' + "9" * 5000 + "}}", "is no JSON file ("),
     "nested too deep": ("[" * 100_000, "is no JSON file ("),
     "a setting given twice": ('{"schema": 1, "train": {"lr": 0.1, "lr": 0.5}}', "is no JSON file (it names “lr” twice"),
-    "a list for a number": (train(lr=[0.1]), "train.lr: takes a number from 1e-07 to 10, not"),
-    "a section that is text": ('{"schema": 1, "train": "fast"}', "train: is no section of a configuration."),
+    "a list for a number": (train(lr=[0.1]), "is not a number from 1e-07 to 10"),
+    "a section that is text": ('{"schema": 1, "train": "fast"}', "train: is not a section of a configuration."),
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ STUDIES = {
     "nested too deep": ("[" * 100_000, "is no JSON (nested too deep)"),
     "larger than a study": ('{"name": "' + "x" * 10**6 + '"}', "has more than the 1 MB that a study can have"),
     "a list": ([1], "is no study: it holds no names and values"),
-    "a setting there is not": ({"name": "x", "vary": {"train.hack": [1]}}, "train.hack: is no setting"),
+    "a setting there is not": ({"name": "x", "vary": {"train.hack": [1]}}, "train.hack: is not a known setting"),
     "values that are no list": ({"name": "x", "vary": {"train.lr": "0.1"}}, "train.lr: takes a list of values"),
     "values within values": ({"name": "x", "vary": {"train.lr": [[0.1], {}]}}, "train.lr"),
     "seeds that are tables": ({"name": "x", "vary": VARY, "seeds": [{}]}, "seeds"),
@@ -190,15 +190,15 @@ def bmp(width: int, height: int) -> bytes:
 
 
 PICTURES = {
-    "words.png": (b"words", '"words.png" is not a picture this program can read'),
+    "words.png": (b"words", '"words.png" is not an image this program can read'),
     "empty.jpg": (b"", '"empty.jpg" is empty'),
     "page.png": (b"<!doctype html><script>alert(1)</script>", '"page.png" is a web page or a drawing'),
     "drawing.png": (b"<svg onload='alert(1)'/>", '"drawing.png" is a web page or a drawing'),
     "script.png": (b"%!PS\n(x) run", '"script.png" is a PDF or PostScript document'),
     "huge.bmp": (bmp(60_000, 60_000), '"huge.bmp" has 60,000 × 60,000 pixels (3,600 megapixels)'),
-    "cut.png": (png(1)[:100], '"cut.png" begins like a PNG file but is cut short or damaged'),
+    "cut.png": (png(1)[:100], '"cut.png" looks like a PNG file, but is truncated or damaged'),
     "large.png": (png(1) + bytes(10 << 20), '"large.png" has 10.5 MB'),
-    "<img src=x onerror=alert(1)>.png": (b"x", '"<img src=x onerror=alert(1)>.png" is not a picture'),
+    "<img src=x onerror=alert(1)>.png": (b"x", '"<img src=x onerror=alert(1)>.png" is not an image'),
     "../:red[x] [x](javascript:alert(1)) $y$.png": (b"x", '":red[x] [x](javascript:alert(1)) $y$.png" is not'),
 }  # fmt: skip
 
@@ -215,7 +215,7 @@ def test_a_file_that_is_no_picture_is_told_and_the_others_go_on(classify, name, 
     classify.run()
     assert not classify.exception
     assert sentence in sentences(classify)
-    assert list(classify.dataframe[0].value["picture"]) == ["good.png"]
+    assert list(classify.dataframe[0].value["image"]) == ["good.png"]
 
 
 def test_two_hundred_at_a_time_and_a_sentence_for_the_others_that_are_not_even_read(classify):
@@ -226,7 +226,7 @@ def test_two_hundred_at_a_time_and_a_sentence_for_the_others_that_are_not_even_r
         classify.file_uploader[0].upload(f"more-{at}.png", b"no picture" if at > 1 else png(1, (2, 2)))
     classify.run()
     assert len(classify.dataframe[0].value) == 200
-    assert sentences(classify).startswith("2 of the pictures were left out: at most 200 are kept here.")
+    assert sentences(classify).startswith("2 of the images were left out")
     assert "more-2" not in sentences(classify)
     classify.button(key="clear").click().run()
     assert not classify.dataframe and not classify.warning
@@ -240,7 +240,7 @@ def test_what_one_person_dropped_is_not_anothers(store, monkeypatch, classify):
     other.file_uploader[0].upload("theirs.png", png(2))
     other.run()
     classify.run()
-    assert list(classify.dataframe[0].value["picture"]) == ["mine.png"]
-    assert list(other.dataframe[0].value["picture"]) == ["theirs.png"]
+    assert list(classify.dataframe[0].value["image"]) == ["mine.png"]
+    assert list(other.dataframe[0].value["image"]) == ["theirs.png"]
     assert store.ids() and load_weights(store, store.ids()[0], store.run(store.ids()[0]).config())
     assert not [path for path in Path(store.root).rglob("*") if "mine" in path.name]

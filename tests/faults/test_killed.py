@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from core.base.paths import PROJECT
-from core.config import migrations
+from core.config import run_config
 from core.jobs.runner import run
 from core.runs.store import RunStore
 from tests.faults.operations import CHANGES, OPERATIONS, tiny
@@ -57,7 +57,7 @@ def test_at_every_step_of_everything_that_is_done_to_a_store(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     """It happened or it did not; done again it happens; nothing else is touched, nothing half done stays."""
-    monkeypatch.setitem(migrations.STEPS, 0, dict)
+    monkeypatch.setitem(run_config.MIGRATIONS, 0, dict)
     operation, kills = OPERATIONS[name], 0
     for told in killed(name, tmp_path):
         kills += told["code"] != 0

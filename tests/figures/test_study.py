@@ -195,7 +195,7 @@ def test_the_data_of_series_name_them_and_an_empty_study_has_the_columns():
 
 def test_the_figure_as_text():
     text = outcome_text(outcomes(THREE), X)
-    assert "against Training part (images)" in text
+    assert "against Training set size (images)" in text
     assert "6,000: 91.00 ± 1.00 % (3 seeds)" in text and "10,000: 96.00 % (one run)" in text
 
 

@@ -335,7 +335,7 @@ def test_a_finished_study_shows_its_figures_and_what_they_say(app, store, studie
     assert not app.exception
     assert len(app.get("bidi_component")) == 2
     told = words(app)
-    assert "Training part from 6,000 to 10,000 images" in told
+    assert "Training set size from 6,000 to 10,000 images" in told
     assert "the report saw" in told
     assert any(one.label == "Figures as CSV" for one in app.get("download_button"))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from core.base.errors import StoreError
-from core.config import migrations
+from core.config import run_config
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.transfer import bring_in, export
@@ -142,7 +142,7 @@ def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
         train = dict(content["train"])
         return {**content, "train": {"lr": train.pop("rate"), **train}}
 
-    monkeypatch.setitem(migrations.STEPS, 0, rename_the_rate)
+    monkeypatch.setitem(run_config.MIGRATIONS, 0, rename_the_rate)
     assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
     assert other.run(run_id).config()["train.lr"] == old["train"]["rate"]
     assert json.loads((other.run(run_id).path / "config.json.v0").read_text()) == old

@@ -157,7 +157,7 @@ def test_a_gap_that_only_the_images_cast_doubt_on_stands_on_these_images():
 
 def test_an_effect_is_told_with_its_ends_and_n():
     text = said(only(outcomes(STEEP), "data.train_size"))
-    assert "Training part from 6,000 to 10,000 images: best accuracy rises by 8.00 percentage points" in text
+    assert "Training set size from 6,000 to 10,000 images: best accuracy rises by 8.00 percentage points" in text
     assert "from 85.20 ± 0.20 % (3 seeds) to 93.20 ± 0.20 % (3 seeds)" in text
     assert "The gap is real" in text
 
@@ -206,14 +206,14 @@ def test_each_series_is_told_by_its_name():
     found = findings(table, "data.train_size", ("train.optimizer",))
     assert [one.label for one in found] == ["Optimizer sgd", "Optimizer adam"]
     assert "2 series are looked at" in said(found[0])
-    assert in_words(found).startswith("Optimizer sgd: Training part from")
+    assert in_words(found).startswith("Optimizer sgd: Training set size from")
 
 
 def test_nothing_and_one_value_have_nothing_to_compare():
     assert findings(outcomes(STEEP).head(0), "data.train_size") == []
     found = only(outcomes({6_000: (0.9, 0.91)}), "data.train_size")
     assert (found.verdict, found.effect, found.headline) == (None, None, "Nothing to compare yet")
-    assert "One value only, training part 6,000: 90.50 ± 0.71 % (2 seeds)." in said(found)
+    assert "One value only, training set size 6,000: 90.50 ± 0.71 % (2 seeds)." in said(found)
 
 
 def test_runs_without_an_accuracy_are_left_out():

@@ -32,7 +32,7 @@ def test_an_unreadable_value_is_not_also_told_as_missing():
 
 def test_a_problem_of_a_cell_stands_at_its_knob():
     filled = from_fields("a", QUICK, [("train.batch_size", "32, 8000")], "0")
-    assert "with batch size 8000, seed 0: a batch of 8,000 is more than" in filled.problems["train.batch_size"]
+    assert "with batch size 8000, seed 0: 8,000 is more than" in filled.problems["train.batch_size"]
 
 
 @pytest.mark.parametrize(
