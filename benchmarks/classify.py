@@ -60,7 +60,7 @@ def once(files: list[tuple[str, bytes]], classifier: Classifier) -> tuple[float,
     shown = [TrayImage(one) for one in read_many(files) if isinstance(one, LoadedImage)]
     read = time.perf_counter()
     for one in shown:
-        one.seen("centre")
+        one.pixels("centre")
     cut = time.perf_counter()
     found = classify(shown, classifier, 0, "centre")
     assert found.shape == (len(files), len(classifier.classes))

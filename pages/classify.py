@@ -15,9 +15,8 @@ from core.base.errors import LabError
 from core.config.run_config import CLASSES
 from core.data import cifar10
 from core.figures import bars as figures
-from core.images.read import FORMATS, MAX_BYTES, Crop, LoadedImage, read_many
+from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop, LoadedImage, read_many
 from core.images.tray import (
-    CROPS,
     MAX_IMAGES,
     Tray,
     TrayImage,
@@ -29,6 +28,7 @@ from core.images.tray import (
     sample_test_images,
     score_text,
 )
+from core.runs.summary import RunSummary
 from pages.parts.components.crop_image import cut_picture
 from pages.parts.shared import error_box, get_store, literal
 
@@ -76,9 +76,9 @@ def keep_choice(known: list[str]) -> None:
         st.session_state["classify.second"] = second
 
 
-def choose_runs(runs: pd.DataFrame) -> list[str]:
+def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     """One run, or two to see side by side. The address names the first: ``?run=ID`` chooses it."""
-    known: list[str] = runs.index.tolist()
+    known: list[str] = list(runs)
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
     first = next(one for one in wanted if one in known)
     second = st.session_state.get("classify.second")
@@ -173,7 +173,7 @@ def card(one: TrayImage, crop: Crop, networks: list["Classifier"], rows: list[np
         with st.container(horizontal=True):
             cut_picture(one, crop, f"cut-{one.number}", one.cut)
             st.image(
-                Image.fromarray(one.seen(crop).transpose(1, 2, 0)).resize((128, 128), Image.Resampling.NEAREST),
+                Image.fromarray(one.pixels(crop).transpose(1, 2, 0)).resize((128, 128), Image.Resampling.NEAREST),
                 "as the network sees it",
                 width=128,
                 output_format="PNG",
@@ -257,13 +257,13 @@ def show_table(network: "Classifier", results: pd.DataFrame) -> None:
     st.subheader(f"Results of {literal(run_name(network.run_id))}", anchor=False)
     if score := score_text(results):
         st.caption(score)
-    known = [name for name in ("truth", "not counted") if (results[name] != "").any()]
+    known = [name for name in ("true class", "not counted") if (results[name] != "").any()]
     st.dataframe(
         results,
         hide_index=True,
-        column_order=["picture", "taken for", "probability", "or else", "cut", *known],
+        column_order=["image", "prediction", "probability", "second choice", "crop", *known],
         column_config={"probability": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)},
-        alt="What each picture is taken for, with its probability",
+        alt="The prediction for each image, with its probability",
     )
     st.download_button(
         "Download as CSV",
@@ -278,7 +278,7 @@ def show_table(network: "Classifier", results: pd.DataFrame) -> None:
 
 st.title("Classify", anchor=False)
 runs = runs_with_weights(store)
-if runs.empty:
+if not runs:
     st.info(
         "No run has weights yet. They are kept from a run's first finished epoch on; the quick preset gets there "
         "in seconds.",

@@ -82,11 +82,11 @@ def browse(data: Cifar10) -> None:
     here = found[(page - 1) * A_PAGE : page * A_PAGE]
     image_grid(
         data.images[here],
-        [gallery.described(data, int(one)) for one in here],
+        [gallery.description(data, int(one)) for one in here],
         "pictures",
         f"Pictures of {name or 'all classes'}, page {page} of {pages}",
         captions=[f"{one:,}" if name else CLASSES[data.labels[one]] for one in here],
-        chosen=gallery.place(here, st.session_state.get("picture")),
+        chosen=gallery.position(here, st.session_state.get("picture")),
         on_pick=lambda place: choose(int(here[place])),
     )
 
@@ -104,13 +104,13 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
         st.query_params["picture"] = str(index)
         image_grid(
             data.images[[index]],
-            [gallery.described(data, index)],
+            [gallery.description(data, index)],
             "chosen",
             "The chosen picture",
             columns=1,
             widest=320,
         )
-        st.caption(f"{gallery.described(data, index)}.")
+        st.caption(f"{gallery.description(data, index)}.")
     with right:
         choose_preset(draft, "augmentation-preset")
         problems = draft.problems()

@@ -69,7 +69,7 @@ def class_counts(counts: pd.DataFrame) -> go.Figure:
     for at, name in enumerate(counts.columns):
         if counts[name].sum() == 0:
             continue
-        unused = name == "Left out"
+        unused = name == "Unused"
         marker = {"color": NEUTRAL if unused else PALETTE[at], "opacity": 0.25 if unused else 1.0}
         hover = f"%{{y}}: %{{x:,}} images<extra>{name}</extra>"
         bars = {"y": counts.index.tolist(), "x": counts[name].tolist(), "orientation": "h"}

@@ -1,14 +1,13 @@
-"""Pictures of CIFAR-10 to look at: which there are of a class, many as one image, and what a run makes of them.
+"""Images of CIFAR-10 to look at: which there are of a class, many in one sheet, and what augmentation makes of them.
 
-Nothing here knows of a page. PyTorch, which takes seconds to import, is imported when a picture is
-augmented and not before.
+PyTorch, which takes seconds to import, is imported only when an image is augmented.
 """
 
 import base64
 import functools
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,131 +22,58 @@ from core.data.split import split
 if TYPE_CHECKING:
     from core.data.task import Normalization
 
-Side = Literal["all", "training", "test"]
-#: Official sides of CIFAR-10, as a person chooses among them.
-OFFICIAL_SETS: dict[Side, str] = {"all": "All", "training": "Training", "test": "Test"}
-PER_CLASS = ALL_IMAGES // len(CLASSES)
+OfficialSet = Literal["all", "training", "test"]
+#: CIFAR-10's official sets, by what a person calls them.
+OFFICIAL_SETS: dict[OfficialSet, str] = {"all": "All", "training": "Training", "test": "Test"}
 
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 
-# --- which pictures ---------------------------------------------------------------------------------
+# --- Which images -----------------------------------------------------------------------------------
 
 
-def indices(labels: Indices, name: str | None = None, side: Side = "all") -> Indices:
-    """Where the pictures of a class (``None``: of all) stand among the 60,000, rising.
+def indices(labels: Indices, name: str | None = None, official: OfficialSet = "all") -> Indices:
+    """Return the indices of a class's images (``None``: of all classes) among the 60,000, in rising order.
 
     ``labels``: int64 (60000,), in the official order.
     """
     chosen = np.ones(len(labels), bool) if name is None else labels == CLASSES.index(name)
-    if side == "training":
+    if official == "training":
         chosen[TRAIN_IMAGES:] = False
-    elif side == "test":
+    elif official == "test":
         chosen[:TRAIN_IMAGES] = False
     return np.flatnonzero(chosen)
 
 
-def official_set(index: int) -> str:
-    """``training`` or ``test``: to which official side a picture belongs."""
+def official_set(index: int) -> Literal["training", "test"]:
+    """Return the official set that an image belongs to."""
     return "training" if index < TRAIN_IMAGES else "test"
 
 
-def place(found: Indices, index: int | None) -> int | None:
-    """At which place of ``found`` (rising) a picture stands; ``None`` if it is not among them."""
-    at = int(np.searchsorted(found, -1 if index is None else index))
-    return at if at < len(found) and found[at] == index else None
+def position(images: Indices, index: int | None) -> int | None:
+    """Return where ``index`` is in ``images`` (rising); ``None`` if it is not there."""
+    at = int(np.searchsorted(images, -1 if index is None else index))
+    return at if at < len(images) and images[at] == index else None
 
 
 def image_in_link(text: str | None) -> int | None:
-    """The picture a link names by its number; ``None`` for what is no picture's number."""
-    return (
-        int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 and int(text) < ALL_IMAGES else None
-    )
+    """Return the index of an image named in a link; ``None`` if ``text`` is not such an index."""
+    valid = text and text.isascii() and text.isdigit() and len(text) < 9 and int(text) < ALL_IMAGES
+    return int(text) if text and valid else None
 
 
-def described(data: Cifar10, index: int) -> str:
-    """A picture in words: ``Picture 1,234: dog, official training picture``."""
-    return f"Picture {index:,}: {CLASSES[data.labels[index]]}, official {official_set(index)} picture"
-
-
-# --- many as one image ------------------------------------------------------------------------------
-
-
-def grid(images: Pixels, columns: int, scale: int = 1) -> Image.Image:
-    """Pictures side by side as one RGB image, row by row, each enlarged ``scale`` times without smoothing.
-
-    ``images``: uint8 (n, 3, 32, 32), n ≥ 1. Places left over in the last row are black.
-    """
-    rows = -(-len(images) // columns)
-    places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
-    places[: len(images)] = images
-    height, width = images.shape[2:]
-    sheet = places.reshape(rows, columns, 3, height, width).transpose(0, 3, 1, 4, 2)
-    sheet = sheet.reshape(rows * height, columns * width, 3)
-    return Image.fromarray(sheet.repeat(scale, axis=0).repeat(scale, axis=1))
-
-
-def png(image: Image.Image) -> str:
-    """The image as a ``data:`` address that a browser shows."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-# --- what training makes of them --------------------------------------------------------------------
-
-
-def as_trained(config: RunConfig, data: Cifar10, pictures: Sequence[int], epochs: Sequence[int]) -> Pixels:
-    """What a run of ``config`` is shown of ``pictures`` in ``epochs`` (from 1): uint8 (epochs, pictures, 3, 32, 32).
-
-    Made by training's own code with the run's own chance, then turned back from normalised values to
-    colours. A picture outside the training part is changed as one inside it would be.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    from core.data.augment import augment, draw
-
-    train = split(config, data.labels).train
-    wanted = np.asarray(pictures, np.int64)
-    # A held-out or unused picture borrows the chance of another: it has none of its own.
-    place = np.minimum(np.searchsorted(train, wanted), len(train) - 1)
-    rows = torch.from_numpy(np.where(train[place] == wanted, place, wanted % len(train)))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a second team of threads would fight the training's for the cores
-    try:
-        normalization = _normalization(config.data, data)
-        images = normalization(torch.from_numpy(data.images[wanted]))
-        sides = config.crop_sizes()
-        shown = []
-        for epoch in epochs:
-            side = sides[min(epoch, len(sides)) - 1]
-            draws = draw(config.augment, len(train), config.train.seed, epoch)
-            before = (IMAGE_SIZE - side) // 2
-            border = (before, IMAGE_SIZE - side - before) * 2  # a crop is shown in the middle of a full image
-            shown.append(F.pad(augment(images, config.augment, draws, rows, side), border))
-        colours = torch.stack(shown) * normalization.std + normalization.mean
-        return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    finally:
-        torch.set_num_threads(threads)
+def description(data: Cifar10, index: int) -> str:
+    """Return an image's number, class and official set: ``Image 1,234: dog, official training set``."""
+    return f"Image {index:,}: {CLASSES[data.labels[index]]}, official {official_set(index)} set"
 
 
 def trains_on(config: RunConfig, data: Cifar10, index: int) -> bool:
-    """Whether a run of ``config`` trains on the picture."""
+    """Return whether a run of ``config`` trains on the image."""
     return bool(np.isin(index, split(config, data.labels).train))
 
 
-@functools.lru_cache(maxsize=4)
-def _normalization(config: DataConfig, data: Cifar10) -> "Normalization":
-    """The run's normalisation, estimated from every tenth training picture: a tenth of a second instead of one."""
-    from core.data.task import normalization
-
-    whole = RunConfig(data=config)
-    return normalization(whole, data.images[split(whole, data.labels).train[::10]])
-
-
 def sample_training_images(config: RunConfig, data: Cifar10, number: int) -> list[int]:
-    """A few pictures of the training part, of as many classes as there are places; the same every time."""
+    """Return a few images of the training set, class by class in turn; the same every time."""
     train = split(config, data.labels).train
     names = config.data.classes
     chosen = []
@@ -157,44 +83,110 @@ def sample_training_images(config: RunConfig, data: Cifar10, number: int) -> lis
     return chosen
 
 
+# --- Images for a browser ---------------------------------------------------------------------------
+
+
+def sheet(images: Pixels, columns: int, scale: int = 1) -> Image.Image:
+    """Return many images as one RGB image, row by row, each enlarged ``scale`` times without smoothing.
+
+    ``images``: uint8 (n, 3, 32, 32), n ≥ 1. Empty places in the last row are black.
+    """
+    rows = -(-len(images) // columns)
+    places = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    places[: len(images)] = images
+    height, width = images.shape[2:]
+    pixels = places.reshape(rows, columns, 3, height, width).transpose(0, 3, 1, 4, 2)
+    pixels = pixels.reshape(rows * height, columns * width, 3)
+    return Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def data_url(image: Image.Image, form: Literal["PNG", "JPEG"] = "PNG", **options: Any) -> str:
+    """Return the image as a ``data:`` URL that a browser shows; ``options`` are those of Pillow's ``save``."""
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+# --- Augmentation -----------------------------------------------------------------------------------
+
+
+def as_trained(config: RunConfig, data: Cifar10, images: Sequence[int], epochs: Sequence[int]) -> Pixels:
+    """Return what a run of ``config`` sees of ``images`` in ``epochs`` (from 1): uint8 (epochs, images, 3, 32, 32).
+
+    Computed by the training code with the run's own random numbers, then turned back from normalized values to
+    colours. An image outside the training set is changed as an image inside it would be.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from core.data.augment import augment, draw
+    from core.training.environment import one_thread
+
+    train = split(config, data.labels).train
+    wanted = np.asarray(images, np.int64)
+    # An image outside the training set borrows the random numbers of another image: it has none of its own.
+    place = np.minimum(np.searchsorted(train, wanted), len(train) - 1)
+    rows = torch.from_numpy(np.where(train[place] == wanted, place, wanted % len(train)))
+    with one_thread():
+        normalization = _normalization(config.data, data)
+        normalized = normalization(torch.from_numpy(data.images[wanted]))
+        sizes = config.crop_sizes()
+        shown = []
+        for epoch in epochs:
+            size = sizes[min(epoch, len(sizes)) - 1]
+            draws = draw(config.augment, len(train), config.train.seed, epoch)
+            before = (IMAGE_SIZE - size) // 2
+            border = (before, IMAGE_SIZE - size - before) * 2  # a crop is shown in the middle of a full image
+            shown.append(F.pad(augment(normalized, config.augment, draws, rows, size), border))
+        colours = torch.stack(shown) * normalization.std + normalization.mean
+        return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+@functools.lru_cache(maxsize=4)
+def _normalization(config: DataConfig, data: Cifar10) -> "Normalization":
+    """Return the run's normalization, estimated from every tenth training image: 0.1 seconds instead of one."""
+    from core.data.task import normalization
+
+    whole = RunConfig(data=config)
+    return normalization(whole, data.images[split(whole, data.labels).train[::10]])
+
+
 def augmentation_text(config: RunConfig) -> str:
-    """What is done to each training picture, in a sentence; for a config without problems."""
+    """Return how training images are changed, in a sentence; for a config without problems."""
     augment = config.augment
     steps = []
     if augment.flip == "random":
-        steps.append("mirrored in half of the epochs, by chance")
+        steps.append("flipped with probability ½")
     elif augment.flip == "alternating":
-        steps.append("mirrored in every other epoch")
-    edges = {"shift": "the edge repeated", "crop": "the edge filled with the mean", "reflect-crop": "the edge mirrored"}
+        steps.append("flipped in every other epoch")
+    fills = {"shift": "edge pixels repeated", "crop": "filled with the mean colour", "reflect-crop": "edges mirrored"}
     if augment.translate != "none":
-        reach = augment.translate_pixels
-        steps.append(f"moved by up to {reach} pixel{'s' * (reach != 1)} each way, {edges[augment.translate]}")
+        pixels = augment.translate_pixels
+        steps.append(f"moved by up to {pixels} pixel{'s' * (pixels != 1)} ({fills[augment.translate]})")
     if augment.cutout:
-        side = augment.cutout
-        steps.append(f"blanked in a square of {side} × {side} pixels")
+        steps.append(f"blanked in a square of {augment.cutout} × {augment.cutout} pixels")
     if augment.grow_from < IMAGE_SIZE:
-        side, until = augment.grow_from, augment.grow_until
+        size = augment.grow_from
         steps.append(
-            f"cut to a random window of {side} × {side} pixels that grows to all of it by {until:.0%} of the run"
+            f"cropped at random to {size} × {size} pixels, growing to full size by {augment.grow_until:.0%} of the run"
         )
-    return f"Each picture is {'; '.join(steps)}." if steps else "No augmentation: every epoch shows the same pictures."
+    return f"Each image is {'; '.join(steps)}." if steps else "No augmentation: every epoch shows the same images."
 
 
-# --- splits -----------------------------------------------------------------------------------------
+# --- The split --------------------------------------------------------------------------------------
 
 
 def class_counts(config: RunConfig, labels: Indices) -> pd.DataFrame:
-    """Pictures of each class in each part of a checked config's split; a row a class, ``Left out`` last.
+    """Return the number of images of each class (rows) in each set (columns) of a checked config.
 
-    Columns: ``Training``, then ``Validation`` and ``Test``, or ``Test (also validates)`` where no part
-    is held out; ``Left out`` is in no part.
+    Columns: ``Training``, then ``Validation`` and ``Test``, or ``Test (also validates)`` if no images are held out;
+    ``Unused`` are in no set.
     """
     parts = split(config, labels)
-    held_out = config.data.validation == "held-out"
-    named = {"Training": parts.train, "Validation": parts.validation, "Test": parts.test}
-    if not held_out:
-        named = {"Training": parts.train, "Test (also validates)": parts.test}
-    counts = {name: np.bincount(labels[part], minlength=len(CLASSES)) for name, part in named.items()}
+    sets = {"Training": parts.train, "Validation": parts.validation, "Test": parts.test}
+    if config.data.validation == "test":
+        sets = {"Training": parts.train, "Test (also validates)": parts.test}
+    counts = {name: np.bincount(labels[images], minlength=len(CLASSES)) for name, images in sets.items()}
     table = pd.DataFrame(counts, index=list(CLASSES)).loc[list(config.data.classes)]
-    table["Left out"] = PER_CLASS - table.sum(axis=1)
+    table["Unused"] = ALL_IMAGES // len(CLASSES) - table.sum(axis=1)
     return table

@@ -1,25 +1,25 @@
-"""What need not be decoded of a progressive JPEG that is wanted at an eighth of its size.
+"""Drop what need not be decoded of a progressive JPEG that is wanted at an eighth of its size.
 
-A progressive file stores its picture in passes (*scans*, ITU-T T.81, Annex G): first the mean of every
-block of 8×8 pixels, then its detail, finer each time. At an eighth of the size a block is one pixel, its
-mean, and the detail of brightness goes unused; but the decoder, which has no way to be told so, takes
-two thirds of its time to read it. :func:`without_detail` leaves it out of the file instead.
+A progressive file stores its image in passes (*scans*, ITU-T T.81, Annex G): first the mean of every block of 8×8
+pixels, then its detail, finer each time. At an eighth of the size a block is one pixel, its mean, and the detail of
+brightness is not used. The decoder cannot be told so and spends two thirds of its time reading it;
+:func:`without_detail` removes it from the file instead.
 """
 
 import re
 
 _END, _SCAN, _PROGRESSIVE = 0xD9, 0xDA, 0xC2
-# In a scan's data a byte 255 is followed by 0 where it is data, and by a restart marker where a part ends.
+# In a scan, the byte 255 is followed by 0 where it is data, and by a restart marker where a part ends.
 _NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 def without_detail(content: bytes) -> bytes:
-    """A JPEG that decodes at an eighth of its size to the same pixels, from fewer scans.
+    """Return a JPEG that decodes at an eighth of its size to the same pixels, from fewer scans.
 
-    Left out are scans of detail of the components stored at full resolution, all but the first of each:
-    where that is missing, the decoder makes up a smooth picture. Components at half resolution (colour,
-    as a rule) are enlarged from their detail and keep it. What is not a whole progressive JPEG comes
-    back as it is, and so does what cannot be made out: the decoder has the last word on both.
+    Of the components stored at full resolution, all scans of detail but the first are dropped: without that one, the
+    decoder would smooth the image. Components at half resolution (usually colour) are enlarged from their detail and
+    keep it. Anything that is not a complete progressive JPEG, or cannot be parsed, is returned unchanged, so that the
+    decoder decides about it.
     """
     try:
         return _without_detail(content)
@@ -29,17 +29,17 @@ def without_detail(content: bytes) -> bytes:
 
 def _without_detail(content: bytes) -> bytes:
     kept, at = [content[:2]], 2
-    full: set[int] = set()
-    begun: set[int] = set()
+    full: set[int] = set()  # ids of the components at full resolution
+    begun: set[int] = set()  # those whose first scan of detail was kept
     while content[at] == 0xFF and content[at + 1] != _END:
         kind, end = content[at + 1], at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         if kind == _PROGRESSIVE:
             full = _full_resolution(content, at)
         if kind == _SCAN:
-            follows = _NEXT_SEGMENT.search(content, end)
-            if follows is None:  # cut short; the decoder shall say so
+            following = _NEXT_SEGMENT.search(content, end)
+            if following is None:  # truncated: the decoder reports it
                 return content
-            end = follows.start()
+            end = following.start()
             component, detail = content[at + 5], content[at + 5 + 2 * content[at + 4]] > 0
             if detail and component in begun:
                 at = end
@@ -52,9 +52,8 @@ def _without_detail(content: bytes) -> bytes:
 
 
 def _full_resolution(content: bytes, at: int) -> set[int]:
-    """Ids of the components that are not stored smaller than the picture, by the frame header at ``at``."""
-    components = [content[one : one + 3] for one in range(at + 10, at + 10 + 3 * content[at + 9], 3)]
-    if not components:  # damaged
-        return set()
-    across, down = max(one[1] >> 4 for one in components), max(one[1] & 15 for one in components)
-    return {one[0] for one in components if (one[1] >> 4, one[1] & 15) == (across, down)}
+    """Return the ids of the components that are not stored at a lower resolution, by the frame header at ``at``."""
+    starts = range(at + 10, at + 10 + 3 * content[at + 9], 3)
+    sampling = {content[start]: (content[start + 1] >> 4, content[start + 1] & 15) for start in starts}
+    highest = tuple(map(max, zip(*sampling.values(), strict=True)))  # across and down; empty if damaged
+    return {component for component, factors in sampling.items() if factors == highest}

@@ -1,12 +1,11 @@
-"""A file of any kind in, the 32×32 picture the network sees out.
+"""Read image files of many formats, and cut the 32×32 pixels that a network sees.
 
-Here a file from anywhere becomes an upright RGB picture (:func:`read_image`) and a part of that
-becomes the network's input (:func:`to_network`). No network is here: :mod:`core.images.classify` has it.
+:func:`read_image` turns a file from anywhere into an upright RGB image, :func:`to_network` a part of it into the
+network's input. No network is here: :mod:`core.images.classify` has it.
 
-Nothing about a file is believed. Its first bytes, not its name, say what it is, and only the six
-readers below are ever called, so none that runs another program (Pillow's EPS reader runs
-Ghostscript). Its size is checked before a pixel is decoded. Whatever is wrong with it is told in one
-sentence, as an :class:`~core.base.errors.ImageError`.
+Nothing about a file is trusted. Its first bytes, not its name, say what it is, and only the six readers below are ever
+called: none of them runs another program (Pillow's EPS reader runs Ghostscript). The size is checked before a pixel is
+decoded. Whatever is wrong raises an :class:`~core.base.errors.ImageError`.
 """
 
 import contextlib
@@ -18,9 +17,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, assert_never, get_args
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageChops, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -31,10 +31,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from core.base.errors import ImageError
+from core.config.sections import IMAGE_SIZE
 from core.images.jpeg import without_detail
 
-# What a file begins with, and what reads it. `Image.open` would do the choosing, but it cannot say
-# whether a file is no picture or a damaged one, and takes some phones' JPEG for a format of its own.
+# What a file begins with, and what reads it. `Image.open` would choose too, but it cannot distinguish a damaged image
+# from a file that is none, and it takes some phones' JPEGs for another format (MPO).
 _READERS: dict[str, tuple[bytes, type[ImageFile]]] = {
     "PNG": (rb"\x89PNG\r\n\x1a\n", PngImageFile),
     "JPEG": (rb"\xff\xd8\xff", JpegImageFile),
@@ -43,8 +44,8 @@ _READERS: dict[str, tuple[bytes, type[ImageFile]]] = {
     "BMP": (rb"BM", BmpImageFile),
     "TIFF": (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
 }
-# What people drop by mistake, so that they are told what it is.
-_STRANGERS = {
+# Files that people drop by mistake, to name in the error.
+_UNSUPPORTED = {
     "a HEIC, AVIF or video file": rb"(?s).{4}ftyp",
     "a web page or a drawing (HTML, SVG, XML)": rb"(\xef\xbb\xbf)?\s*<[!?a-zA-Z]",
     "a PDF or PostScript document": rb"%PDF|%!PS",
@@ -52,51 +53,50 @@ _STRANGERS = {
 
 FORMATS = tuple(_READERS)
 MAX_BYTES = 10 * 2**20
-# A full-frame camera's 61 megapixels pass. Decoded they are 256 MB, twice that while transparency is
-# resolved; two threads of that are bearable beside a training.
+# A full-frame camera has 61 megapixels. Decoded they take 256 MB, twice that while transparency is resolved, and
+# two threads read at a time.
 MAX_PIXELS = 64_000_000
 MAX_PAGES = 1_000  # of a TIFF, counted
 MAX_SCANS = 100  # of a progressive JPEG: most have ten
-# Longer side of the picture kept, in pixels: enough to show it, and to cut the smallest square by hand
-# from a photo with about the 32 pixels the network sees. It takes at most 0.8 MB of memory.
+# Longer side of the image kept, in pixels: enough to show it, and the smallest manual crop of a photo still has about
+# the 32 pixels that the network sees. It takes at most 0.8 MB of memory.
 DISPLAY = 512
-NETWORK = 32  # side of a CIFAR-10 picture
-LEAST_SIDE = 0.1  # of a square cut by hand, as a fraction of the picture's shorter side
+LEAST_SIDE = 0.1  # of a manual crop, as a fraction of the image's shorter side
 
 _ALLOWED = (
-    f"choose a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture of at most "
-    f"{MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels"
+    f"Use a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image of at most "
+    f"{MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels."
 )
 
-# Pillow remarks on odd files to stderr; the person gets a sentence instead. A filter for the process,
+# Pillow warns about odd files on stderr; the person gets an ImageError instead. The filter is for the whole process,
 # because `warnings.catch_warnings` around each file is not safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-Crop = Literal["whole", "centre", "hand"]
-CROPS: tuple[Crop, ...] = get_args(Crop)
+Crop = Literal["centre", "whole", "hand"]
+#: How an image becomes a square, by what a person calls it.
+CROPS: dict[Crop, str] = {"centre": "Centre crop", "whole": "Stretch", "hand": "Manual crop"}
 
 
 @dataclass(frozen=True)
 class Square:
-    """A square cut by hand, for a picture of any size. Raises :class:`ImageError` unless all three are finite.
+    """A manual crop of an image of any size. Raises :class:`ImageError` unless all three numbers are finite.
 
-    Numbers out of range are taken for the nearest that are possible, so that the square always lies
-    inside the picture.
+    Numbers out of range are clamped, so that the square always lies inside the image.
     """
 
-    x: float = 0.5  # its centre, as a fraction of the width from the left
-    y: float = 0.5  # its centre, as a fraction of the height from the top
-    side: float = 1.0  # as a fraction of the picture's shorter side, from LEAST_SIDE to 1
+    x: float = 0.5  # centre, as a fraction of the width from the left
+    y: float = 0.5  # centre, as a fraction of the height from the top
+    side: float = 1.0  # as a fraction of the image's shorter side, from LEAST_SIDE to 1
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.x, self.y, self.side))):
             raise ImageError(
-                f"No square can be cut at ({self.x}, {self.y}) with side {self.side}; give its centre and its side "
-                "as fractions from 0 to 1."
+                f"({self.x}, {self.y}) with side {self.side} is not a square. Use fractions from 0 to 1 for its "
+                "centre and its side."
             )
 
     def box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom in whole pixels of a picture of that size; as wide as high, at least 1 pixel."""
+        """Return left, top, right and bottom of the square in an image of that size, in whole pixels."""
         side = max(1, round(min(width, height) * min(max(self.side, LEAST_SIDE), 1.0)))
         left = min(max(math.floor(min(max(self.x, 0.0), 1.0) * width - side / 2), 0), width - side)
         top = min(max(math.floor(min(max(self.y, 0.0), 1.0) * height - side / 2), 0), height - side)
@@ -105,24 +105,24 @@ class Square:
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A picture as a person would see it, and what its file was."""
+    """An image as a person would see it, and what is known about its file."""
 
-    name: str  # without folders and unprintable characters, at most 80 long
-    image: Image.Image  # RGB, upright, on white where it was transparent, longer side at most 512 pixels
+    name: str  # without folders and unprintable characters, at most 80 characters
+    image: Image.Image  # RGB, upright, transparency on white, longer side at most 512 pixels
     width: int  # of the original in pixels, upright
     height: int
-    mode: str  # Pillow's name for the original's kind of pixel: "RGB", "P", "CMYK", "I;16"…
-    format: str  # one of FORMATS, or "test image" for one of CIFAR-10
+    mode: str  # Pillow's name for the original's pixels: "RGB", "P", "CMYK", "I;16"…
+    format: str  # one of FORMATS, or "test image" for an image of CIFAR-10
     frames: int  # of an animation, or pages of a TIFF (counted up to 1,000); `image` is the first
 
 
 def read_image(data: bytes | Path, name: str) -> LoadedImage:
-    """Read a file's content, or the file at a path, as the first picture in it.
+    """Return the first image in a file's content, or in the file at a path.
 
-    Raises :class:`ImageError`, and nothing else, when it cannot: one sentence that begins with the
-    file's ``name`` in quotes, and says what was wrong and what is allowed.
+    Raises :class:`ImageError`, and nothing else: it begins with the file's ``name`` in quotes, and says what is wrong
+    and what is allowed.
     """
-    name = _shown(name)
+    name = _display_name(name)
     content = _content(data, name)
     form, reader = _recognise(content, name)
     try:
@@ -131,12 +131,12 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
         if width * height > MAX_PIXELS:
             megapixels = math.ceil(width * height / 10**6)
             raise _refusal(name, f"has {width:,} × {height:,} pixels ({megapixels:,} megapixels)")
-        # Each scan goes over the whole picture: within 10 MB, a file can be made that takes ten minutes.
+        # Each scan covers the whole image: a file of 10 MB can be made so that decoding takes ten minutes.
         if "progressive" in file.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
-            raise _refusal(name, f"stores its picture in {scans:,} passes, where {MAX_SCANS} are plenty")
+            raise _refusal(name, f"stores its image in {scans:,} scans (at most {MAX_SCANS} are allowed)")
         mode, frames = file.mode, _count_frames(file)
-        # JPEG alone can be decoded at a half, a quarter or an eighth of its size, in less time.
-        # Not much below DISPLAY: a square cut by hand shall have the pixels that the network sees.
+        # Only JPEG can be decoded at a half, a quarter or an eighth of its size, in less time.
+        # Not much below DISPLAY, so that a manual crop has the pixels that the network sees.
         scale = next((scale for scale in (8, 4, 2) if max(file.size) >= 0.9 * scale * DISPLAY), 1)
         if scale == 8 and "progressive" in file.info:
             file = reader(io.BytesIO(without_detail(content)))
@@ -155,13 +155,13 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
     except Image.DecompressionBombError as error:
         raise _refusal(name, "has too many pixels") from error
     except MemoryError as error:
-        raise _refusal(name, "needs more memory to read than is free") from error
-    except Exception as error:  # bytes made to do so raise anything in a reader, from OSError to KeyError
-        raise _refusal(name, f"begins like a {form} file but is cut short or damaged") from error
+        raise _refusal(name, "needs more memory than is free") from error
+    except Exception as error:  # crafted bytes raise anything in a reader, from OSError to KeyError
+        raise _refusal(name, f"looks like a {form} file, but is truncated or damaged") from error
 
 
 def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[LoadedImage | ImageError]:
-    """Read ``(name, data)`` pairs, two at a time, into a picture or the reason why not, in their order."""
+    """Return the image, or the error, of each ``(name, data)`` pair, in their order."""
 
     def attempt(file: tuple[str, bytes | Path]) -> LoadedImage | ImageError:
         name, data = file
@@ -170,64 +170,57 @@ def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[LoadedImage | I
         except ImageError as error:
             return error
 
-    # Pillow decodes without Python's lock. Two threads, so that a training keeps what cores are left.
+    # Pillow decodes without Python's lock. Only two threads, so that a training run keeps the other cores.
     with ThreadPoolExecutor(max_workers=2) as pool:
         return list(pool.map(attempt, files))
 
 
 def crop_box(crop: Crop, width: int, height: int, square: Square | None = None) -> tuple[int, int, int, int]:
-    """What ``crop`` takes of a picture of that size: left, top, right and bottom in pixels.
+    """Return what ``crop`` takes of an image of that size: left, top, right and bottom in pixels.
 
-    - ``"centre"``: the largest square in the middle. Shapes stay true, the ends are lost.
-    - ``"whole"``: everything, squeezed to a square. Bars that pad it to one instead would put straight
-      edges into the picture, which no training picture has, and spend many of the few pixels on nothing.
-    - ``"hand"``: ``square``; where none was chosen, the largest in the middle.
+    - ``"centre"``: the largest square in the middle. Shapes are kept, the ends are lost.
+    - ``"whole"``: everything, stretched to a square. Padding it with bars instead would add straight edges, which no
+      training image has, and spend many of the few pixels on nothing.
+    - ``"hand"``: ``square``, or the largest in the middle if there is none.
     """
-    match crop:
-        case "whole":
-            return 0, 0, width, height
-        case "centre":
-            return Square().box(width, height)
-        case "hand":
-            return (square or Square()).box(width, height)
-        case _:
-            assert_never(crop)
+    if crop == "whole":
+        return 0, 0, width, height
+    return (square if crop == "hand" and square else Square()).box(width, height)
 
 
-def to_network(picture: LoadedImage, crop: Crop = "centre", square: Square | None = None) -> np.ndarray:
-    """The :func:`crop_box` of ``picture`` that ``crop`` names, as uint8 of shape (3, 32, 32), red first.
+def to_network(source: LoadedImage, crop: Crop = "centre", square: Square | None = None) -> NDArray[np.uint8]:
+    """Return the :func:`crop_box` of an image as the network sees it: uint8 (3, 32, 32), red first.
 
-    A 32×32 picture comes out bit for bit, a smaller part is enlarged smoothly. A larger one is averaged
-    by whole factors down to two to four times the size, and from there bicubic: the averages keep fine
-    texture from turning into patterns (aliasing). Beyond that the filter matters little: only nearest
-    neighbour costs accuracy (Chrabaszcz et al. 2017, arXiv:1707.08819).
+    A 32×32 image comes out bit for bit; a smaller part is enlarged smoothly. A larger part is averaged by whole factors
+    down to two to four times the size, which prevents aliasing, then resized bicubically. Beyond that the filter
+    matters little: only nearest neighbour costs accuracy (Chrabaszcz et al. 2017, arXiv:1707.08819).
     """
-    box = crop_box(crop, *picture.image.size, square)
-    # Cropped first: `resize(box=…)` would let the filter reach across the edge of the box.
-    small = picture.image.crop(box).resize((NETWORK, NETWORK), Image.Resampling.BICUBIC, reducing_gap=2)
+    box = crop_box(crop, *source.image.size, square)
+    # Cropped first: with `resize(box=…)` the filter would reach across the edge of the box.
+    small = source.image.crop(box).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC, reducing_gap=2)
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
-def _shown(name: str) -> str:
-    """``name`` without folders and unprintable characters, at most 80 characters long."""
+def _display_name(name: str) -> str:
+    """Return ``name`` without folders and unprintable characters, at most 80 characters long."""
     base = re.split(r"[/\\]", name)[-1]
-    # Line breaks, exotic spaces (macOS puts them into screenshots' names) and marks that reverse text.
+    # Replaces line breaks and exotic spaces (macOS puts them into screenshots' names), drops marks that reverse text.
     printable = "".join(mark if mark.isprintable() else " " * mark.isspace() for mark in base)
     short = " ".join(printable.split()) or "unnamed"
-    return short if len(short) <= 80 else f"{short[:59]}…{short[-20:]}"  # the end tells the kind
+    return short if len(short) <= 80 else f"{short[:59]}…{short[-20:]}"  # the end has the file type
 
 
 def _refusal(name: str, fault: str) -> ImageError:
-    return ImageError(f'"{name}" {fault}; {_ALLOWED}.')
+    return ImageError(f'"{name}" {fault}. {_ALLOWED}')
 
 
 def _content(data: bytes | Path, name: str) -> bytes:
-    """The file's bytes, read from the disk only as far as needed to know that they are not too many."""
+    """Return the file's bytes. Not more than MAX_BYTES are read from the disk."""
     try:
         if isinstance(data, bytes):
             content, size = data, len(data)
         elif not data.is_file():  # a folder, or a device that never ends
-            raise _refusal(name, "is not there or not a file")
+            raise _refusal(name, "does not exist or is not a file")
         else:
             size = data.stat().st_size
             with data.open("rb") as file:
@@ -242,19 +235,19 @@ def _content(data: bytes | Path, name: str) -> bytes:
 
 
 def _recognise(content: bytes, name: str) -> tuple[str, type[ImageFile]]:
-    """Format and reader of a file, by its first bytes."""
+    """Return format and reader of a file, by its first bytes."""
     for form, (start, reader) in _READERS.items():
         if re.match(start, content):
             return form, reader
-    strangers = (kind for kind, start in _STRANGERS.items() if re.match(start, content))
-    raise _refusal(name, f"is {next(strangers, 'not a picture this program can read')}")
+    kinds = (kind for kind, start in _UNSUPPORTED.items() if re.match(start, content))
+    raise _refusal(name, f"is {next(kinds, 'not an image this program can read')}")
 
 
 def _count_frames(file: ImageFile) -> int:
-    """Frames of an animation, or pages of a TIFF up to :data:`MAX_PAGES`; 1 for a still picture."""
+    """Return the frames of an animation, or the pages of a TIFF up to :data:`MAX_PAGES`; 1 for a still image."""
     if not isinstance(file, TiffImageFile):
         return getattr(file, "n_frames", 1)
-    pages = 1  # by hand, because `n_frames` takes a minute over a file made of a hundred thousand pages
+    pages = 1  # counted here, because `n_frames` takes a minute for a file of a hundred thousand pages
     with contextlib.suppress(EOFError):
         while pages < MAX_PAGES:
             file.seek(pages)
@@ -264,25 +257,25 @@ def _count_frames(file: ImageFile) -> int:
 
 
 def _orientation(file: ImageFile) -> int:
-    """EXIF orientation, 1–8, of a loaded file; 1 where there is none, or where it cannot be read.
+    """Return the EXIF orientation, 1–8, of a loaded file; 1 if there is none or it cannot be read.
 
     A loaded TIFF is upright already and has lost its tag.
     """
     try:
-        found = int(file.getexif()[ExifTags.Base.Orientation])
-    except Exception:  # none, or odd EXIF data, which shall not cost the picture
+        orientation = int(file.getexif()[ExifTags.Base.Orientation])
+    except Exception:  # none, or odd EXIF data, which is no reason to refuse the image
         return 1
-    return found if 1 <= found <= 8 else 1
+    return orientation if 1 <= orientation <= 8 else 1
 
 
 def _small_rgb(image: Image.Image) -> Image.Image:
-    """Any kind of pixel to RGB on white, the longer side at most :data:`DISPLAY`, all else forgotten.
+    """Return an image of any mode as RGB on white, the longer side at most :data:`DISPLAY`, without metadata.
 
-    Made small first, to spare time and memory, except where the mean of two pixel values is not the
-    mean of their colours: palettes, and a colour that stands for transparency.
+    It is made small first, to save time and memory, except where the mean of two pixel values is not the mean of their
+    colours: with palettes, and with a colour that stands for transparency.
     """
     sixteen_bit = image.mode.startswith("I;16")
-    if image.mode == "La":  # from here alone there is no way to RGBA
+    if image.mode == "La":  # Pillow cannot convert it to RGBA directly
         image = image.convert("LA")
     if sixteen_bit:
         clear = image.info.get("transparency")
@@ -300,15 +293,15 @@ def _small_rgb(image: Image.Image) -> Image.Image:
     rgb = image.convert("RGB")
     if image.mode == "RGBA":
         rgb.paste("white", mask=ImageChops.invert(image.getchannel("A")))
-    rgb.info.clear()  # no EXIF for a viewer to turn it by again, no profile of another colour space
+    rgb.info.clear()  # a viewer would apply the EXIF orientation, or the colour profile, a second time
     return rgb
 
 
 def _eight_bit(image: Image.Image, whites: tuple[int, ...]) -> Image.Image:
-    """Grey of 32-bit integers or floats to 8 bits.
+    """Return a grey image of 32-bit integers or floats in 8 bits.
 
-    No file says what white is in these. It is the first of ``whites`` that holds every value;
-    where none does, or a value is negative, the values are stretched from the least to the greatest.
+    No file says which value is white. It is the first of ``whites`` that no value exceeds; if there is none, or a value
+    is negative, the values are stretched from the least to the greatest.
     """
     values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
     least, greatest = values.min(), values.max()

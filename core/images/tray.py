@@ -1,48 +1,47 @@
-"""The tray: pictures of a session, how each is cut, and what a network took it for.
+"""The tray of Classify: the images of a session, how each is cropped, and what a network predicts for it.
 
-Of each picture the copy of at most 512 pixels that :mod:`core.images.read` made is kept, up to 0.8 MB, so that
-a square can be cut from it by hand at any time: a full tray of 200 takes 160 MB at most. Where pictures
-come from and how they look on a page is not here.
+Of each image it keeps the copy of at most 512 pixels that :mod:`core.images.read` made, up to 0.8 MB, so that another
+crop can be cut at any time: a full tray of 200 images takes at most 160 MB.
 """
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.base.text import percent
-from core.config.run_config import CLASSES, RunConfig
+from core.base.text import SELECTED_ON, percent
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import Parts, split
-from core.images.read import Crop, LoadedImage, Square, crop_box, to_network
-from core.runs import table as live
+from core.images.gallery import data_url
+from core.images.read import CROPS, Crop, LoadedImage, Square, crop_box, to_network
+from core.runs.folder import BEST
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
+from core.runs.summary import labels as run_labels
 
-if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to import
+if TYPE_CHECKING:  # imports PyTorch, which takes seconds
     from core.images.classify import Classifier
 
 MAX_IMAGES = 200
-SIDE = 320  # longer side of a browser's copy of a picture, in pixels: twice what is shown
 MIDDLE = Square()
-CROPS: dict[Crop, str] = {"centre": "Middle square", "whole": "Whole, squeezed", "hand": "By hand"}
+BROWSER_SIDE = 320  # longer side of a browser's copy in pixels: twice what is shown
 
 
 @dataclass
 class TrayImage:
-    """A picture in the session; ``truth`` is its class where that is known, ``index`` its place in CIFAR-10 where it is
-    from there (0 to 59,999).
+    """An image of the session.
 
-    ``square`` is what was last cut by hand, at first the largest in the middle; ``number`` tells pictures
-    of one name apart.
+    ``truth`` is its class, if known; ``index`` its place in CIFAR-10 (0 to 59,999), if it is from there. ``square`` is
+    the latest manual crop, at first the largest in the middle; ``number`` distinguishes images of one name.
     """
 
     source: LoadedImage
@@ -50,57 +49,59 @@ class TrayImage:
     index: int | None = None
     square: Square = MIDDLE
     number: int = 0
-    _seen: dict[Crop, NDArray[np.uint8]] = field(default_factory=dict)
+    _pixels: dict[Crop, NDArray[np.uint8]] = field(default_factory=dict)
     _results: dict[tuple[str, int, Crop], NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """What its file is called."""
+        """Name of its file."""
         return self.source.name
 
     @property
     def about(self) -> str:
         """Size and format of its file."""
-        one = self.source
-        first = f", the first of {one.frames} frames" if one.frames > 1 else ""
-        return f"{one.width} × {one.height} {one.format}{first}"
+        source = self.source
+        frames = f", the first of {source.frames} frames" if source.frames > 1 else ""
+        return f"{source.width} × {source.height} {source.format}{frames}"
 
     @cached_property
     def address(self) -> str:
-        """A copy for the browser as a ``data:`` address; its longer side has at most 320 pixels."""
-        copy, file = self.source.image.copy(), BytesIO()
-        copy.thumbnail((SIDE, SIDE))
-        form = "PNG" if max(copy.size) <= 64 else "JPEG"  # each of a few pixels is seen; a photo shall be small
-        copy.save(file, form, quality=85)
-        return f"data:image/{form.lower()};base64,{b64encode(file.getvalue()).decode()}"
+        """A copy for the browser as a ``data:`` URL; its longer side has at most 320 pixels."""
+        copy = self.source.image.copy()
+        copy.thumbnail((BROWSER_SIDE, BROWSER_SIDE))
+        # In a tiny image every pixel is visible; a photo should be small.
+        return data_url(copy) if max(copy.size) <= 64 else data_url(copy, "JPEG", quality=85)
 
     def cut(self, square: Square) -> None:
-        """Cut another square by hand."""
+        """Set another manual crop."""
         self.square = square
-        self._seen.pop("hand", None)
+        self._pixels.pop("hand", None)
         self._results = {key: row for key, row in self._results.items() if key[2] != "hand"}
 
-    def seen(self, crop: Crop) -> NDArray[np.uint8]:
-        """uint8 (3, 32, 32): what the network sees of it."""
-        if crop not in self._seen:
-            self._seen[crop] = to_network(self.source, crop, self.square)
-        return self._seen[crop]
+    def pixels(self, crop: Crop) -> NDArray[np.uint8]:
+        """Return what the network sees: uint8 (3, 32, 32)."""
+        if crop not in self._pixels:
+            self._pixels[crop] = to_network(self.source, crop, self.square)
+        return self._pixels[crop]
 
     def crop_text(self, crop: Crop) -> str:
-        """How it is cut; a square by hand with the share of the width (x) and the height (y) it spans."""
+        """Return how the image is cropped; for a manual crop also which part of its width (x) and height (y)."""
+        text = CROPS[crop].lower()
         if crop != "hand":
-            return {"centre": "middle square", "whole": "whole, squeezed"}[crop]
+            return text
         width, height = self.source.image.size
         left, top, right, bottom = crop_box(crop, width, height, self.square)
-        x, y = (
-            f"{100 * a / of:.0f}–{100 * b / of:.0f} %" for a, b, of in ((left, right, width), (top, bottom, height))
-        )
-        return f"by hand, x {x}, y {y}"
+        x = f"x {100 * left / width:.0f}–{100 * right / width:.0f} %"
+        return f"{text}, {x}, y {100 * top / height:.0f}–{100 * bottom / height:.0f} %"
 
 
 @dataclass
 class Tray:
-    """All pictures of the session, the newest first, and what was refused of the last files."""
+    """All images of the session, newest first, and an error for each of the latest files that was refused.
+
+    ``uploads`` counts the upload fields so far, ``taken`` has the ids of the files taken from the present one.
+    ``draw`` counts the draws of test images, ``count`` the images so far.
+    """
 
     images: list[TrayImage] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -110,135 +111,137 @@ class Tray:
     count: int = 0
 
     def room(self, wanted: int) -> int:
-        """How many of so many new pictures can be taken; says so if not all."""
+        """Return how many of ``wanted`` new images fit; if not all do, ``refused`` says so."""
         free = MAX_IMAGES - len(self.images)
         if wanted > free:
             self.refused.append(
-                f"{wanted - free} of the pictures were left out: at most {MAX_IMAGES} are kept here. "
-                "Clear the list to make room."
+                f"{wanted - free} of the images were left out: the list holds at most {MAX_IMAGES}. "
+                "Clear it to make room."
             )
         return min(wanted, free)
 
     def add(self, new: list[TrayImage]) -> None:
-        """Put pictures in front, and number them; what finds no room is left out, and said."""
+        """Put images in front and number them, as many as fit."""
         new = new[: self.room(len(new))]
-        for one in new:
+        for image in new:
             self.count += 1
-            one.number = self.count
+            image.number = self.count
         self.images = new + self.images
 
     def clear(self) -> None:
-        """Empty it."""
+        """Remove all images."""
         self.images, self.refused = [], []
         self.empty_field()
 
     def empty_field(self) -> None:
-        """An empty field for the next files; the server forgets those it kept for the one before."""
+        """Start a new upload field; the server then forgets the files of the previous one."""
         self.uploads += 1
         self.taken = set()
 
 
 def sample_test_images(config: RunConfig, data: Cifar10, draw: int) -> list[TrayImage]:
-    """One image of each of a run's classes, none of which it trained on; another ``draw``, other images."""
+    """Return one image per class from a run's test set; another ``draw`` gives other images."""
     test = split(config, data.labels).test
-    chance = np.random.default_rng(draw)
-    found = []
+    rng = np.random.default_rng(draw)
+    images = []
     for name in config.data.classes:
-        at = int(chance.choice(test[data.labels[test] == CLASSES.index(name)]))
-        image = Image.fromarray(np.array(data.images[at]).transpose(1, 2, 0))
-        source = LoadedImage(f"CIFAR-10 {at}", image, 32, 32, "RGB", "test image", 1)
-        found.append(TrayImage(source, truth=name, index=at))
-    return found
+        index = int(rng.choice(test[data.labels[test] == CLASSES.index(name)]))
+        pixels = Image.fromarray(np.array(data.images[index]).transpose(1, 2, 0))
+        source = LoadedImage(f"CIFAR-10 {index}", pixels, *pixels.size, pixels.mode, "test image", 1)
+        images.append(TrayImage(source, truth=name, index=index))
+    return images
 
 
-def runs_with_weights(store: RunStore) -> pd.DataFrame:
-    """Runs that can classify, by id; the columns of ``RunStore.frame()``.
+def runs_with_weights(store: RunStore) -> dict[str, RunSummary]:
+    """Return the runs that can classify, by id.
 
-    A person's own come first, the newest at the top; then those that came with the program, most classes and best
-    accuracy first, so that the network a newcomer meets knows as much as any.
+    First the person's own, newest first. Then those that came with the program, by number of classes and accuracy, so
+    that a newcomer starts with the network that knows most.
     """
-    frame = store.frame().set_index("id")
-    frame = frame[frame["state"] != "damaged"]
-    frame = frame.loc[[run_id for run_id in frame.index if (store.root / run_id / "best.safetensors").is_file()]]
-    came_with = frame["reference"].astype(bool)
-    order = pd.DataFrame({"known": frame["data.classes"].map(len), "accuracy": frame["best_val_accuracy"]})[came_with]
-    came = order.sort_values(["known", "accuracy"], ascending=False, kind="stable").index
-    return frame.loc[[*frame.index[~came_with], *came]]
+    runs = [run for run in store.summaries() if (store.root / run.id / BEST).is_file()]
+    own = [run for run in runs if not run.meta.reference]
+    reference = [run for run in runs if run.meta.reference]
+    reference.sort(key=lambda run: (len(run.config.data.classes), run.best_val_accuracy or 0), reverse=True)
+    return {run.id: run for run in own + reference}
 
 
-def labels(runs: pd.DataFrame) -> dict[str, str]:
-    """How each of :func:`runs_with_weights` stands in a list: name, best accuracy and what chose it, classes, state."""
-    names = live.labels(runs.reset_index())
-    return {str(run_id): f"{names[str(run_id)]} · {_run_in_words(run)}" for run_id, run in runs.iterrows()}
+def labels(runs: dict[str, RunSummary]) -> dict[str, str]:
+    """Return what to call each run in a list: name, best accuracy and the images it was measured on, classes, state."""
+    names = run_labels(runs.values())
+    return {run_id: f"{names[run_id]} · {_run_text(run)}" for run_id, run in runs.items()}
 
 
-def _run_in_words(run: "pd.Series[Any]") -> str:
-    classes, accuracy = run["data.classes"], percent(run["best_val_accuracy"])
+def _run_text(run: RunSummary) -> str:
+    classes = run.config.data.classes
     task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
-    chosen_on = "held-out" if run["selected_on"] == "held-out" else "test"
-    return f"{accuracy} on {chosen_on} images · {task} · {run['state']}"
+    return f"{percent(run.best_val_accuracy)} on {SELECTED_ON[run.selected_on]} · {task} · {run.state}"
 
 
-def classify(pictures: list[TrayImage], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:
-    """float32 (n, k): probabilities of each picture, computed once a picture, run, weights (their file's
-    ``time``) and cut."""
-    key = (network.run_id, time, crop)
-    new = [one for one in pictures if key not in one._results]
-    if new:
-        found = network.probabilities(np.stack([one.seen(crop) for one in new]))
-        for one, row in zip(new, found, strict=True):
-            one._results[key] = row
-    return np.stack([one._results[key] for one in pictures])
+def classify(images: list[TrayImage], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:
+    """Return each image's probabilities: float32 (n, k).
 
-
-def not_counted(pictures: Sequence[TrayImage], config: RunConfig) -> list[str]:
-    """Of each picture why it tells nothing of how often a run's network is right, in few words; empty where it does.
-
-    Of CIFAR-10's images only those of the run's own test part do. Raises DataError if CIFAR-10 is not here any more.
+    They are computed once per image, run, weights (``time`` is that of their file) and crop.
     """
-    if all(one.index is None for one in pictures):
-        return [""] * len(pictures)
+    key = (network.run_id, time, crop)
+    new = [image for image in images if key not in image._results]
+    if new:
+        rows = network.probabilities(np.stack([image.pixels(crop) for image in new]))
+        for image, row in zip(new, rows, strict=True):
+            image._results[key] = row
+    return np.stack([image._results[key] for image in images])
+
+
+def not_counted(images: Sequence[TrayImage], config: RunConfig) -> list[str]:
+    """Return for each image why it does not count in the score of a run's network; empty if it counts.
+
+    Of CIFAR-10's images, only those of the run's own test set count. Raises DataError if CIFAR-10 is not available.
+    """
+    if all(image.index is None for image in images):
+        return [""] * len(images)
     parts = split(config, cifar10.load().labels)
-    return [_not_counted(one, config.data.classes, parts) for one in pictures]
+    return [_not_counted(image, config.data.classes, parts) for image in images]
 
 
-def _not_counted(one: TrayImage, classes: Sequence[str], parts: Parts) -> str:
-    if one.index is None or one.index in parts.test:
+def _not_counted(image: TrayImage, classes: Sequence[str], parts: Parts) -> str:
+    if image.index is None or image.index in parts.test:
         return ""
-    if one.truth not in classes:
-        return "not its class"
-    if one.index in parts.train:
-        return "trained on"
-    return "used to choose its epoch" if one.index in parts.validation else "not in its test part"
+    if image.truth not in classes:
+        return "unknown class"
+    if image.index in parts.train:
+        return "training image"
+    return "validation image" if image.index in parts.validation else "not in its test set"
 
 
 def results_table(
-    pictures: Sequence[TrayImage], network: "Classifier", rows: NDArray[np.float32], crop: Crop, doubts: Sequence[str]
+    images: Sequence[TrayImage], network: "Classifier", rows: NDArray[np.float32], crop: Crop, reasons: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a picture: what it is taken for, how surely, what else, how it was cut, what it is, why that does not count
-    (``doubts``, from :func:`not_counted`), and every class's probability."""
+    """Return one row per image: its prediction and second choice, crop, true class, and every class's probability.
+
+    ``not counted`` has the ``reasons`` from :func:`not_counted`.
+    """
     order = np.argsort(-rows, axis=1)
     names = np.array(network.classes)
     return pd.DataFrame(
         {
-            "picture": [one.name for one in pictures],
-            "taken for": names[order[:, 0]],
+            "image": [image.name for image in images],
+            "prediction": names[order[:, 0]],
             "probability": rows.max(axis=1),
-            "or else": names[order[:, 1]],
-            "cut": [one.crop_text(crop) for one in pictures],
-            "truth": [one.truth or "" for one in pictures],
-            "not counted": list(doubts),
-            **{name: rows[:, at] for at, name in enumerate(network.classes)},
+            "second choice": names[order[:, 1]],
+            "crop": [image.crop_text(crop) for image in images],
+            "true class": [image.truth or "" for image in images],
+            "not counted": list(reasons),
+            **dict(zip(network.classes, rows.T, strict=True)),
         }
     )
 
 
 def score_text(results: pd.DataFrame) -> str:
-    """Of a :func:`results_table` how many test images were right, and how many do not count and why; or nothing."""
-    counted = results[(results["truth"] != "") & (results["not counted"] == "")]
-    told = []
+    """Return how many test images of a :func:`results_table` are right, and which do not count; or an empty text."""
+    counted = results[(results["true class"] != "") & (results["not counted"] == "")]
+    sentences = []
     if len(counted):
-        told.append(f"{(counted['truth'] == counted['taken for']).sum()} of {len(counted)} test images right.")
-    if why := Counter(one for one in results["not counted"] if one):
-        told.append(f"Not counted: {', '.join(f'{count} {words}' for words, count in why.items())}.")
-    return " ".join(told)
+        correct = (counted["true class"] == counted["prediction"]).sum()
+        sentences.append(f"{correct} of {len(counted)} test images correct.")
+    if reasons := Counter(filter(None, results["not counted"])):
+        sentences.append(f"Not counted: {', '.join(f'{reason} ({count})' for reason, count in reasons.items())}.")
+    return " ".join(sentences)

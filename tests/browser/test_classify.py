@@ -55,7 +55,7 @@ def test_of_three_dropped_files_two_are_classified_and_a_sentence_names_the_thir
     expect(page.get_by_role("img", name=SEEN)).to_have_count(2)
     sentence = page.get_by_role("alert").filter(has_text="corrupt.jpg")
     expect(sentence).to_have_count(1)
-    expect(sentence).to_contain_text("cut short or damaged")
+    expect(sentence).to_contain_text("truncated or damaged")
     for path in (wide, whole):
         expect(page.get_by_text(path.name).first).to_be_visible()
         expect(page.get_by_text(said(lab, run_id, path))).to_be_visible()
@@ -64,12 +64,12 @@ def test_of_three_dropped_files_two_are_classified_and_a_sentence_names_the_thir
 def test_a_square_is_cut_by_keyboard_and_by_hand(lab, page, run_id, wide):
     drop(page, lab, run_id, wide)
     expect(page.get_by_text(said(lab, run_id, wide))).to_be_visible()
-    page.get_by_text("By hand", exact=True).click()
+    page.get_by_text("Manual crop", exact=True).click()
     square = page.get_by_role("slider", name=re.compile("wide.png"))
     square.focus()
     for key in ["ArrowLeft"] * 5 + ["-"] * 20 + ["Shift+ArrowUp"]:
         page.keyboard.press(key)
-    expect(page.get_by_role("img", name=re.compile("by hand, x 35–55 %, y 10–70 %"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("manual crop, x 35–55 %, y 10–70 %"))).to_be_visible()
     cut = Square(0.45, 0.4, 0.6)
     expect(page.get_by_text(said(lab, run_id, wide, cut))).to_be_visible()
     expect(square).to_have_attribute("aria-valuetext", re.compile("^60 % of the shorter side, its middle 45 %"))

@@ -235,16 +235,16 @@ def test_training_an_old_run_updates_its_config_and_keeps_a_copy(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = store.create(changed(train__lr=0.05))
-    path = store.folder(run_id) / "config.json"
+    path = store.run(run_id).path / "config.json"
     today = path.read_bytes()
-    store.migrate(run_id)
+    store.run(run_id).migrate()
     assert [path.read_bytes(), list(path.parent.glob("config.json.v*"))] == [today, []], "a current run is left alone"
     path.write_text(json.dumps(json.loads(today) | {"schema": 0}))
     old = path.read_bytes()
     monkeypatch.setitem(run_config.MIGRATIONS, 0, dict)
-    assert store.config(run_id).train.lr == 0.05
+    assert store.run(run_id).config().train.lr == 0.05
     assert path.read_bytes() == old, "reading changes nothing"
-    store.migrate(run_id)
+    store.run(run_id).migrate()
     assert path.with_name("config.json.v0").read_bytes() == old
     assert json.loads(path.read_text()) == json.loads(today)
 

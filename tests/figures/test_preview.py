@@ -83,7 +83,7 @@ def test_bars_are_the_counts_stacked():
     counts = gallery.class_counts(RunConfig().replace({"data.train_size": 20_000}), LABELS)
     figure = figures_data.class_counts(counts)
     assert figure.layout.barmode == "stack"
-    assert [bar.name for bar in figure.data] == ["Training", "Validation", "Test", "Left out"]
+    assert [bar.name for bar in figure.data] == ["Training", "Validation", "Test", "Unused"]
     for bar in figure.data:
         assert list(bar.x) == counts[bar.name].tolist()
         assert list(bar.y) == counts.index.tolist()
@@ -92,5 +92,5 @@ def test_bars_are_the_counts_stacked():
 
 
 def test_an_empty_set_has_no_bar():
-    counts = pd.DataFrame({"Training": [5, 5], "Left out": [0, 0]}, index=["cat", "dog"])
+    counts = pd.DataFrame({"Training": [5, 5], "Unused": [0, 0]}, index=["cat", "dog"])
     assert [bar.name for bar in figures_data.class_counts(counts).data] == ["Training"]

@@ -51,16 +51,16 @@ def test_the_pictures_of_a_class_and_side_are_found():
 
 def test_the_first_test_picture_is_described_as_one(real):
     assert [gallery.official_set(49_999), gallery.official_set(50_000)] == ["training", "test"]
-    assert gallery.described(real, 0) == "Picture 0: frog, official training picture"
-    assert gallery.described(real, 50_001) == "Picture 50,001: ship, official test picture"
+    assert gallery.description(real, 0) == "Image 0: frog, official training set"
+    assert gallery.description(real, 50_001) == "Image 50,001: ship, official test set"
 
 
 def test_a_picture_has_a_place_only_where_it_is():
     found = np.array([3, 8, 20])
-    assert gallery.place(found, 8) == 1
-    assert gallery.place(found, 3) == 0
-    assert gallery.place(found, 9) is None
-    assert gallery.place(found, None) is None
+    assert gallery.position(found, 8) == 1
+    assert gallery.position(found, 3) == 0
+    assert gallery.position(found, 9) is None
+    assert gallery.position(found, None) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_link_names_a_picture_or_none(text, index):
 
 def test_a_grid_has_each_picture_at_its_place_and_every_pixel_as_a_square():
     images = np.random.default_rng(0).integers(1, 256, (5, 3, 32, 32), dtype=np.uint8)
-    sheet = gallery.grid(images, columns=3, scale=2)
+    sheet = gallery.sheet(images, columns=3, scale=2)
     assert (sheet.width, sheet.height) == (3 * 64, 2 * 64)
     pixels = np.asarray(sheet)
     fifth = pixels[64:128, 64:128]
@@ -83,8 +83,8 @@ def test_a_grid_has_each_picture_at_its_place_and_every_pixel_as_a_square():
 
 
 def test_a_png_keeps_every_value():
-    image = gallery.grid(np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8), 2)
-    head, _, content = gallery.png(image).partition(",")
+    image = gallery.sheet(np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8), 2)
+    head, _, content = gallery.data_url(image).partition(",")
     assert head == "data:image/png;base64"
     assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) == np.asarray(image)).all()
 
@@ -176,10 +176,10 @@ def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real)
     [
         ({"flip": "none", "translate": "none"}, "No augmentation"),
         ({"flip": "alternating", "translate": "none"}, "every other epoch"),
-        ({"flip": "random", "translate": "shift", "translate_pixels": 3}, "up to 3 pixels each way, the edge repeated"),
-        ({"translate": "reflect-crop", "translate_pixels": 1}, "up to 1 pixel each way, the edge mirrored"),
+        ({"flip": "random", "translate": "shift", "translate_pixels": 3}, "up to 3 pixels (edge pixels repeated)"),
+        ({"translate": "reflect-crop", "translate_pixels": 1}, "up to 1 pixel (edges mirrored)"),
         ({"cutout": 8}, "8 × 8"),
-        ({"grow_from": 20}, "20 × 20 pixels that grows to all of it by 75% of the run"),
+        ({"grow_from": 20}, "20 × 20 pixels, growing to full size by 75% of the run"),
     ],
 )
 def test_augmentation_is_told_in_words(settings, said):
@@ -202,7 +202,7 @@ def test_class_counts_are_those_of_the_split():
     )
     counts = gallery.class_counts(config, LABELS)
     assert counts.index.tolist() == ["cat", "dog"]
-    assert counts.columns.tolist() == ["Training", "Validation", "Test", "Left out"]
+    assert counts.columns.tolist() == ["Training", "Validation", "Test", "Unused"]
     assert counts.sum().tolist() == [3_499, 501, 900, 12_000 - 4_900]
     assert (counts.sum(axis=1) == 6_000).all()
     assert counts["Test"].tolist() == [450, 450]
@@ -210,5 +210,5 @@ def test_class_counts_are_those_of_the_split():
 
 def test_a_test_part_that_validates_is_counted_once():
     counts = gallery.class_counts(PRESETS["report"].config, LABELS)
-    assert counts.columns.tolist() == ["Training", "Test (also validates)", "Left out"]
+    assert counts.columns.tolist() == ["Training", "Test (also validates)", "Unused"]
     assert counts.sum().tolist() == [50_000, 10_000, 0]

@@ -68,7 +68,7 @@ def test_a_photo_is_read_to_the_same_pixels_as_without(monkeypatch):
 def test_a_photo_cut_short_is_refused_as_any_other():
     content = jpeg(photo(size=(2900, 1800)))
     for end in (len(content) // 9, len(content) // 2, len(content) - 40):
-        with pytest.raises(ImageError, match="cut short or damaged"):
+        with pytest.raises(ImageError, match="truncated or damaged"):
             read_image(content[:end], "photo.jpg")
 
 

@@ -1,4 +1,4 @@
-"""The tray of pictures: how many it keeps, what is computed once, and what its table says."""
+"""The tray of images: how many it keeps, what is computed once, and what its table says."""
 
 import base64
 import io
@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import split
 from core.images.read import LoadedImage, Square, to_network
 from core.images.tray import (
+    BROWSER_SIDE,
     MAX_IMAGES,
-    SIDE,
     Tray,
     TrayImage,
     classify,
@@ -34,7 +35,7 @@ LABELS = np.tile(np.arange(10), 6_000)
 
 @dataclass
 class Network:
-    """Takes a picture for "dog" as surely as its first red value is high; counts what it was shown."""
+    """Predicts "dog" with a probability that is the first red value; counts the images."""
 
     run_id: str = "a-run"
     classes: tuple[str, ...] = ("deer", "dog")
@@ -64,7 +65,7 @@ def test_own_networks_come_first_then_of_those_that_came_with_the_program_the_on
     older, newer, _without_weights = (made_run(store) for _ in range(3))
     for run_id in (less, more, pair, older, newer):
         (store.run(run_id).path / "best.safetensors").touch()
-    assert list(runs_with_weights(store).index) == [newer, older, more, less, pair]
+    assert list(runs_with_weights(store)) == [newer, older, more, less, pair]
 
 
 def test_networks_of_one_name_are_told_apart_in_a_list(store):
@@ -83,7 +84,7 @@ def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
     tray.add([TrayImage(picture(name=str(at))) for at in range(MAX_IMAGES + 2)])
     assert len(tray.images) == MAX_IMAGES
     assert [one.name for one in (tray.images[0], tray.images[-1])] == ["0", "first"]
-    assert "3 of the pictures were left out" in tray.refused[0]
+    assert "3 of the images were left out" in tray.refused[0]
     tray.clear()
     assert (tray.images, tray.refused) == ([], [])
 
@@ -95,7 +96,9 @@ def test_what_its_file_was_is_told():
     assert TrayImage(picture()).about == "64 × 48 PNG"
 
 
-@pytest.mark.parametrize(("size", "form", "expected"), [((32, 32), "PNG", (32, 32)), ((512, 100), "JPEG", (SIDE, 62))])
+@pytest.mark.parametrize(
+    ("size", "form", "expected"), [((32, 32), "PNG", (32, 32)), ((512, 100), "JPEG", (BROWSER_SIDE, 62))]
+)
 def test_the_browsers_copy_is_small(size, form, expected):
     one = TrayImage(picture(*size, value=200))
     kind, content = one.address.split(";base64,")
@@ -103,7 +106,7 @@ def test_the_browsers_copy_is_small(size, form, expected):
     copy = Image.open(io.BytesIO(base64.b64decode(content)))
     assert (copy.format, copy.size[0], copy.size[1]) == (form, expected[0], pytest.approx(expected[1], abs=1))
     assert abs(copy.convert("RGB").getpixel((5, 5))[0] - 200) <= 2
-    assert one.source.image.size == size, "the picture itself is left as it was"
+    assert one.source.image.size == size, "the image itself is unchanged"
 
 
 def halves(width=80, height=40):
@@ -118,19 +121,19 @@ def test_a_square_by_hand_changes_what_is_seen_and_said_and_nothing_else():
     before = {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole", "hand")}
     assert before["hand"] == before["centre"] == 0
     one.cut(Square(0.9, 0.5, 0.5))
-    np.testing.assert_array_equal(one.seen("hand"), to_network(one.source, "hand", Square(0.9, 0.5, 0.5)))
+    np.testing.assert_array_equal(one.pixels("hand"), to_network(one.source, "hand", Square(0.9, 0.5, 0.5)))
     assert classify([one, other], network, 1, "hand")[:, 1].tolist() == [1, 0]
     assert {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole")} == {"centre": 0, "whole": 0}
 
 
 def test_how_it_was_cut_is_told():
     one = halves()
-    assert [one.crop_text(crop) for crop in ("centre", "whole")] == ["middle square", "whole, squeezed"]
-    assert one.crop_text("hand") == "by hand, x 25–75 %, y 0–100 %"
+    assert [one.crop_text(crop) for crop in ("centre", "whole")] == ["centre crop", "stretch"]
+    assert one.crop_text("hand") == "manual crop, x 25–75 %, y 0–100 %"
     one.cut(Square(0.9, 2, 0.5))
-    assert one.crop_text("hand") == "by hand, x 75–100 %, y 50–100 %"
+    assert one.crop_text("hand") == "manual crop, x 75–100 %, y 50–100 %"
     table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand", [""])
-    assert table["cut"].tolist() == ["by hand, x 75–100 %, y 50–100 %"]
+    assert table["crop"].tolist() == ["manual crop, x 75–100 %, y 50–100 %"]
 
 
 def test_pictures_of_one_name_are_told_apart_by_number():
@@ -158,10 +161,10 @@ def test_what_was_computed_is_not_computed_again():
 def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
     pictures = [TrayImage(picture(name="a")), TrayImage(picture(name="b"), "dog")]
     rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
-    table = results_table(pictures, Network(), rows, "whole", ["", "trained on"])
-    assert table[["picture", "taken for", "or else", "truth", "not counted"]].to_numpy().tolist() == [
+    table = results_table(pictures, Network(), rows, "whole", ["", "training image"])
+    assert table[["image", "prediction", "second choice", "true class", "not counted"]].to_numpy().tolist() == [
         ["a", "deer", "dog", "", ""],
-        ["b", "dog", "deer", "dog", "trained on"],
+        ["b", "dog", "deer", "dog", "training image"],
     ]
     assert table["probability"].tolist() == pytest.approx([0.75, 0.6])
     assert table["dog"].tolist() == pytest.approx([0.25, 0.6])
@@ -178,7 +181,7 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
     indices = [parts.test[0], parts.train[0], parts.validation[0], unused[0], CLASSES.index("cat")]
     pictures = [TrayImage(picture(), CLASSES[LABELS[at]], int(at)) for at in indices]
     assert not_counted([*pictures, TrayImage(picture())], config) == [
-        "", "trained on", "used to choose its epoch", "not in its test part", "not its class", "",
+        "", "training image", "validation image", "not in its test set", "unknown class", "",
     ]  # fmt: skip
     as_report = config.replace({"data.validation": "test"})
     assert not_counted(pictures[:1], as_report) == [""]
@@ -188,10 +191,10 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
     ("truths", "doubts", "told"),
     [
         (("", ""), ("", ""), ""),
-        (("deer", "deer"), ("", ""), "1 of 2 test images right."),
-        (("", "dog"), ("", ""), "1 of 1 test images right."),
-        (("deer", "dog"), ("", "trained on"), "1 of 1 test images right. Not counted: 1 trained on."),
-        (("cat", "frog"), ("not its class", "not its class"), "Not counted: 2 not its class."),
+        (("deer", "deer"), ("", ""), "1 of 2 test images correct."),
+        (("", "dog"), ("", ""), "1 of 1 test images correct."),
+        (("deer", "dog"), ("", "training image"), "1 of 1 test images correct. Not counted: training image (1)."),
+        (("cat", "frog"), ("unknown class", "unknown class"), "Not counted: unknown class (2)."),
     ],
 )
 def test_the_score_is_of_what_counts_and_says_what_does_not(truths, doubts, told):
@@ -212,7 +215,7 @@ def test_test_images_are_of_every_class_and_none_was_trained_on():
         for one in found:
             at = int(one.name.removeprefix("CIFAR-10 "))
             assert at in test
-            np.testing.assert_array_equal(one.seen("centre"), images[at])
+            np.testing.assert_array_equal(one.pixels("centre"), images[at])
         names.update(one.name for one in found)
     assert len(names) > 5, "another draw, other images"
     again = [one.name for one in sample_test_images(config, data, 4)]

@@ -139,11 +139,11 @@ def test_the_table_has_the_networks_own_probabilities(app, store):
     run_id = run_with_weights(store)
     opened(app)
     drop(app, ("one.png", png(1)), ("two.png", png(2)))
-    table = app.dataframe[0].value.set_index("picture")
+    table = app.dataframe[0].value.set_index("image")
     for name, seed in (("one.png", 1), ("two.png", 2)):
         row = expected(store, run_id, png(seed))
         np.testing.assert_allclose(table.loc[name, list(PAIR)].astype(float), row, rtol=1e-4)
-        assert table.loc[name, "taken for"] == PAIR[row.argmax()]
+        assert table.loc[name, "prediction"] == PAIR[row.argmax()]
         assert table.loc[name, "probability"] == pytest.approx(row.max(), rel=1e-4)
 
 
@@ -164,7 +164,7 @@ def test_a_bad_file_is_a_sentence_and_the_others_go_on(app, store):
     opened(app)
     drop(app, ("good.png", png(1)), ("bad.png", b"words, no picture"), ("cut.png", png(2)[:200]))
     assert ["bad.png" in app.warning[0].value, "cut.png" in app.warning[1].value] == [True, True]
-    assert list(app.dataframe[0].value["picture"]) == ["good.png"]
+    assert list(app.dataframe[0].value["image"]) == ["good.png"]
 
 
 def test_the_crop_changes_what_the_network_sees(app, store):
@@ -183,7 +183,7 @@ def test_a_square_cut_by_hand_is_what_the_network_sees_and_what_the_table_tells(
     content = png(3, (90, 30))
     drop(app, ("wide.png", content), ("other.png", png(4, (90, 30))))
     app.button_group(key="classify.crop").set_value("hand").run()
-    assert set(app.dataframe[0].value["cut"]) == {"by hand, x 33–67 %, y 0–100 %"}
+    assert set(app.dataframe[0].value["crop"]) == {"manual crop, x 33–67 %, y 0–100 %"}
     tray = app.session_state["classify"]
     tray.images[0].cut(Square(0.1, 0.5, 0.5))
     app.run()
@@ -191,7 +191,7 @@ def test_a_square_cut_by_hand_is_what_the_network_sees_and_what_the_table_tells(
     row = Classifier.load(store, run_id).probabilities(seen[None])[0]
     table = app.dataframe[0].value
     assert table["probability"][0] == pytest.approx(row.max(), rel=1e-4)
-    assert table["cut"].tolist() == ["by hand, x 1–18 %, y 23–73 %", "by hand, x 33–67 %, y 0–100 %"]
+    assert table["crop"].tolist() == ["manual crop, x 1–18 %, y 23–73 %", "manual crop, x 33–67 %, y 0–100 %"]
     placed = [json.loads(one.proto.json)["square"] for one in app.get("bidi_component")]
     assert placed == [[0.1, 0.5, 0.5], [0.5, 0.5, 1.0]]
 
@@ -202,7 +202,7 @@ def test_pictures_stay_when_another_page_is_looked_at(app, store):
     drop(app, ("one.png", png(1)))
     app.switch_page("pages/home.py").run()
     opened(app)
-    assert list(app.dataframe[0].value["picture"]) == ["one.png"]
+    assert list(app.dataframe[0].value["image"]) == ["one.png"]
     app.button(key="clear").click().run()
     assert not app.dataframe
 
@@ -213,7 +213,7 @@ def test_no_more_than_two_hundred_are_kept(app, store, monkeypatch):
     tiny = png(1, (2, 2))
     drop(app, *((f"{at}.png", tiny) for at in range(203)))
     assert len(app.dataframe[0].value) == 200
-    assert "3 of the pictures were left out" in app.warning[0].value
+    assert "3 of the images were left out" in app.warning[0].value
 
 
 def test_two_runs_side_by_side(app, store):
@@ -253,8 +253,8 @@ def test_test_images_are_ones_the_run_did_not_train_on(app, store, cifar):
     opened(app)
     add_test_images(app)
     table = app.dataframe[0].value
-    assert list(table["truth"]) == list(PAIR)
-    assert all(int(name.removeprefix("CIFAR-10 ")) >= 50_000 for name in table["picture"])
+    assert list(table["true class"]) == list(PAIR)
+    assert all(int(name.removeprefix("CIFAR-10 ")) >= 50_000 for name in table["image"])
 
 
 def test_another_runs_test_images_count_only_where_they_test_this_one(app, store, cifar):
@@ -264,15 +264,15 @@ def test_another_runs_test_images_count_only_where_they_test_this_one(app, store
     for _ in range(8):
         add_test_images(app)
     assert app.selectbox(key="classify.run").value == ten
-    assert "of 80 test images right." in app.caption[-1].value
+    assert "of 80 test images correct." in app.caption[-1].value
     app.selectbox(key="classify.run").set_value(pair).run()
     assert not app.exception
     table = app.dataframe[0].value
     test = split(store.run(pair).config(), cifar.labels).test
-    counted = [int(name.removeprefix("CIFAR-10 ")) in test for name in table["picture"]]
-    assert 0 < sum(counted) < 16, "of the 16 deer and dogs some are in the training part"
-    assert f"of {sum(counted)} test images right. Not counted: " in app.caption[-1].value
-    assert "64 not its class" in app.caption[-1].value
+    counted = [int(name.removeprefix("CIFAR-10 ")) in test for name in table["image"]]
+    assert 0 < sum(counted) < 16, "of the 16 deer and dogs some are in the training set"
+    assert f"of {sum(counted)} test images correct. Not counted: " in app.caption[-1].value
+    assert "unknown class (64)" in app.caption[-1].value
     assert (table["not counted"] == "").tolist() == counted
     told = [one.value for one in app.markdown if "truth: " in one.value or "right]" in one.value]
     assert [":gray[truth: " not in one for one in told] == counted[: len(told)]

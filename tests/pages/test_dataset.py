@@ -123,7 +123,7 @@ def test_the_pictures_shown_are_those_of_the_class_and_side(page):
     data = cifar10.load()
     here = gallery.indices(data.labels, "ship", "test")[: len(grid["tiles"])]
     assert (pictures(grid) == data.images[here]).all()
-    assert grid["tiles"][0]["label"] == f"Picture {here[0]:,}: ship, official test picture"
+    assert grid["tiles"][0]["label"] == f"Image {here[0]:,}: ship, official test set"
     assert "1,000 pictures" in words(page)
     assert grid["clickable"]
 
@@ -135,7 +135,7 @@ def test_another_page_shows_other_pictures_and_another_class_begins_at_the_first
     second = grids(page)[0]["tiles"]
     assert not {one["label"] for one in first} & {one["label"] for one in second}
     page.button_group(key="class").set_value("frog").run()
-    assert grids(page)[0]["tiles"][0]["label"].startswith("Picture 0: frog")
+    assert grids(page)[0]["tiles"][0]["label"].startswith("Image 0: frog")
 
 
 # --- augmentation -----------------------------------------------------------------------------------

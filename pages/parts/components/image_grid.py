@@ -67,7 +67,7 @@ def image_grid(
     _component(
         key=key,
         data={
-            "sheet": gallery.png(gallery.grid(images, SHEET_COLUMNS)),
+            "sheet": gallery.data_url(gallery.sheet(images, SHEET_COLUMNS), compress_level=1),
             "sheetColumns": SHEET_COLUMNS,
             "tiles": tiles,
             "label": alt,
