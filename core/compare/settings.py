@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.config.run_config import CLASSES, SETTINGS, RunConfig
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.sections import CLASSES
 
 ALL_CLASSES = "all ten"
 

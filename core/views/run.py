@@ -11,15 +11,14 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.text import SELECTED_ON as PARTS
-from core.base.text import duration, nats, percent
+from core.base.text import SELECTED_ON, duration, nats, percent
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs.folder import AT_WORK, Status
 from core.runs.store import RunStore
 from core.runs.summary import EpochSummary
 from core.runs.table import readable
-from core.views.curves import SELECTED_ON, RunCurves
+from core.views.curves import RunCurves
 
 #: Seconds between two looks at a run at work.
 SOON, LATER = 1.0, 4.0
@@ -188,13 +187,13 @@ def key_figures(view: RunView) -> list[KeyFigure]:
     if not found:
         return []
     metrics = view.curves.metrics
-    part, last = PARTS[view.config.data.validation], int(metrics["epoch"].iloc[-1])
+    last = int(metrics["epoch"].iloc[-1])
     lowest = int(metrics["epoch"].iloc[metrics["val_loss"].argmin()])
     told = [
         KeyFigure(
             f"Best accuracy, epoch {found['best_epoch']}", percent(found["best_val_accuracy"]), f"chosen on {selected}"
         ),
-        KeyFigure(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {part}"),
+        KeyFigure(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {selected}"),
         KeyFigure(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
     ]
     best = (view.result or {}).get("best") or {}

@@ -9,7 +9,7 @@ import core.jobs.worker
 from core.base.errors import DataError
 from core.config.draft import Draft
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data import fetch as fetch_module
 from core.images import gallery

@@ -137,7 +137,7 @@ def test_the_numbers_are_those_of_the_files(store):
 def test_a_choice_on_the_test_images_is_never_called_held_out(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
     notes = [fact.note for fact in run_views.key_figures(seen(store, made_run(store, config=config)))]
-    assert notes[:2] == ["chosen on test images, as in the report", "on test images"]
+    assert notes[:2] == ["chosen on test images", "on test images"]
 
 
 def test_a_chart_in_words_has_the_numbers(store):
