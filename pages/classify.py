@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from core.base.errors import LabError
-from core.config.sections import CLASSES
+from core.config.run_config import CLASSES
 from core.data import cifar10
 from core.figures import bars as figures
 from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop, LoadedImage, read_many

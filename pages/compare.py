@@ -12,7 +12,6 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core.base.errors import LabError
-from core.base.text import SELECTED_ON
 from core.compare import contenders
 from core.compare import settings as settings_compare
 from core.compare.contenders import Contender
@@ -23,16 +22,17 @@ from core.figures import compare as figures_compare
 from core.figures import curves as curves_figures
 from core.figures.style import View
 from core.published.points import reference_line
-from core.runs import table as live
-from core.runs.folder import AT_WORK
-from core.runs.table import fingerprint
+from core.runs.summary import AnyRun, DamagedRun, RunSummary, fingerprint, readable
+from core.runs.summary import labels as run_labels
 from core.views import curves as curves_views
 from core.views import exports
+from core.views.compare import results_table, seeds_table
 from core.views.curves import RunCurves
+from core.views.home import Overview
 from pages.parts.actions import add_problems, show_problems
 from pages.parts.compare.actions import actions, import_box, trash_box, undo_box
 from pages.parts.compare.gap import gap_box
-from pages.parts.compare.table import filters, picked_runs, run_table
+from pages.parts.compare.table import TEST_HELP, filters, picked_runs, run_table
 from pages.parts.components.live_chart import CHART_WIDTH, as_data, live_chart
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
 from pages.parts.shared import download_button, error_box, get_store, open_page
@@ -50,18 +50,13 @@ CHOICES: dict[str, Mapping[Any, str]] = {
 store = get_store()
 
 
-def any_active(frame: pd.DataFrame) -> bool:
-    """Whether a run is queued or running."""
-    return bool(frame["state"].isin([*AT_WORK, "queued"]).any())
-
-
 # --- the page, from top to bottom -----------------------------------------------------------------
 
 
 def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
     """Draw accuracy and loss: a curve for each run, or mean and band where seeds are grouped."""
-    # The curves of a run change only with these cells of the table.
-    seen = [(row["id"], row["epoch"], row["seconds"], row["last_val_loss"]) for group in groups for row in group.rows]
+    # A run's curves change only with these.
+    seen = [(run.id, run.epochs) for group in groups for run in group.runs]
     about = [(group.id, group.label, colours[group.id], group.config.data, group.run_ids) for group in groups]
     names = [labels[run_id] for group in groups for run_id in group.run_ids]
     accuracy, loss = _drawn(repr((str(store.root), seen, about, names, look)), groups, labels, colours, look)
@@ -88,10 +83,7 @@ def _drawn(
             group.id,
             group.label,
             _colours[group.id],
-            tuple(
-                RunCurves.of(run_id, _labels[run_id], group.config, store.metrics(run_id), _colours[group.id])
-                for run_id in group.run_ids
-            ),
+            tuple(RunCurves.of(run, _labels[run.id], store.metrics(run.id), _colours[group.id]) for run in group.runs),
         )
         for group in _groups
     ]
@@ -105,37 +97,34 @@ def _drawn(
 
 
 def results(
-    rows: pd.DataFrame, groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str]
+    runs: Sequence[RunSummary], groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str]
 ) -> None:
     """Show the accuracy of each run and over seeds, each with its colour in the charts."""
     st.subheader("Accuracy", anchor=False)
     of = st.column_config
-    table = contenders.results(rows, labels)
-    table["selected_on"] = table["selected_on"].map(SELECTED_ON)
+    table = results_table(runs, labels)
     share = "%.2f %%"
     by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
     st.dataframe(
-        dotted(table, [by_run[run_id] for run_id in rows["id"]]),
+        dotted(table, [by_run[run.id] for run in runs]),
         hide_index=True,
         column_config={
             "colour": of.TextColumn("", width=34, pinned=True, help="Colour in the charts."),
             "label": of.TextColumn("Run", pinned=True),
             "state": "State",
-            "best_val_accuracy": of.NumberColumn("Best validation accuracy", format=share),
+            "best": of.NumberColumn("Best validation accuracy", format=share),
             "best_epoch": of.NumberColumn("Best epoch", format="%d"),
             "selected_on": of.TextColumn("Epoch chosen on"),
-            "last_val_accuracy": of.NumberColumn("Last validation accuracy", format=share),
-            "epoch": of.NumberColumn("Last epoch", format="%d"),
-            "test_accuracy": of.NumberColumn(
-                "Test accuracy", help="Measured once, on images that did not choose the epoch.", format=share
-            ),
+            "last": of.NumberColumn("Last validation accuracy", format=share),
+            "last_epoch": of.NumberColumn("Last epoch", format="%d"),
+            "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share),
             "min_val_loss": of.NumberColumn("Lowest cross-entropy", format="%.4f"),
             "seconds": of.NumberColumn("Training time", format="compact"),
         },
         placeholder="–",
         alt="Best and last accuracy of each selected run, with the epoch and the images that chose it.",
     )
-    seeds = contenders.over_seeds(groups)
+    seeds = seeds_table(groups)
     if len(seeds):
         st.caption(
             "Mean ± standard deviation (n − 1) over seeds, in percent. Unfinished runs count only if none has finished."
@@ -146,9 +135,9 @@ def results(
             column_config={
                 "label": of.TextColumn("Experiment", pinned=True),
                 "n": of.NumberColumn("Seeds"),
-                "best_val_accuracy": "Best validation accuracy",
-                "last_val_accuracy": "Last validation accuracy",
-                "test_accuracy": "Test accuracy",
+                "best": "Best validation accuracy",
+                "last": "Last validation accuracy",
+                "test": "Test accuracy",
             },
             alt="Mean and standard deviation over the seeds of each experiment.",
         )
@@ -162,16 +151,17 @@ def dotted(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
     return table.style.apply(lambda _: styles, subset=pd.Index(["colour"]))
 
 
-def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
-    """Show the settings in which the runs differ."""
+def settings(differing: Mapping[str, Sequence[str]], runs: Sequence[RunSummary], labels: Mapping[str, str]) -> None:
+    """Show the settings in which the runs differ, with their values in the first runs."""
     st.subheader("Different settings", anchor=False)
-    if table.empty:
-        alone = len(table.columns) == 1
+    if not differing:
+        alone = len(runs) == 1
         st.caption("Select a second run to compare settings." if alone else "These runs have the same settings.")
         return
-    table = table[list(table.columns[:MOST_DRAWN])]
-    names = {run_id: st.column_config.TextColumn(labels[run_id]) for run_id in table.columns}
-    table.insert(0, "setting", [settings_compare.setting_name(path) for path in table.index])
+    shown = runs[:MOST_DRAWN]
+    names = {run.id: st.column_config.TextColumn(labels[run.id]) for run in shown}
+    cells = {run.id: [texts[at] for texts in differing.values()] for at, run in enumerate(shown)}
+    table = pd.DataFrame({"setting": [settings_compare.setting_name(path) for path in differing], **cells})
     st.dataframe(
         table,
         hide_index=True,
@@ -182,9 +172,9 @@ def settings(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
         st.caption(f"“{settings_compare.NO_EFFECT}”: the setting has no effect in that run.")
 
 
-def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
+def parallel(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
     """Draw settings and accuracy as parallel coordinates, with a line for each run."""
-    if len(rows) < 3 or not paths:
+    if len(runs) < 3 or not paths:
         return
     st.subheader("Settings and accuracy", anchor=False)
     usual = settings_compare.default_axes(paths)
@@ -195,7 +185,7 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
     if not axes:
         return
     live_chart(
-        figures_compare.parallel_coordinates(rows, axes),
+        figures_compare.parallel_coordinates(runs, axes),
         "compare-parallel",
         "Parallel coordinates: "
         + ", ".join(settings_compare.setting_name(path) for path in axes)
@@ -204,9 +194,8 @@ def parallel(rows: pd.DataFrame, paths: Sequence[str]) -> None:
     st.caption("Drag along an axis to show only the runs in that range. Drag the name of an axis to move it.")
 
 
-def exports_box(rows: pd.DataFrame, picked: Sequence[str]) -> None:
-    """Offer files, and the link to this view."""
-    run_ids = rows.loc[rows["state"] != "damaged", "id"].tolist()
+def exports_box(run_ids: Sequence[str], picked: Sequence[str]) -> None:
+    """Offer files of the runs that can be read, and the link to this view."""
     with st.container(horizontal=True):
         download_button(
             "Export epochs (CSV)",
@@ -239,50 +228,50 @@ def exports_box(rows: pd.DataFrame, picked: Sequence[str]) -> None:
     st.caption("To save a chart, move the pointer over it: the camera saves a PNG, the disk an SVG.")
 
 
-def picked_part(frame: pd.DataFrame, picked: Sequence[str], labels: Mapping[str, str]) -> None:
+def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
     """Show everything about the selected runs."""
-    rows = frame.set_index("id", drop=False).loc[list(picked)].reset_index(drop=True)
-    for _, row in rows[rows["state"] == "damaged"].iterrows():
-        error_box(str(row["error"]))
-    sound = rows[rows["state"] != "damaged"]
-    if sound.empty:
+    for run in picked:
+        if isinstance(run, DamagedRun):
+            error_box(run.error)
+    runs = readable(picked)
+    if not runs:
         return
-    few = sound.head(MOST_DRAWN)
+    few = runs[:MOST_DRAWN]
     groups = contenders.contenders(few, labels)
     look, grouped = curve_controls(several_seeds=len(groups) < len(few))
     if not grouped:
         groups = contenders.contenders(few, labels, grouped=False)
     colours = curves_views.colours([group.id for group in groups])
-    if len(sound) > len(few):
+    if len(runs) > len(few):
         st.caption(
-            f"Showing the first {MOST_DRAWN} of {len(sound):,} selected runs; “Settings and accuracy” shows them all."
+            f"Showing the first {MOST_DRAWN} of {len(runs):,} selected runs; “Settings and accuracy” shows them all."
         )
     charts(groups, labels, colours, look)
     results(few, groups, labels, colours)
-    differing = settings_compare.differing_settings(sound)
-    settings(differing, labels)
+    differing = settings_compare.differing_settings([run.config for run in runs])
+    settings(differing, runs, labels)
     gap_box(groups, colours)
-    parallel(sound, list(differing.index))
-    exports_box(rows, picked)
+    parallel(runs, list(differing))
+    exports_box([run.id for run in runs], [run.id for run in picked])
 
 
-def body(fresh: list[pd.DataFrame]) -> None:
-    """Show the whole page below its title. ``fresh`` holds the table of runs if the page has just read it."""
-    frame = fresh.pop() if fresh else store.frame()
-    if frame.empty:
+def body(fresh: list[list[AnyRun]]) -> None:
+    """Show the whole page below its title. ``fresh`` holds all runs if the page has just read them."""
+    runs = fresh.pop() if fresh else store.runs()
+    if not runs:
         st.rerun()  # the last runs are gone; the empty state, with Undo, is outside this fragment
-    labels = live.labels(frame)
-    picked = picked_runs(store, frame)
-    wanted, columns = filters(frame)
-    rows = filtered(frame, wanted)
-    if rows.empty:
+    labels = run_labels(runs)
+    picked = picked_runs(store, runs)
+    wanted, columns = filters(runs)
+    shown = filtered(runs, wanted)
+    if not shown:
         st.info("No run matches. Clear the search or the filters to see all runs.", icon=":material/filter_alt:")
-    run_table(rows, labels, columns, picked)
+    run_table(shown, labels, columns, [run.id for run in picked])
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(rows):,} of {len(frame):,} run{'s' * (len(frame) != 1)}", width="stretch")
+        st.caption(f"{len(shown):,} of {len(runs):,} run{'s' * (len(runs) != 1)}", width="stretch")
         download_button(
             "Export table (CSV)",
-            lambda: exports.table_csv(rows),
+            lambda: exports.table_csv(shown),
             "runs.csv",
             "The runs in the table with all their settings.",
             type="tertiary",
@@ -290,9 +279,9 @@ def body(fresh: list[pd.DataFrame]) -> None:
     show_problems()
     undo_box(store)
     if picked:
-        actions(store, frame, picked)
+        actions(store, runs, picked)
         try:
-            picked_part(frame, picked, labels)
+            picked_part(picked, labels)
         except LabError as error:  # a run was deleted since the table was read
             error_box(error)
     else:
@@ -305,8 +294,8 @@ def body(fresh: list[pd.DataFrame]) -> None:
 
 
 st.title("Compare", anchor=False)
-start = store.frame()
-if start.empty:
+start = store.runs()
+if not start:
     st.info("No runs yet. Create at least two to compare them.", icon=":material/compare_arrows:")
     if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
         open_page("pages/new_run.py")
@@ -317,5 +306,5 @@ if start.empty:
     st.stop()
 add_problems(problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])
-if any_active(start):
-    redraw_when_changed(fingerprint(start), lambda: fingerprint(store.frame()), seconds=5)
+if Overview.of(start).busy:
+    redraw_when_changed(fingerprint(start), lambda: fingerprint(store.runs()), seconds=5)

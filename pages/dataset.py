@@ -1,6 +1,7 @@
-"""Dataset: browse the images, see how augmentation changes one, and how a split divides them.
+"""Dataset: the pictures themselves, what augmentation makes of one, and how a split divides them.
 
-The chosen image is in the address; the settings are a Draft in the session, as on New run.
+What is chosen is kept in the address (which pictures) and in the session (a Draft, as on New run), so
+it is there again when the page is.
 """
 
 import streamlit as st
@@ -13,24 +14,24 @@ from core.config.run_config import SETTINGS
 from core.config.sections import ALL_IMAGES, CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
-from core.figures import preview as figures
+from core.figures import preview as figures_data
 from core.images import gallery
 from core.images.gallery import OFFICIAL_SETS
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
 from pages.parts.settings_form import class_picker, settings_grid
-from pages.parts.shared import download_button, error_box, literal, open_page
+from pages.parts.shared import error_box, literal, open_page
 
-PAGE_SIZE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
-VIEWS = ("Images", "Augmentation", "Split")
+A_PAGE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
+VIEWS = ("Pictures", "Augmentation", "Split")
 EPOCHS = 12
 AUGMENT = [path for path in SETTINGS if path.startswith("augment.")]
 SPLIT = [path for path in SETTINGS if path.startswith("data.") and path not in ("data.classes", "data.normalization")]
 
 
 def current_draft() -> Draft:
-    """Return this session's draft. It begins with a preset that augments."""
+    """What the previews are made for; its preset augments, so that there is something to see."""
     if "dataset" not in st.session_state:
         st.session_state["dataset"] = Draft("fast", PRESETS["fast"].config)
     draft: Draft = st.session_state["dataset"]
@@ -38,34 +39,33 @@ def current_draft() -> Draft:
 
 
 def choose(index: int) -> None:
-    """Open the augmentation of an image."""
-    st.session_state["image"], st.session_state["view"] = index, "Augmentation"
+    """See what augmentation makes of a picture."""
+    st.session_state["picture"], st.session_state["view"] = index, "Augmentation"
 
 
 def follow_link() -> None:
-    """Take the image from ``?image=`` (formerly ``?picture=``) when the page is opened with it.
+    """Take the picture from ``?picture=`` when the page is opened with it.
 
-    A widget bound to the address would not: it ignores what a callback chose before the widget existed.
+    By hand: a widget bound to the address does not tell it what a callback chose before the widget was there.
     """
-    text = st.query_params.get("image") or st.query_params.pop("picture", None)
-    if "image" not in st.session_state and (index := gallery.image_in_link(text)):
-        st.session_state["image"] = index
+    if "picture" not in st.session_state and (index := gallery.image_in_link(st.query_params.get("picture"))):
+        st.session_state["picture"] = index
 
 
 def first_page() -> None:
-    """Go back to the first page when other images are asked for."""
+    """Begin at the beginning when other pictures are asked for."""
     st.session_state["page"] = 1
 
 
-# --- the images -------------------------------------------------------------------------------------
+# --- the pictures -------------------------------------------------------------------------------------
 
 
 def browse(data: Cifar10) -> None:
-    """Show a page of images of a class and an official set."""
+    """A page of pictures of a class; each can be chosen."""
     with st.container(horizontal=True, gap="medium"):
         name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page)
         side = st.segmented_control(
-            "Official set",
+            "Official side",
             list(OFFICIAL_SETS),
             default="all",
             required=True,
@@ -74,19 +74,19 @@ def browse(data: Cifar10) -> None:
             bind="query-params",
             on_change=first_page,
         )
-    indices = gallery.indices(data.labels, name, side)
-    pages = -(-len(indices) // PAGE_SIZE)
+    found = gallery.indices(data.labels, name, side)
+    pages = -(-len(found) // A_PAGE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         page = st.pagination(pages, key="page", bind="query-params")
-        st.caption(f"{len(indices):,} images. Click one to see it augmented.", width="content")
-    here = indices[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+        st.caption(f"{len(found):,} pictures. Choose one to see what augmentation makes of it.", width="content")
+    here = found[(page - 1) * A_PAGE : page * A_PAGE]
     image_grid(
         data.images[here],
-        [gallery.description(data, int(index)) for index in here],
-        "images",
-        f"Images of {name or 'all classes'}, page {page} of {pages}",
-        captions=[f"{index:,}" if name else CLASSES[data.labels[index]] for index in here],
-        chosen=gallery.position(here, st.session_state.get("image")),
+        [gallery.description(data, int(one)) for one in here],
+        "pictures",
+        f"Pictures of {name or 'all classes'}, page {page} of {pages}",
+        captions=[f"{one:,}" if name else CLASSES[data.labels[one]] for one in here],
+        chosen=gallery.position(here, st.session_state.get("picture")),
         on_pick=lambda place: choose(int(here[place])),
     )
 
@@ -95,64 +95,66 @@ def browse(data: Cifar10) -> None:
 
 
 def augmentation(data: Cifar10, draft: Draft) -> None:
-    """Show one image, the augmentation settings, and the image as the first epochs see it."""
+    """One picture, the settings, and what the first epochs show of it."""
     left, right = st.columns([2, 5], gap="medium")
     with left:
         index = st.number_input(
-            "Image number",
-            0,
-            ALL_IMAGES - 1,
-            key="image",
-            persist_state="session",
-            help="0 to 49,999 are the official training images, 50,000 to 59,999 the test images.",
+            "Picture", 0, ALL_IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999"
         )
-        st.query_params["image"] = str(index)
-        label = gallery.description(data, index)
-        image_grid(data.images[[index]], [label], "chosen", "The chosen image", columns=1, widest=320)
-        st.caption(label)
+        st.query_params["picture"] = str(index)
+        image_grid(
+            data.images[[index]],
+            [gallery.description(data, index)],
+            "chosen",
+            "The chosen picture",
+            columns=1,
+            widest=320,
+        )
+        st.caption(f"{gallery.description(data, index)}.")
     with right:
         choose_preset(draft, "augmentation-preset")
         problems = draft.problems()
         settings_grid(draft, [path for path in AUGMENT if draft.config.in_effect(path)], problems, draft.changed())
         if problems:
-            problem_boxes(problems)
+            wrong(problems)
             return
         st.markdown(gallery.augmentation_text(draft.config))
         last = min(EPOCHS, draft.config.train.epochs)
         with st.spinner("Augmenting…", show_time=False):
             versions = gallery.as_trained(draft.config, data, [index], range(1, last + 1))[:, 0]
+        seed = draft.config.train.seed
         epochs = [f"epoch {epoch}" for epoch in range(1, last + 1)]
         image_grid(
             versions,
-            [f"The image in {epoch}" for epoch in epochs],
+            [f"The picture in {one}" for one in epochs],
             "augmented",
-            f"The chosen image in the first {last} epochs",
+            f"The chosen picture in the first {last} epochs",
             captions=epochs,
             side=84,
         )
         st.caption(
-            f"A run with these settings and seed {draft.config.train.seed} trains on exactly these images."
+            f"Made by training's own code: with these settings and seed {seed}, a run is shown exactly this."
             if gallery.trains_on(draft.config, data, index)
-            else "A run with this split does not train on this image. It augments its training images in the same way."
+            else "Made by training's own code. This split does not train on the picture; a training picture is "
+            "changed like this."
         )
-        use_in_new_run(draft, "use-augmentation")
+        take_into_a_run(draft, "take-augmentation")
 
 
 # --- splits -------------------------------------------------------------------------------------------
 
 
 def split_preview(data: Cifar10, draft: Draft) -> None:
-    """Show the split settings, and how many images of each class are in each set."""
+    """The settings of a split, and how many pictures of each class it gives each part."""
     choose_preset(draft, "split-preset")
     problems, changed = draft.problems(), draft.changed()
     class_picker(draft, problems.get("data.classes"))
     settings_grid(draft, [path for path in SPLIT if draft.config.in_effect(path)], problems, changed)
     if problems:
-        problem_boxes(problems)
+        wrong(problems)
         return
     st.markdown(split_text(draft.config))
     counts = gallery.class_counts(draft.config, data.labels)
-    text = figures.class_counts_text(counts)
     table, chart = st.columns([2, 3], gap="medium")
     with table:
         shown = counts.copy()
@@ -161,34 +163,37 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
             shown.rename_axis("Class"),
             height="content",
             column_config={str(name): st.column_config.NumberColumn(format="localized") for name in shown},
-            alt=text,
+            alt=figures_data.class_counts_text(counts),
         )
-        download_button("Export counts (CSV)", counts.to_csv(index_label="class"), "split.csv", type="tertiary")
+        st.download_button(
+            "Download as CSV", counts.to_csv(index_label="class"), "split.csv", "text/csv",
+            icon=":material/download:", type="tertiary", on_click="ignore",
+        )  # fmt: skip
     with chart:
-        live_chart(figures.class_counts(counts), "dataset-split", text)
-    use_in_new_run(draft, "use-split")
+        live_chart(figures_data.class_counts(counts), "dataset-split", figures_data.class_counts_text(counts))
+    take_into_a_run(draft, "take-split")
 
 
-def use_in_new_run(draft: Draft, key: str) -> None:
-    """Offer to open New run with these settings."""
+def take_into_a_run(draft: Draft, key: str) -> None:
+    """On with what is previewed: New run opens with it, the rest as the chosen preset has it."""
     if st.button(
-        "Use in new run",
+        "Take this into a new run",
         key=key,
         type="primary",
         icon=":material/arrow_forward:",
-        help="Opens New run with these classes, this split and this augmentation. Other settings are the preset’s.",
+        help="Opens New run with these classes, this split and this augmentation; the rest is the preset’s.",
     ):
         st.session_state["draft_from"] = draft.config
-        st.session_state["done"] = "The form now has these classes, split and augmentation"
+        st.session_state["done"] = "Classes, split and augmentation are in the form."
         open_page("pages/new_run.py")
 
 
 def choose_preset(draft: Draft, key: str) -> None:
-    """Ask for the preset to start from."""
+    """Start from a preset's settings."""
     if st.session_state.get(key) != draft.preset:
         st.session_state[key] = draft.preset
     st.selectbox(
-        "Preset",
+        "Settings of the preset",
         list(PRESETS),
         format_func=lambda name: PRESETS[name].title,
         key=key,
@@ -196,38 +201,36 @@ def choose_preset(draft: Draft, key: str) -> None:
     )
 
 
-def problem_boxes(problems: dict[str, str]) -> None:
-    """Show what prevents a preview, with the name of the setting: its widget may be in another tab."""
+def wrong(problems: dict[str, str]) -> None:
+    """What stands in the way of a preview, also where its setting is in another tab."""
     for path, text in problems.items():
         st.warning(f"**{SETTINGS[path].label}**: {literal(text)}", icon=":material/error:")
 
 
-# --- the files --------------------------------------------------------------------------------------
+# --- the copy on this computer ------------------------------------------------------------------------
 
 
-def files_box() -> None:
-    """Say where the files are, and check them."""
-    with st.expander("Downloaded files", icon=":material/hard_drive:"):
+def about_copy() -> None:
+    """Where the copy is, and whether it is still what it should be."""
+    with st.expander("The copy on this computer", icon=":material/hard_drive:"):
         st.markdown(
-            f"Stored in {literal(str(paths.data_folder()))}. The files are checked against the official hashes after "
-            "the download, and again when a process first reads them."
+            f"Folder: {literal(str(paths.data_folder()))}. All of it was compared with the official hashes when "
+            "it was stored, and is again whenever a process reads it first."
         )
-        if st.button("Check files", key="verify", icon=":material/verified:"):
+        if st.button("Check every byte now", key="verify", icon=":material/verified:"):
             with st.spinner("Comparing with the official hashes…"):
                 try:
                     cifar10.verify()
                 except LabError as error:
                     error_box(error)
                 else:
-                    st.success(
-                        "All 60,000 images match the official release, byte for byte.", icon=":material/check_circle:"
-                    )
+                    st.success("All 60,000 pictures are CIFAR-10's, byte for byte.", icon=":material/check_circle:")
 
 
 st.title("Dataset", anchor=False)
 st.markdown(
-    "CIFAR-10 has 60,000 colour photographs of 32 × 32 pixels in ten classes: officially 50,000 training images and "
-    "10,000 test images. ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html))"
+    "CIFAR-10: 60,000 colour photographs of 32 × 32 pixels, 6,000 of each of ten classes; officially 50,000 to train "
+    "on and 10,000 to test on. [Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html)"
 )
 if not cifar10.available():
     get_data_box()
@@ -240,9 +243,9 @@ except LabError as error:
 
 draft = current_draft()
 follow_link()
-images, augmented, split = st.tabs(VIEWS, key="view", bind="query-params")
-if images.open:
-    with images:
+pictures, augmented, split = st.tabs(VIEWS, key="view", bind="query-params")
+if pictures.open:
+    with pictures:
         browse(data)
 if augmented.open:
     with augmented:
@@ -250,4 +253,4 @@ if augmented.open:
 if split.open:
     with split:
         split_preview(data, draft)
-files_box()
+about_copy()

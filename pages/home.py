@@ -3,9 +3,9 @@
 Somebody new sees the first three steps.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
-import pandas as pd
 import streamlit as st
 
 from core.base.errors import LabError
@@ -14,8 +14,7 @@ from core.config.presets import PRESETS
 from core.data import cifar10
 from core.data.fetch import FETCH
 from core.figures import curves as figures
-from core.runs import table as table_runs
-from core.runs.table import fingerprint
+from core.runs.summary import AnyRun, RunSummary, fingerprint, labels
 from core.views import home as overview
 from core.views import run as run_views
 from core.views.home import BestRun, Overview, ReportComparison
@@ -77,23 +76,22 @@ def start_quick_run() -> None:
 # --- the runs -------------------------------------------------------------------------------------
 
 
-def training_runs(training: pd.DataFrame) -> None:
+def training_runs(training: Sequence[RunSummary]) -> None:
     """Show each running run with its progress and a small accuracy curve."""
-    if training.empty:
+    if not training:
         return
     st.subheader("Training", anchor=False)
-    labels = table_runs.labels(training)
-    for run_id, label in labels.items():
+    for run_id, label in labels(training).items():
         try:
             view = run_views.read_view(store, run_id, label)
         except LabError as error:  # deleted or damaged since the table was read
             error_box(error)
             continue
         with st.container(border=True):
-            run_link(run_id, label, STATE_LOOKS[view.state][0])
+            run_link(run_id, label, STATE_LOOKS[view.run.state][0])
             st.fragment(progress_bar, run_every=2)(run_id, label)
             live_chart(
-                figures.small_accuracy(view.curves, view.config.train.epochs),
+                figures.small_accuracy(view.curves, view.run.config.train.epochs),
                 f"home-{run_id}",
                 run_views.curves_text("Accuracy", [view]),
             )
@@ -108,47 +106,47 @@ def progress_bar(run_id: str, label: str) -> None:
     st.progress(run_views.share_done(view), run_views.status_text(store, view))
 
 
-def latest_runs(rest: pd.DataFrame) -> None:
+def latest_runs(rest: Sequence[AnyRun]) -> None:
     """List the runs created last."""
-    if rest.empty:
+    if not rest:
         return
     st.subheader("Latest runs", anchor=False)
     with st.container(border=True):
-        for row in rest.head(LISTED).to_dict("records"):
-            run_row(row, overview.result_text(row))
+        for run in rest[:LISTED]:
+            run_row(run, overview.result_text(run))
 
 
-def best_runs(rest: pd.DataFrame) -> None:
+def best_runs(rest: Sequence[AnyRun]) -> None:
     """List the most accurate runs, separately for each set of classes."""
     tasks = overview.best_by_task(rest, LISTED)
     if not tasks:
         return
     st.subheader("Best runs", anchor=False)
     with st.container(border=True):
-        for task, rows in tasks:
+        for task, runs in tasks:
             if len(tasks) > 1:
                 st.markdown(f":small[**{task}**]")
-            for row in rows.to_dict("records"):
-                run_row(row, overview.accuracy_text(row))
+            for run in runs:
+                run_row(run, overview.accuracy_text(run))
 
 
-def run_row(row: overview.Row, text: str) -> None:
+def run_row(run: AnyRun, text: str) -> None:
     """Show a link to a run with its state's icon, and below it the state and ``text``."""
-    icon, colour = STATE_LOOKS[row["state"]]
+    icon, colour = STATE_LOOKS[run.state]
     with st.container(gap="xxsmall"):
-        run_link(row["id"], overview.name_of(row), icon)
-        st.caption(f":{colour}[{row['state']}] · {literal(text)}")
+        run_link(run.id, run.name or run.id, icon)
+        st.caption(f":{colour}[{run.state}] · {literal(text)}")
 
 
 # --- the report -----------------------------------------------------------------------------------
 
 
-def compared_with_report(frame: pd.DataFrame) -> None:
+def compared_with_report(runs: Sequence[AnyRun]) -> None:
     """Show the report's two results next to our best ones on the same classes."""
     st.subheader("Compared with the report", anchor=False)
     st.caption(f"The report is {REPORT}. Ten classes and the pair deer or dog are its two main results.")
     cards = st.grid(2, min_column_width=340)
-    for task in overview.report_comparisons(frame):
+    for task in overview.report_comparisons(runs):
         with cards.container(border=True, height="stretch"):
             task_card(task)
 
@@ -178,7 +176,7 @@ def our_best(label: str, best: BestRun | None, help: str | None = None) -> None:
         return
     metric(label, best.accuracy, overview.points_text(best.ahead), help)
     with st.container(gap="xxsmall"):
-        run_link(best.run_id, best.name, ":material/trophy:")
+        run_link(best.run.id, best.run.name or best.run.id, ":material/trophy:")
         st.caption(best.text())
 
 
@@ -189,8 +187,8 @@ def metric(label: str, share: float, note: str | None = None, help: str | None =
 
 # --- the page, from top to bottom -----------------------------------------------------------------
 
-frame = store.frame()
-newcomer = overview.is_newcomer(frame)
+runs = store.runs()
+newcomer = overview.is_newcomer(runs)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("ResNet Lab", anchor=False, width="content")
     if not newcomer and st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
@@ -199,18 +197,18 @@ st.markdown(
     "Train residual networks on the CIFAR-10 images, on this machine, and find out what each training setting does."
 )
 if newcomer:
-    first_steps(cifar10.available(), not overview.own_runs(frame).empty, overview.has_weights(frame))
-runs = Overview.of(frame)
+    first_steps(cifar10.available(), bool(overview.own_runs(runs)), overview.has_weights(runs))
+by_state = Overview.of(runs)
 show_problems()
-undo_boxes(store, frame)
-training_runs(runs.training)
-queue_box(store, runs.waiting)
-if not frame.empty:
+undo_boxes(store, runs)
+training_runs(by_state.training)
+queue_box(store, by_state.waiting)
+if runs:
     left, right = st.columns(2, gap="medium")
     with left:
-        latest_runs(runs.rest)
+        latest_runs(by_state.rest)
     with right:
-        best_runs(runs.rest)
-    compared_with_report(frame)
-if runs.busy:
-    redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=2)
+        best_runs(by_state.rest)
+    compared_with_report(runs)
+if by_state.busy:
+    redraw_when_changed(fingerprint(runs), lambda: fingerprint(store.runs()), seconds=2)

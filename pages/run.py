@@ -9,8 +9,8 @@ from core.figures import bars as bars_figures
 from core.figures import curves as curves_figures
 from core.figures import style as style_figures
 from core.published.points import reference_line
-from core.runs import table as table_runs
 from core.runs.folder import RESUMABLE
+from core.runs.summary import labels, readable
 from core.views import curves as curves_views
 from core.views import run as run_views
 from pages.parts.actions import act, forget_problems, show_problems
@@ -51,21 +51,21 @@ def extend(run_id: str, epochs: int) -> None:
 # --- the page, from top to bottom -----------------------------------------------------------------
 
 
-def choosers(labels: dict[str, str], states: dict[str, str], chosen: str) -> list[str]:
+def choosers(names: dict[str, str], states: dict[str, str], chosen: str) -> list[str]:
     """Ask for a run and for others to draw in the same charts. Return their ids, the chosen one first."""
 
     def text(run_id: str) -> str:
-        return f"{labels[run_id]} · {states[run_id]}"
+        return f"{names[run_id]} · {states[run_id]}"
 
     st.session_state["run"] = chosen
     linked = dict.fromkeys(st.query_params.get_all("with"))
-    others = [run_id for run_id in linked if run_id in labels and run_id != chosen][:MOST_COMPARED]
+    others = [run_id for run_id in linked if run_id in names and run_id != chosen][:MOST_COMPARED]
     st.session_state["with"] = others
     left, right = st.columns([2, 3])
-    left.selectbox("Run", list(labels), key="run", format_func=text, on_change=choose)
+    left.selectbox("Run", list(names), key="run", format_func=text, on_change=choose)
     right.multiselect(
         "Compare with",
-        [run_id for run_id in labels if run_id != chosen],
+        [run_id for run_id in names if run_id != chosen],
         key="with",
         format_func=text,
         on_change=choose,
@@ -77,9 +77,10 @@ def choosers(labels: dict[str, str], states: dict[str, str], chosen: str) -> lis
 
 def actions(view: run_views.RunView) -> None:
     """Show the buttons for the run's state."""
+    run = view.run
     with st.container(horizontal=True):
-        if view.status.active:
-            stopping = view.state == "stopping"
+        if run.status.active:
+            stopping = run.state == "stopping"
             st.button(
                 "Stop run",
                 key="stop",
@@ -87,7 +88,7 @@ def actions(view: run_views.RunView) -> None:
                 disabled=stopping,
                 help="Stops after this batch. Finished epochs are kept, and you can resume the run.",
                 on_click=act,
-                args=(lambda: store.queue.request_stop(view.id), f"Stopping “{view.label}”; finished epochs are kept"),
+                args=(lambda: store.queue.request_stop(run.id), f"Stopping “{view.label}”; finished epochs are kept"),
             )
             st.button(
                 "Discard run",
@@ -96,44 +97,44 @@ def actions(view: run_views.RunView) -> None:
                 disabled=stopping,
                 help="Stops after this batch and moves the run to the trash. You can restore it on Compare.",
                 on_click=act,
-                args=(lambda: discard(view.id), f"Moving “{view.label}” to the trash"),
+                args=(lambda: discard(run.id), f"Moving “{view.label}” to the trash"),
             )
-        if view.state in RESUMABLE:
+        if run.state in RESUMABLE:
             st.button(
-                "Retry run" if view.state == "failed" else "Resume run",
+                "Retry run" if run.state == "failed" else "Resume run",
                 key="resume",
                 icon=":material/play_arrow:",
                 type="primary",
                 help="Puts the run back into the queue. It continues after its last finished epoch.",
                 on_click=act,
-                args=(lambda: store.queue.enqueue(view.id), f"“{view.label}” is in the queue again"),
+                args=(lambda: store.queue.enqueue(run.id), f"“{view.label}” is in the queue again"),
             )
-        if view.state == "finished":
+        if run.state == "finished":
             with st.popover("Add epochs", icon=":material/more_time:"):
                 more = st.number_input("Epochs to add", 1, 10_000, value=10, key="more_epochs")
                 st.caption("Queues a new run that continues where this one ended.")
                 if st.button("Queue longer run", key="extend", type="primary"):
                     with st.spinner("Loading the run’s last state…"):
-                        act(lambda: extend(view.id, view.status.epoch + more), f"Queued a run with {more} more epochs")
+                        act(lambda: extend(run.id, run.status.epoch + more), f"Queued a run with {more} more epochs")
                     st.rerun()
         if st.button(
             "Copy settings", key="copy", icon=":material/content_copy:", help="Opens New run with this run’s settings."
         ):
-            st.session_state["draft_from"] = view.id
+            st.session_state["draft_from"] = run.id
             open_page("pages/new_run.py")
-        if view.status.best_epoch and st.button(
+        if run.status.best_epoch and st.button(
             "Classify images",
             key="classify",
             icon=":material/image_search:",
             help="Classify images with this run’s best weights.",
         ):
-            st.switch_page("pages/classify.py", query_params={"run": view.id})
+            st.switch_page("pages/classify.py", query_params={"run": run.id})
 
 
 def header(view: run_views.RunView) -> None:
     """Show the run's state and how far it is."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        state_badge(view.state)
+        state_badge(view.run.state)
         if view.progress is None:
             st.markdown(run_views.status_text(store, view))
         else:
@@ -153,7 +154,7 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
     """Draw accuracy and loss, and behind folds what explains them."""
     runs = [view.curves for view in views]
     with st.grid(2, min_column_width=CHART_WIDTH):
-        published = reference_line(view.config for view in views) if look.chance else None
+        published = reference_line(view.run.config for view in views) if look.chance else None
         live_chart(curves_figures.accuracy(runs, look, published), "accuracy", run_views.curves_text("Accuracy", views))
         live_chart(curves_figures.loss(runs, look), "loss", run_views.curves_text("Cross-entropy", views))
     # A closed expander draws nothing: each chart costs time at the end of every epoch, here and in the browser.
@@ -176,20 +177,20 @@ def opened(label: str, key: str, *, expanded: bool = False) -> DeltaGenerator | 
 
 def log_and_command(view: run_views.RunView) -> None:
     """Show the run's log, and the command that starts the same run."""
-    if box := opened("Log", f"run_log {view.id} {view.state}", expanded=view.state == "failed"):
+    if box := opened("Log", f"run_log {view.run.id} {view.run.state}", expanded=view.run.state == "failed"):
         with box:
             try:
-                st.code(store.run(view.id).log() or "The log is empty.", language=None, wrap_lines=True, height=260)
+                st.code(store.run(view.run.id).log() or "The log is empty.", language=None, wrap_lines=True, height=260)
             except LabError as error:  # for example a link, which is not followed
                 error_box(error)
     if box := opened("Equivalent command", "run_command"):
-        box.code(command_line(view.config), language="bash", wrap_lines=True)
+        box.code(command_line(view.run.config), language="bash", wrap_lines=True)
 
 
-def headers(ids: list[str], labels: dict[str, str], drawn: object, every: float | None) -> None:
+def headers(ids: list[str], names: dict[str, str], drawn: object, every: float | None) -> None:
     """Show what changes within an epoch: each run's progress and the tab's title. Redraw the page after an epoch."""
     try:
-        views = [run_views.read_view(store, run_id, labels[run_id]) for run_id in ids]
+        views = [run_views.read_view(store, run_id, names[run_id]) for run_id in ids]
     except LabError:
         st.rerun()  # a run was deleted or damaged; the page shows the error
     if run_views.redraw_key(views) != drawn or (every and run_views.refresh_seconds(views) != every):
@@ -209,8 +210,8 @@ def curves(views: list[run_views.RunView]) -> None:
 
 st.title("Run", anchor=False)
 show_problems()
-frame = store.frame()
-chosen, problem = run_views.choose_run(store, frame, st.query_params.get("run"))
+runs = store.runs()
+chosen, problem = run_views.choose_run(store, runs, st.query_params.get("run"))
 if problem:
     error_box(f"{problem} Showing another run instead." if chosen else problem)
 if chosen is None:
@@ -220,19 +221,18 @@ if chosen is None:
     st.stop()
 st.query_params["run"] = chosen
 
-frame = table_runs.readable(frame)
-labels = table_runs.labels(frame)
-states = dict(zip(frame["id"], frame["state"], strict=True))
-ids = choosers(labels, states, chosen)
+summaries = readable(runs)
+names = labels(summaries)
+ids = choosers(names, {run.id: run.state for run in summaries}, chosen)
 colours = curves_views.colours(ids)
 try:
-    views = [run_views.read_view(store, run_id, labels[run_id], colours[run_id]) for run_id in ids]
+    views = [run_views.read_view(store, run_id, names[run_id], colours[run_id]) for run_id in ids]
 except LabError as error:
     error_box(error)
     st.stop()
 actions(views[0])
-every = run_views.refresh_seconds(views) if any(view.status.active for view in views) else None
-st.fragment(headers, run_every=every)(ids, labels, run_views.redraw_key(views), every)
+every = run_views.refresh_seconds(views) if any(view.run.status.active for view in views) else None
+st.fragment(headers, run_every=every)(ids, names, run_views.redraw_key(views), every)
 facts(views[0])
 st.fragment(curves)(views)
 log_and_command(views[0])

@@ -10,7 +10,7 @@ from core.compare.picks import link_text
 from core.data import cifar10
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
-from core.runs.table import fingerprint
+from core.runs.summary import fingerprint
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
 from core.study.form import copy_of
@@ -327,10 +327,11 @@ if chosen == NEW:
     trash_box()
     st.stop()
 heading(known[chosen])
+seen = fingerprint(store.runs())
 frame = store.frame()
 cells = progress_study.statuses(chosen, known[chosen], frame)
 actions(chosen, known[chosen], cells, progress_study.states_of_own(chosen, frame), have_data)
 st.fragment(body)(chosen)
 trash_box()
 if any(one.state in MOVING for one in cells):
-    redraw_when_changed(fingerprint(frame), lambda: fingerprint(store.frame()), seconds=3)
+    redraw_when_changed(seen, lambda: fingerprint(store.runs()), seconds=3)

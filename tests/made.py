@@ -1,15 +1,22 @@
 """Made-up runs for tests of what reads runs: written through the store, shaped like real ones."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from core.base.paths import runs_folder
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
 from core.records import BatchRecord, EpochRecord
+from core.runs.epochs import METRICS
+from core.runs.folder import Meta, Status
 from core.runs.store import RunStore
+from core.runs.summary import EpochSummary, RunSummary
+from core.views.curves import RunCurves
 
 
 def made_record(
@@ -56,6 +63,15 @@ def made_run(
         best_epoch=best.epoch if best else None, best_val_accuracy=best.val_accuracy if best else None,
     ))  # fmt: skip
     return run_id
+
+
+def made_curves(
+    records: Sequence[EpochRecord], label: str = "a run", config: RunConfig | None = None, run_id: str = "a-run"
+) -> RunCurves:
+    """Return the curves of a run with these epochs, which is in no store."""
+    config = config or RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500})
+    run = RunSummary(run_id, config, Meta(), Status(), config.signature(), EpochSummary.of(records))
+    return RunCurves.of(run, label, pd.DataFrame([vars(record) for record in records], columns=METRICS))
 
 
 def made_progress(epoch: int = 3, epochs: int = 8, batch: int = 25, batches: int = 100) -> BatchRecord:

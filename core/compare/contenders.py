@@ -1,162 +1,113 @@
-"""Comparing runs: which are shown and picked, where their settings differ, which are seeds of one experiment.
-
-Works on the table of all runs (``RunStore.frame()``, here always called ``frame``), so that nothing is
-read twice. How sure a difference is, is :mod:`core.compare.gap`'s business; what a table or a chart looks like,
-the page's and :mod:`core.figures.compare`'s.
-"""
+"""What is compared: runs that differ in the seed alone count as one contender."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-
-import pandas as pd
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from core.base.text import distinct_names
-from core.compare.settings import NO_EFFECT, as_durations, config_of, setting_texts
-from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
-
-#: Settings that make two runs different experiments: all but the seed and how a run is computed.
-_DECIDING = [path for path in SETTINGS if path not in ("train.seed", *HOW_COMPUTED)]
-
-
-# --- which runs are shown -------------------------------------------------------------------------
-
-
-# --- which runs are picked ------------------------------------------------------------------------
-
-
-def siblings(frame: pd.DataFrame, picked: Sequence[str]) -> list[str]:
-    """Runs not picked that differ from a picked one in the seed alone; of each such seed one."""
-    sound, chosen = frame[frame["state"] != "damaged"], set(picked)
-    # As group_key tells, for a thousand runs in the time it needs for a few.
-    keys = zip(*(setting_texts(sound, path) for path in _DECIDING), strict=True)
-    facts = list(zip(sound["id"], keys, sound["train.seed"], sound["state"], sound["epoch"], strict=True))
-    wanted = {key for run_id, key, *_ in facts if run_id in chosen}
-    seeds = {(key, seed) for run_id, key, seed, *_ in facts if run_id in chosen}
-    found = _furthest(one for one in facts if one[1] in wanted and one[1:3] not in seeds)
-    return [run_id for run_id in sound["id"] if run_id in found]
-
-
-def _furthest(runs: Iterable[tuple[str, Any, int, str, float]]) -> set[str]:
-    """Of ``runs`` (id, experiment, seed, state, epochs) those that count: of each experiment's seed the one that came
-    furthest, or of several the newest."""
-    ordered = sorted(runs, key=lambda run: (run[3] == "finished", run[4], run[0]))
-    return set({(experiment, seed): run_id for run_id, experiment, seed, *_ in ordered}.values())
-
-
-# --- settings -------------------------------------------------------------------------------------
-
-
-def group_key(config: RunConfig) -> str:
-    """What runs share that differ in nothing but the seed (and in how they are computed)."""
-    return config.replace({"train.seed": 0}).signature()
+from core.config.run_config import RunConfig
+from core.runs.summary import RunSummary
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Runs that differ in the seed alone, often one: what is compared. Named by its oldest run; a ``repeat`` is a run
-    of a seed that another contender has."""
+    """Runs of one experiment with different seeds, oldest first; often a single run.
 
-    id: str
+    A ``repeat`` is a run of a seed that another contender already has.
+    """
+
     label: str
-    rows: tuple[dict[str, Any], ...]
-    config: RunConfig = field(repr=False)
+    runs: tuple[RunSummary, ...]
     repeat: bool = False
 
     @property
-    def run_ids(self) -> list[str]:
-        """Its runs, the oldest first."""
-        return [row["id"] for row in self.rows]
+    def id(self) -> str:
+        """The id of its oldest run."""
+        return self.runs[0].id
 
     @property
-    def counted(self) -> tuple[dict[str, Any], ...]:
-        """The rows that tell what it comes to: finished runs alone, or all while there is none."""
-        return tuple(row for row in self.rows if row["state"] == "finished") or self.rows
+    def config(self) -> RunConfig:
+        """The configuration of its oldest run."""
+        return self.runs[0].config
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The ids of its runs, oldest first."""
+        return [run.id for run in self.runs]
+
+    @property
+    def counted(self) -> tuple[RunSummary, ...]:
+        """The runs whose results count: the finished ones, or all runs if none has finished."""
+        return tuple(run for run in self.runs if run.finished) or self.runs
 
 
-def contenders(frame: pd.DataFrame, labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
-    """The runs of ``frame`` in its order, seeds of the same experiment together unless not ``grouped``.
+@lru_cache(maxsize=8192)
+def group_key(config: RunConfig) -> str:
+    """Return what configurations share that differ only in the seed and in how they are computed."""
+    return config.replace({"train.seed": 0}).signature()
 
-    A seed counts once: repeated it is the same network again, or nearly so in another precision, and says nothing about
-    other seeds. The run of it that came furthest stands for it, and the others by themselves. No two have the same
-    label.
+
+def contenders(runs: Sequence[RunSummary], labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
+    """Return the runs in their order, seeds of the same experiment together unless not ``grouped``.
+
+    A seed counts once: repeating it gives the same network again (or nearly, in another precision), which says nothing
+    about other seeds. Of several runs with one seed, the one that came furthest counts; the others are contenders of
+    their own. No two contenders have the same label.
     """
-    groups: dict[str, list[dict[str, Any]]] = {}
-    configs: dict[str, RunConfig] = {}
-    rows = _rows(frame[frame["state"] != "damaged"])
-    keys = {row["id"]: group_key(config_of(row)) for row in rows}
-    counting = _furthest((row["id"], keys[row["id"]], row["train.seed"], row["state"], row["epoch"]) for row in rows)
-    for row in rows:
-        key = keys[row["id"]] if grouped and row["id"] in counting else row["id"]
-        groups.setdefault(key, []).append(row)
-        configs[key] = config_of(row)
-    made = []
-    for key, members in groups.items():
-        members.sort(key=lambda row: row["id"])
-        first = members[0]["id"]
+    counted = _furthest_of_each_seed(runs)
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        key = group_key(run.config) if grouped and run.id in counted else run.id
+        groups.setdefault(key, []).append(run)
+    result = []
+    for members in groups.values():
+        members.sort(key=lambda run: run.id)
+        first = members[0].id
         label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
-        made.append(Contender(first, label, tuple(members), configs[key], grouped and first not in counting))
-    names = distinct_names({one.id: one.label for one in made})
-    return [replace(one, label=names[one.id]) for one in made]
+        result.append(Contender(label, tuple(members), repeat=grouped and first not in counted))
+    names = distinct_names({contender.id: contender.label for contender in result})
+    return [replace(contender, label=names[contender.id]) for contender in result]
 
 
-def _common_name(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
-    bare = {re.sub(r"[\s,(]*seed \d+\)?$", "", str(row["name"] or "")) for row in rows}
-    return bare.pop() or str(rows[0]["id"]) if len(bare) == 1 else f"{labels[rows[0]['id']]} and alike"
+def _furthest_of_each_seed(runs: Iterable[RunSummary]) -> set[str]:
+    """Return for each experiment and seed the run that came furthest (the newest of equals)."""
+    ordered = sorted(runs, key=lambda run: (run.finished, run.status.epoch, run.id))
+    return set({(group_key(run.config), run.config.train.seed): run.id for run in ordered}.values())
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+def _common_name(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> str:
+    names = {re.sub(r"[\s,(]*seed \d+\)?$", "", run.name) for run in runs}
+    return names.pop() or runs[0].id if len(names) == 1 else f"{labels[runs[0].id]} and others"
 
 
-def results(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Best and last of each run as a table, accuracies in percent."""
-    columns = [
-        "state", "best_val_accuracy", "best_epoch", "selected_on", "last_val_accuracy", "epoch", "test_accuracy",
-        "min_val_loss", "seconds",
-    ]  # fmt: skip
-    table = frame[columns].copy()
-    for column in columns:
-        if column not in ("state", "selected_on"):
-            table[column] = pd.to_numeric(table[column]) * (100 if column.endswith("accuracy") else 1)
-    table["seconds"] = as_durations(table["seconds"])
-    table.insert(0, "label", frame["id"].map(labels))
-    return table
+def siblings(runs: Sequence[RunSummary], picked: Sequence[str]) -> list[str]:
+    """Return the runs that are not picked and differ from a picked run in the seed alone, one run for each seed."""
+    seeds = {(group_key(run.config), run.config.train.seed) for run in runs if run.id in set(picked)}
+    experiments = {experiment for experiment, _ in seeds}
+    more = [run for run in runs if group_key(run.config) in experiments]
+    furthest = _furthest_of_each_seed(
+        run for run in more if (group_key(run.config), run.config.train.seed) not in seeds
+    )
+    return [run.id for run in more if run.id in furthest]
 
 
-def best_two(groups: Sequence[Contender]) -> tuple[str, str]:
-    """Ids of the two contenders of highest mean validation accuracy, of the commonest task if it has two.
+def best_two(contenders: Sequence[Contender]) -> tuple[str, str]:
+    """Return the ids of the two contenders of highest mean validation accuracy.
 
-    Those without an epoch come last. Repeats are chosen only where there are no two others.
+    They have the most common task, if it has two contenders. Contenders without an epoch come last; repeats are chosen
+    only if there are no two others.
     """
-    different = [group for group in groups if not group.repeat]
-    groups = different if len(different) > 1 else groups
-    tasks = Counter(group.config.data.classes for group in groups)
-    task, count = tasks.most_common(1)[0]
-    alike = [group for group in groups if group.config.data.classes == task] if count > 1 else groups
-    first, second, *_ = sorted(alike, key=_mean_accuracy, reverse=True)
+    originals = [contender for contender in contenders if not contender.repeat]
+    candidates = originals if len(originals) > 1 else contenders
+    task, count = Counter(contender.config.data.classes for contender in candidates).most_common(1)[0]
+    if count > 1:
+        candidates = [contender for contender in candidates if contender.config.data.classes == task]
+    first, second, *_ = sorted(candidates, key=_mean_accuracy, reverse=True)
     return first.id, second.id
 
 
-def _mean_accuracy(group: Contender) -> float:
-    values = [row["best_val_accuracy"] for row in group.counted if not pd.isna(row["best_val_accuracy"])]
+def _mean_accuracy(contender: Contender) -> float:
+    values = [run.best_val_accuracy for run in contender.counted if run.best_val_accuracy is not None]
     return sum(values) / len(values) if values else -1.0
-
-
-def over_seeds(groups: Iterable[Contender]) -> pd.DataFrame:
-    """For each contender of which two runs or more count, its n and its accuracies as ``mean ± sd`` (n − 1), in %."""
-    rows = []
-    for group in groups:
-        if len(group.counted) < 2:
-            continue
-        table = pd.DataFrame(group.counted)
-        row: dict[str, Any] = {"label": group.label, "n": len(table)}
-        for column in ("best_val_accuracy", "last_val_accuracy", "test_accuracy"):
-            values = 100 * pd.to_numeric(table[column]).dropna()
-            row[column] = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" if len(values) > 1 else NO_EFFECT
-            if 1 < len(values) < len(table):
-                row[column] += f" (n = {len(values)})"
-        rows.append(row)
-    return pd.DataFrame(rows)

@@ -1,22 +1,21 @@
-"""Which runs the table on Compare shows, and in which order.
+"""Which runs the table on Compare shows, and in which order."""
 
-Works on the table of all runs (``RunStore.frame()``), so that a thousand runs cost no more files than one.
-"""
-
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+from core.base.text import known
+from core.compare.settings import ALL_CLASSES, classes_text
+from core.runs.summary import AnyRun, RunSummary, readable
 
-from core.compare.settings import ALL_CLASSES, as_tuple, classes_text
-
-#: Sort orders by name: label, column, and whether the smallest value comes first.
-SORTS: dict[str, tuple[str, str, bool]] = {
-    "newest": ("Newest first", "id", False),
-    "best": ("Best validation accuracy", "best_val_accuracy", False),
-    "test": ("Test accuracy", "test_accuracy", False),
-    "loss": ("Lowest validation loss", "min_val_loss", True),
-    "time": ("Longest training", "seconds", False),
-    "name": ("Name", "name", True),
+_Value = Callable[[RunSummary], float | str | None]
+#: Sort orders by name: label, the value of a run, and whether the smallest value comes first.
+SORTS: dict[str, tuple[str, _Value, bool]] = {
+    "newest": ("Newest first", lambda run: run.id, False),
+    "best": ("Best validation accuracy", lambda run: run.best_val_accuracy, False),
+    "test": ("Test accuracy", lambda run: run.accuracy_on_test, False),
+    "loss": ("Lowest validation loss", lambda run: run.epochs.min_val_loss if run.epochs else None, True),
+    "time": ("Longest training", lambda run: run.epochs.seconds if run.epochs else None, False),
+    "name": ("Name", lambda run: run.name.lower(), True),
 }
 
 
@@ -34,38 +33,44 @@ class Filter:
     classes: tuple[str, ...] = ()
     sort: str = "newest"
 
-
-def filtered(frame: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """Return the runs that pass the filter in its sort order, pinned runs first and missing values last."""
-    keep = pd.Series(True, index=frame.index)
-    for word in wanted.search.lower().split():
-        keep &= _searchable(frame).str.contains(word, regex=False)
-    if wanted.states:
-        keep &= frame["state"].isin(wanted.states)
-    if wanted.tags:
-        keep &= frame["tags"].map(lambda tags: bool(set(as_tuple(tags)) & set(wanted.tags)))
-    if wanted.classes:
-        keep &= frame["data.classes"].map(classes_text).isin(wanted.classes)
-    _, column, ascending = SORTS.get(wanted.sort, SORTS["newest"])
-    values = frame[column].fillna("").str.lower() if column == "name" else frame[column]
-    order = pd.DataFrame({"pinned": frame["pinned"].fillna(False).astype(bool), "value": values})[keep]
-    if column not in ("id", "name"):
-        order["value"] = pd.to_numeric(order["value"])
-    order = order.sort_values(["pinned", "value"], ascending=[False, ascending], kind="stable", na_position="last")
-    return frame.loc[order.index]
+    def passes(self, run: AnyRun) -> bool:
+        """Return whether the run is shown."""
+        tags: Sequence[str] = ()
+        searchable, classes = [run.name, run.id], ""
+        if isinstance(run, RunSummary):
+            tags, classes = run.meta.tags, classes_text(run.config.data.classes)
+            searchable += [run.meta.note, *tags]
+        text = " ".join(searchable).lower()
+        return (
+            all(word in text for word in self.search.lower().split())
+            and (not self.states or run.state in self.states)
+            and (not self.tags or not set(self.tags).isdisjoint(tags))
+            and (not self.classes or classes in self.classes)
+        )
 
 
-def _searchable(frame: pd.DataFrame) -> pd.Series:
-    tags = frame["tags"].map(lambda tags: " ".join(as_tuple(tags)))
-    return (frame["name"].fillna("") + " " + frame["id"] + " " + frame["note"].fillna("") + " " + tags).str.lower()
+def filtered(runs: Iterable[AnyRun], wanted: Filter) -> list[AnyRun]:
+    """Return the runs that pass the filter in its sort order: pinned runs first, runs without the value last."""
+    kept = [run for run in runs if wanted.passes(run)]
+    _, value_of, ascending = SORTS.get(wanted.sort, SORTS["newest"])
+
+    def value(run: AnyRun) -> float | str | None:
+        number = value_of(run) if isinstance(run, RunSummary) else run.id if wanted.sort == "newest" else None
+        return number if isinstance(number, str) or known(number) else None
+
+    values = {run.id: value(run) for run in kept}
+    with_value = [run for run in kept if values[run.id] is not None]
+    with_value.sort(key=lambda run: values[run.id], reverse=not ascending)  # type: ignore[arg-type, return-value]
+    ordered = with_value + [run for run in kept if values[run.id] is None]
+    return sorted(ordered, key=lambda run: not (isinstance(run, RunSummary) and run.meta.pinned))
 
 
-def tags_in_use(frame: pd.DataFrame) -> list[str]:
+def tags_in_use(runs: Iterable[AnyRun]) -> list[str]:
     """Return every tag of the runs in alphabetical order."""
-    return sorted({tag for tags in frame["tags"] for tag in as_tuple(tags)})
+    return sorted({tag for run in readable(runs) for tag in run.meta.tags})
 
 
-def tasks_in_use(frame: pd.DataFrame) -> list[str]:
+def tasks_in_use(runs: Iterable[AnyRun]) -> list[str]:
     """Return every task (set of classes) of the runs as text, all ten classes first."""
-    tasks = {classes_text(classes) for classes in frame["data.classes"]} - {""}
+    tasks = {classes_text(run.config.data.classes) for run in readable(runs)}
     return sorted(tasks, key=lambda text: (text != ALL_CLASSES, text))

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import pandas as pd
-
 from core.base.errors import LabError
 from core.base.text import percent
 from core.compare.contenders import Contender
@@ -97,20 +95,11 @@ def _same_task(first: RunConfig, second: RunConfig) -> None:
         )
 
 
-def _on_test(row: dict[str, Any]) -> float | None:
-    """A run's accuracy on its test part: measured once at the end, or the validation that was the test part."""
-    value = row["test_accuracy"] if row["selected_on"] == "held-out" else row["best_val_accuracy"]
-    return None if pd.isna(value) else float(value)
-
-
-def _on_validation(row: dict[str, Any]) -> float | None:
-    value = row["best_val_accuracy"] if row["selected_on"] == "held-out" else None
-    return None if pd.isna(value) else float(value)
-
-
 def _accuracies(contender: Contender, part: Part) -> dict[str, float]:
-    measure = _on_test if part == "test" else _on_validation
-    return {row["id"]: value for row in contender.counted if (value := measure(row)) is not None}
+    accuracies = {
+        run.id: run.accuracy_on_test if part == "test" else run.accuracy_on_held_out for run in contender.counted
+    }
+    return {run_id: accuracy for run_id, accuracy in accuracies.items() if accuracy is not None}
 
 
 def _part(first: Contender, second: Contender) -> Part:
@@ -242,15 +231,15 @@ def _caveats(first: Contender, second: Contender, part: Part, same_images: bool,
         )
     told += [
         f"“{one.label}” has not finished: what counts is the best epoch so far."
-        for one in (first, second) if all(row["state"] != "finished" for row in one.rows)
+        for one in (first, second) if not any(run.finished for run in one.runs)
     ]  # fmt: skip
-    told += [_left_out(one, part) for one in (first, second) if len(_accuracies(one, part)) < len(one.rows)]
+    told += [_left_out(one, part) for one in (first, second) if len(_accuracies(one, part)) < len(one.runs)]
     return told
 
 
 def _left_out(contender: Contender, part: Part) -> str:
     missing: Sequence[str] = [run_id for run_id in contender.run_ids if run_id not in _accuracies(contender, part)]
     return (
-        f"Of “{contender.label}” {len(missing)} of {len(contender.rows)} runs have not finished, or have no accuracy "
+        f"Of “{contender.label}” {len(missing)} of {len(contender.runs)} runs have not finished, or have no accuracy "
         f"on {in_words(part)}, and are left out."
     )

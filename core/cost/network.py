@@ -5,8 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.config.run_config import RunConfig
-from core.config.sections import IMAGE_SIZE
+from core.config.run_config import IMAGE_SIZE, RunConfig
 
 #: As in core/training/evaluation.py, which the pages do without.
 EVALUATION_BATCH = 100

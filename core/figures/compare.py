@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from core.base.text import known
 from core.compare.gap import Gap, Side, in_words
-from core.compare.settings import NO_EFFECT, setting_name, setting_texts
-from core.config.run_config import SETTINGS
+from core.compare.settings import NO_EFFECT, setting_name, setting_text
+from core.config.run_config import RunConfig
 from core.figures.curves import validation_texts
 from core.figures.style import (
     QUANTITIES,
@@ -29,6 +29,8 @@ from core.figures.style import (
     shows_epoch,
     x_divisor,
 )
+from core.runs.summary import RunSummary
+from core.study.outcomes import are_numbers, in_order
 from core.views.curves import RunCurves
 
 #: From orange over grey to blue: visible on a light and a dark page, and with colour blindness.
@@ -162,48 +164,40 @@ def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
 # --- settings against accuracy --------------------------------------------------------------------
 
 
-def parallel_coordinates(frame: pd.DataFrame, paths: Sequence[str], outcome: str = "best_val_accuracy") -> go.Figure:
-    """Return every run as a line through its settings at ``paths`` to its ``outcome`` (0 to 1, shown in percent).
+def parallel_coordinates(runs: Sequence[RunSummary], paths: Sequence[str]) -> go.Figure:
+    """Return every run as a line through its settings at ``paths`` to its best validation accuracy in percent.
 
-    Runs without an outcome are left out. Choices are spaced evenly; numbers that span a factor of 50 get a logarithmic
-    axis. The colour is the outcome.
+    Runs without an epoch are left out. Choices are spaced evenly; numbers that span a factor of 50 get a logarithmic
+    axis. The colour is the accuracy.
     """
-    rows = frame[frame[outcome].notna()]
-    percent = 100 * rows[outcome].astype(float)
+    rows = [(run.config, 100 * run.best_val_accuracy) for run in runs if run.best_val_accuracy is not None]
+    percent = [accuracy for _, accuracy in rows]
     # Without the cut at the tenth percentile, a few failed runs would leave all others the same colour.
-    cmin, cmax = percent.quantile([0.1, 1.0]).tolist() if len(percent) else (0.0, 1.0)
-    title = {"best_val_accuracy": "Best validation accuracy (%)", "test_accuracy": "Test accuracy (%)"}[outcome]
-    dimensions = [_dimension(rows, path) for path in paths]
-    dimensions.append({"label": title, "values": percent.tolist(), "tickformat": ".1f"})
+    cmin, cmax = np.quantile(percent, [0.1, 1.0]) if rows else (0.0, 1.0)
+    dimensions = [_dimension([config for config, _ in rows], path) for path in paths]
+    dimensions.append({"label": "Best validation accuracy (%)", "values": percent, "tickformat": ".1f"})
     figure = new_figure(height=420, margin={"l": 60, "r": 90, "t": 84, "b": 24})
-    line = {"color": percent.tolist(), "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
+    line = {"color": percent, "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
     hidden = {"line": {"opacity": 0.06}}
     figure.add_parcoords(dimensions=dimensions, labelangle=-20, uid="parallel", line=line, unselected=hidden)
-    return figure if len(rows) else add_message(figure, "No picked run has finished an epoch yet.")
+    return figure if rows else add_message(figure, "No picked run has finished an epoch yet.")
 
 
-def _dimension(rows: pd.DataFrame, path: str) -> dict[str, Any]:
-    texts, label = setting_texts(rows, path), setting_name(path)
-    numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
-    if SETTINGS[path].kind not in ("int", "float") or numbers.isna().any():
+def _dimension(configs: Sequence[RunConfig], path: str) -> dict[str, Any]:
+    label, texts = setting_name(path), [setting_text(config, path) for config in configs]
+    values = [config[path] for config in configs]
+    if NO_EFFECT in texts or not are_numbers(values):
         # A dash (no effect) or a word such as “all” has no place on a scale of numbers.
-        names = sorted(set(texts), key=lambda text: (text != NO_EFFECT, _as_number(text), text))
+        text_of = {value: text for value, text in zip(values, texts, strict=True) if text != NO_EFFECT}
+        names = [NO_EFFECT] * (NO_EFFECT in texts) + [text_of[value] for value in in_order(path, list(text_of))]
         ticks = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
-        values = [names.index(text) for text in texts]
         places = {"tickvals": list(range(len(names))), "ticktext": ticks, "range": [-0.3, len(names) - 0.7]}
-        return {"label": label, "values": values, **places}
-    kept = _evenly_spaced(sorted(numbers.unique()))
-    names = [f"{value:g}" for value in kept]
-    if numbers.min() > 0 and numbers.max() >= 50 * numbers.min():
-        numbers, kept = np.log10(numbers), np.log10(kept).tolist()
-    return {"label": label, "values": numbers.tolist(), "tickvals": kept, "ticktext": names}
-
-
-def _as_number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("inf")
+        return {"label": label, "values": [names.index(text) for text in texts], **places}
+    kept = _evenly_spaced(sorted(set(values)))
+    ticks = [f"{value:g}" for value in kept]
+    if min(values) > 0 and max(values) >= 50 * min(values):
+        values, kept = np.log10(values).tolist(), np.log10(kept).tolist()
+    return {"label": label, "values": values, "tickvals": kept, "ticktext": ticks}
 
 
 def _evenly_spaced(values: list[float], most: int = 8) -> list[float]:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from core.base.errors import LabError
 from core.base.files import os_errors_as_store_errors, write_atomically
-from core.cli.answer import Answer
+from core.base.strict_json import to_json
 from core.figures import study as figures_study
 from core.published.points import Point, points_of
 from core.runs.store import RunStore
@@ -82,7 +82,8 @@ def curves_by_value(
         if status.run_id is None or status.row is None or not status.row["epoch"]:
             continue
         cell = status.cell
-        curves = RunCurves.of(status.run_id, cell.in_words(), cell.config, store.metrics(status.run_id))
+        run = store.summary(status.run_id)
+        curves = RunCurves.of(run, cell.in_words(), store.metrics(run.id))
         groups.setdefault(as_in_table(x, cell.settings[x]), []).append(curves)
     return [(value_in_words(value), groups[value]) for value in in_order(x, list(groups))]
 
@@ -108,7 +109,8 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
         written.append(_write(folder / f"{name}.csv", data(study, table, axis.path).to_csv(index=False)))
         for panel in panels(study, table, axis.path):
             records = [findings.as_record(finding) for finding in panel.findings]
-            written.append(_write(folder / f"{name}-{panel.metric}.json", Answer("", records).as_json() + "\n"))
+            content = to_json(records, indent=1, ensure_ascii=False)
+            written.append(_write(folder / f"{name}-{panel.metric}.json", f"{content}\n"))
             figures.append((folder / f"{name}-{panel.metric}", panel.figure))
     return written + draw(figures)
 

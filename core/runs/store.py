@@ -24,7 +24,7 @@ from core.config.run_config import RunConfig
 from core.runs.folder import LOCK, META, Meta, RunFolder, Status, locked, write_new_run
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash, new_id
-from core.runs.summary import DamagedRun, RunSummary
+from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
 from core.runs.table import Reader, frame
 
 
@@ -132,13 +132,17 @@ class RunStore:
 
     # --- what is known about all runs -------------------------------------------------------------
 
-    def runs(self) -> list[RunSummary | DamagedRun]:
+    def runs(self) -> list[AnyRun]:
         """Return every run, newest first; those whose folder cannot be read as :class:`DamagedRun`."""
         return self._reader.runs()
 
+    def summary(self, run_id: str) -> RunSummary:
+        """Return the summary of one run. Raises StoreError if the run does not exist or is damaged."""
+        return self._reader.run(self.run(run_id))
+
     def summaries(self) -> list[RunSummary]:
         """Return the summary of every run that can be read, newest first."""
-        return [run for run in self.runs() if isinstance(run, RunSummary)]
+        return readable(self.runs())
 
     def damaged(self) -> list[DamagedRun]:
         """Return the runs whose folder cannot be read, newest first."""

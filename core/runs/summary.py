@@ -147,14 +147,38 @@ class DamagedRun:
 
     id: str
     error: str
+    name: str = ""
+    state: str = "damaged"
 
 
-def labels(summaries: Iterable[RunSummary]) -> dict[str, str]:
+AnyRun = RunSummary | DamagedRun
+
+
+def readable(runs: Iterable[AnyRun]) -> list[RunSummary]:
+    """Return the runs that can be read."""
+    return [run for run in runs if isinstance(run, RunSummary)]
+
+
+def labels(runs: Iterable[AnyRun]) -> dict[str, str]:
     """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
-    return distinct_names({run.id: run.name or run.id for run in summaries})
+    return distinct_names({run.id: run.name or run.id for run in runs})
 
 
 def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummary | None:
     """Return the first of the runs that trains exactly what ``config`` trains, or ``None``."""
     signature = config.signature()
     return next((run for run in summaries if run.signature == signature), None)
+
+
+def fingerprint(runs: Iterable[AnyRun]) -> int:
+    """Return a number that changes, within this process, when a list of these runs has to be drawn again.
+
+    It changes when a run is added, removed, renamed, tagged, noted or pinned, and when its state or epoch changes.
+    """
+    return hash(tuple((run.id, run.state, run.name, *_changeable(run)) for run in runs))
+
+
+def _changeable(run: AnyRun) -> tuple[object, ...]:
+    if isinstance(run, DamagedRun):
+        return ()
+    return run.status.epoch, run.meta.note, tuple(run.meta.tags), run.meta.pinned

@@ -28,7 +28,7 @@ from core.records import EpochRecord
 from core.runs.epochs import CURVE_POINTS, METRICS, METRICS_BYTES, parse_record, rising, thin_curve
 from core.runs.folder import CONFIG, META, METRICS_FILE, RESULT, STATUS, LocalNotes, Meta, RunFolder, Status
 from core.runs.shelf import Shelf
-from core.runs.summary import DamagedRun, EpochSummary, RunSummary, TestResult
+from core.runs.summary import AnyRun, DamagedRun, EpochSummary, RunSummary, TestResult
 
 #: Columns of the table of runs, before those of the settings. ``best_…`` is the epoch of highest
 #: validation accuracy (the first of equals), ``last_…`` the last one, ``min_…`` the lowest over all
@@ -70,16 +70,30 @@ class Reader:
         records = self._records(run.path / METRICS_FILE, keep=True)
         return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
 
-    def runs(self) -> list[RunSummary | DamagedRun]:
+    def runs(self) -> list[AnyRun]:
         """Return all runs, newest first."""
         with self._table_lock:  # while one thread reads a thousand runs the others wait for its summaries
-            if self._kept is None:
-                self._kept = _KeptSummaries(self._shelf.cache_folder / "summaries.json")
-            run_ids, local = self._shelf.ids(), _stamp([str(LocalNotes(self._shelf.folder).path)])
-            runs = [self._run(run_id, local, self._kept) for run_id in run_ids]
-            self._kept.forget_others(run_ids)
-            self._kept.write_if_due()
+            kept, run_ids, local = self._kept_summaries(), self._shelf.ids(), self._local_stamp()
+            runs = [self._run(run_id, local, kept) for run_id in run_ids]
+            kept.forget_others(run_ids)
+            kept.write_if_due()
         return runs
+
+    def run(self, run: RunFolder) -> RunSummary:
+        """Return the summary of one run. Raises StoreError if it is damaged."""
+        with self._table_lock:
+            summary = self._run(run.id, self._local_stamp(), self._kept_summaries())
+        if isinstance(summary, DamagedRun):
+            raise StoreError(summary.error)
+        return summary
+
+    def _kept_summaries(self) -> "_KeptSummaries":
+        if self._kept is None:
+            self._kept = _KeptSummaries(self._shelf.cache_folder / "summaries.json")
+        return self._kept
+
+    def _local_stamp(self) -> list[int]:
+        return _stamp([str(LocalNotes(self._shelf.folder).path)])
 
     def _records(self, path: Path, *, keep: bool) -> list[EpochRecord]:
         """The epochs in a file, remembered to go on from if ``keep`` or if they already are."""
@@ -97,7 +111,7 @@ class Reader:
                 cursor.read_on(path)
             return list(cursor.records)
 
-    def _run(self, run_id: str, local: list[int], kept: "_KeptSummaries") -> RunSummary | DamagedRun:
+    def _run(self, run_id: str, local: list[int], kept: "_KeptSummaries") -> AnyRun:
         # Looked at before the files are read: what changes in between is seen the next time.
         stamp = _stamp(f"{self._shelf.folder}/{run_id}/{name}" for name in _FILES)
         run = kept.get(run_id, stamp, local)
@@ -284,12 +298,6 @@ def _row(run: RunSummary | DamagedRun) -> dict[str, Any]:
         **run.config.values(),
         CURVE: run.curve,
     }
-
-
-def fingerprint(frame: pd.DataFrame) -> int:
-    """A number that is another when a run of the table came, went, got on or was named otherwise; in this process."""
-    told = ["id", "state", "epoch", "name", "note", "tags", "pinned"]
-    return hash(tuple(map(str, frame[told].itertuples(index=False, name=None))))
 
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:

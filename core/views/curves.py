@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from core.config.run_config import RunConfig
+from core.runs.summary import RunSummary
 
 #: Colours that people with any common kind of colour blindness can distinguish (Okabe & Ito, "Color Universal Design",
 #: 2008, darkened for thin lines); the theme's categorical colours in the same order.
@@ -17,6 +17,7 @@ NEUTRAL = PALETTE[6]
 RUN_COLOURS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
 
 #: What chose the best epoch, and what the validation curves were measured on.
+SELECTED_ON = {"held-out": "held-out images", "test": "test images, as in the report"}
 VALIDATION_TEXT = {"held-out": "validation (held-out images)", "test": "test images (also chose the best epoch)"}
 
 
@@ -36,13 +37,11 @@ class RunCurves:
     best_epoch: int | None
 
     @classmethod
-    def of(
-        cls, run_id: str, label: str, config: RunConfig, metrics: pd.DataFrame, colour: str | None = None
-    ) -> "RunCurves":
-        """Return the curves of a run; its best epoch is the first of highest validation accuracy."""
-        best = None if metrics.empty else int(metrics["epoch"].iloc[metrics["val_accuracy"].argmax()])
-        data = config.data
-        return cls(run_id, label, colour or colour_of(run_id), metrics, data.classes, data.validation, best)
+    def of(cls, run: RunSummary, label: str, metrics: pd.DataFrame, colour: str | None = None) -> "RunCurves":
+        """Return the curves of a run."""
+        best = run.epochs.best_epoch if run.epochs else None
+        classes = run.config.data.classes
+        return cls(run.id, label, colour or colour_of(run.id), metrics, classes, run.selected_on, best)
 
     def at_epoch(self, epoch: int) -> pd.Series:
         """Return the row of an epoch."""

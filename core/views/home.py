@@ -1,132 +1,123 @@
-"""What Home has to say, decided without a browser: what trains and waits, the newest and best runs, and how the
-best ones stand beside the published report's.
+"""What Home says: what trains and waits, the latest and best runs, and how ours compare with the report's results."""
 
-Works on the table of all runs (``RunStore.frame()``, here always called ``frame``), so that a thousand runs
-cost no more files than one.
-"""
-
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import pandas as pd
 
 from core.base.text import SELECTED_ON, percent
-from core.compare.settings import classes_text, config_of
+from core.compare.settings import classes_text
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.published.points import TASKS, Point, main_result
-from core.runs.folder import AT_WORK
-
-Row = Mapping[Any, Any]
+from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The table of all runs by what a person looks for: ``waiting`` in the queue's order, ``rest`` newest first."""
+    """All runs by what they do: ``waiting`` in the order of the queue, ``rest`` newest first."""
 
-    training: pd.DataFrame
-    waiting: pd.DataFrame
-    rest: pd.DataFrame
+    training: list[RunSummary]
+    waiting: list[RunSummary]
+    rest: list[AnyRun]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> "Overview":
+    def of(cls, runs: Iterable[AnyRun]) -> "Overview":
         """Sort the runs."""
-        at_work, waits = frame["state"].isin(AT_WORK), frame["state"] == "queued"
-        # As RunStore.queue() has it: by the time, then by the id.
-        waiting = frame[waits]
-        waiting = waiting.assign(queued_at=pd.to_numeric(waiting["queued_at"]).fillna(0.0))
-        return cls(frame[at_work], waiting.sort_values(["queued_at", "id"]), frame[~at_work & ~waits])
+        runs = list(runs)
+        training = [run for run in readable(runs) if run.at_work]
+        # The order of the queue: by time, then by id.
+        waiting = sorted(
+            (run for run in readable(runs) if run.state == "queued"),
+            key=lambda run: (run.status.queued_at or 0.0, run.id),
+        )
+        active = {run.id for run in (*training, *waiting)}
+        return cls(training, waiting, [run for run in runs if run.id not in active])
 
     @property
     def busy(self) -> bool:
-        """Whether something trains or waits."""
-        return bool(len(self.training) or len(self.waiting))
+        """Whether a run is training or waiting."""
+        return bool(self.training or self.waiting)
 
 
-def is_newcomer(frame: pd.DataFrame) -> bool:
-    """Whether no run of the person's own has come to its end yet, so that the first steps are still to be shown."""
-    return not bool((own_runs(frame)["state"] == "finished").any())
+def own_runs(runs: Iterable[AnyRun]) -> list[AnyRun]:
+    """Return the runs that did not come with the program."""
+    return [run for run in runs if isinstance(run, DamagedRun) or not run.meta.reference]
 
 
-def own_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """The runs that did not come with the program."""
-    return frame[~frame["reference"].eq(True)]
+def is_newcomer(runs: Iterable[AnyRun]) -> bool:
+    """Return whether none of the person's own runs has finished, so that Home shows the first steps."""
+    return not any(run.state == "finished" for run in own_runs(runs))
 
 
-def has_weights(frame: pd.DataFrame) -> bool:
-    """Whether some run has finished an epoch, and so can classify pictures."""
-    return bool(frame["best_epoch"].notna().any())
+def has_weights(runs: Iterable[AnyRun]) -> bool:
+    """Return whether some run has finished an epoch, and can therefore classify images."""
+    return any(run.epochs for run in readable(runs))
 
 
-def name_of(row: Row) -> str:
-    """The run's name, or its id."""
-    return row["name"] if isinstance(row["name"], str) and row["name"] else row["id"]
+def result_text(run: AnyRun) -> str:
+    """Return a run's result in a line, or why it failed or cannot be read."""
+    if isinstance(run, DamagedRun):
+        return run.error
+    return run.status.error if run.state == "failed" and run.status.error else accuracy_text(run)
 
 
-def result_text(row: Row) -> str:
-    """What came out of a run, in a line; for one that failed or is damaged why."""
-    if row["state"] in ("failed", "damaged") and isinstance(row["error"], str):
-        return row["error"]
-    return accuracy_text(row)
-
-
-def accuracy_text(row: Row) -> str:
-    """The best accuracy and what chose it; for a held-out choice the test accuracy too, once there is one."""
-    if pd.isna(row["best_val_accuracy"]):
+def accuracy_text(run: RunSummary) -> str:
+    """Return the best accuracy with the images it was measured on, and the test accuracy if there is another one."""
+    if run.best_val_accuracy is None:
         return "no epoch finished"
-    words = f"{percent(row['best_val_accuracy'])} on {SELECTED_ON[row['selected_on']]}"
-    return words if pd.isna(row["test_accuracy"]) else f"{words}, {percent(row['test_accuracy'])} on test images"
+    text = f"{percent(run.best_val_accuracy)} on {SELECTED_ON[run.selected_on]}"
+    return f"{text}, {percent(run.test.accuracy)} on test images" if run.test else text
 
 
-def best_by_task(frame: pd.DataFrame, most: int) -> list[tuple[str, pd.DataFrame]]:
-    """The runs of highest validation accuracy, apart for each set of classes: an accuracy on two classes says
-    nothing beside one on ten. The task of the most runs first; ``most`` rows in all, at least one of each task
-    that has room."""
-    known = frame[frame["best_val_accuracy"].notna()]
-    if known.empty:
-        return []
-    tasks = known["data.classes"].map(classes_text)
-    names = list(tasks.value_counts().index[:most])
-    each, more = divmod(most, len(names))
-    found = []
-    for at, name in enumerate(names):
-        of_task = known[tasks == name].sort_values("best_val_accuracy", ascending=False, kind="stable")
-        found.append((str(name), of_task.head(each + (at < more))))
-    return found
+def best_by_task(runs: Iterable[AnyRun], most: int) -> list[tuple[str, list[RunSummary]]]:
+    """Return the runs of highest validation accuracy for each set of classes, the task with the most runs first.
+
+    Accuracies on different numbers of classes cannot be compared. There are ``most`` runs in all, at least one for each
+    task that has room.
+    """
+    by_task: dict[str, list[RunSummary]] = {}
+    for run in readable(runs):
+        if run.best_val_accuracy is not None:
+            by_task.setdefault(classes_text(run.config.data.classes), []).append(run)
+    tasks = [task for task, _ in Counter({task: len(of_task) for task, of_task in by_task.items()}).most_common(most)]
+    each, more = divmod(most, len(tasks)) if tasks else (0, 0)
+    return [(task, _best_first(by_task[task])[: each + (at < more)]) for at, task in enumerate(tasks)]
 
 
-# --- beside the report ----------------------------------------------------------------------------
+def _best_first(runs: list[RunSummary]) -> list[RunSummary]:
+    return sorted(runs, key=lambda run: run.best_val_accuracy or 0.0, reverse=True)
+
+
+# --- compared with the report ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class BestRun:
-    """The best of ``of`` runs here by one rule. ``accuracy`` from 0 to 1 on ``images`` test images; ``ahead`` of
-    the report by so much; ``so_far`` if the run may still find a better epoch."""
+    """The best of our ``of`` runs by one way of choosing the epoch.
 
-    run_id: str
-    name: str
+    ``ahead`` is its accuracy on test images minus the report's (from −1 to 1).
+    """
+
+    run: RunSummary
     accuracy: float
     ahead: float
-    images: int
-    epoch: int
     of: int
-    so_far: bool
 
     def text(self) -> str:
-        """``epoch 164 · 10,000 test images · best of 3 runs``."""
-        words = [f"epoch {self.epoch}", f"{self.images:,} test images"]
-        words += [f"best of {self.of:,} runs"] * (self.of > 1) + ["so far"] * self.so_far
-        return " · ".join(words)
+        """Return ``epoch 164 · 10,000 test images · best of 3 runs``."""
+        parts = [f"epoch {self.run.epochs.best_epoch}"] if self.run.epochs else []
+        parts += [f"{self.run.test_images:,} test images"]
+        parts += [f"best of {self.of:,} runs"] * (self.of > 1) + ["so far"] * self.run.status.active
+        return " · ".join(parts)
 
 
 @dataclass(frozen=True)
 class ReportComparison:
-    """One task of the report: its result, and what there is of the same classes here.
+    """A task of the report: its result, and our best runs on the same classes.
 
-    ``as_report`` was chosen on the test images, which flatters it as it flattered the report; ``honest`` was
-    chosen on held-out images and measured on the test images once. ``waiting`` counts runs of these classes
-    that have neither yet. ``recipe`` is the report's own configuration for them.
+    ``as_report`` chose its epoch on the test images, which is slightly optimistic, as in the report; ``honest`` chose
+    it on held-out images and was tested once. ``waiting`` counts our runs if none has an accuracy on test images yet.
+    ``recipe`` is the report's configuration for this task.
     """
 
     title: str
@@ -137,52 +128,48 @@ class ReportComparison:
     recipe: RunConfig
 
     def empty_text(self) -> str:
-        """What to say and do where nothing can be compared."""
+        """Return what is missing where nothing can be compared."""
         if self.waiting:
-            runs = "1 run of these classes has" if self.waiting == 1 else f"{self.waiting:,} runs of these classes have"
-            return f"{runs} no accuracy on test images yet: one chosen on held-out images gets it at its end."
-        return "No run of these classes yet. The report’s recipe is a click away; a shorter one can be compared too."
+            runs = "1 run on these classes has" if self.waiting == 1 else f"{self.waiting:,} runs on these classes have"
+            return f"{runs} no accuracy on test images yet. A run with held-out images gets one when it finishes."
+        return "No run on these classes yet. Start with the report’s settings, or with fewer epochs."
 
 
 _TITLES = {"all-ten": "All ten classes", "deer-dog": "Deer or dog"}
 
 
-def report_comparisons(frame: pd.DataFrame) -> list[ReportComparison]:
-    """For each task of the report its result and the best ones here, of runs of the same classes only."""
-    found = []
+def report_comparisons(runs: Iterable[AnyRun]) -> list[ReportComparison]:
+    """Return each task of the report with our best runs on the same classes."""
+    comparisons = []
     for task, title in _TITLES.items():
-        recipe = _recipe(task)
-        point = main_result(recipe)
-        assert point is not None
-        same = frame[pd.Series([one == TASKS[task] for one in frame["data.classes"]], frame.index, dtype=bool)]
-        as_report = _best(same, point, "test", "best_val_accuracy")
-        honest = _best(same, point, "held-out", "test_accuracy")
+        same = [run for run in readable(runs) if run.config.data.classes == TASKS[task]]
+        recipe, point = _recipe(task)
+        as_report, honest = _best(same, point, "test"), _best(same, point, "held-out")
         waiting = 0 if as_report or honest else len(same)
-        found.append(ReportComparison(title, point, as_report, honest, waiting, recipe))
-    return found
+        comparisons.append(ReportComparison(title, point, as_report, honest, waiting, recipe))
+    return comparisons
 
 
-def _recipe(task: str) -> RunConfig:
-    """The report's configuration of its largest training part, whose result is its main one."""
+def _recipe(task: str) -> tuple[RunConfig, Point]:
+    """Return the report's configuration and result for its largest training set, which is its main one."""
     config = PRESETS["report"].config.replace({"data.classes": TASKS[task]})
     point = main_result(config)
     assert point is not None
-    return config.replace({f"data.{point.varied}": point.value})
+    return config.replace({f"data.{point.varied}": point.value}), point
 
 
-def _best(frame: pd.DataFrame, point: Point, selected_on: Literal["test", "held-out"], column: str) -> BestRun | None:
-    values = pd.to_numeric(frame[column][frame["selected_on"] == selected_on]).dropna()
-    if values.empty:
+def _best(runs: Sequence[RunSummary], point: Point, selected_on: str) -> BestRun | None:
+    accuracies = {run.id: run.accuracy_on_test for run in runs if run.selected_on == selected_on}
+    tested = {run_id: accuracy for run_id, accuracy in accuracies.items() if accuracy is not None}
+    if not tested:
         return None
-    row: dict[Any, Any] = frame.loc[[values.idxmax()]].to_dict("records")[0]
-    accuracy, images = float(row[column]), config_of(row).data.sizes().test
-    so_far = row["state"] in (*AT_WORK, "queued")
-    ahead, epoch = accuracy - point.best_accuracy, int(row["best_epoch"])
-    return BestRun(row["id"], name_of(row), accuracy, ahead, images, epoch, len(values), so_far)
+    best, accuracy = max(tested.items(), key=lambda item: item[1])
+    run = next(run for run in runs if run.id == best)
+    return BestRun(run, accuracy, accuracy - point.best_accuracy, len(tested))
 
 
 def points_text(ahead: float) -> str:
-    """A difference of shares, in percentage points: ``0.45 points below``."""
+    """Return a difference of accuracies in percentage points: ``0.45 points below``."""
     if round(100 * ahead, 2) == 0:
         return "level"
     return f"{abs(100 * ahead):.2f} points {'above' if ahead > 0 else 'below'}"

@@ -5,11 +5,11 @@ choose it on the test images as the report did, which is slightly optimistic. Th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
-from core.config.sections import CLASSES
+from core.config.run_config import CLASSES
 from core.published.points import POINTS
 from core.published.tables import RESULTS
 from core.runs.summary import RunSummary
@@ -24,7 +24,7 @@ _STILL_OPEN = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Standing:
     """A result: ``accuracy`` in percent, measured on ``images`` test images if their number is known.
 
@@ -78,58 +78,37 @@ def _on_all_classes(run: RunSummary) -> bool:
 
 
 def _published() -> list[Standing]:
-    return [
-        Standing(
-            name=result.method,
-            accuracy=result.accuracy,
-            source=f"Table {result.table}",
-            chosen_on=NOT_REPORTED,
-            by=result.authors,
-            paper=result.link,
-            note=_note(result.reference, result.note, result.wrong_reference),
+    results = []
+    for result in RESULTS:
+        note = "" if result.note.startswith("arXiv") else result.note
+        if result.wrong_reference:
+            note = f"the report prints “{result.reference}”, which is wrong"
+        source = f"Table {result.table}"
+        results.append(
+            Standing(result.method, result.accuracy, source, NOT_REPORTED, result.authors, note, paper=result.link)
         )
-        for result in RESULTS
-    ]
-
-
-def _note(reference: str, note: str, wrong: bool) -> str:
-    if wrong:
-        return f"the report prints “{reference}”, which is wrong"
-    return "" if note.startswith("arXiv") else note
+    return results
 
 
 def _from_report() -> list[Standing]:
     """Return the report's two results for ten classes: at its usual batch size, and its best."""
-    return [
-        Standing(
-            name=f"ResNet-20, batch {point.value}",
-            accuracy=round(100 * point.best_accuracy, 2),
-            source=REPORT,
-            chosen_on=ON_TEST,
-            by=REPORT,
-            note=f"Figure {point.figure}; one run, 200 epochs",
-            images=point.images,
-        )
-        for point in POINTS
-        if point.varied == "batch_size" and point.value in (32, 128)
-    ]
+    results = []
+    for point in POINTS:
+        if point.varied == "batch_size" and point.value in (32, 128):
+            name, accuracy = f"ResNet-20, batch {point.value}", round(100 * point.best_accuracy, 2)
+            note = f"Figure {point.figure}; one run, 200 epochs"
+            results.append(Standing(name, accuracy, REPORT, ON_TEST, REPORT, note, images=point.images))
+    return results
 
 
 def _ours(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
-    return [
-        Standing(
-            name=labels[run.id],
-            accuracy=100 * run.accuracy_on_test,
-            source=OURS,
-            chosen_on=HELD_OUT if run.selected_on == "held-out" else ON_TEST,
-            by=OURS,
-            note=_run_note(run),
-            run=run.id,
-            images=run.test_images,
-        )
-        for run in runs
-        if _on_all_classes(run) and run.accuracy_on_test is not None
-    ]
+    results = []
+    for run in runs:
+        if _on_all_classes(run) and run.accuracy_on_test is not None:
+            chosen_on, accuracy = HELD_OUT if run.selected_on == "held-out" else ON_TEST, 100 * run.accuracy_on_test
+            ours = Standing(labels[run.id], accuracy, OURS, chosen_on, OURS, _run_note(run), images=run.test_images)
+            results.append(replace(ours, run=run.id))
+    return results
 
 
 def _run_note(run: RunSummary) -> str:

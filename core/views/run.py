@@ -1,32 +1,29 @@
-"""What a page that watches runs has to say, decided without a browser: which run, its figures, its words.
+"""What the Run page says about a run: which run it shows, how far it is, and its key figures.
 
-A :class:`RunView` is one look at a run's folder. Nothing is kept from one look to the next.
+A :class:`RunView` is one look at a run's folder; nothing is kept from one look to the next.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.text import SELECTED_ON, duration, nats, percent
-from core.config.run_config import RunConfig
-from core.records import BatchRecord, EpochRecord
-from core.runs.folder import AT_WORK, Status
+from core.base.text import SELECTED_ON as MEASURED_ON
+from core.base.text import duration, nats, percent
+from core.records import BatchRecord
 from core.runs.store import RunStore
-from core.runs.summary import EpochSummary
-from core.runs.table import readable
-from core.views.curves import RunCurves
+from core.runs.summary import AnyRun, RunSummary, readable
+from core.views.curves import SELECTED_ON, RunCurves
 
-#: Seconds between two looks at a run at work.
+#: Seconds between two looks at a running run.
 SOON, LATER = 1.0, 4.0
 
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A number worth large letters: what it is, the number, and what one must know to read it."""
+    """A number in large type: what it is, its value, and how to read it."""
 
     label: str
     value: str
@@ -35,194 +32,162 @@ class KeyFigure:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as its folder tells it now; ``progress`` only while it is at work."""
+    """A run as its folder is now; ``progress`` inside the epoch, only while the run is running."""
 
-    id: str
+    run: RunSummary
     label: str
-    config: RunConfig
-    status: Status
     progress: BatchRecord | None
-    result: dict[str, Any] | None
     metrics: pd.DataFrame
     colour: str | None = None
 
     @cached_property
     def curves(self) -> RunCurves:
-        """What figures are drawn from."""
-        return RunCurves.of(self.id, self.label, self.config, self.metrics, self.colour)
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """Best, last and lowest figures; empty before the first epoch has ended."""
-        found = EpochSummary.of(
-            [
-                EpochRecord(**{str(name): value for name, value in row.items()})
-                for row in self.metrics.to_dict("records")
-            ]
-        )
-        return asdict(found) if found else {}
-
-    @property
-    def state(self) -> str:
-        """One of :data:`core.runs.store.STATES`."""
-        return self.status.state
+        """The run as figures need it."""
+        return RunCurves.of(self.run, self.label, self.metrics, self.colour)
 
 
 def read_view(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
-    """Read a run. Raises StoreError for a run that is gone or damaged."""
-    config, status = store.run(run_id).config(), store.run(run_id).status()
-    return RunView(
-        id=run_id,
-        label=label,
-        config=config,
-        status=status,
-        progress=store.run(run_id).progress() if status.state in AT_WORK else None,
-        result=store.run(run_id).result(),
-        metrics=store.metrics(run_id),
-        colour=colour,
-    )
+    """Read a run. Raises StoreError if it no longer exists or is damaged."""
+    run = store.summary(run_id)
+    progress = store.run(run_id).progress() if run.at_work else None
+    return RunView(run, label, progress, store.metrics(run_id), colour)
 
 
-# --- which run ------------------------------------------------------------------------------------
+def choose_run(store: RunStore, runs: Iterable[AnyRun], wanted: str | None) -> tuple[str | None, str | None]:
+    """Return the id of the run to show, and a sentence if it is not the ``wanted`` one (an id, part of one, a name).
 
-
-def choose_run(store: RunStore, frame: pd.DataFrame, wanted: str | None) -> tuple[str | None, str | None]:
-    """The run of ``frame`` to show, and a sentence if it is not the ``wanted`` one (an id, a part of one, a name).
-
-    Without a wish it is a run at work, or else the newest; ``None`` if there is no run that can be read.
+    The default is a running run, otherwise the newest; ``None`` if no run can be read.
     """
-    shown, problem = readable(frame), None
+    by_id, problem = {run.id: run for run in runs}, None
     if wanted:
         try:
-            found = store.find(wanted)
+            run_id = store.find(wanted)
         except StoreError as error:
             problem = str(error)
         else:
-            if found in set(shown["id"]):
-                return found, None
-            problem = next(iter(frame["error"][frame["id"] == found]), f"Run {found} was only just made; look again.")
-    at_work = shown[shown["state"].isin(AT_WORK)]
-    first = at_work if len(at_work) else shown
-    return (str(first["id"].iloc[0]) if len(first) else None), problem
+            match by_id.get(run_id):
+                case RunSummary():
+                    return run_id, None
+                case None:
+                    problem = f"Run {run_id} was created just now. Reload the page to see it."
+                case damaged:
+                    problem = damaged.error
+    candidates = readable(by_id.values())
+    first = next((run for run in candidates if run.at_work), candidates[0] if candidates else None)
+    return first.id if first else None, problem
 
 
-# --- what is said of it ---------------------------------------------------------------------------
+# --- how far it is --------------------------------------------------------------------------------
 
 
 def share_done(view: RunView) -> float:
-    """How much of the run is trained, from 0 to 1."""
-    epochs = max(view.config.train.epochs, 1)
-    done = float(view.status.epoch)
+    """Return how much of the run is trained, from 0 to 1."""
+    done = float(view.run.status.epoch)
     if view.progress:
-        done = max(done, view.progress.epoch - 1 + view.progress.batch / view.progress.batches)
-    return min(done / epochs, 1.0)
-
-
-def redraw_key(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
-    """What decides how the page of these runs looks, but for the line that tells where they stand."""
-    return tuple((view.state, len(view.metrics)) for view in views)
-
-
-def refresh_seconds(views: Sequence[RunView]) -> float:
-    """Seconds after which something new may be there: soon at an epoch's end, later in the middle of a long one.
-
-    A look takes time of the cores that train (benchmarks/pages.py slowing). The end of an epoch is seen at most
-    ``SOON`` later, as far as the speed foretells it.
-    """
-    return SOON if any(_epoch_left(view) < LATER - SOON for view in views if view.status.active) else LATER
-
-
-def _epoch_left(view: RunView) -> float:
-    """Seconds until the epoch at work is trained, as its speed tells; 0 where that is not known."""
-    at = view.progress
-    if at is None or not at.images_per_second > 0:
-        return 0.0
-    return float((at.batches - at.batch) * view.config.train.batch_size / at.images_per_second)
+        done = max(done, view.progress.epoch - 1 + share_of_epoch(view))
+    return min(done / max(view.run.config.train.epochs, 1), 1.0)
 
 
 def share_of_epoch(view: RunView) -> float:
-    """How much of the epoch at work is trained, from 0 to 1."""
+    """Return how much of the current epoch is trained, from 0 to 1."""
     return min(view.progress.batch / view.progress.batches, 1.0) if view.progress else 0.0
 
 
+def redraw_key(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
+    """Return what changes when the page of these runs has to be drawn again; the status line does not count."""
+    return tuple((view.run.state, len(view.metrics)) for view in views)
+
+
+def refresh_seconds(views: Sequence[RunView]) -> float:
+    """Return when to look again: soon at the end of an epoch, later in the middle of a long one.
+
+    A look takes time from the cores that train (benchmarks/pages.py slowing). The end of an epoch is seen at most
+    ``SOON`` late, as far as the speed predicts it.
+    """
+    return SOON if any(_epoch_seconds_left(view) < LATER - SOON for view in views if view.run.status.active) else LATER
+
+
+def _epoch_seconds_left(view: RunView) -> float:
+    """Return the seconds until the current epoch is trained, by its speed; 0 if unknown."""
+    progress = view.progress
+    if progress is None or not progress.images_per_second > 0:
+        return 0.0
+    return (progress.batches - progress.batch) * view.run.config.train.batch_size / progress.images_per_second
+
+
 def status_text(store: RunStore, view: RunView) -> str:
-    """Where the run stands, in a line."""
-    epochs = f"{view.status.epoch} of {view.config.train.epochs} epochs"
-    if view.state == "queued":
-        before = store.queue.ids().index(view.id) if view.id in store.queue.ids() else 0
-        runs = {0: "next in the queue", 1: "one run is before it"}.get(before, f"{before} runs are before it")
-        return f"Waiting: {runs}." + (f" It goes on after {epochs}." if view.status.epoch else "")
-    if view.state in AT_WORK:
-        return _at_work(view)
-    took = f" in {duration(view.summary['seconds'])}" if view.summary else ""
-    return f"Trained {epochs}{took}."
+    """Return in a line how far the run is."""
+    epochs = f"{view.run.status.epoch} of {view.run.config.train.epochs} epochs"
+    if view.run.state == "queued":
+        queue = store.queue.ids()
+        before = queue.index(view.run.id) if view.run.id in queue else 0
+        place = {0: "next in the queue", 1: "1 run before it"}.get(before, f"{before} runs before it")
+        return f"Waiting: {place}." + (f" Continues after {epochs}." if view.run.status.epoch else "")
+    if view.run.at_work:
+        return _progress_text(view)
+    return f"Trained {epochs}{f' in {duration(view.run.epochs.seconds)}' if view.run.epochs else ''}."
 
 
-def _at_work(view: RunView) -> str:
-    if view.state == "stopping":
-        return "Stopping within a batch."
-    at = view.progress
-    if at is None:
-        return "Getting ready: the images are loaded and, where precision is auto, both are timed."
-    told = [
-        f"Epoch {at.epoch} of {at.epochs}",
-        f"batch {at.batch:,} of {at.batches:,}",
-        f"loss {nats(at.loss)}",
-        f"{at.images_per_second:,.0f} images/s",
-        f"{duration(at.seconds_left)} left",
+def _progress_text(view: RunView) -> str:
+    if view.run.state == "stopping":
+        return "Stopping after this batch."
+    progress = view.progress
+    if progress is None:
+        return "Getting ready: loading the images and, if precision is auto, timing both precisions."
+    parts = [
+        f"Epoch {progress.epoch} of {progress.epochs}",
+        f"batch {progress.batch:,} of {progress.batches:,}",
+        f"loss {nats(progress.loss)}",
+        f"{progress.images_per_second:,.0f} images/s",
+        f"{duration(progress.seconds_left)} left",
     ]
-    return " · ".join(told)
+    return " · ".join(parts)
 
 
 def problem_text(view: RunView) -> str | None:
-    """Why the run did not reach its end, as a sentence; ``None`` if nothing went wrong."""
-    if view.state == "interrupted":
-        return view.status.error or "The program that trained this run ended before the run did."
-    return view.status.error if view.state == "failed" else None
-
-
-def key_figures(view: RunView) -> list[KeyFigure]:
-    """Best, last, lowest loss, and the test accuracy: measured once where a part was held out."""
-    found, selected = view.summary, SELECTED_ON[view.config.data.validation]
-    if not found:
-        return []
-    metrics = view.curves.metrics
-    last = int(metrics["epoch"].iloc[-1])
-    lowest = int(metrics["epoch"].iloc[metrics["val_loss"].argmin()])
-    told = [
-        KeyFigure(
-            f"Best accuracy, epoch {found['best_epoch']}", percent(found["best_val_accuracy"]), f"chosen on {selected}"
-        ),
-        KeyFigure(f"Last accuracy, epoch {last}", percent(found["last_val_accuracy"]), f"on {selected}"),
-        KeyFigure(f"Lowest loss, epoch {lowest}", nats(found["min_val_loss"]), "cross-entropy, nats per image"),
-    ]
-    best = (view.result or {}).get("best") or {}
-    if {"epoch", "accuracy", "images"} <= best.keys():
-        told.append(
-            KeyFigure(
-                f"Test accuracy, epoch {best['epoch']}",
-                percent(best["accuracy"]),
-                f"{best['images']:,} images, seen once",
-            )
-        )
-    return told
+    """Return why the run did not finish, or ``None`` if nothing went wrong."""
+    error = view.run.status.error
+    if view.run.state == "interrupted":
+        return error or "The program that trained this run ended before the run did."
+    return error if view.run.state == "failed" else None
 
 
 def tab_title(view: RunView) -> str:
-    """What the browser's tab says: how far an active run is, and its name."""
-    return f"{share_done(view):.0%} · {view.label}" if view.status.active else view.label
+    """Return the title of the browser tab: how far an active run is, and its name."""
+    return f"{share_done(view):.0%} · {view.label}" if view.run.status.active else view.label
+
+
+# --- its results ----------------------------------------------------------------------------------
+
+
+def key_figures(view: RunView) -> list[KeyFigure]:
+    """Return best, last and lowest results, and the test accuracy of a run with held-out images."""
+    run, epochs = view.run, view.run.epochs
+    if not epochs:
+        return []
+    best, last = percent(epochs.best_val_accuracy), percent(epochs.last_val_accuracy)
+    measured_on, lowest = MEASURED_ON[run.selected_on], nats(epochs.min_val_loss)
+    figures = [
+        KeyFigure(f"Best accuracy, epoch {epochs.best_epoch}", best, f"chosen on {SELECTED_ON[run.selected_on]}"),
+        KeyFigure(f"Last accuracy, epoch {epochs.last_epoch}", last, f"on {measured_on}"),
+        KeyFigure(f"Lowest loss, epoch {epochs.min_val_loss_epoch}", lowest, "cross-entropy, nats per image"),
+    ]
+    if run.test:
+        label, note = f"Test accuracy, epoch {epochs.best_epoch}", f"{run.test_images:,} images, tested once"
+        figures.append(KeyFigure(label, percent(run.test.accuracy), note))
+    return figures
 
 
 def curves_text(kind: str, views: Sequence[RunView]) -> str:
-    """A chart in words, for those who do not see it. ``kind`` is "Accuracy" or "Cross-entropy"."""
+    """Return a chart of curves as text, for people who do not see it. ``kind`` is "Accuracy" or "Cross-entropy"."""
     return f"{kind} of each epoch, training and validation. " + " ".join(_curve_text(kind, view) for view in views)
 
 
 def _curve_text(kind: str, view: RunView) -> str:
-    found = view.summary
-    if not found:
-        return f"{view.label}: no epoch has ended yet."
+    epochs = view.run.epochs
+    if not epochs:
+        return f"{view.label}: no finished epoch yet."
     if kind == "Accuracy":
-        best, last = percent(found["best_val_accuracy"]), percent(found["last_val_accuracy"])
-        return f"{view.label}: best {best} in epoch {found['best_epoch']}, last {last}."
-    return f"{view.label}: lowest {nats(found['min_val_loss'])}, last {nats(found['last_val_loss'])} on validation."
+        best, last = percent(epochs.best_val_accuracy), percent(epochs.last_val_accuracy)
+        return f"{view.label}: best {best} in epoch {epochs.best_epoch}, last {last}."
+    return f"{view.label}: lowest {nats(epochs.min_val_loss)}, last {nats(epochs.last_val_loss)} on validation."

@@ -73,7 +73,7 @@ def section(store: RunStore, found: Found) -> str:
 def _four_curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[str, go.Figure]]:
     """What a run's four curves say of over-fitting, and the two figures that hold them."""
     metrics, view = store.metrics(run_id), style_figures.View()
-    run = curves_views.RunCurves.of(run_id, study.name, store.run(run_id).config(), metrics)
+    run = curves_views.RunCurves.of(store.summary(run_id), study.name, metrics)
     drawn = {"accuracy": curves_figures.accuracy([run], view), "loss": curves_figures.loss([run], view)}
     curves_figures.mark_onsets(drawn["accuracy"], [run], view, "accuracy")
     curves_figures.mark_onsets(drawn["loss"], [run], view, "loss")

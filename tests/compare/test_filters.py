@@ -8,12 +8,12 @@ from core.compare.settings import ALL_CLASSES
 
 
 def names(store, **wanted):
-    return filtered(store.frame(), Filter(**wanted))["name"].tolist()
+    return [run.name for run in filtered(store.runs(), Filter(**wanted))]
 
 
 def test_without_a_filter_every_run_is_shown_newest_first_and_the_damaged_one_too(some_runs):
     assert names(some_runs)[1:] == ["waiting", "adam", "Pair", "Baseline"]
-    assert filtered(some_runs.frame(), Filter())["state"].iloc[0] == "damaged"
+    assert filtered(some_runs.runs(), Filter())[0].state == "damaged"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_without_a_filter_every_run_is_shown_newest_first_and_the_damaged_one_to
         ({"search": "old adam"}, []),
         ({"search": "(*["}, []),
         ({"states": ("queued",)}, ["waiting"]),
+        ({"states": ("damaged",)}, [""]),
         ({"tags": ("sgd", "other")}, ["Baseline"]),
         ({"classes": ("deer, dog",)}, ["Pair"]),
         ({"classes": (ALL_CLASSES,), "states": ("finished",)}, ["adam", "Baseline"]),
@@ -44,5 +45,5 @@ def test_pinned_runs_come_first_and_missing_values_last(some_runs):
 
 
 def test_tags_and_tasks_in_use(some_runs):
-    assert filters.tags_in_use(some_runs.frame()) == ["old", "sgd"]
-    assert filters.tasks_in_use(some_runs.frame()) == ["all ten", "deer, dog"]
+    assert filters.tags_in_use(some_runs.runs()) == ["old", "sgd"]
+    assert filters.tasks_in_use(some_runs.runs()) == ["all ten", "deer, dog"]

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from core.compare.contenders import contenders
@@ -12,9 +11,8 @@ from core.config.run_config import RunConfig
 from core.figures import compare as figures_compare
 from core.figures.compare import GroupCurves, bands, gap_intervals, mean_curve, parallel_coordinates
 from core.figures.style import View
-from core.runs.table import labels
-from core.views.curves import RunCurves
-from tests.made import made_record, made_run
+from core.runs.summary import labels
+from tests.made import made_curves, made_record, made_run
 
 CONFIG = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "data.test_size": 2_000})
 
@@ -24,7 +22,7 @@ def curves(name, accuracies, seconds=10.0):
         made_record(epoch, val_accuracy=accuracy, seconds=seconds * epoch)
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
-    return RunCurves.of(name, name, CONFIG, pd.DataFrame(records), "#0072b2")
+    return made_curves(records, name, CONFIG, name)
 
 
 def group(*runs, name="a & b"):
@@ -102,7 +100,7 @@ def test_loss_is_drawn_in_nats_with_the_chance_level():
 
 
 def test_without_an_epoch_the_figure_says_so():
-    run = RunCurves.of("one", "one", CONFIG, curves("one", [0.2]).metrics.head(0))
+    run = curves("one", [])
     figure = bands([group(run)], View())
     assert not figure.data
     assert "first epoch" in figure.layout.annotations[0].text
@@ -113,8 +111,8 @@ def test_intervals_show_every_run_and_the_better_above(store):
         for seed, accuracy in enumerate(seeds):
             run_id = made_run(store, config=CONFIG.replace({"train.lr": lr, "train.seed": seed}))
             store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5}})
-    frame = store.frame()
-    found = gap(*contenders(frame, labels(frame)))
+    runs = store.summaries()
+    found = gap(*contenders(runs, labels(runs)))
     figure = gap_intervals(found, ["#0072b2", "#d55e00"])
     better, runs, other = figure.data
     assert (better.x[0], other.x[0]) == pytest.approx((90.0, 81.0))
@@ -132,13 +130,13 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     for values in settings:
         made_run(store, config=CONFIG.replace(values))
     made_run(store, epochs=0, state="queued", config=CONFIG)
-    frame = store.frame()
+    runs = store.summaries()
     paths = ["train.lr", "train.batch_size", "train.optimizer", "train.momentum"]
-    rate, batch, optimizer, momentum, outcome = parallel_coordinates(frame, paths).data[0].dimensions
+    rate, batch, optimizer, momentum, outcome = parallel_coordinates(runs, paths).data[0].dimensions
     assert sorted(rate["values"]) == pytest.approx([-3.0, -1.0, 0.0])
     assert list(rate.ticktext) == ["0.001", "0.1", "1"]
     assert sorted(batch["values"]) == [32, 64, 96]
-    assert list(optimizer.ticktext) == ["adam", "sgd"]
+    assert list(optimizer.ticktext) == ["sgd", "adam"]
     # Momentum has no effect with Adam, so its axis has a place for that.
     assert list(momentum.ticktext) == ["–", "0.5", "0.9"]
     assert list(outcome["values"]) == pytest.approx([100 * made_record(4).val_accuracy] * 3)

@@ -4,7 +4,6 @@ import itertools
 import math
 import tomllib
 
-import pandas as pd
 import pytest
 
 from core.base.paths import PROJECT
@@ -12,33 +11,28 @@ from core.config.run_config import RunConfig
 from core.figures.bars import class_accuracy, probabilities
 from core.figures.curves import accuracy, learning_rate, loss, mark_onsets, speed
 from core.figures.style import View
-from core.runs.epochs import METRICS
 from core.stats.overfitting import onset
 from core.views.curves import NEUTRAL, PALETTE, RunCurves, colour_of, colours
-from tests.made import made_record
+from tests.made import made_curves, made_record
 
-COUNT = itertools.count()
 PAIR = RunConfig().replace({"data.classes": ("deer", "dog"), "data.train_size": 4_500, "data.validation": "test"})
+COUNT = itertools.count()
 
 
-HELD_OUT = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500})
+def new_curves(records, label="one", config=None) -> RunCurves:
+    """Return the curves of another run with these records."""
+    return made_curves(records, label, config, f"20261124-093000-{next(COUNT):04d}")
 
 
-def made_curves(records, label="one", config=HELD_OUT) -> RunCurves:
-    """Return the curves of a run with these records."""
-    run_id = f"20261124-093000-{next(COUNT):04d}"
-    return RunCurves.of(run_id, label, config, pd.DataFrame(records, columns=METRICS))
-
-
-def curves(epochs=4, label="one", config=HELD_OUT) -> RunCurves:
-    """Return the curves of a made-up run."""
-    records = [made_record(epoch, len(config.data.classes)) for epoch in range(1, epochs + 1)]
-    return made_curves(records, label, config)
+def curves(epochs=4, label="one", config=None) -> RunCurves:
+    """Return the curves of another made-up run."""
+    classes = len(config.data.classes) if config else 10
+    return new_curves([made_record(epoch, classes) for epoch in range(1, epochs + 1)], label, config)
 
 
 def with_accuracies(*accuracies) -> RunCurves:
-    """Return the curves of a made-up run with these validation accuracies."""
-    return made_curves([made_record(at, val_accuracy=share) for at, share in enumerate(accuracies, start=1)])
+    """Return the curves of another run with these validation accuracies."""
+    return new_curves([made_record(at, val_accuracy=share) for at, share in enumerate(accuracies, start=1)])
 
 
 def traces(figure):
@@ -76,7 +70,7 @@ def test_labels_say_what_the_curves_were_measured_on():
     assert "chosen on held-out images" in held_out["best"].name
     chosen_on_test = traces(accuracy([curves(config=PAIR)]))
     assert chosen_on_test["val"].name == "test images (also chose the best epoch)"
-    assert "chosen on test images" in chosen_on_test["best"].name
+    assert "chosen on test images, as in the report" in chosen_on_test["best"].name
 
 
 def test_the_best_epoch_is_the_first_of_equals():
@@ -251,7 +245,7 @@ def over_fitted(label="one", end=2.0) -> RunCurves:
     for epoch in range(1, 31):
         value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
         records.append(made_record(epoch, val_loss=value, seconds=3_600.0 * epoch))
-    return made_curves(records, label)
+    return new_curves(records, label)
 
 
 @pytest.mark.parametrize(("kind", "make", "scale"), [("accuracy", accuracy, 100.0), ("loss", loss, 1.0)])

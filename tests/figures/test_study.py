@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.config.run_config import RunConfig
-from core.config.sections import CLASSES
+from core.config.run_config import CLASSES, RunConfig
 from core.figures.study import colours_in_order, curves, curves_text, data, outcome, outcome_text
 from core.figures.style import View
 from core.published.points import points_of
 from core.stats.intervals import wilson
-from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
-from tests.made import made_record
+from core.views.curves import NEUTRAL, RUN_COLOURS
+from tests.made import made_curves, made_record
 from tests.outcomes_made import outcomes
 
 X = "data.train_size"
@@ -203,12 +202,9 @@ def test_the_figure_as_text():
 # --- curves ---------------------------------------------------------------------------------------
 
 
-def run(name, accuracies, batch=32):
-    records = [
-        made_record(epoch, batch_size=batch, val_accuracy=accuracy)
-        for epoch, accuracy in enumerate(accuracies, start=1)
-    ]
-    return RunCurves.of(name, name, RunConfig(), pd.DataFrame(records))
+def run(name, accuracies):
+    records = [made_record(epoch, val_accuracy=accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
+    return made_curves(records, name, RunConfig(), name)
 
 
 def test_cells_are_means_and_bands_coloured_in_order():

@@ -7,21 +7,13 @@ import plotly.io
 import pytest
 
 from core.config.presets import PRESETS
-from core.config.run_config import RunConfig
 from core.figures import bars, compare, curves, leaderboard, preview, study
 from core.figures.style import QUANTITIES, TEMPLATE, View, escape
-from core.views.curves import RunCurves
 from core.views.leaderboard import standings
-from tests.made import made_record
+from tests.made import made_curves, made_record
 from tests.outcomes_made import outcomes
 
-
-def made_curves() -> RunCurves:
-    metrics = pd.DataFrame([made_record(epoch) for epoch in range(1, 4)])
-    return RunCurves.of("a-run", "a run", RunConfig(), metrics)
-
-
-RUN = made_curves()
+RUN = made_curves([made_record(epoch) for epoch in range(1, 4)])
 GROUP = compare.GroupCurves("a-run", "a group", RUN.colour, (RUN,))
 FIGURES = {
     "accuracy": curves.accuracy([RUN]),

@@ -12,8 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 import core.jobs.worker
-from core.config.run_config import RunConfig
-from core.config.sections import CLASSES
+from core.config.run_config import CLASSES, RunConfig
 from core.data import cifar10
 from core.data.split import split
 from core.images.classify import Classifier

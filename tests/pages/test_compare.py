@@ -163,9 +163,9 @@ def test_best_and_last_accuracy_have_their_epochs_and_the_images_that_chose(app,
     store.run(run_id).append_record(made_record(5, val_accuracy=0.1234))
     store.run(run_id).write_status(replace(store.run(run_id).status(), epoch=5))
     row = opened(app, run_id).dataframe[1].value.iloc[0]
-    assert row["best_val_accuracy"] == pytest.approx(100 * made_record(4).val_accuracy)
-    assert (row["best_epoch"], row["epoch"], row["selected_on"]) == (4, 5, "held-out images")
-    assert row["last_val_accuracy"] == pytest.approx(12.34)
+    assert row["best"] == pytest.approx(100 * made_record(4).val_accuracy)
+    assert (row["best_epoch"], row["last_epoch"], row["selected_on"]) == (4, 5, "held-out images")
+    assert row["last"] == pytest.approx(12.34)
 
 
 def test_only_the_settings_that_differ_are_listed(app, store):

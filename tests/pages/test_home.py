@@ -235,7 +235,7 @@ def test_the_reports_results_are_compared_with_our_best_on_the_same_classes(app,
     assert [one.value for one in app.metric] == ["91.37 %", f"{100 * made_record(4).val_accuracy:.2f} %", "96.85 %"]
     assert "chosen on test images" in app.metric[1].label
     assert "10,000 test images" in texts(app)
-    assert "No run of these classes yet" in texts(app)  # of the pair
+    assert "No run on these classes yet" in texts(app)  # of the pair
 
 
 def test_the_reports_recipe_is_a_click_away_where_there_is_nothing_to_compare(app, store):

@@ -17,7 +17,7 @@ from core.records import BatchRecord, EpochRecord
 from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
 from core.runs.store import RunStore
-from core.runs.summary import EpochSummary, RunSummary, TestResult, labels
+from core.runs.summary import EpochSummary, RunSummary, TestResult, fingerprint, labels
 from core.runs.table import CURVE, SUMMARY, Reader
 from tests.made import made_record, made_run
 
@@ -458,19 +458,28 @@ def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
     assert len(store.metrics(other)) == 5
 
 
+def test_one_run_is_summarized_without_reading_the_others(store: RunStore) -> None:
+    good, bad = made_run(store), made_run(store)
+    (store.root / bad / "config.json").write_text("{")
+    assert store.summary(good) == store.summaries()[0]
+    for run_id in (bad, "20200101-000000-abcd", "../../etc/passwd"):
+        with pytest.raises(StoreError):
+            store.summary(run_id)
+
+
 def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: RunStore) -> None:
     run_id = made_run(store, 2, state="running")
     with store.run(run_id).hold():
-        seen = [table_runs.fingerprint(store.frame())]
+        seen = [fingerprint(store.runs())]
         store.run(run_id).write_progress(BatchRecord(3, 4, 3, 9, 1.5, 0.5, 0.1, 900.0, 60.0))
-        assert table_runs.fingerprint(store.frame()) == seen[0], "within an epoch nothing is drawn anew"
+        assert fingerprint(store.runs()) == seen[0], "within an epoch nothing is drawn anew"
         store.run(run_id).write_status(replace(store.run(run_id).stored_status(), epoch=3))
-        seen.append(table_runs.fingerprint(store.frame()))
+        seen.append(fingerprint(store.runs()))
         store.run(run_id).annotate(name="another name")
-        seen.append(table_runs.fingerprint(store.frame()))
-    seen.append(table_runs.fingerprint(store.frame()))  # nobody holds it: interrupted
+        seen.append(fingerprint(store.runs()))
+    seen.append(fingerprint(store.runs()))  # nobody holds it: interrupted
     made_run(store, 1)
-    seen.append(table_runs.fingerprint(store.frame()))
+    seen.append(fingerprint(store.runs()))
     assert len(set(seen)) == len(seen)
 
 

@@ -28,7 +28,7 @@ def some(store):
 
 def test_the_table_as_csv_has_every_run_and_setting(some, tmp_path):
     path = tmp_path / "runs.csv"
-    path.write_text(exports.table_csv(some.frame()))
+    path.write_text(exports.table_csv(some.runs()))
     table = pd.read_csv(path).set_index("name")
     assert len(table) == 4
     assert "curve" not in table.columns

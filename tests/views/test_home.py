@@ -1,4 +1,4 @@
-"""Home's words and numbers: runs apart by task and by what chose their epoch, the report's from its data."""
+"""Home: runs by what they do, the best of each task, and our best next to the report's results."""
 
 import json
 from dataclasses import replace
@@ -7,13 +7,17 @@ import pytest
 
 from core.config.presets import PRESETS
 from core.published.points import POINTS, TASKS
-from core.views import home as overview
+from core.views import home
 from core.views.home import Overview, best_by_task, report_comparisons
 from tests.made import made_record, made_run
 
 REPORT = PRESETS["report"].config
 HELD_OUT = PRESETS["he2016"].config
 PAIR = REPORT.replace({"data.classes": ("deer", "dog"), "data.train_size": 10_000})
+
+
+def ids(runs):
+    return [run.id for run in runs]
 
 
 def run_of(store, config, accuracy, test=None, state="finished", **about):
@@ -25,115 +29,114 @@ def run_of(store, config, accuracy, test=None, state="finished", **about):
     return run_id
 
 
-def test_every_run_is_in_one_part_and_the_queue_in_its_order(store):
+def test_runs_are_training_waiting_in_the_queues_order_or_the_rest(store):
     by_state = {state: made_run(store, state=state) for state in ("finished", "failed", "stopped", "interrupted")}
     first, second = (made_run(store, epochs=0, state="queued") for _ in range(2))
     store.run(first).write_status(replace(store.run(first).status(), queued_at=9.0))
     store.run(second).write_status(replace(store.run(second).status(), queued_at=None))
-    at_work = made_run(store, state="running")
-    with store.run(at_work).hold():
-        found = Overview.of(store.frame())
-    assert found.training["id"].tolist() == [at_work]
-    assert found.waiting["id"].tolist() == store.queue.ids() == [second, first]
-    assert sorted(found.rest["id"]) == sorted(by_state.values())
-    assert found.busy
-    assert not Overview.of(store.frame()[lambda table: table["state"] == "failed"]).busy
+    running = made_run(store, state="running")
+    with store.run(running).hold():
+        overview = Overview.of(store.runs())
+    assert ids(overview.training) == [running]
+    assert ids(overview.waiting) == store.queue.ids() == [second, first]
+    assert sorted(ids(overview.rest)) == sorted(by_state.values())
+    assert overview.busy
+    assert not Overview.of(run for run in store.runs() if run.state == "failed").busy
 
 
-def test_no_run_is_no_trouble(store):
-    frame = store.frame()
-    found = Overview.of(frame)
-    assert (len(found.training), len(found.waiting), len(found.rest), found.busy) == (0, 0, 0, False)
-    assert overview.is_newcomer(frame) and not overview.has_weights(frame)
-    assert best_by_task(frame, 6) == []
-    assert all(one.as_report is None and one.honest is None for one in report_comparisons(frame))
+def test_without_runs_nothing_is_listed(store):
+    overview = Overview.of([])
+    assert (overview.training, overview.waiting, overview.rest, overview.busy) == ([], [], [], False)
+    assert home.is_newcomer([]) and not home.has_weights([])
+    assert best_by_task([], 6) == []
+    assert all(task.as_report is None and task.honest is None for task in report_comparisons([]))
 
 
-def test_what_went_wrong_is_told_and_else_the_accuracy(store):
+def test_a_result_is_an_accuracy_or_what_went_wrong(store):
     made_run(store, state="failed")
     damaged = made_run(store, name="torn")
     (store.root / damaged / "config.json").write_text("{")
     made_run(store, epochs=0, state="stopped")
-    stopped, torn, failed = (overview.result_text(row) for row in store.frame().to_dict("records"))
+    stopped, torn, failed = (home.result_text(run) for run in store.runs())
     assert stopped == "no epoch finished"
     assert "config.json" in torn
     assert failed.startswith("The loss became infinite")
 
 
-def test_the_best_are_apart_by_classes(store):
+def test_the_best_runs_are_listed_for_each_task(store):
     pair = [run_of(store, PAIR, accuracy) for accuracy in (0.95, 0.97)]
     ten = [run_of(store, REPORT, accuracy) for accuracy in (0.90, 0.88, 0.91)]
-    (first, of_ten), (second, of_pair) = best_by_task(store.frame(), 3)
+    (first, of_ten), (second, of_pair) = best_by_task(store.runs(), 3)
     assert (first, second) == ("all ten", "deer, dog")
-    assert of_ten["id"].tolist() == [ten[2], ten[0]]
-    assert of_pair["id"].tolist() == [pair[1]]
+    assert ids(of_ten) == [ten[2], ten[0]]
+    assert ids(of_pair) == [pair[1]]
 
 
-def test_more_tasks_than_room_leave_the_rarest_out(store):
+def test_with_more_tasks_than_room_the_rarest_are_left_out(store):
     for classes in (("cat", "dog"), ("cat", "ship"), ("cat", "frog")):
         run_of(store, PAIR.replace({"data.classes": classes}), 0.9)
-    assert [len(rows) for _, rows in best_by_task(store.frame(), 2)] == [1, 1]
+    assert [len(rows) for _, rows in best_by_task(store.runs(), 2)] == [1, 1]
 
 
 def test_the_report_is_compared_with_the_same_classes_only(store):
     run_of(store, REPORT, 0.9200, name="ten")
     run_of(store, REPORT, 0.9000)
     run_of(store, PAIR.replace({"data.classes": ("cat", "dog")}), 0.999)
-    ten, pair = report_comparisons(store.frame())
+    ten, pair = report_comparisons(store.runs())
     assert (ten.point, pair.point) == tuple(
-        next(one for one in POINTS if (one.task, one.varied, one.value) == wanted)
+        next(point for point in POINTS if (point.task, point.varied, point.value) == wanted)
         for wanted in (("all-ten", "train_size", 50_000), ("deer-dog", "train_size", 10_000))
     )
-    assert (ten.as_report.name, ten.as_report.accuracy, ten.as_report.of) == ("ten", 0.92, 2)
+    assert (ten.as_report.run.name, ten.as_report.accuracy, ten.as_report.of) == ("ten", 0.92, 2)
     assert ten.as_report.ahead == pytest.approx(0.92 - 0.9137)
     assert ten.as_report.text() == "epoch 2 · 10,000 test images · best of 2 runs"
-    assert overview.points_text(ten.as_report.ahead) == "0.63 points above"
+    assert home.points_text(ten.as_report.ahead) == "0.63 points above"
     assert ten.honest is None
     assert pair.as_report is pair.honest is None
-    assert pair.empty_text().startswith("No run of these classes yet.")
+    assert pair.empty_text().startswith("No run on these classes yet.")
 
 
-def test_what_chose_the_epoch_is_kept_apart(store):
+def test_runs_are_compared_separately_by_what_chose_the_epoch(store):
     run_of(store, HELD_OUT, 0.95, test=0.90, name="honest")
     run_of(store, HELD_OUT, 0.99, name="not tested yet", state="stopped")
     run_of(store, REPORT, 0.91, name="as the report")
-    ten, _ = report_comparisons(store.frame())
-    assert (ten.honest.name, ten.honest.accuracy, ten.honest.of) == ("honest", 0.90, 1)
-    assert ten.as_report.name == "as the report"
-    assert overview.points_text(ten.honest.ahead) == "1.37 points below"
+    ten, _ = report_comparisons(store.runs())
+    assert (ten.honest.run.name, ten.honest.accuracy, ten.honest.of) == ("honest", 0.90, 1)
+    assert ten.as_report.run.name == "as the report"
+    assert home.points_text(ten.honest.ahead) == "1.37 points below"
 
 
 def test_runs_without_a_test_accuracy_are_counted_and_explained(store):
     run_of(store, HELD_OUT, 0.95, state="stopped")
-    ten, _ = report_comparisons(store.frame())
+    ten, _ = report_comparisons(store.runs())
     assert ten.waiting == 1
-    assert ten.empty_text().startswith("1 run of these classes has no accuracy on test images yet")
+    assert ten.empty_text().startswith("1 run on these classes has no accuracy on test images yet")
 
 
-def test_a_run_at_work_counts_so_far(store):
+def test_a_running_run_counts_so_far(store):
     run_id = run_of(store, REPORT, 0.92, state="running")
     with store.run(run_id).hold():
-        ten, _ = report_comparisons(store.frame())
+        ten, _ = report_comparisons(store.runs())
     assert ten.as_report.text().endswith("so far")
 
 
-def test_the_recipe_offered_is_the_reports_own(store):
-    for one in report_comparisons(store.frame()):
-        assert one.recipe.problems() == {}
-        assert one.recipe.data.classes == TASKS[one.point.task]
-        assert one.recipe.data.train_size == one.point.value
-        assert not set(one.recipe.differences(REPORT)) - {"data.classes", "data.train_size"}
+def test_the_recipe_is_the_reports_own(store):
+    for task in report_comparisons(store.runs()):
+        assert task.recipe.problems() == {}
+        assert task.recipe.data.classes == TASKS[task.point.task]
+        assert task.recipe.data.train_size == task.point.value
+        assert not set(task.recipe.differences(REPORT)) - {"data.classes", "data.train_size"}
 
 
-def test_level_is_said_where_nothing_can_be_seen():
-    assert overview.points_text(0.000001) == overview.points_text(-0.000001) == "level"
+def test_a_difference_that_rounds_to_zero_is_level():
+    assert home.points_text(0.000001) == home.points_text(-0.000001) == "level"
 
 
-def test_who_has_only_the_programs_own_runs_is_a_newcomer(store):
+def test_reference_runs_do_not_count_as_the_persons_own(store):
     run_id = made_run(store)
     path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
-    assert overview.is_newcomer(store.frame()) and overview.own_runs(store.frame()).empty
+    assert home.is_newcomer(store.runs()) and home.own_runs(store.runs()) == []
     mine = made_run(store)
-    assert not overview.is_newcomer(store.frame())
-    assert overview.own_runs(store.frame())["id"].tolist() == [mine]
+    assert not home.is_newcomer(store.runs())
+    assert ids(home.own_runs(store.runs())) == [mine]

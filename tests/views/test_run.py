@@ -1,4 +1,4 @@
-"""What is said of a run: which one is shown, where it stands, its numbers, each from its files."""
+"""The Run page: which run it shows, how far it is, and its key figures, each from the run's files."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,6 @@ import pytest
 
 from core.config.run_config import RunConfig
 from core.records import BatchRecord
-from core.runs import table as table_runs
 from core.runs.store import RunStore
 from core.views import run as run_views
 from tests.made import made_record, made_run
@@ -23,7 +22,7 @@ def seen(store: RunStore, run_id: str) -> run_views.RunView:
 
 
 def shown(store: RunStore, wanted: str | None = None) -> tuple[str | None, str | None]:
-    return run_views.choose_run(store, store.frame(), wanted)
+    return run_views.choose_run(store, store.runs(), wanted)
 
 
 @pytest.fixture
@@ -37,25 +36,25 @@ def at_work(store):
         yield run_id
 
 
-def test_the_run_at_work_comes_before_newer_ones(store, at_work):
+def test_a_running_run_is_shown_before_newer_ones(store, at_work):
     made_run(store)
     assert shown(store) == (at_work, None)
 
 
-def test_else_the_newest_run_is_shown(store):
+def test_otherwise_the_newest_run_is_shown(store):
     assert shown(store) == (None, None)
     made_run(store)
     newest = made_run(store)
     assert shown(store) == (newest, None)
 
 
-def test_a_wish_is_granted_by_id_and_name(store):
+def test_a_run_is_chosen_by_id_or_name(store):
     old = made_run(store, name="old one")
     made_run(store)
     assert shown(store, old) == shown(store, "old one") == (old, None)
 
 
-def test_an_unknown_wish_gets_a_sentence_and_another_run(store):
+def test_instead_of_an_unknown_run_another_one_is_shown_with_a_sentence(store):
     run_id = made_run(store)
     for wish in ("20200101-000000-abcd", "../../etc/passwd", "nobody"):
         found, problem = shown(store, wish)
@@ -63,7 +62,7 @@ def test_an_unknown_wish_gets_a_sentence_and_another_run(store):
         assert problem.startswith("There is no run")
 
 
-def test_a_damaged_run_is_told_and_never_shown(store):
+def test_a_damaged_run_is_reported_and_not_shown(store):
     good, bad = made_run(store), made_run(store)
     (store.root / bad / "config.json").write_text("{")
     assert shown(store) == (good, None)
@@ -72,56 +71,51 @@ def test_a_damaged_run_is_told_and_never_shown(store):
     assert "config.json" in problem and "damaged" in problem
 
 
-def test_runs_of_one_name_are_told_apart(store):
-    one, two, other, unnamed = (made_run(store, 1, name=name) for name in ("same", "same", "other", ""))
-    assert table_runs.labels(store.frame()) == {
-        one: f"same ({one[-4:]})", two: f"same ({two[-4:]})", other: "other", unnamed: unnamed,
-    }  # fmt: skip
-
-
-def test_where_a_run_at_work_stands(store, at_work):
+def test_the_progress_of_a_running_run(store, at_work):
     view = seen(store, at_work)
-    told = run_views.status_text(store, view)
-    assert told == "Epoch 3 of 4 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min left"
+    assert (
+        run_views.status_text(store, view)
+        == "Epoch 3 of 4 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min left"
+    )
     assert run_views.share_of_epoch(view) == 0.25
     assert run_views.share_done(view) == 2.25 / 4
     assert run_views.tab_title(view) == "56% · a run"
 
 
-def test_before_its_first_batch_a_run_gets_ready(store, at_work):
+def test_before_its_first_batch_a_run_is_getting_ready(store, at_work):
     (store.root / at_work / "progress.json").unlink()
     view = seen(store, at_work)
     assert run_views.status_text(store, view).startswith("Getting ready")
     assert run_views.share_done(view) == 0.5
 
 
-def test_a_stop_that_was_asked_for_is_told(store, at_work):
+def test_a_stop_request_is_shown(store, at_work):
     store.queue.request_stop(at_work)
-    assert run_views.status_text(store, seen(store, at_work)) == "Stopping within a batch."
+    assert run_views.status_text(store, seen(store, at_work)) == "Stopping after this batch."
 
 
 def test_the_place_in_the_queue(store):
     first, second, third = (made_run(store, 0, "queued") for _ in range(3))
     for at, run_id in enumerate((first, second, third)):
         store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=float(at)))
-    told = [run_views.status_text(store, seen(store, run_id)) for run_id in (first, second, third)]
-    assert told == [
-        "Waiting: next in the queue.", "Waiting: one run is before it.", "Waiting: 2 runs are before it.",
+    texts = [run_views.status_text(store, seen(store, run_id)) for run_id in (first, second, third)]
+    assert texts == [
+        "Waiting: next in the queue.", "Waiting: 1 run before it.", "Waiting: 2 runs before it.",
     ]  # fmt: skip
 
 
 def test_how_a_run_ended(store):
     assert run_views.status_text(store, seen(store, made_run(store, 4))) == "Trained 4 of 4 epochs in 30 s."
     failed = seen(store, made_run(store, state="failed"))
-    assert run_views.problem_text(failed) == failed.status.error != ""
+    assert run_views.problem_text(failed) == failed.run.status.error != ""
     dead = seen(store, made_run(store, state="running"))  # nobody holds its lock
-    assert dead.state == "interrupted"
+    assert dead.run.state == "interrupted"
     assert dead.progress is None
     assert run_views.problem_text(dead) == "The program that trained this run ended before the run did."
     assert run_views.problem_text(seen(store, made_run(store))) is None
 
 
-def test_the_numbers_are_those_of_the_files(store):
+def test_key_figures_are_those_of_the_files(store):
     run_id = made_run(store, 3)
     store.run(run_id).append_record(made_record(4, val_accuracy=0.25, val_loss=9.0))
     store.run(run_id).write_result({"best": {"epoch": 3, "accuracy": 0.4321, "images": 2_000}})
@@ -129,26 +123,26 @@ def test_the_numbers_are_those_of_the_files(store):
         run_views.KeyFigure("Best accuracy, epoch 3", "52.21 %", "chosen on held-out images"),
         run_views.KeyFigure("Last accuracy, epoch 4", "25.00 %", "on held-out images"),
         run_views.KeyFigure("Lowest loss, epoch 3", f"{made_record(3).val_loss:.4f}", "cross-entropy, nats per image"),
-        run_views.KeyFigure("Test accuracy, epoch 3", "43.21 %", "2,000 images, seen once"),
+        run_views.KeyFigure("Test accuracy, epoch 3", "43.21 %", "10,000 images, tested once"),
     ]
     assert run_views.key_figures(seen(store, made_run(store, 0))) == []
 
 
-def test_a_choice_on_the_test_images_is_never_called_held_out(store):
+def test_an_epoch_chosen_on_test_images_says_so(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
     notes = [fact.note for fact in run_views.key_figures(seen(store, made_run(store, config=config)))]
-    assert notes[:2] == ["chosen on test images", "on test images"]
+    assert notes[:2] == ["chosen on test images, as in the report", "on test images"]
 
 
-def test_a_chart_in_words_has_the_numbers(store):
+def test_a_chart_as_text_has_the_numbers(store):
     view = seen(store, made_run(store, 4))
     assert "a run: best 60.57 % in epoch 4, last 60.57 %." in run_views.curves_text("Accuracy", [view])
     assert f"lowest {made_record(4).val_loss:.4f}" in run_views.curves_text("Cross-entropy", [view])
-    assert "no epoch has ended yet" in run_views.curves_text("Accuracy", [seen(store, made_run(store, 0))])
+    assert "no finished epoch yet" in run_views.curves_text("Accuracy", [seen(store, made_run(store, 0))])
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("progress", "seconds"),
     [
         (None, run_views.SOON),  # getting ready, or being evaluated
         ({"batch": 25, "images_per_second": 640.0}, run_views.LATER),  # 175 batches of 32 in 8.75 s
@@ -158,15 +152,15 @@ def test_a_chart_in_words_has_the_numbers(store):
         ({"batch": 1, "images_per_second": 0.0}, run_views.SOON),
     ],
 )
-def test_one_looks_often_where_an_epoch_is_about_to_end(store, told, seconds):
+def test_a_page_refreshes_often_near_the_end_of_an_epoch(store, progress, seconds):
     run_id = made_run(store, 2, "running")
-    if told:
-        store.run(run_id).write_progress(BatchRecord(**PROGRESS | {"batches": 200} | told))
+    if progress:
+        store.run(run_id).write_progress(BatchRecord(**PROGRESS | {"batches": 200} | progress))
     with store.run(run_id).hold():
         assert run_views.refresh_seconds([seen(store, run_id)]) == seconds
 
 
-def test_a_page_is_drawn_anew_at_an_epochs_end_and_in_another_state(store):
+def test_a_page_is_redrawn_at_an_epochs_end_and_in_another_state(store):
     run_id = made_run(store, 2, "running")
     with store.run(run_id).hold():
         before = run_views.redraw_key([seen(store, run_id)])

@@ -5,7 +5,6 @@ An action on several runs goes on when a run refuses; the page then shows the re
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -16,24 +15,25 @@ from core.compare import contenders, filters
 from core.compare.picks import link_text
 from core.runs import transfer
 from core.runs.store import RunStore
+from core.runs.summary import AnyRun, RunSummary, readable
 from pages.parts.actions import act, runs_text
 from pages.parts.compare.table import PICKED, pick
 
 _TRASHED = "compare_trashed"
 
 
-def actions(store: RunStore, frame: pd.DataFrame, picked: Sequence[str]) -> None:
+def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -> None:
     """Show the buttons for the selected runs."""
-    rows = frame[frame["id"].isin(picked)]
+    picked = [run.id for run in selected]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{runs_text(len(picked))} selected**", width="content")
         with st.popover("Rename run", icon=":material/edit:", disabled=len(picked) != 1, help="Select a single run."):
-            _rename(store, rows)
+            _rename(store, selected)
         with st.popover("Edit tags", icon=":material/sell:"):
-            _tags(store, frame, rows)
+            _tags(store, runs, selected)
         with st.popover("Edit note", icon=":material/sticky_note_2:"):
-            _note(store, rows)
-        pinned = bool(rows["pinned"].fillna(False).astype(bool).all())
+            _note(store, selected)
+        pinned = all(isinstance(run, RunSummary) and run.meta.pinned for run in selected)
         st.button(
             "Unpin runs" if pinned else "Pin runs",
             key="pin",
@@ -51,7 +51,7 @@ def actions(store: RunStore, frame: pd.DataFrame, picked: Sequence[str]) -> None
             args=(store, picked),
             help="You can restore the runs from the trash.",
         )
-        if more := contenders.siblings(frame, picked):
+        if more := contenders.siblings(readable(runs), picked):
             st.button(
                 f"Add {runs_text(len(more))} with other seeds",
                 key="add_seeds",
@@ -70,38 +70,35 @@ def _annotate(store: RunStore, run_ids: Sequence[str], done: str, **about: objec
 # --- name, tags, note -----------------------------------------------------------------------------
 
 
-def _rename(store: RunStore, rows: pd.DataFrame) -> None:
-    if len(rows) != 1:
+def _rename(store: RunStore, selected: Sequence[AnyRun]) -> None:
+    if len(selected) != 1:
         return
-    run_id, name = rows["id"].iloc[0], rows["name"].fillna("").iloc[0]
+    (run,) = selected
     with st.form("rename", border=False):
-        name = st.text_input("Name", name, max_chars=80, key=f"rename {run_id}")
+        name = st.text_input("Name", run.name, max_chars=80, key=f"rename {run.id}")
         if st.form_submit_button("Rename run", key="save_name", type="primary"):
-            _annotate(store, [run_id], "renamed", name=name.strip())
+            _annotate(store, [run.id], "renamed", name=name.strip())
             st.rerun()
 
 
-def _tags(store: RunStore, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -> None:
     with st.form("tags", border=False, clear_on_submit=True):
         add = st.multiselect(
-            "Add tags",
-            filters.tags_in_use(frame),
-            accept_new_options=True,
-            placeholder="Choose or type",
-            key="tags_add",
+            "Add tags", filters.tags_in_use(runs), accept_new_options=True, placeholder="Choose or type", key="tags_add"
         )
-        remove = st.multiselect("Remove tags", filters.tags_in_use(rows), placeholder="Choose", key="tags_remove")
+        remove = st.multiselect("Remove tags", filters.tags_in_use(selected), placeholder="Choose", key="tags_remove")
         if st.form_submit_button("Save tags", key="save_tags", type="primary"):
-            act(lambda: bulk.each(rows["id"], lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
+            run_ids = [run.id for run in selected]
+            act(lambda: bulk.each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
             st.rerun()
 
 
-def _note(store: RunStore, rows: pd.DataFrame) -> None:
-    notes = set(rows["note"].fillna(""))
+def _note(store: RunStore, selected: Sequence[AnyRun]) -> None:
+    notes = {run.meta.note if isinstance(run, RunSummary) else "" for run in selected}
     if len(notes) > 1:
         st.caption("The selected runs have different notes. Saving replaces them all.")
     with st.form("note", border=False):
-        run_ids = rows["id"].tolist()
+        run_ids = [run.id for run in selected]
         note = st.text_area("Note", notes.pop() if len(notes) == 1 else "", key=f"note {link_text(run_ids)}")
         if st.form_submit_button("Save note", key="save_note", type="primary"):
             _annotate(store, run_ids, "annotated", note=note.strip())

@@ -7,16 +7,15 @@ run begins. The table's own selection is set from them before it is drawn.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from core.base.text import SELECTED_ON
-from core.compare import settings as settings_compare
 from core.compare.filters import SORTS, Filter, tags_in_use, tasks_in_use
 from core.compare.picks import link_text, picked_after_selection, runs_in_link
 from core.config.run_config import SETTINGS
 from core.runs.folder import STATES
 from core.runs.store import RunStore
+from core.runs.summary import AnyRun
+from core.views.compare import runs_table
 from pages.parts.actions import add_problems, forget_problems
 
 TABLE = "compare_table"
@@ -43,23 +42,28 @@ COLUMNS: dict[str, tuple[str, bool]] = {
     "id": ("ID", False),
     "error": ("Error", False),
 }
+TEST_HELP = (
+    "Accuracy of the best weights on the test set. Slightly optimistic if the epoch was chosen on test images; "
+    "otherwise measured once, when the run finishes."
+)
 _SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
 
 
 # --- the selected runs ------------------------------------------------------------------------
 
 
-def picked_runs(store: RunStore, frame: pd.DataFrame) -> list[str]:
+def picked_runs(store: RunStore, runs: Sequence[AnyRun]) -> list[AnyRun]:
     """Return the selected runs that exist: those of a link that was just opened, or those of the session."""
+    by_id = {run.id: run for run in runs}
     link = st.query_params.get("runs")
     if link is not None and link != st.session_state.get(_LINK):
-        picked, problems = runs_in_link(store, frame["id"], link)
+        picked, problems = runs_in_link(store, by_id, link)
         add_problems(problems)
     else:
-        known = set(frame["id"])
-        picked = [run_id for run_id in st.session_state.get(PICKED, []) if run_id in known]
+        picked = st.session_state.get(PICKED, [])
+    picked = [run_id for run_id in picked if run_id in by_id]
     pick(picked)
-    return picked
+    return [by_id[run_id] for run_id in picked]
 
 
 def pick(picked: Sequence[str]) -> None:
@@ -81,7 +85,7 @@ def _selected() -> None:
 # --- the table --------------------------------------------------------------------------------
 
 
-def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
+def filters(runs: Sequence[AnyRun]) -> tuple[Filter, list[str]]:
     """Ask which runs and which columns to show."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input(
@@ -104,11 +108,10 @@ def filters(frame: pd.DataFrame) -> tuple[Filter, list[str]]:
         )
         chosen = sum(len(st.session_state.get(key) or ()) for key in ("state", "tag", "task"))
         with st.popover(f"Filter ({chosen})" if chosen else "Filter", icon=":material/filter_list:"):
-            states = _several(
-                "State", "state", [state for state in (*STATES, "damaged") if state in set(frame["state"])]
-            )
-            tags = _several("Tags", "tag", tags_in_use(frame))
-            tasks = _several("Classes", "task", tasks_in_use(frame))
+            in_use = {run.state for run in runs}
+            states = _several("State", "state", [state for state in (*STATES, "damaged") if state in in_use])
+            tags = _several("Tags", "tag", tags_in_use(runs))
+            tasks = _several("Classes", "task", tasks_in_use(runs))
         with st.popover("Columns", icon=":material/view_column:"):
             columns = st.multiselect(
                 "Columns",
@@ -129,14 +132,14 @@ def _several(label: str, key: str, options: list[str]) -> list[str]:
     return st.multiselect(label, options, key=key, placeholder="All", bind="query-params")
 
 
-def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
-    """Show the rows; their checkboxes change the selected runs."""
-    visible = rows["id"].tolist()
+def run_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
+    """Show the runs; their checkboxes change the selected runs."""
+    visible = [run.id for run in runs]
     st.session_state[_VISIBLE] = visible
     wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
     if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
         st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
-    table = _cells(rows, labels, columns)
+    table = runs_table(runs, labels, columns)
     st.dataframe(
         table,
         key=TABLE,
@@ -150,37 +153,6 @@ def run_table(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[s
     )
 
 
-def _cells(rows: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame({"run": rows["id"].map(labels)})
-    if rows["pinned"].fillna(False).astype(bool).any():
-        table.insert(0, "pinned", rows["pinned"].fillna(False).astype(bool))
-    for name in columns:
-        table[name] = settings_compare.setting_cells(rows, name) if name in SETTINGS else _cell(rows, name)
-    return table
-
-
-def _cell(rows: pd.DataFrame, name: str) -> Any:
-    match name:
-        case "curve":
-            return rows["curve"].map(list)
-        case "best" | "last" | "test":
-            column = {"best": "best_val_accuracy", "last": "last_val_accuracy", "test": "test_accuracy"}[name]
-            return 100 * pd.to_numeric(rows[column])
-        case "selected_on":
-            return rows[name].map(SELECTED_ON)
-        case "epochs_done":
-            return settings_compare.progress_texts(rows)
-        case "created":
-            return pd.to_datetime(rows["created_at"].map(settings_compare.local_time))
-        case "seconds":
-            return settings_compare.as_durations(rows[name])
-        case "images_per_second" | "min_val_loss" | "best_epoch":
-            return pd.to_numeric(rows[name])
-        case "tags":
-            return [list(tags) if isinstance(tags, tuple | list) else [] for tags in rows["tags"]]
-    return rows[name].fillna("").astype(str)
-
-
 def _looks(columns: Sequence[str]) -> dict[str, Any]:
     of = st.column_config
     accuracy: dict[str, Any] = {"format": "%.2f %%", "width": 80}
@@ -190,11 +162,7 @@ def _looks(columns: Sequence[str]) -> dict[str, Any]:
         "curve": of.LineChartColumn("Validation accuracy", y_min=0.0, y_max=1.0, width=150),
         "best": of.NumberColumn("Best", help="Highest validation accuracy of all epochs.", **accuracy),
         "last": of.NumberColumn("Last", help="Validation accuracy of the last epoch.", **accuracy),
-        "test": of.NumberColumn(
-            "Test",
-            help="Accuracy of the best weights on the test set, which did not choose the epoch. Measured once.",
-            **accuracy,
-        ),
+        "test": of.NumberColumn("Test", help=TEST_HELP, **accuracy),
         "best_epoch": of.NumberColumn("Best epoch", format="%d", width=90),
         "selected_on": of.TextColumn("Epoch chosen on", help="The images whose accuracy decides which epoch is best."),
         "min_val_loss": of.NumberColumn(

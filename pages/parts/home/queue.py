@@ -1,12 +1,13 @@
 """The queue: its runs in order, with buttons to move them, to cancel them, and to put a cancelled run back."""
 
-import pandas as pd
+from collections.abc import Iterable, Sequence
+
 import streamlit as st
 
 from core.compare.settings import classes_text
 from core.runs.queue import Where
 from core.runs.store import RunStore
-from core.views import home as overview
+from core.runs.summary import AnyRun, RunSummary
 from pages.parts.actions import act
 from pages.parts.shared import literal, run_link
 
@@ -20,9 +21,9 @@ _MOVES: tuple[tuple[str, str, Where], ...] = (
 )
 
 
-def queue_box(store: RunStore, waiting: pd.DataFrame) -> None:
+def queue_box(store: RunStore, waiting: Sequence[RunSummary]) -> None:
     """Show the queued runs with their buttons; ``waiting`` is in the order of the queue."""
-    if waiting.empty:
+    if not waiting:
         return
     count = len(waiting)
     st.subheader(f"Queue ({count:,})", anchor=False)
@@ -33,18 +34,19 @@ def queue_box(store: RunStore, waiting: pd.DataFrame) -> None:
             st.session_state["queue_page"] = pages
         page = st.pagination(pages, key="queue_page") if pages > 1 else 1
         first = (page - 1) * PAGE_SIZE
-        for place, row in enumerate(waiting.iloc[first : first + PAGE_SIZE].to_dict("records"), start=first):
-            _queued_run(store, row, place, count)
+        for place, run in enumerate(waiting[first : first + PAGE_SIZE], start=first):
+            _queued_run(store, run, place, count)
 
 
-def _queued_run(store: RunStore, row: overview.Row, place: int, count: int) -> None:
-    run_id, name = row["id"], overview.name_of(row)
-    epochs = f"{row['epoch']:.0f} of {row['epochs']:.0f}" if row["epoch"] else f"{row['epochs']:.0f}"
+def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> None:
+    run_id, name, epochs = run.id, run.name or run.id, str(run.config.train.epochs)
+    if run.status.epoch:
+        epochs = f"{run.status.epoch} of {epochs}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap="xxsmall", width="stretch"):
             run_link(run_id, name, ":material/schedule:")
             position = "Next" if place == 0 else f"Position {place + 1}"
-            st.caption(f"{position} · {epochs} epochs · {classes_text(row['data.classes'])}")
+            st.caption(f"{position} · {epochs} epochs · {classes_text(run.config.data.classes)}")
         with st.container(horizontal=True, gap="xsmall", width="content"):
             for label, icon, where in _MOVES:
                 st.button(
@@ -67,12 +69,11 @@ def _queued_run(store: RunStore, row: overview.Row, place: int, count: int) -> N
             )
 
 
-def undo_boxes(store: RunStore, frame: pd.DataFrame) -> None:
+def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
     """Offer to put back the runs that were cancelled in this session and are still stopped."""
     cancelled: dict[str, int] = st.session_state.get(_CANCELLED, {})
-    stopped = frame[frame["id"].isin(list(cancelled)) & (frame["state"] == "stopped")]
-    for row in stopped.to_dict("records"):
-        run_id, name = row["id"], overview.name_of(row)
+    for run in [run for run in runs if run.id in cancelled and run.state == "stopped"]:
+        run_id, name = run.id, run.name or run.id
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/close: “{literal(name)}” was removed from the queue.", width="content")
             st.button(

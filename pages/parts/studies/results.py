@@ -121,7 +121,7 @@ def one_run(cells: Sequence[CellStatus]) -> None:
         if chosen is None:
             return
         metrics = get_store().metrics(chosen)
-        run = RunCurves.of(chosen, by_id[chosen].cell.in_words(), by_id[chosen].cell.config, metrics)
+        run = RunCurves.of(get_store().summary(chosen), by_id[chosen].cell.in_words(), metrics)
         view = style_figures.View()
         accuracy, loss = curves_figures.accuracy([run], view), curves_figures.loss([run], view)
         curves_figures.mark_onsets(accuracy, [run], view, "accuracy")

@@ -1,0 +1,108 @@
+"""The tables of Compare, each made once from the runs' summaries."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from core.base.text import SELECTED_ON
+from core.compare.contenders import Contender
+from core.compare.settings import NO_EFFECT, setting_text
+from core.config.run_config import SETTINGS
+from core.runs.summary import AnyRun, RunSummary
+from core.stats.intervals import spread
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _of_epochs(name: str) -> Callable[[RunSummary], Any]:
+    return lambda run: getattr(run.epochs, name, None)
+
+
+#: The columns of :func:`runs_table` that are not settings: the cell of a run that can be read.
+_CELLS: dict[str, Callable[[RunSummary], Any]] = {
+    "state": lambda run: run.state,
+    "curve": lambda run: list(run.curve),
+    "best": lambda run: _percent(run.best_val_accuracy),
+    "best_epoch": _of_epochs("best_epoch"),
+    "selected_on": lambda run: SELECTED_ON[run.selected_on],
+    "last": lambda run: _percent(run.epochs.last_val_accuracy if run.epochs else None),
+    "last_epoch": _of_epochs("last_epoch"),
+    "test": lambda run: _percent(run.accuracy_on_test),
+    "min_val_loss": _of_epochs("min_val_loss"),
+    "epochs_done": lambda run: f"{run.status.epoch}/{run.config.train.epochs}",
+    "seconds": _of_epochs("seconds"),
+    "images_per_second": _of_epochs("images_per_second"),
+    "tags": lambda run: list(run.meta.tags),
+    "note": lambda run: run.meta.note,
+    "study": lambda run: run.meta.study,
+    "created": lambda run: datetime.fromtimestamp(run.meta.created_at),
+    "id": lambda run: run.id,
+    "error": lambda run: run.status.error,
+}
+_NUMBERS = ("best", "best_epoch", "last", "last_epoch", "test", "min_val_loss", "images_per_second")
+
+
+def runs_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
+    """Return a row per run: ``pinned`` if any is, ``run`` (its label), and ``columns`` (names or setting paths).
+
+    Accuracies are in percent, ``seconds`` is a duration. A setting's cells are numbers if all are, otherwise text.
+    """
+    table = pd.DataFrame({"run": [labels[run.id] for run in runs]})
+    pinned = [isinstance(run, RunSummary) and run.meta.pinned for run in runs]
+    if any(pinned):
+        table.insert(0, "pinned", pinned)
+    for name in columns:
+        table[name] = _setting_cells(runs, name) if name in SETTINGS else _cells(runs, name)
+    return table
+
+
+def _cells(runs: Sequence[AnyRun], name: str) -> pd.Series:
+    cells = [_CELLS[name](run) if isinstance(run, RunSummary) else getattr(run, name, None) for run in runs]
+    if name in _NUMBERS:
+        return pd.Series(cells, dtype=float)
+    if name == "seconds":
+        return durations(cells)
+    if name == "created":
+        return pd.to_datetime(pd.Series(cells))
+    empty: Any = [] if name in ("curve", "tags") else ""
+    return pd.Series([empty if cell is None else cell for cell in cells], dtype=object)
+
+
+def _setting_cells(runs: Sequence[AnyRun], path: str) -> pd.Series:
+    texts = pd.Series([setting_text(run.config, path) if isinstance(run, RunSummary) else "" for run in runs])
+    texts = texts.replace(NO_EFFECT, "")
+    numbers = pd.to_numeric(texts, errors="coerce")
+    return numbers if numbers.notna().equals(texts != "") else texts
+
+
+def durations(seconds: Iterable[float | None]) -> pd.Series:
+    """Return seconds as whole-second durations, which a table shows as a clock and sorts as numbers."""
+    return pd.to_timedelta(pd.Series(seconds, dtype=float).round(), unit="s")
+
+
+def results_table(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return best and last results of each run, accuracies in percent."""
+    columns = ("state", "best", "best_epoch", "selected_on", "last", "last_epoch", "test", "min_val_loss", "seconds")
+    table = pd.DataFrame({"label": [labels[run.id] for run in runs]})
+    return table.assign(**{name: _cells(runs, name) for name in columns})
+
+
+def seeds_table(contenders: Iterable[Contender]) -> pd.DataFrame:
+    """Return the accuracies in percent over the counted seeds of each contender that has several: ``mean ± sd``."""
+    several = [(contender.label, contender.counted) for contender in contenders if len(contender.counted) > 1]
+    table = pd.DataFrame({"label": [label for label, _ in several], "n": [len(runs) for _, runs in several]})
+    for name in ("best", "last", "test"):
+        table[name] = [_mean_text([_CELLS[name](run) for run in runs]) for _, runs in several]
+    return table
+
+
+def _mean_text(values: Sequence[float | None]) -> str:
+    some = [value for value in values if value is not None]
+    if len(some) < 2:
+        return NO_EFFECT
+    over_seeds = spread(some)
+    return f"{over_seeds.mean:.2f} ± {over_seeds.sd:.2f}" + (f" (n = {len(some)})" if len(some) < len(values) else "")
