@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from core.data import cifar10
 from core.data.cifar10 import Cifar10
 from core.data.split import Parts, split
 from core.images.gallery import data_url
-from core.images.read import CROPS, Crop, LoadedImage, Square, crop_box, to_network
+from core.images.read import CROPS, Crop, LoadedImage, Square, crop_box, read_many, to_network
 from core.runs.folder import BEST
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # imports PyTorch, which takes seconds
 
 MAX_IMAGES = 200
 MIDDLE = Square()
+FIELD_BYTES = 64 * 2**20  # of files that the server keeps for one upload field
 BROWSER_SIDE = 320  # longer side of a browser's copy in pixels: twice what is shown
 
 
@@ -95,6 +96,17 @@ class TrayImage:
         return f"{text}, {x}, y {100 * top / height:.0f}–{100 * bottom / height:.0f} %"
 
 
+class Upload(Protocol):
+    """A file in the browser's upload field."""
+
+    file_id: str
+    name: str
+    size: int
+
+    def getvalue(self) -> bytes:
+        """Return the content."""
+
+
 @dataclass
 class Tray:
     """All images of the session, newest first, and an error for each of the latest files that was refused.
@@ -119,6 +131,33 @@ class Tray:
                 "Clear it to make room."
             )
         return min(wanted, free)
+
+    def read_uploads(self, files: Sequence[Upload]) -> bool:
+        """Read the new files of the upload field. Return whether there were any.
+
+        The field is emptied only when it holds much: it also shows which files the browser refused.
+        """
+        new = [file for file in files if file.file_id not in self.taken]
+        self.taken |= {file.file_id for file in new}
+        if sum(file.size for file in files) > FIELD_BYTES or len(files) > MAX_IMAGES:
+            self.empty_field()
+        if new:
+            self.read([(file.name, file.getvalue()) for file in new])
+        return bool(new)
+
+    def read(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Read files, as many as fit; ``refused`` gets an error for each that is not an image."""
+        self.refused = []
+        results = read_many(files[: self.room(len(files))])
+        self.add([TrayImage(result) for result in results if isinstance(result, LoadedImage)])
+        self.refused += [str(result) for result in results if not isinstance(result, LoadedImage)]
+
+    def add_test_images(self, config: RunConfig) -> None:
+        """Add one test image per class of a run, each time other ones. Raises DataError without CIFAR-10."""
+        images = sample_test_images(config, cifar10.load(), self.draw)
+        self.draw += 1
+        self.refused = []
+        self.add(images)
 
     def add(self, new: list[TrayImage]) -> None:
         """Put images in front and number them, as many as fit."""

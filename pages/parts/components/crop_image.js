@@ -1,29 +1,29 @@
-// A picture with the square the network sees. The square is kept here while it is moved, and sent to the
-// page at most five times a second; what the page sends back later does not pull it out of the hand.
+// An image with the square that the network sees. The square is kept here while it moves and sent to the page at most
+// five times a second; what the page sends back meanwhile does not move it.
 
 const PAUSE = 200; // milliseconds between two messages
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SIZES = { "+": 1, "=": 1, PageUp: 5, "-": -1, _: -1, PageDown: -5 };
-const MIDDLE = { x: 0.5, y: 0.5, side: 1 };
+const CENTRE = { x: 0.5, y: 0.5, side: 1 };
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const percent = (share) => `${Math.round(100 * share)} %`;
 
-/** Half of the square's side as fractions of the picture's width and height. */
+/** Return half of the square's side as fractions of the image's width and height. */
 function halves({ side }, { width, height }) {
   const half = (side * Math.min(width, height)) / 2;
   return [half / width, half / height];
 }
 
-/** The nearest square that lies inside the picture, as core.pictures has it. */
+/** Return the nearest square inside the image, as core.images.read does. */
 function inside({ x, y, side }, data) {
   side = clamp(side, data.least, 1);
   const [across, down] = halves({ side }, data);
   return { x: clamp(x, across, 1 - across), y: clamp(y, down, 1 - down), side };
 }
 
-/** The square with its corner pulled to a place (fractions); the corner opposite stays. */
-function pulled(start, [right, bottom], [atX, atY], data) {
+/** Return the square with one corner dragged to a place (fractions); the opposite corner stays. */
+function resized(start, [right, bottom], [atX, atY], data) {
   const [across, down] = halves(start, data);
   const fixed = [start.x + (right ? -across : across), start.y + (bottom ? -down : down)];
   const room = Math.min((right ? 1 - fixed[0] : fixed[0]) * data.width, (bottom ? 1 - fixed[1] : fixed[1]) * data.height);
@@ -37,24 +37,24 @@ function pulled(start, [right, bottom], [atX, atY], data) {
   };
 }
 
-class Cutter {
+class Cropper {
   constructor(root) {
-    this.figure = root.querySelector(".cut");
+    this.figure = root.querySelector(".crop");
     this.frame = root.querySelector(".frame");
     this.image = root.querySelector("img");
     this.square = root.querySelector(".square");
-    this.words = root.querySelector("figcaption span");
+    this.caption = root.querySelector("figcaption span");
     this.back = root.querySelector("button");
     this.frame.onpointerdown = (event) => this.take(event);
     this.frame.onpointermove = (event) => this.drag(event);
     this.frame.onpointerup = this.frame.onpointercancel = () => this.drop();
     this.square.onkeydown = (event) => this.press(event);
-    this.back.onclick = () => this.put(MIDDLE);
+    this.back.onclick = () => this.put(CENTRE);
   }
 
   show(data, send) {
     this.send = send;
-    const fresh = this.data?.picture !== data.picture;
+    const fresh = this.data?.address !== data.address;
     this.data = data;
     this.byHand = data.crop === "hand";
     if (fresh) {
@@ -64,8 +64,8 @@ class Cutter {
       this.frame.style.width = `${Math.max(1, data.width * scale)}px`;
       this.frame.style.height = `${Math.max(1, data.height * scale)}px`;
       this.frame.parentElement.style.height = `${data.side}px`;
-      this.image.src = data.picture;
-      this.image.alt = `${data.name}, as dropped`;
+      this.image.src = data.address;
+      this.image.alt = `${data.name}, your image`;
       this.image.className = scale > 2 ? "small" : "";
     }
     this.figure.classList.toggle("by-hand", this.byHand);
@@ -77,7 +77,7 @@ class Cutter {
       this.square.setAttribute("aria-valuemax", 100);
       this.square.setAttribute(
         "aria-label",
-        `Square cut from ${data.name}: arrow keys move it, plus and minus change its size, Home puts it back`,
+        `Crop of ${data.name}: arrow keys move it, plus and minus resize it, Home resets it`,
       );
     } else {
       for (const name of ["tabindex", "role", "aria-label", "aria-valuemin", "aria-valuemax", "aria-valuenow", "aria-valuetext"])
@@ -87,7 +87,7 @@ class Cutter {
   }
 
   paint() {
-    const place = this.byHand ? this.place : MIDDLE;
+    const place = this.byHand ? this.place : CENTRE;
     const [across, down] = halves(place, this.data);
     Object.assign(this.square.style, {
       left: `${100 * (place.x - across)}%`,
@@ -95,19 +95,19 @@ class Cutter {
       width: `${200 * across}%`,
       height: `${200 * down}%`,
     });
-    const moved = this.byHand && JSON.stringify(place) !== JSON.stringify(MIDDLE);
-    this.words.textContent = moved ? "" : this.byHand ? "drag it or a corner" : "as dropped";
+    const moved = this.byHand && JSON.stringify(place) !== JSON.stringify(CENTRE);
+    this.caption.textContent = moved ? "" : this.byHand ? "drag the square" : "your image";
     this.back.hidden = !moved;
     if (this.byHand) {
       this.square.setAttribute("aria-valuenow", Math.round(100 * place.side));
       this.square.setAttribute(
         "aria-valuetext",
-        `${percent(place.side)} of the shorter side, its middle ${percent(place.x)} from the left and ${percent(place.y)} from the top`,
+        `${percent(place.side)} of the shorter side, centre ${percent(place.x)} from the left and ${percent(place.y)} from the top`,
       );
     }
   }
 
-  /** Move the square there, and tell the page in a moment. */
+  /** Move the square, and tell the page soon. */
   put(place) {
     this.place = inside(place, this.data);
     this.paint();
@@ -134,7 +134,7 @@ class Cutter {
     const corner = event.target.dataset.at?.split(" ").map(Number);
     const start = this.place;
     if (corner) {
-      this.dragging = (now) => pulled(start, corner, now, this.data);
+      this.dragging = (now) => resized(start, corner, now, this.data);
     } else {
       const held = event.target === this.square ? [start.x - at[0], start.y - at[1]] : [0, 0];
       this.dragging = (now) => ({ ...start, x: now[0] + held[0], y: now[1] + held[1] });
@@ -160,15 +160,15 @@ class Cutter {
     const { x, y, side } = this.place;
     if (move) this.put({ x: x + step * move[0], y: y + step * move[1], side });
     else if (size) this.put({ x, y, side: side + 0.02 * size });
-    else if (event.key === "Home") this.put(MIDDLE);
+    else if (event.key === "Home") this.put(CENTRE);
     else return;
     event.preventDefault();
   }
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const figure = parentElement.querySelector(".cut");
-  figure.cutter ??= new Cutter(parentElement);
-  figure.cutter.show(data, setTriggerValue);
-  return () => clearTimeout(figure.cutter.timer);
+  const figure = parentElement.querySelector(".crop");
+  figure.cropper ??= new Cropper(parentElement);
+  figure.cropper.show(data, setTriggerValue);
+  return () => clearTimeout(figure.cropper.timer);
 }

@@ -1,7 +1,6 @@
-"""A picture with what the network sees of it marked; the square can be cut by hand.
+"""An image with its crop marked. A manual crop can be dragged, or resized at its corners, by mouse, pen or finger.
 
-It is dragged, or pulled at its corners, by mouse, pen or finger; a key reaches it too: the arrows move
-it, + and − change its size, Home puts it back. The browser's side is in cut_picture.js and .css.
+A keyboard reaches it too: arrows move it, + and − resize it, Home resets it. See crop_image.js and .css.
 """
 
 from collections.abc import Callable
@@ -12,31 +11,31 @@ import streamlit as st
 from core.images.read import LEAST_SIDE, Crop, Square
 from core.images.tray import TrayImage
 
-SIDE = 144  # of the box the picture is fitted into, in pixels
+SIDE = 128  # of the box around the image, in pixels
 
 _HTML = """
-<figure class="cut">
+<figure class="crop">
   <div class="box"><div class="frame"><img draggable="false"><div class="square">
     <span class="corner" data-at="0 0"></span><span class="corner" data-at="1 0"></span>
     <span class="corner" data-at="0 1"></span><span class="corner" data-at="1 1"></span>
   </div></div></div>
-  <figcaption><span></span> <button type="button" hidden>Back to the middle</button></figcaption>
+  <figcaption><span></span> <button type="button" hidden>Reset crop</button></figcaption>
 </figure>
 """
 
 _component = st.components.v2.component(
-    "resnet_lab_cut_picture",
+    "resnet_lab_crop_image",
     html=_HTML,
     css=Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
 )
 
 
-def cut_picture(one: TrayImage, crop: Crop, key: str, on_cut: Callable[[Square], None]) -> None:
-    """Show a picture and mark what ``crop`` takes of it.
+def crop_image(image: TrayImage, crop: Crop, key: str, on_cut: Callable[[Square], None]) -> None:
+    """Show an image and mark what ``crop`` takes of it.
 
-    Where that is by hand, ``on_cut`` is called with the new square before the page is run again. The
-    browser has the last word on where the square is while the same picture is shown under the same ``key``.
+    For a manual crop, ``on_cut`` is called with the new square before the page reruns. While the same image is shown
+    under the same ``key``, the browser decides where the square is.
     """
 
     def cut() -> None:
@@ -46,12 +45,12 @@ def cut_picture(one: TrayImage, crop: Crop, key: str, on_cut: Callable[[Square],
     _component(
         key=key,
         data={
-            "picture": one.address,
-            "width": one.source.image.width,
-            "height": one.source.image.height,
-            "name": one.name,
+            "address": image.address,
+            "width": image.source.image.width,
+            "height": image.source.image.height,
+            "name": image.name,
             "crop": crop,
-            "square": [one.square.x, one.square.y, one.square.side],
+            "square": [image.square.x, image.square.y, image.square.side],
             "least": LEAST_SIDE,
             "side": SIDE,
         },
