@@ -21,7 +21,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.common import heading, keep_by_machine, measured_alone, publish, spread_text
 from core.config.presets import PRESETS
-from core.config.run_config import IMAGE_SIZE, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import IMAGE_SIZE
 from core.cost.network import network_cost
 from core.data.augment import draw
 from core.jobs.probe import made_up_task

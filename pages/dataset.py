@@ -1,7 +1,6 @@
-"""Dataset: the pictures themselves, what augmentation makes of one, and how a split divides them.
+"""Dataset: browse the images, see how augmentation changes one, and how a split divides them.
 
-What is chosen is kept in the address (which pictures) and in the session (a Draft, as on New run), so
-it is there again when the page is.
+The chosen image is in the address; the settings are a Draft in the session, as on New run.
 """
 
 import streamlit as st
@@ -14,24 +13,24 @@ from core.config.run_config import SETTINGS
 from core.config.sections import ALL_IMAGES, CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
-from core.figures import preview as figures_data
+from core.figures import preview as figures
 from core.images import gallery
 from core.images.gallery import OFFICIAL_SETS
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
 from pages.parts.settings_form import class_picker, settings_grid
-from pages.parts.shared import error_box, literal, open_page
+from pages.parts.shared import download_button, error_box, literal, open_page
 
-A_PAGE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
-VIEWS = ("Pictures", "Augmentation", "Split")
+PAGE_SIZE = 78  # fills rows of 13 and of 6, as wide screens and phones have them
+VIEWS = ("Images", "Augmentation", "Split")
 EPOCHS = 12
 AUGMENT = [path for path in SETTINGS if path.startswith("augment.")]
 SPLIT = [path for path in SETTINGS if path.startswith("data.") and path not in ("data.classes", "data.normalization")]
 
 
 def current_draft() -> Draft:
-    """What the previews are made for; its preset augments, so that there is something to see."""
+    """Return this session's draft. It begins with a preset that augments."""
     if "dataset" not in st.session_state:
         st.session_state["dataset"] = Draft("fast", PRESETS["fast"].config)
     draft: Draft = st.session_state["dataset"]
@@ -39,33 +38,34 @@ def current_draft() -> Draft:
 
 
 def choose(index: int) -> None:
-    """See what augmentation makes of a picture."""
-    st.session_state["picture"], st.session_state["view"] = index, "Augmentation"
+    """Open the augmentation of an image."""
+    st.session_state["image"], st.session_state["view"] = index, "Augmentation"
 
 
 def follow_link() -> None:
-    """Take the picture from ``?picture=`` when the page is opened with it.
+    """Take the image from ``?image=`` (formerly ``?picture=``) when the page is opened with it.
 
-    By hand: a widget bound to the address does not tell it what a callback chose before the widget was there.
+    A widget bound to the address would not: it ignores what a callback chose before the widget existed.
     """
-    if "picture" not in st.session_state and (index := gallery.image_in_link(st.query_params.get("picture"))):
-        st.session_state["picture"] = index
+    text = st.query_params.get("image") or st.query_params.pop("picture", None)
+    if "image" not in st.session_state and (index := gallery.image_in_link(text)):
+        st.session_state["image"] = index
 
 
 def first_page() -> None:
-    """Begin at the beginning when other pictures are asked for."""
+    """Go back to the first page when other images are asked for."""
     st.session_state["page"] = 1
 
 
-# --- the pictures -------------------------------------------------------------------------------------
+# --- the images -------------------------------------------------------------------------------------
 
 
 def browse(data: Cifar10) -> None:
-    """A page of pictures of a class; each can be chosen."""
+    """Show a page of images of a class and an official set."""
     with st.container(horizontal=True, gap="medium"):
         name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page)
         side = st.segmented_control(
-            "Official side",
+            "Official set",
             list(OFFICIAL_SETS),
             default="all",
             required=True,
@@ -74,19 +74,19 @@ def browse(data: Cifar10) -> None:
             bind="query-params",
             on_change=first_page,
         )
-    found = gallery.indices(data.labels, name, side)
-    pages = -(-len(found) // A_PAGE)
+    indices = gallery.indices(data.labels, name, side)
+    pages = -(-len(indices) // PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         page = st.pagination(pages, key="page", bind="query-params")
-        st.caption(f"{len(found):,} pictures. Choose one to see what augmentation makes of it.", width="content")
-    here = found[(page - 1) * A_PAGE : page * A_PAGE]
+        st.caption(f"{len(indices):,} images. Click one to see it augmented.", width="content")
+    here = indices[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     image_grid(
         data.images[here],
-        [gallery.description(data, int(one)) for one in here],
-        "pictures",
-        f"Pictures of {name or 'all classes'}, page {page} of {pages}",
-        captions=[f"{one:,}" if name else CLASSES[data.labels[one]] for one in here],
-        chosen=gallery.position(here, st.session_state.get("picture")),
+        [gallery.description(data, int(index)) for index in here],
+        "images",
+        f"Images of {name or 'all classes'}, page {page} of {pages}",
+        captions=[f"{index:,}" if name else CLASSES[data.labels[index]] for index in here],
+        chosen=gallery.position(here, st.session_state.get("image")),
         on_pick=lambda place: choose(int(here[place])),
     )
 
@@ -95,66 +95,64 @@ def browse(data: Cifar10) -> None:
 
 
 def augmentation(data: Cifar10, draft: Draft) -> None:
-    """One picture, the settings, and what the first epochs show of it."""
+    """Show one image, the augmentation settings, and the image as the first epochs see it."""
     left, right = st.columns([2, 5], gap="medium")
     with left:
         index = st.number_input(
-            "Picture", 0, ALL_IMAGES - 1, key="picture", persist_state="session", help="0 to 59,999"
+            "Image number",
+            0,
+            ALL_IMAGES - 1,
+            key="image",
+            persist_state="session",
+            help="0 to 49,999 are the official training images, 50,000 to 59,999 the test images.",
         )
-        st.query_params["picture"] = str(index)
-        image_grid(
-            data.images[[index]],
-            [gallery.description(data, index)],
-            "chosen",
-            "The chosen picture",
-            columns=1,
-            widest=320,
-        )
-        st.caption(f"{gallery.description(data, index)}.")
+        st.query_params["image"] = str(index)
+        label = gallery.description(data, index)
+        image_grid(data.images[[index]], [label], "chosen", "The chosen image", columns=1, widest=320)
+        st.caption(label)
     with right:
         choose_preset(draft, "augmentation-preset")
         problems = draft.problems()
         settings_grid(draft, [path for path in AUGMENT if draft.config.in_effect(path)], problems, draft.changed())
         if problems:
-            wrong(problems)
+            problem_boxes(problems)
             return
         st.markdown(gallery.augmentation_text(draft.config))
         last = min(EPOCHS, draft.config.train.epochs)
         with st.spinner("Augmenting…", show_time=False):
             versions = gallery.as_trained(draft.config, data, [index], range(1, last + 1))[:, 0]
-        seed = draft.config.train.seed
         epochs = [f"epoch {epoch}" for epoch in range(1, last + 1)]
         image_grid(
             versions,
-            [f"The picture in {one}" for one in epochs],
+            [f"The image in {epoch}" for epoch in epochs],
             "augmented",
-            f"The chosen picture in the first {last} epochs",
+            f"The chosen image in the first {last} epochs",
             captions=epochs,
             side=84,
         )
         st.caption(
-            f"Made by training's own code: with these settings and seed {seed}, a run is shown exactly this."
+            f"A run with these settings and seed {draft.config.train.seed} trains on exactly these images."
             if gallery.trains_on(draft.config, data, index)
-            else "Made by training's own code. This split does not train on the picture; a training picture is "
-            "changed like this."
+            else "A run with this split does not train on this image. It augments its training images in the same way."
         )
-        take_into_a_run(draft, "take-augmentation")
+        use_in_new_run(draft, "use-augmentation")
 
 
 # --- splits -------------------------------------------------------------------------------------------
 
 
 def split_preview(data: Cifar10, draft: Draft) -> None:
-    """The settings of a split, and how many pictures of each class it gives each part."""
+    """Show the split settings, and how many images of each class are in each set."""
     choose_preset(draft, "split-preset")
     problems, changed = draft.problems(), draft.changed()
     class_picker(draft, problems.get("data.classes"))
     settings_grid(draft, [path for path in SPLIT if draft.config.in_effect(path)], problems, changed)
     if problems:
-        wrong(problems)
+        problem_boxes(problems)
         return
     st.markdown(split_text(draft.config))
     counts = gallery.class_counts(draft.config, data.labels)
+    text = figures.class_counts_text(counts)
     table, chart = st.columns([2, 3], gap="medium")
     with table:
         shown = counts.copy()
@@ -163,37 +161,34 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
             shown.rename_axis("Class"),
             height="content",
             column_config={str(name): st.column_config.NumberColumn(format="localized") for name in shown},
-            alt=figures_data.class_counts_text(counts),
+            alt=text,
         )
-        st.download_button(
-            "Download as CSV", counts.to_csv(index_label="class"), "split.csv", "text/csv",
-            icon=":material/download:", type="tertiary", on_click="ignore",
-        )  # fmt: skip
+        download_button("Export counts (CSV)", counts.to_csv(index_label="class"), "split.csv", type="tertiary")
     with chart:
-        live_chart(figures_data.class_counts(counts), "dataset-split", figures_data.class_counts_text(counts))
-    take_into_a_run(draft, "take-split")
+        live_chart(figures.class_counts(counts), "dataset-split", text)
+    use_in_new_run(draft, "use-split")
 
 
-def take_into_a_run(draft: Draft, key: str) -> None:
-    """On with what is previewed: New run opens with it, the rest as the chosen preset has it."""
+def use_in_new_run(draft: Draft, key: str) -> None:
+    """Offer to open New run with these settings."""
     if st.button(
-        "Take this into a new run",
+        "Use in new run",
         key=key,
         type="primary",
         icon=":material/arrow_forward:",
-        help="Opens New run with these classes, this split and this augmentation; the rest is the preset’s.",
+        help="Opens New run with these classes, this split and this augmentation. Other settings are the preset’s.",
     ):
         st.session_state["draft_from"] = draft.config
-        st.session_state["done"] = "Classes, split and augmentation are in the form."
+        st.session_state["done"] = "The form now has these classes, split and augmentation"
         open_page("pages/new_run.py")
 
 
 def choose_preset(draft: Draft, key: str) -> None:
-    """Start from a preset's settings."""
+    """Ask for the preset to start from."""
     if st.session_state.get(key) != draft.preset:
         st.session_state[key] = draft.preset
     st.selectbox(
-        "Settings of the preset",
+        "Preset",
         list(PRESETS),
         format_func=lambda name: PRESETS[name].title,
         key=key,
@@ -201,36 +196,38 @@ def choose_preset(draft: Draft, key: str) -> None:
     )
 
 
-def wrong(problems: dict[str, str]) -> None:
-    """What stands in the way of a preview, also where its setting is in another tab."""
+def problem_boxes(problems: dict[str, str]) -> None:
+    """Show what prevents a preview, with the name of the setting: its widget may be in another tab."""
     for path, text in problems.items():
         st.warning(f"**{SETTINGS[path].label}**: {literal(text)}", icon=":material/error:")
 
 
-# --- the copy on this computer ------------------------------------------------------------------------
+# --- the files --------------------------------------------------------------------------------------
 
 
-def about_copy() -> None:
-    """Where the copy is, and whether it is still what it should be."""
-    with st.expander("The copy on this computer", icon=":material/hard_drive:"):
+def files_box() -> None:
+    """Say where the files are, and check them."""
+    with st.expander("Downloaded files", icon=":material/hard_drive:"):
         st.markdown(
-            f"Folder: {literal(str(paths.data_folder()))}. All of it was compared with the official hashes when "
-            "it was stored, and is again whenever a process reads it first."
+            f"Stored in {literal(str(paths.data_folder()))}. The files are checked against the official hashes after "
+            "the download, and again when a process first reads them."
         )
-        if st.button("Check every byte now", key="verify", icon=":material/verified:"):
+        if st.button("Check files", key="verify", icon=":material/verified:"):
             with st.spinner("Comparing with the official hashes…"):
                 try:
                     cifar10.verify()
                 except LabError as error:
                     error_box(error)
                 else:
-                    st.success("All 60,000 pictures are CIFAR-10's, byte for byte.", icon=":material/check_circle:")
+                    st.success(
+                        "All 60,000 images match the official release, byte for byte.", icon=":material/check_circle:"
+                    )
 
 
 st.title("Dataset", anchor=False)
 st.markdown(
-    "CIFAR-10: 60,000 colour photographs of 32 × 32 pixels, 6,000 of each of ten classes; officially 50,000 to train "
-    "on and 10,000 to test on. [Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html)"
+    "CIFAR-10 has 60,000 colour photographs of 32 × 32 pixels in ten classes: officially 50,000 training images and "
+    "10,000 test images. ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html))"
 )
 if not cifar10.available():
     get_data_box()
@@ -243,9 +240,9 @@ except LabError as error:
 
 draft = current_draft()
 follow_link()
-pictures, augmented, split = st.tabs(VIEWS, key="view", bind="query-params")
-if pictures.open:
-    with pictures:
+images, augmented, split = st.tabs(VIEWS, key="view", bind="query-params")
+if images.open:
+    with images:
         browse(data)
 if augmented.open:
     with augmented:
@@ -253,4 +250,4 @@ if augmented.open:
 if split.open:
     with split:
         split_preview(data, draft)
-about_copy()
+files_box()

@@ -1,96 +1,86 @@
-"""Leaderboard: published results on the ten classes, the report's own, and this machine's runs among them."""
+"""Leaderboard: published results on all ten classes, the report's own, and the runs on this machine."""
 
-import pandas as pd
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.figures.leaderboard import MOST_OURS, dots, standings_text
 from core.runs.summary import labels
 from core.views import leaderboard
+from core.views.leaderboard import Standing
 from pages.parts.components.live_chart import live_chart
-from pages.parts.shared import get_store
+from pages.parts.shared import REPORT, download_button, get_store, open_page
 
 store = get_store()
 
 
-# --- the page, from top to bottom -----------------------------------------------------------------
-
-
 def invitation() -> None:
-    """What to do while this machine has no result here."""
+    """Say how to get a first result of one's own."""
     st.info(
-        "No run of all ten classes here has an accuracy on test images yet. Train one: every preset tells the ten "
-        "classes apart, and when it finishes it stands in this list.",
+        "You have no result yet. Train a run on all ten classes; it is listed here when it has finished.",
         icon=":material/leaderboard:",
     )
-    if st.button("New run", icon=":material/add_circle:", type="primary"):
-        st.switch_page("pages/new_run.py")
+    if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
+        open_page("pages/new_run.py")
 
 
-def remarks(table: pd.DataFrame, waiting: int) -> None:
-    """What one must know to read the list."""
-    ours = table[table["source"] == leaderboard.OURS]
-    told = []
-    if len(ours) > MOST_OURS:
-        told.append(f"The chart has the best {MOST_OURS} of this machine’s {len(ours):,} runs, the table all.")
-    if waiting:
-        runs = "One more run is" if waiting == 1 else f"{waiting:,} more runs are"
-        told.append(f"{runs} not listed: an epoch chosen on held-out images is tested once, when its run finishes.")
-    told.append(
-        "An epoch chosen on the test images flatters its accuracy a little, and the first of many runs is partly "
-        "lucky. Bars are the 95 % interval of the choice of images."
+def notes(ours: int, untested: int) -> None:
+    """Say what to know before reading the list."""
+    texts = ["Bars are 95 % intervals that count the sampling of the test images."]
+    if ours > MOST_OURS:
+        texts.append(f"The chart shows our best {MOST_OURS} of {ours:,} runs, the table all of them.")
+    if untested:
+        runs = "1 run is" if untested == 1 else f"{untested:,} runs are"
+        texts.append(f"{runs} not listed yet: a run with held-out images is tested once, when it finishes.")
+    texts.append(
+        "An epoch chosen on the test images makes an accuracy slightly optimistic, and so does taking the best of many "
+        "runs."
     )
-    st.caption(" ".join(told))
+    st.caption(" ".join(texts))
 
 
-def list_of_results(table: pd.DataFrame) -> None:
-    """Every result, sorted by a click on a heading; papers and runs are links."""
-    of = st.column_config
+def results_table(standings: Sequence[Standing]) -> None:
+    """Show every result with links to papers and runs."""
+    of, percent = st.column_config, "%.2f %%"
+    columns = {
+        "place": of.NumberColumn("#", width=44, help="Rank by accuracy."),
+        "accuracy": of.NumberColumn("Accuracy", format=percent, width=90),
+        "name": of.TextColumn("Method or run", width=300),
+        "chosen_on": of.TextColumn("Epoch chosen on", width=190),
+        "run": of.LinkColumn("Run", display_text="Open", width=60, help="Opens the run’s page."),
+        "paper": of.LinkColumn("Paper", display_text=r"abs/(.*)", width=100),
+        "by": of.TextColumn("Authors", width=190, help="Corrects two references that are wrong in the report."),
+        "source": of.TextColumn("Source", width=100, help="A table of the report, the report itself, or our runs."),
+        "images": of.NumberColumn("Test images", format="localized", width=95),
+        "low": of.NumberColumn("95 % from", format=percent, width=95, help="Lower end of Wilson’s interval."),
+        "high": of.NumberColumn("95 % to", format=percent, width=95, help="Upper end of Wilson’s interval."),
+        "note": of.TextColumn("Note", width=330),
+    }
+    table = leaderboard.standings_table(standings)
     shown = table.assign(run=table["run"].map(lambda run_id: f"run?run={run_id}", na_action="ignore"))
     shown.insert(0, "place", range(1, len(shown) + 1))
     st.dataframe(
         shown,
         hide_index=True,
         height=38 + 35 * min(len(shown), 20),
-        column_order=[
-            "place", "accuracy", "name", "chosen_on", "run", "paper", "by", "source", "images", "low", "high", "note",
-        ],
-        column_config={
-            "place": of.NumberColumn("#", width=44, help="Its place by accuracy."),
-            "accuracy": of.NumberColumn("Accuracy", format="%.2f %%", width=90),
-            "name": of.TextColumn("Method or run", width=300),
-            "by": of.TextColumn("By", width=190, help="Two references are wrong in the report and corrected here."),
-            "source": of.TextColumn("From", width=100, help="Tables of the report, the report itself, or a run here."),
-            "chosen_on": of.TextColumn("Epoch chosen on", width=190),
-            "paper": of.LinkColumn("Paper", display_text=r"abs/(.*)", width=100),
-            "run": of.LinkColumn("Run", display_text="Live", width=60, help="The run’s page."),
-            "images": of.NumberColumn("Test images", format="localized", width=95),
-            "low": of.NumberColumn("From, 95 %", format="%.2f %%", width=95, help="Wilson’s interval."),
-            "high": of.NumberColumn("To, 95 %", format="%.2f %%", width=95, help="Wilson’s interval."),
-            "note": of.TextColumn("Note", width=330),
-        },
+        column_order=list(columns),
+        column_config=columns,
         placeholder="",
-        alt="Published results, the report’s and this machine’s by accuracy, with how the epoch was chosen.",
-    )  # fmt: skip
-    st.download_button(
-        "Leaderboard as CSV",
-        lambda: table.to_csv(index=False),
-        "leaderboard.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
+        alt="Published results, the report’s and ours by accuracy, with the images that chose the epoch.",
     )
+    download_button("Export leaderboard (CSV)", lambda: table.to_csv(index=False), "leaderboard.csv")
 
 
 st.title("Leaderboard", anchor=False)
 st.markdown(
-    "The 28 results on CIFAR-10 that the report compares itself with, its own two, and this machine’s runs of all ten "
-    "classes."
+    f"Accuracy on the ten classes of CIFAR-10: the 28 published results in the tables of the report ({REPORT}), the "
+    "report’s own two, and your runs."
 )
 runs = store.summaries()
 standings = leaderboard.standings(runs, labels(runs))
-table = leaderboard.standings_table(standings)
-if not (table["source"] == leaderboard.OURS).any():
+ours = sum(result.source == leaderboard.OURS for result in standings)
+if not ours:
     invitation()
 live_chart(dots(standings), "leaderboard", standings_text(standings))
-remarks(table, leaderboard.untested(runs))
-list_of_results(table)
+notes(ours, leaderboard.untested(runs))
+results_table(standings)

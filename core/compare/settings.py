@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from core.config.run_config import CLASSES, SETTINGS, RunConfig
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.sections import CLASSES
 
 ALL_CLASSES = "all ten"
 #: Shown for a setting that has no effect in a run.

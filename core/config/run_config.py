@@ -134,17 +134,11 @@ class RunConfig:
             raise ConfigError({"schema": text})
         values, problems = {}, {}
         for section, names in content.items():
-            if section == "schema":
-                continue
-            if section not in SECTIONS or not isinstance(names, Mapping):
+            if section in SECTIONS and isinstance(names, Mapping):
+                values.update({f"{section}.{name}": value for name, value in names.items()})
+            elif section != "schema":
                 problems[str(section)] = "is not a section of a configuration." + near(section, SECTIONS)
-                continue
-            for name, value in names.items():
-                path = f"{section}.{name}"
-                if path in SETTINGS:
-                    values[path] = value
-                else:
-                    problems[path] = "is not a known setting." + near(path, SETTINGS)
+        problems |= {path: _unknown(path) for path in values if path not in SETTINGS}
         if problems:
             raise ConfigError(problems)
         return cls().replace(values).checked()
@@ -178,10 +172,14 @@ SETTINGS: dict[str, Setting] = {
 def known_path(path: str) -> str:
     """Return ``path`` if there is a setting at it. Raises ConfigError with the closest path."""
     if path not in SETTINGS:
-        # People write the name alone, which is too short to be close to the whole path.
-        whole = next((known for known in SETTINGS if known.endswith(f".{path}")), path)
-        raise ConfigError({path: "is not a known setting." + near(whole, SETTINGS)})
+        raise ConfigError({path: _unknown(path)})
     return path
+
+
+def _unknown(path: str) -> str:
+    # People write the name alone, which is too short to be close to the whole path.
+    whole = next((known for known in SETTINGS if known.endswith(f".{path}")), path)
+    return "is not a known setting." + near(whole, SETTINGS)
 
 
 def _canonical(path: str, value: Any) -> Any:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.config.run_config import IMAGE_SIZE, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import IMAGE_SIZE
 
 #: As in core/training/evaluation.py, which the pages do without.
 EVALUATION_BATCH = 100

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config.run_config import IMAGE_SIZE, AugmentConfig
+from core.config.sections import IMAGE_SIZE, AugmentConfig
 
 _PADDING = {"shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from core.base.text import SELECTED_ON
 from core.figures.style import (
     QUANTITIES,
     Kind,
@@ -28,7 +29,7 @@ from core.figures.style import (
     x_divisor,
 )
 from core.stats.overfitting import onset
-from core.views.curves import NEUTRAL, SELECTED_ON, VALIDATION_TEXT, RunCurves
+from core.views.curves import NEUTRAL, VALIDATION_TEXT, RunCurves
 
 _TRAINING_TEXT = "training (running mean over augmented batches)"
 

@@ -45,11 +45,6 @@ def indices(labels: Indices, name: str | None = None, official: OfficialSet = "a
     return np.flatnonzero(chosen)
 
 
-def official_set(index: int) -> Literal["training", "test"]:
-    """Return the official set that an image belongs to."""
-    return "training" if index < TRAIN_IMAGES else "test"
-
-
 def position(images: Indices, index: int | None) -> int | None:
     """Return where ``index`` is in ``images`` (rising); ``None`` if it is not there."""
     at = int(np.searchsorted(images, -1 if index is None else index))
@@ -64,7 +59,8 @@ def image_in_link(text: str | None) -> int | None:
 
 def description(data: Cifar10, index: int) -> str:
     """Return an image's number, class and official set: ``Image 1,234: dog, official training set``."""
-    return f"Image {index:,}: {CLASSES[data.labels[index]]}, official {official_set(index)} set"
+    official = "training" if index < TRAIN_IMAGES else "test"
+    return f"Image {index:,}: {CLASSES[data.labels[index]]}, official {official} set"
 
 
 def trains_on(config: RunConfig, data: Cifar10, index: int) -> bool:
@@ -74,20 +70,17 @@ def trains_on(config: RunConfig, data: Cifar10, index: int) -> bool:
 
 def sample_training_images(config: RunConfig, data: Cifar10, number: int) -> list[int]:
     """Return a few images of the training set, class by class in turn; the same every time."""
-    train = split(config, data.labels).train
-    names = config.data.classes
-    chosen = []
-    for at in range(number):
-        of_class = train[data.labels[train] == CLASSES.index(names[at % len(names)])]
-        chosen.append(int(of_class[(at // len(names)) % len(of_class)]))
-    return chosen
+    train, names = split(config, data.labels).train, config.data.classes
+    by_class = [train[data.labels[train] == CLASSES.index(name)] for name in names]
+    turns = [divmod(at, len(names)) for at in range(number)]
+    return [int(by_class[which][turn % len(by_class[which])]) for turn, which in turns]
 
 
 # --- Images for a browser ---------------------------------------------------------------------------
 
 
-def sheet(images: Pixels, columns: int, scale: int = 1) -> Image.Image:
-    """Return many images as one RGB image, row by row, each enlarged ``scale`` times without smoothing.
+def sheet(images: Pixels, columns: int) -> Image.Image:
+    """Return many images as one RGB image, row by row.
 
     ``images``: uint8 (n, 3, 32, 32), n ≥ 1. Empty places in the last row are black.
     """
@@ -96,8 +89,7 @@ def sheet(images: Pixels, columns: int, scale: int = 1) -> Image.Image:
     places[: len(images)] = images
     height, width = images.shape[2:]
     pixels = places.reshape(rows, columns, 3, height, width).transpose(0, 3, 1, 4, 2)
-    pixels = pixels.reshape(rows * height, columns * width, 3)
-    return Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
+    return Image.fromarray(pixels.reshape(rows * height, columns * width, 3))
 
 
 def data_url(image: Image.Image, form: Literal["PNG", "JPEG"] = "PNG", **options: Any) -> str:

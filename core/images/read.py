@@ -31,6 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from core.base.errors import ImageError
+from core.base.text import one_line
 from core.config.sections import IMAGE_SIZE
 from core.images.jpeg import without_detail
 
@@ -111,7 +112,6 @@ class LoadedImage:
     image: Image.Image  # RGB, upright, transparency on white, longer side at most 512 pixels
     width: int  # of the original in pixels, upright
     height: int
-    mode: str  # Pillow's name for the original's pixels: "RGB", "P", "CMYK", "I;16"…
     format: str  # one of FORMATS, or "test image" for an image of CIFAR-10
     frames: int  # of an animation, or pages of a TIFF (counted up to 1,000); `image` is the first
 
@@ -134,7 +134,7 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
         # Each scan covers the whole image: a file of 10 MB can be made so that decoding takes ten minutes.
         if "progressive" in file.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
             raise _refusal(name, f"stores its image in {scans:,} scans (at most {MAX_SCANS} are allowed)")
-        mode, frames = file.mode, _count_frames(file)
+        frames = _count_frames(file)
         # Only JPEG can be decoded at a half, a quarter or an eighth of its size, in less time.
         # Not much below DISPLAY, so that a manual crop has the pixels that the network sees.
         scale = next((scale for scale in (8, 4, 2) if max(file.size) >= 0.9 * scale * DISPLAY), 1)
@@ -149,7 +149,7 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
             ImageOps.exif_transpose(image, in_place=True)
         if orientation >= 5:  # the sensor lay on its side
             width, height = height, width
-        return LoadedImage(name, image, width, height, mode, form, frames)
+        return LoadedImage(name, image, width, height, form, frames)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -203,10 +203,7 @@ def to_network(source: LoadedImage, crop: Crop = "centre", square: Square | None
 
 def _display_name(name: str) -> str:
     """Return ``name`` without folders and unprintable characters, at most 80 characters long."""
-    base = re.split(r"[/\\]", name)[-1]
-    # Replaces line breaks and exotic spaces (macOS puts them into screenshots' names), drops marks that reverse text.
-    printable = "".join(mark if mark.isprintable() else " " * mark.isspace() for mark in base)
-    short = " ".join(printable.split()) or "unnamed"
+    short = one_line(re.split(r"[/\\]", name)[-1], 1_000) or "unnamed"
     return short if len(short) <= 80 else f"{short[:59]}…{short[-20:]}"  # the end has the file type
 
 

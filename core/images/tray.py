@@ -186,7 +186,7 @@ def sample_test_images(config: RunConfig, data: Cifar10, draw: int) -> list[Tray
     for name in config.data.classes:
         index = int(rng.choice(test[data.labels[test] == CLASSES.index(name)]))
         pixels = Image.fromarray(np.array(data.images[index]).transpose(1, 2, 0))
-        source = LoadedImage(f"CIFAR-10 {index}", pixels, *pixels.size, pixels.mode, "test image", 1)
+        source = LoadedImage(f"CIFAR-10 {index}", pixels, *pixels.size, "test image", 1)
         images.append(TrayImage(source, truth=name, index=index))
     return images
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from core.base.errors import LabError
-from core.config.run_config import IMAGE_SIZE, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import IMAGE_SIZE
 from core.cost.network import step_work
 from core.cost.speed import Speed, how, remember, shape
 from core.data.task import Normalization, Part, Task

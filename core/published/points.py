@@ -8,7 +8,8 @@ The 28 results it compares itself with are in :mod:`core.published.tables`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 
 #: The settings that the report varied, by its names, and their paths here.
 VARIED = {"train_size": "data.train_size", "batch_size": "train.batch_size", "epochs": "train.epochs"}

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config.run_config import TrainConfig
+from core.config.sections import TrainConfig
 from core.model.resnet import decayed
 from core.training.muon import Muon
 

@@ -6,7 +6,7 @@ Neither keeps a state of its own: a run that goes on from its records decides as
 import math
 from collections.abc import Sequence
 
-from core.config.run_config import TrainConfig
+from core.config.sections import TrainConfig
 
 REPORT_FACTORS = (1.0, 0.1, 0.01, 0.001, 0.0005)
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from core.base.errors import LabError
-from core.config.run_config import IMAGE_SIZE, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import IMAGE_SIZE
 from core.data.augment import Draws, augment, draw, generator
 from core.data.task import Task
 from core.model.resnet import resnet

@@ -17,7 +17,6 @@ NEUTRAL = PALETTE[6]
 RUN_COLOURS = tuple(colour for colour in PALETTE if colour != NEUTRAL)
 
 #: What chose the best epoch, and what the validation curves were measured on.
-SELECTED_ON = {"held-out": "held-out images", "test": "test images, as in the report"}
 VALIDATION_TEXT = {"held-out": "validation (held-out images)", "test": "test images (also chose the best epoch)"}
 
 

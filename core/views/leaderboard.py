@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
-from core.config.run_config import CLASSES
+from core.config.sections import CLASSES
 from core.published.points import POINTS
 from core.published.tables import RESULTS
 from core.runs.summary import RunSummary

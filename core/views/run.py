@@ -10,12 +10,11 @@ from functools import cached_property
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.text import SELECTED_ON as MEASURED_ON
-from core.base.text import duration, nats, percent
+from core.base.text import SELECTED_ON, duration, nats, percent
 from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
-from core.views.curves import SELECTED_ON, RunCurves
+from core.views.curves import RunCurves
 
 #: Seconds between two looks at a running run.
 SOON, LATER = 1.0, 4.0
@@ -166,10 +165,10 @@ def key_figures(view: RunView) -> list[KeyFigure]:
     if not epochs:
         return []
     best, last = percent(epochs.best_val_accuracy), percent(epochs.last_val_accuracy)
-    measured_on, lowest = MEASURED_ON[run.selected_on], nats(epochs.min_val_loss)
+    selected_on, lowest = SELECTED_ON[run.selected_on], nats(epochs.min_val_loss)
     figures = [
-        KeyFigure(f"Best accuracy, epoch {epochs.best_epoch}", best, f"chosen on {SELECTED_ON[run.selected_on]}"),
-        KeyFigure(f"Last accuracy, epoch {epochs.last_epoch}", last, f"on {measured_on}"),
+        KeyFigure(f"Best accuracy, epoch {epochs.best_epoch}", best, f"chosen on {selected_on}"),
+        KeyFigure(f"Last accuracy, epoch {epochs.last_epoch}", last, f"on {selected_on}"),
         KeyFigure(f"Lowest loss, epoch {epochs.min_val_loss_epoch}", lowest, "cross-entropy, nats per image"),
     ]
     if run.test:

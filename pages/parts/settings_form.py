@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from core.config.draft import Draft
-from core.config.run_config import CLASSES, SETTINGS
+from core.config.run_config import SETTINGS
+from core.config.sections import CLASSES
 from core.config.setting import Setting, plain
 from core.config.tricks import help_text
 from core.published.points import TASKS

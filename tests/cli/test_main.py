@@ -19,7 +19,8 @@ from core.base.errors import DataError
 from core.cli import main as cli
 from core.cli import train as cli_train
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES, SETTINGS, RunConfig
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.sources import Progress
 from core.jobs import runner

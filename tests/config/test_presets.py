@@ -9,8 +9,8 @@ from core.base.errors import ConfigError
 from core.cli import main as cli
 from core.config.draft import Draft
 from core.config.presets import PRESETS, command_line, nearest, preset
-from core.config.run_config import CLASSES, RunConfig
-from core.config.sections import SetSizes
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, SetSizes
 from core.runs.store import RunStore
 from tests.strategies import sound_config
 

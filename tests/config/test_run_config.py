@@ -8,8 +8,8 @@ from hypothesis import given
 
 from core.base.errors import ConfigError
 from core.config import run_config
-from core.config.run_config import CLASSES, HOW_COMPUTED, SCHEMA_VERSION, SETTINGS, RunConfig
-from core.config.sections import SetSizes
+from core.config.run_config import HOW_COMPUTED, SCHEMA_VERSION, SETTINGS, RunConfig
+from core.config.sections import CLASSES, SetSizes
 from core.runs.store import RunStore
 from tests.strategies import any_config, sound_config
 

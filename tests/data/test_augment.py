@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.config.run_config import AugmentConfig
+from core.config.sections import AugmentConfig
 from core.data.augment import augment, draw, generator
 
 IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))

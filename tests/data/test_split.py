@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.config.run_config import CLASSES, RunConfig
-from core.config.sections import TRAIN_IMAGES
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, TRAIN_IMAGES
 from core.data.split import shares, split
 
 #: Labels as CIFAR-10's are: 5,000 and 1,000 of each class, mixed.

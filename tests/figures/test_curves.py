@@ -70,7 +70,7 @@ def test_labels_say_what_the_curves_were_measured_on():
     assert "chosen on held-out images" in held_out["best"].name
     chosen_on_test = traces(accuracy([curves(config=PAIR)]))
     assert chosen_on_test["val"].name == "test images (also chose the best epoch)"
-    assert "chosen on test images, as in the report" in chosen_on_test["best"].name
+    assert "chosen on test images" in chosen_on_test["best"].name
 
 
 def test_the_best_epoch_is_the_first_of_equals():

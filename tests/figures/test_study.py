@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 from core.figures.study import colours_in_order, curves, curves_text, data, outcome, outcome_text
 from core.figures.style import View
 from core.published.points import points_of

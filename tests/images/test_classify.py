@@ -1,4 +1,4 @@
-"""Probabilities from a run's folder alone."""
+"""Classify with nothing but a run's folder."""
 
 import numpy as np
 import pytest
@@ -25,26 +25,28 @@ def trained(tmp_path_factory):
 
 def test_it_agrees_with_the_validation_of_its_run(trained):
     store, run_id = trained
-    one = Classifier.load(store, run_id)
+    classifier = Classifier.load(store, run_id)
     task = load_task(store.run(run_id).config(), Environment("cpu", "fp32", 1))
-    share = (one.probabilities(task.validation.images.numpy()).argmax(1) == task.validation.labels.numpy()).mean()
+    share = (
+        classifier.probabilities(task.validation.images.numpy()).argmax(1) == task.validation.labels.numpy()
+    ).mean()
     assert share == pytest.approx(store.run(run_id).status().best_val_accuracy)
-    assert one.epoch == store.run(run_id).status().best_epoch
+    assert classifier.epoch == store.run(run_id).status().best_epoch
 
 
 def test_rows_are_probabilities_of_its_classes(trained):
-    one = Classifier.load(*trained)
-    table = one.probabilities(cifar10.load().images[:7])
-    assert one.classes == ("airplane", "frog", "truck")
+    classifier = Classifier.load(*trained)
+    table = classifier.probabilities(cifar10.load().images[:7])
+    assert classifier.classes == ("airplane", "frog", "truck")
     assert table.shape == (7, 3) and table.dtype == np.float32
     np.testing.assert_allclose(table.sum(1), 1, rtol=1e-5)
-    assert one.probabilities(np.zeros((0, 3, 32, 32), np.uint8)).shape == (0, 3)
+    assert classifier.probabilities(np.zeros((0, 3, 32, 32), np.uint8)).shape == (0, 3)
 
 
-def test_a_picture_counts_the_same_alone_or_among_others(trained):
-    one, images = Classifier.load(*trained), cifar10.load().images[:20]
-    together = one.probabilities(images)
-    alone = np.concatenate([one.probabilities(images[at : at + 1]) for at in range(20)])
+def test_an_image_has_the_same_result_alone_and_in_a_batch(trained):
+    classifier, images = Classifier.load(*trained), cifar10.load().images[:20]
+    together = classifier.probabilities(images)
+    alone = np.concatenate([classifier.probabilities(images[at : at + 1]) for at in range(20)])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
 
 
@@ -54,6 +56,6 @@ def test_it_leaves_the_number_of_threads_as_it_was(trained):
     assert torch.get_num_threads() == before
 
 
-def test_without_weights_it_says_when_there_will_be_some(store):
+def test_without_weights_the_error_says_when_there_will_be_some(store):
     with pytest.raises(StoreError, match="first finished epoch"):
         Classifier.load(store, store.create(tiny_config()))

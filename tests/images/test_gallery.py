@@ -1,4 +1,4 @@
-"""Pictures to look at: found by class and side, put side by side, augmented as training augments them."""
+"""Images of CIFAR-10: found by class and official set, put in one sheet, augmented as in training."""
 
 import base64
 import io
@@ -12,7 +12,8 @@ from PIL import Image
 
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.augment import augment, draw
 from core.data.cifar10 import Cifar10
@@ -29,17 +30,17 @@ def real():
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    """A data set whose pictures are all one and the same: unlike left and right, unlike top and bottom."""
-    one = np.random.default_rng(1).integers(0, 256, (3, 32, 32), dtype=np.uint8)
-    return Cifar10(np.broadcast_to(one, (60_000, 3, 32, 32)), LABELS)
+def uniform():
+    """A data set whose images are all the same noise, which no flip or shift leaves unchanged."""
+    image = np.random.default_rng(1).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    return Cifar10(np.broadcast_to(image, (60_000, 3, 32, 32)), LABELS)
 
 
 def config(**augment):
     return RunConfig().replace({f"augment.{name}": value for name, value in augment.items()})
 
 
-def test_the_pictures_of_a_class_and_side_are_found():
+def test_indices_are_those_of_the_class_and_official_set():
     deer = gallery.indices(LABELS, "deer", "training")
     assert len(deer) == 5_000
     assert set(LABELS[deer]) == {CLASSES.index("deer")}
@@ -49,13 +50,12 @@ def test_the_pictures_of_a_class_and_side_are_found():
     assert gallery.indices(LABELS).tolist() == list(range(60_000))
 
 
-def test_the_first_test_picture_is_described_as_one(real):
-    assert [gallery.official_set(49_999), gallery.official_set(50_000)] == ["training", "test"]
+def test_a_description_names_class_and_official_set(real):
     assert gallery.description(real, 0) == "Image 0: frog, official training set"
     assert gallery.description(real, 50_001) == "Image 50,001: ship, official test set"
 
 
-def test_a_picture_has_a_place_only_where_it_is():
+def test_position_is_none_for_an_image_that_is_not_there():
     found = np.array([3, 8, 20])
     assert gallery.position(found, 8) == 1
     assert gallery.position(found, 3) == 0
@@ -67,19 +67,17 @@ def test_a_picture_has_a_place_only_where_it_is():
     ("text", "index"),
     [("0", 0), ("59999", 59_999), ("60000", None), ("-1", None), ("cat", None), ("", None), (None, None), ("²", None)],
 )
-def test_a_link_names_a_picture_or_none(text, index):
+def test_a_link_names_an_image_or_none(text, index):
     assert gallery.image_in_link(text) == index
 
 
-def test_a_grid_has_each_picture_at_its_place_and_every_pixel_as_a_square():
+def test_a_sheet_has_each_image_at_its_place():
     images = np.random.default_rng(0).integers(1, 256, (5, 3, 32, 32), dtype=np.uint8)
-    sheet = gallery.sheet(images, columns=3, scale=2)
-    assert (sheet.width, sheet.height) == (3 * 64, 2 * 64)
+    sheet = gallery.sheet(images, columns=3)
+    assert (sheet.width, sheet.height) == (3 * 32, 2 * 32)
     pixels = np.asarray(sheet)
-    fifth = pixels[64:128, 64:128]
-    assert (fifth[::2, ::2] == images[4].transpose(1, 2, 0)).all()
-    assert (fifth[1::2, 1::2] == fifth[::2, ::2]).all()
-    assert not pixels[64:, 128:].any()
+    assert (pixels[32:64, 32:64] == images[4].transpose(1, 2, 0)).all()
+    assert not pixels[32:, 64:].any()
 
 
 def test_a_png_keeps_every_value():
@@ -92,14 +90,14 @@ def test_a_png_keeps_every_value():
 # --- augmentation -----------------------------------------------------------------------------------
 
 
-def test_without_augmentation_every_epoch_shows_the_picture_itself(real):
+def test_without_augmentation_every_epoch_shows_the_image_itself(real):
     shown = gallery.as_trained(config(flip="none", translate="none", cutout=0), real, [7, 50_003], [1, 2, 3])
     assert shown.shape == (3, 2, 3, 32, 32)
     assert shown.dtype == np.uint8
     assert (shown == real.images[[7, 50_003]]).all()
 
 
-def test_a_window_stands_in_the_middle_of_its_picture(real):
+def test_a_crop_is_shown_in_the_middle(real):
     grown = config(flip="none", translate="none", cutout=0, grow_from=20, grow_until=0.5)
     grown = grown.replace({"train.epochs": 6})
     shown = gallery.as_trained(grown, real, [7], [1, 2, 3, 4])
@@ -122,40 +120,40 @@ def test_what_is_shown_is_what_training_computes(real):
     normalized = task.normalization(task.train.images[rows])
     expected = augment(normalized, changed.augment, draws, rows) * task.normalization.std + task.normalization.mean
     shown = gallery.as_trained(changed, real, [int(task.train.indices[row]) for row in rows], [3])[0]
-    # The mean of every tenth picture stands for that of all where the picture was blanked.
+    # Blanked pixels have the mean of every tenth image instead of all.
     assert np.abs(shown - (255 * expected).numpy()).max() < 6
     assert np.abs(shown - (255 * expected).numpy()).mean() < 1
 
 
-def test_alternating_mirrors_every_other_epoch(drawn):
-    shown = gallery.as_trained(config(flip="alternating", translate="none"), drawn, [11], range(1, 7))[:, 0]
-    sides = [bool((one == drawn.images[11]).all()) for one in shown]
+def test_alternating_flips_every_other_epoch(uniform):
+    shown = gallery.as_trained(config(flip="alternating", translate="none"), uniform, [11], range(1, 7))[:, 0]
+    sides = [bool((image == uniform.images[11]).all()) for image in shown]
     assert sides in ([True, False] * 3, [False, True] * 3)
     mirrored = shown[sides.index(False)]
-    assert (mirrored == drawn.images[11][:, :, ::-1]).all()
+    assert (mirrored == uniform.images[11][:, :, ::-1]).all()
 
 
-def test_another_seed_shows_other_chance(drawn):
+def test_another_seed_gives_other_random_numbers(uniform):
     first = config(flip="none", translate="shift")
-    shown = [gallery.as_trained(first.replace({"train.seed": seed}), drawn, [5], range(1, 9)) for seed in (0, 0, 1)]
+    shown = [gallery.as_trained(first.replace({"train.seed": seed}), uniform, [5], range(1, 9)) for seed in (0, 0, 1)]
     assert (shown[0] == shown[1]).all()
     assert (shown[0] != shown[2]).any()
 
 
-def test_a_picture_outside_the_training_part_is_augmented_too(drawn):
+def test_an_image_outside_the_training_set_is_augmented_too(uniform):
     pair = config(flip="none", translate="crop").replace({"data.classes": ("deer", "dog"), "data.train_size": 700})
     outside = 59_999
-    assert not gallery.trains_on(pair, drawn, outside)
-    assert (gallery.as_trained(pair, drawn, [outside], range(1, 5)) != drawn.images[outside]).any()
+    assert not gallery.trains_on(pair, uniform, outside)
+    assert (gallery.as_trained(pair, uniform, [outside], range(1, 5)) != uniform.images[outside]).any()
 
 
-def test_augmenting_leaves_the_number_of_threads_alone(drawn):
+def test_augmenting_leaves_the_number_of_threads_alone(uniform):
     before = torch.get_num_threads()
-    gallery.as_trained(config(), drawn, [0], [1])
+    gallery.as_trained(config(), uniform, [0], [1])
     assert torch.get_num_threads() == before
 
 
-def test_whether_a_picture_is_trained_on_is_the_splits_word(real):
+def test_trains_on_agrees_with_the_split(real):
     held_out = RunConfig()
     parts = split(held_out, real.labels)
     assert gallery.trains_on(held_out, real, int(parts.train[0]))
@@ -163,16 +161,16 @@ def test_whether_a_picture_is_trained_on_is_the_splits_word(real):
     assert not gallery.trains_on(held_out, real, 50_000)
 
 
-def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real):
+def test_sample_images_are_training_images_of_different_classes(real):
     config = RunConfig().replace({"data.classes": ("cat", "dog", "ship")})
     chosen = gallery.sample_training_images(config, real, 4)
-    assert [CLASSES[real.labels[one]] for one in chosen] == ["cat", "dog", "ship", "cat"]
+    assert [CLASSES[real.labels[index]] for index in chosen] == ["cat", "dog", "ship", "cat"]
     assert len(set(chosen)) == 4
-    assert all(gallery.trains_on(config, real, one) for one in chosen)
+    assert all(gallery.trains_on(config, real, index) for index in chosen)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "words"),
     [
         ({"flip": "none", "translate": "none"}, "No augmentation"),
         ({"flip": "alternating", "translate": "none"}, "every other epoch"),
@@ -182,11 +180,11 @@ def test_sample_pictures_are_of_the_training_part_and_of_different_classes(real)
         ({"grow_from": 20}, "20 × 20 pixels, growing to full size by 75% of the run"),
     ],
 )
-def test_augmentation_is_told_in_words(settings, said):
-    assert said in gallery.augmentation_text(config(**settings))
+def test_augmentation_text_names_each_step(settings, words):
+    assert words in gallery.augmentation_text(config(**settings))
 
 
-def test_pytorch_is_not_imported_before_a_picture_is_augmented():
+def test_pytorch_is_not_imported_before_an_image_is_augmented():
     rooms = "core.images.gallery, core.cost.estimate, core.figures.preview, core.data.fetch"
     code = f"import sys, {rooms}; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
@@ -208,7 +206,7 @@ def test_class_counts_are_those_of_the_split():
     assert counts["Test"].tolist() == [450, 450]
 
 
-def test_a_test_part_that_validates_is_counted_once():
+def test_a_test_set_that_validates_is_counted_once():
     counts = gallery.class_counts(PRESETS["report"].config, LABELS)
     assert counts.columns.tolist() == ["Training", "Test (also validates)", "Unused"]
     assert counts.sum().tolist() == [50_000, 10_000, 0]

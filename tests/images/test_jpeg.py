@@ -15,9 +15,9 @@ from core.images.read import read_image
 
 def photo(mode="RGB", size=(611, 437)):
     """Smooth shapes under fine noise."""
-    chance = np.random.default_rng(3)
-    smooth = Image.fromarray(chance.integers(0, 256, (9, 12, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
-    noisy = np.asarray(smooth) + chance.normal(0, 8, (size[1], size[0], 3))
+    rng = np.random.default_rng(3)
+    smooth = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    noisy = np.asarray(smooth) + rng.normal(0, 8, (size[1], size[0], 3))
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).convert(mode)
 
 
@@ -42,7 +42,7 @@ def test_the_pixels_are_the_same_and_the_bytes_fewer(mode, subsampling):
     np.testing.assert_array_equal(eighth(less), eighth(content))
 
 
-def test_restart_markers_and_what_stands_around_the_picture_are_kept():
+def test_restart_markers_and_other_segments_are_kept():
     exif = Image.Exif()
     exif[0x010E] = "a scan in words: \xff\xda"
     content = jpeg(photo(), exif=exif, restart_marker_blocks=7) + b"what a phone adds"

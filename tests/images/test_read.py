@@ -1,4 +1,4 @@
-"""Files of every kind and every ill, made in memory."""
+"""Image files of every format and with every fault, made in memory."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from core.base.errors import ImageError
-from core.images import read as pictures
+from core.images import read
 from core.images.read import (
     FORMATS,
     LEAST_SIDE,
@@ -43,7 +43,7 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def corners(width: int = 48, height: int = 32) -> Image.Image:
-    """Red, green / blue, white: a quarter each."""
+    """Return an image with a red, green, blue and white quarter."""
     small = Image.new("RGB", (2, 2))
     for place, colour in zip(((0, 0), (1, 0), (0, 1), (1, 1)), (RED, GREEN, BLUE, WHITE), strict=True):
         small.putpixel(place, colour)
@@ -56,21 +56,21 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def letters(image: Image.Image) -> str:
-    """The four quarters' colours as letters, in reading order."""
+    """Return the colours of the four quarters as letters, in reading order."""
     near = {RED: "R", GREEN: "G", BLUE: "B", WHITE: "W"}
     w, h = image.size
-    found = [image.getpixel((w * x // 4, h * y // 4)) for y in (1, 3) for x in (1, 3)]
-    return "".join(near[tuple(255 * (value > 127) for value in pixel)] for pixel in found)
+    pixels = [image.getpixel((w * x // 4, h * y // 4)) for y in (1, 3) for x in (1, 3)]
+    return "".join(near[tuple(255 * (value > 127) for value in pixel)] for pixel in pixels)
 
 
 def refusal(data: bytes | Path, name: str = "x.bin") -> str:
-    """The sentence, without the name and what is allowed, which every one of them tells."""
+    """Return the error without the file name and what is allowed, which it must contain."""
     with pytest.raises(ImageError) as caught:
         read_image(data, name)
-    sentence = str(caught.value)
-    assert sentence.startswith(f'"{name}" ')
-    assert sentence.endswith(ALLOWED)
-    return sentence.removeprefix(f'"{name}" ').removesuffix(ALLOWED)
+    error = str(caught.value)
+    assert error.startswith(f'"{name}" ')
+    assert error.endswith(ALLOWED)
+    return error.removeprefix(f'"{name}" ').removesuffix(ALLOWED)
 
 
 # What is read
@@ -79,17 +79,16 @@ def refusal(data: bytes | Path, name: str = "x.bin") -> str:
 @pytest.mark.parametrize("form", FORMATS)
 def test_each_format_is_read_as_it_was_saved(form: str, tmp_path: Path) -> None:
     data = saved(corners(), form)
-    picture = read_image(data, f"cat.{form}")
-    assert (picture.name, picture.format) == (f"cat.{form}", form)
-    assert (picture.width, picture.height, picture.frames) == (48, 32, 1)
-    assert picture.mode == ("P" if form == "GIF" else "RGB")
-    assert picture.image.mode == "RGB"
-    assert picture.image.size == (48, 32)
-    assert letters(picture.image) == "RGBW"
+    loaded = read_image(data, f"cat.{form}")
+    assert (loaded.name, loaded.format) == (f"cat.{form}", form)
+    assert (loaded.width, loaded.height, loaded.frames) == (48, 32, 1)
+    assert loaded.image.mode == "RGB"
+    assert loaded.image.size == (48, 32)
+    assert letters(loaded.image) == "RGBW"
 
     path = tmp_path / "anything"
     path.write_bytes(data)
-    assert read_image(path, f"cat.{form}") == picture
+    assert read_image(path, f"cat.{form}") == loaded
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WebP", "TIFF"])
@@ -101,21 +100,21 @@ def test_each_format_is_read_as_it_was_saved(form: str, tmp_path: Path) -> None:
 def test_exif_orientation_is_applied(form: str, orientation: int, upright: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = read_image(saved(corners(), form, exif=exif), "phone")
-    assert letters(picture.image) == upright
-    assert picture.image.size == (picture.width, picture.height) == ((48, 32) if orientation < 5 else (32, 48))
-    assert not picture.image.getexif(), "a viewer would turn it again"
+    loaded = read_image(saved(corners(), form, exif=exif), "phone")
+    assert letters(loaded.image) == upright
+    assert loaded.image.size == (loaded.width, loaded.height) == ((48, 32) if orientation < 5 else (32, 48))
+    assert not loaded.image.getexif(), "a viewer would turn it again"
 
 
 def test_orientation_of_a_photo_decoded_at_a_fraction() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")
-    assert (picture.width, picture.height, picture.image.size) == (3000, 4000, (375, 500))
-    assert letters(picture.image) == "BRWG"
+    loaded = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")
+    assert (loaded.width, loaded.height, loaded.image.size) == (3000, 4000, (375, 500))
+    assert letters(loaded.image) == "BRWG"
 
 
-def test_exif_that_cannot_be_read_does_not_cost_the_picture() -> None:
+def test_exif_that_cannot_be_read_does_not_prevent_reading() -> None:
     start = b"Exif\0\0II*\0\x08\0\0\0\x01\0"
     text, number = (start + struct.pack("<HHI4sI", 0x0112, *tag, 0) for tag in ((2, 4, b"six\0"), (3, 1, b"\6\0\0\0")))
     for exif, upright in ((text, "RGBW"), (start, "RGBW"), (b"Exif\0\0odd", "RGBW"), (number, "BRWG")):
@@ -127,13 +126,14 @@ def test_kinds_of_pixel_keep_their_colour(mode: str) -> None:
     source = corners()
     if mode == "LAB":
         source = corners().convert("RGBA")  # Pillow knows the way to LAB from RGB alone
-    picture = read_image(saved(source.convert(mode), "TIFF"), "x.tif")
-    assert picture.mode == mode
+    data = saved(source.convert(mode), "TIFF")
+    assert Image.open(io.BytesIO(data)).mode == mode
+    loaded = read_image(data, "x.tif")
     expected = corners().convert("L").convert("RGB") if mode == "L" else corners()
-    difference = np.abs(np.asarray(picture.image, int) - np.asarray(expected, int))
+    difference = np.abs(np.asarray(loaded.image, int) - np.asarray(expected, int))
     if mode == "1":
-        assert set(np.unique(picture.image)) == {0, 255}
-        assert np.asarray(picture.image)[16:, 24:].min() == 255
+        assert set(np.unique(loaded.image)) == {0, 255}
+        assert np.asarray(loaded.image)[16:, 24:].min() == 255
     else:
         assert difference.max() <= (25 if mode == "LAB" else 4)  # LAB in 8 bits is coarse
 
@@ -141,9 +141,8 @@ def test_kinds_of_pixel_keep_their_colour(mode: str) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_red_stays_red(form: str) -> None:
     """Adobe's JPEG, which is what Pillow writes too, stores CMYK upside down."""
-    picture = read_image(saved(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), form), "print")
-    assert picture.mode == "CMYK"
-    red, green, blue = picture.image.getpixel((20, 20))
+    loaded = read_image(saved(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), form), "print")
+    red, green, blue = loaded.image.getpixel((20, 20))
     assert red > 245
     assert max(green, blue) < 10
 
@@ -162,9 +161,9 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
         ("F", saved(Image.fromarray(ramp.astype(np.float32)), "TIFF")),
         ("F", saved(Image.fromarray((ramp - 40_000.0).astype(np.float32)), "TIFF")),  # stretched
     ):
-        picture = read_image(data, "x")
-        assert picture.mode == mode
-        for channel in picture.image.split():
+        assert Image.open(io.BytesIO(data)).mode == mode
+        loaded = read_image(data, "x")
+        for channel in loaded.image.split():
             assert np.abs(np.asarray(channel) - ramp / 257).max() <= 1
 
 
@@ -181,7 +180,7 @@ def test_dark_grey_of_16_bits_stays_dark() -> None:
     assert read_image(saved(dark, "PNG"), "x").image.getextrema() == ((1, 1),) * 3
 
 
-def test_white_stays_white_when_a_large_grey_picture_is_made_small() -> None:
+def test_white_stays_white_when_a_large_grey_image_is_made_small() -> None:
     for white in (1.0, 255.0):
         large = np.zeros((1500, 1501), np.float32)
         large[:, 700:] = white
@@ -191,7 +190,7 @@ def test_white_stays_white_when_a_large_grey_picture_is_made_small() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_floats_that_are_no_numbers() -> None:
+def test_nan_and_infinite_values() -> None:
     values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     values[0, :3] = np.nan, np.inf, -np.inf
     image = read_image(saved(Image.fromarray(values), "TIFF"), "x").image
@@ -237,13 +236,13 @@ def clear_files() -> dict[str, tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("mode", "data"), clear_files().values(), ids=clear_files().keys())
 def test_what_is_transparent_becomes_white(mode: str, data: bytes) -> None:
-    picture = read_image(data, "logo")
-    assert picture.mode == mode
-    assert picture.image.getpixel((30, 10)) == WHITE
+    assert Image.open(io.BytesIO(data)).mode == mode
+    loaded = read_image(data, "logo")
+    assert loaded.image.getpixel((30, 10)) == WHITE
     if mode in ("RGB", "RGBA", "P"):
-        assert picture.image.getpixel((10, 10)) == BLUE
+        assert loaded.image.getpixel((10, 10)) == BLUE
     elif mode != "1":
-        assert max(picture.image.getpixel((10, 10))) < 40
+        assert max(loaded.image.getpixel((10, 10))) < 40
 
 
 def test_half_transparent_is_mixed_with_white() -> None:
@@ -254,31 +253,31 @@ def test_half_transparent_is_mixed_with_white() -> None:
 @pytest.mark.parametrize("form", ["GIF", "WebP", "PNG", "TIFF"])
 def test_the_first_of_many_frames(form: str) -> None:
     first, *rest = (Image.new("RGB", (20, 20), colour) for colour in (RED, GREEN, BLUE))
-    picture = read_image(saved(first, form, save_all=True, append_images=rest), "moving")
-    assert picture.frames == 3
-    assert picture.image.getextrema() == ((255, 255), (0, 0), (0, 0))
+    loaded = read_image(saved(first, form, save_all=True, append_images=rest), "moving")
+    assert loaded.frames == 3
+    assert loaded.image.getextrema() == ((255, 255), (0, 0), (0, 0))
 
 
 def test_pages_are_counted_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MAX_PAGES", 4)
+    monkeypatch.setattr(read, "MAX_PAGES", 4)
     pages = [corners()] * 9
-    picture = read_image(saved(pages[0], "TIFF", save_all=True, append_images=pages), "book.tif")
-    assert (picture.frames, letters(picture.image)) == (4, "RGBW")
+    loaded = read_image(saved(pages[0], "TIFF", save_all=True, append_images=pages), "book.tif")
+    assert (loaded.frames, letters(loaded.image)) == (4, "RGBW")
 
 
-def test_a_phone_that_adds_a_second_picture_still_made_a_jpeg() -> None:
+def test_a_phone_that_adds_a_second_image_still_made_a_jpeg() -> None:
     data = saved(corners(), "MPO", save_all=True, append_images=[corners().rotate(180)])
-    picture = read_image(data, "phone.jpg")
-    assert (picture.format, picture.frames, letters(picture.image)) == ("JPEG", 1, "RGBW")
+    loaded = read_image(data, "phone.jpg")
+    assert (loaded.format, loaded.frames, letters(loaded.image)) == ("JPEG", 1, "RGBW")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 20_000), (20_000, 1), (513, 3), (511, 512)])
 def test_odd_sizes(width: int, height: int) -> None:
-    picture = read_image(saved(Image.new("RGB", (width, height), BLUE), "PNG"), "odd.png")
-    assert (picture.width, picture.height) == (width, height)
-    assert max(picture.image.size) == min(512, max(width, height))
-    for crop in pictures.CROPS:
-        part = to_network(picture, crop, Square(0.2, 0.8, 0.5))
+    loaded = read_image(saved(Image.new("RGB", (width, height), BLUE), "PNG"), "odd.png")
+    assert (loaded.width, loaded.height) == (width, height)
+    assert max(loaded.image.size) == min(512, max(width, height))
+    for crop in read.CROPS:
+        part = to_network(loaded, crop, Square(0.2, 0.8, 0.5))
         assert (part == np.array(BLUE, np.uint8)[:, None, None]).all()
 
 
@@ -302,7 +301,7 @@ def test_shown_names() -> None:
     data = saved(corners(), "PNG")
     for name, shown in {
         "../../etc/cat.png": "cat.png",
-        "C:\\pictures\\dog.png": "dog.png",
+        "C:\\images\\dog.png": "dog.png",
         "red\x1b[31m\x00 gnp\u202e.png": "red[31m gnp.png",
         "two\r\nlines\u2028.png": "two lines .png",
         "Shot at 9.41\u202fPM.png": "Shot at 9.41 PM.png",
@@ -323,14 +322,14 @@ def test_many_come_back_in_order() -> None:
     shades = [Image.new("RGB", (900 - 80 * i, 10), (i, i, i)) for i in range(9)]
     files = [(f"{i}.png", saved(shade, "PNG")) for i, shade in enumerate(shades)]
     files[4] = ("4.png", b"nothing")
-    found = read_many(files)
-    for i, picture in enumerate(found):
+    results = read_many(files)
+    for i, loaded in enumerate(results):
         if i == 4:
-            assert isinstance(picture, ImageError)
-            assert str(picture).startswith('"4.png" is not an image')
+            assert isinstance(loaded, ImageError)
+            assert str(loaded).startswith('"4.png" is not an image')
         else:
-            assert isinstance(picture, LoadedImage)
-            assert picture.image.getpixel((0, 0)) == (i, i, i)
+            assert isinstance(loaded, LoadedImage)
+            assert loaded.image.getpixel((0, 0)) == (i, i, i)
     assert read_many([]) == []
 
 
@@ -423,7 +422,7 @@ def test_tiff_whose_tag_is_larger_than_the_file() -> None:
     assert "damaged" in refusal(bytes(data))
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_files(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.png") == "does not exist or is not a file"
     assert refusal(tmp_path) == "does not exist or is not a file"
     assert refusal(Path("/dev/zero")) == "does not exist or is not a file"
@@ -434,7 +433,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(40 * 10**9)
     assert refusal(path) == "has 40,000.0 MB"
-    assert len(saved(corners(), "PNG") + bytes(9)) < MAX_BYTES, "and what lies within the limit is"
+    assert len(saved(corners(), "PNG") + bytes(9)) < MAX_BYTES, "a file within the limit is read"
 
 
 def test_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,14 +477,14 @@ VALID = [saved(corners(), form) for form in FORMATS] + [
 
 def check_no_other_error(data: bytes) -> None:
     try:
-        picture = read_image(data, "fuzz")
+        loaded = read_image(data, "fuzz")
     except ImageError as error:
         assert str(error).startswith('"fuzz" ')
         assert str(error).endswith(ALLOWED)
         return
-    assert picture.image.mode == "RGB"
-    assert max(picture.image.size) <= 512
-    assert to_network(picture).shape == (3, 32, 32)
+    assert loaded.image.mode == "RGB"
+    assert max(loaded.image.size) <= 512
+    assert to_network(loaded).shape == (3, 32, 32)
 
 
 @settings(max_examples=300, deadline=None)
@@ -508,18 +507,18 @@ def test_valid_files_changed_at_random(draw: st.DataObject) -> None:
 # What the network sees
 
 
-def picture_of(image: Image.Image) -> LoadedImage:
+def load(image: Image.Image) -> LoadedImage:
     return read_image(saved(image, "PNG"), "cat.png")
 
 
 @pytest.mark.parametrize("crop", ["whole", "centre"])
-def test_a_cifar_picture_passes_unchanged(crop: pictures.Crop) -> None:
+def test_a_cifar_image_passes_unchanged(crop: read.Crop) -> None:
     source = noise(32, 32)
-    seen = to_network(picture_of(source), crop)
+    seen = to_network(load(source), crop)
     assert seen.dtype == np.uint8
     assert seen.flags.c_contiguous
     assert np.array_equal(seen, np.asarray(source).transpose(2, 0, 1))
-    assert np.array_equal(to_network(picture_of(source), "hand", Square()), seen)
+    assert np.array_equal(to_network(load(source), "hand", Square()), seen)
 
 
 def test_centre_is_the_largest_square_in_the_middle() -> None:
@@ -527,34 +526,34 @@ def test_centre_is_the_largest_square_in_the_middle() -> None:
         source = noise(width, height)
         left, top = (width - 32) // 2, (height - 32) // 2
         middle = np.asarray(source)[top : top + 32, left : left + 32]
-        assert np.array_equal(to_network(picture_of(source)), middle.transpose(2, 0, 1))
+        assert np.array_equal(to_network(load(source)), middle.transpose(2, 0, 1))
 
 
 def test_whole_shows_everything_squeezed() -> None:
-    seen = to_network(picture_of(corners(640, 160)), "whole")
+    seen = to_network(load(corners(640, 160)), "whole")
     assert letters(Image.fromarray(seen.transpose(1, 2, 0))) == "RGBW"
     assert tuple(seen[:, 0, 0]) == RED, "no bars"
     assert tuple(seen[:, 31, 31]) == WHITE, "no bars"
 
 
 def test_hand_shows_the_square() -> None:
-    picture = picture_of(corners(640, 160))
+    loaded = load(corners(640, 160))
     for square, colour in (
         (Square(0.1, 0.2, 0.4), RED),
         (Square(0.9, 0.2, 0.4), GREEN),
         (Square(0.2, 0.8, 0.4), BLUE),
-        (Square(2, 7, 0), WHITE),  # as far as there is picture, and as small as allowed
+        (Square(2, 7, 0), WHITE),  # as far as there is loaded, and as small as allowed
     ):
-        assert (to_network(picture, "hand", square) == np.array(colour, np.uint8)[:, None, None]).all()
-    assert np.array_equal(to_network(picture, "hand"), to_network(picture, "centre"))
+        assert (to_network(loaded, "hand", square) == np.array(colour, np.uint8)[:, None, None]).all()
+    assert np.array_equal(to_network(loaded, "hand"), to_network(loaded, "centre"))
 
 
 def test_a_square_cut_from_a_turned_photo_is_where_it_is_seen() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")  # upright: BRWG
+    loaded = read_image(saved(corners(4000, 3000), "JPEG", exif=exif), "phone")  # upright: BRWG
     for square, colour in ((Square(0.25, 0.25, 0.3), BLUE), (Square(0.8, 0.2, 0.3), RED), (Square(0, 1, 0.4), WHITE)):
-        seen = to_network(picture, "hand", square).astype(int)
+        seen = to_network(loaded, "hand", square).astype(int)
         assert np.abs(seen - np.array(colour)[:, None, None]).max() <= 8
 
 
@@ -563,7 +562,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False) | st.floats(-0.5, 1.5
 
 
 @given(sides, sides, numbers, numbers, numbers)
-def test_every_square_lies_inside_the_picture(width: int, height: int, x: float, y: float, side: float) -> None:
+def test_every_square_lies_inside_the_image(width: int, height: int, x: float, y: float, side: float) -> None:
     left, top, right, bottom = Square(x, y, side).box(width, height)
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
@@ -593,12 +592,12 @@ def test_a_square_is_cut_where_it_was_put(width: int, height: int, x: float, y: 
 @given(sides, sides, numbers, numbers, numbers)
 @settings(max_examples=50)
 def test_any_square_of_one_colour_is_that_colour(width: int, height: int, x: float, y: float, side: float) -> None:
-    picture = LoadedImage("x", Image.new("RGB", (width, height), GREEN), width, height, "RGB", "PNG", 1)
-    assert (to_network(picture, "hand", Square(x, y, side)) == np.array(GREEN, np.uint8)[:, None, None]).all()
+    loaded = LoadedImage("x", Image.new("RGB", (width, height), GREEN), width, height, "PNG", 1)
+    assert (to_network(loaded, "hand", Square(x, y, side)) == np.array(GREEN, np.uint8)[:, None, None]).all()
 
 
 @pytest.mark.parametrize("place", [(float("nan"), 0, 1), (0, float("inf"), 1), (0, 0, float("-inf"))])
-def test_squares_that_cannot_be(place: tuple[float, float, float]) -> None:
+def test_a_square_must_be_finite(place: tuple[float, float, float]) -> None:
     with pytest.raises(ImageError, match=r"is not a square.*fractions from 0 to 1"):
         Square(*place)
 
@@ -607,14 +606,14 @@ def test_fine_texture_becomes_grey_not_patterns() -> None:
     for size in (64, 100, 330, 1000, 2048, 2100):
         board = Image.fromarray((np.indices((size, size)).sum(0) % 2 * 255).astype(np.uint8))
         for mode in ("L", "P", "1"):
-            seen = to_network(picture_of(board.convert(mode)))
+            seen = to_network(load(board.convert(mode)))
             assert np.abs(seen.astype(int) - 127).max() <= 6
 
 
-def test_small_pictures_are_enlarged_smoothly() -> None:
+def test_small_images_are_enlarged_smoothly() -> None:
     small = Image.new("L", (2, 2), 0)
     small.paste(255, (1, 0, 2, 2))
-    row = to_network(picture_of(small))[0, 16].astype(int)
+    row = to_network(load(small))[0, 16].astype(int)
     assert (np.diff(row) >= 0).all()
     assert len(set(row)) > 10
     assert np.diff(row).max() < 30

@@ -47,121 +47,126 @@ class Network:
         return np.stack([1 - dog, dog], axis=1)
 
 
-def picture(width=64, height=48, value=51, name="one.png"):
+def loaded(width=64, height=48, value=51, name="one.png"):
     image = Image.new("RGB", (width, height), (value, 0, 0))
-    return LoadedImage(name, image, width, height, "RGB", "PNG", frames=1)
+    return LoadedImage(name, image, width, height, "PNG", frames=1)
 
 
-def came_with_the_program(store, epochs, classes):
+def reference_run(store, epochs, classes):
     run_id = made_run(store, epochs, config=RunConfig().replace({"data.classes": classes, "train.epochs": epochs}))
     path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
     return run_id
 
 
-def test_own_networks_come_first_then_of_those_that_came_with_the_program_the_one_that_knows_most(store):
-    less, more = (came_with_the_program(store, epochs, RunConfig().data.classes) for epochs in (2, 8))
-    pair = came_with_the_program(store, 9, ("deer", "dog"))
+def test_own_runs_come_first_then_the_reference_run_that_knows_most(store):
+    less, more = (reference_run(store, epochs, RunConfig().data.classes) for epochs in (2, 8))
+    pair = reference_run(store, 9, ("deer", "dog"))
     older, newer, _without_weights = (made_run(store) for _ in range(3))
     for run_id in (less, more, pair, older, newer):
         (store.run(run_id).path / "best.safetensors").touch()
     assert list(runs_with_weights(store)) == [newer, older, more, less, pair]
 
 
-def test_networks_of_one_name_are_told_apart_in_a_list(store):
-    one, two, other = (made_run(store, name=name) for name in ("same", "same", "other"))
-    for run_id in (one, two, other):
+def test_runs_of_one_name_have_different_labels(store):
+    first, second, other = (made_run(store, name=name) for name in ("same", "same", "other"))
+    for run_id in (first, second, other):
         (store.run(run_id).path / "best.safetensors").touch()
-    told = "60.57 % on held-out images · 10 classes · finished"
+    text = "60.57 % on held-out images · 10 classes · finished"
     assert labels(runs_with_weights(store)) == {
-        one: f"same ({one[-4:]}) · {told}", two: f"same ({two[-4:]}) · {told}", other: f"other · {told}",
-    }  # fmt: skip
+        first: f"same ({first[-4:]}) · {text}",
+        second: f"same ({second[-4:]}) · {text}",
+        other: f"other · {text}",
+    }
 
 
 def test_a_full_tray_says_how_many_were_left_out_and_keeps_the_newest_first():
     tray = Tray()
-    tray.add([TrayImage(picture(name="first"))])
-    tray.add([TrayImage(picture(name=str(at))) for at in range(MAX_IMAGES + 2)])
+    tray.add([TrayImage(loaded(name="first"))])
+    tray.add([TrayImage(loaded(name=str(at))) for at in range(MAX_IMAGES + 2)])
     assert len(tray.images) == MAX_IMAGES
-    assert [one.name for one in (tray.images[0], tray.images[-1])] == ["0", "first"]
+    assert [image.name for image in (tray.images[0], tray.images[-1])] == ["0", "first"]
     assert "3 of the images were left out" in tray.refused[0]
     tray.clear()
     assert (tray.images, tray.refused) == ([], [])
 
 
-def test_what_its_file_was_is_told():
-    assert TrayImage(LoadedImage("a.gif", Image.new("RGB", (1, 1)), 4000, 2000, "P", "GIF", 7)).about == (
+def test_about_describes_the_file():
+    assert TrayImage(LoadedImage("a.gif", Image.new("RGB", (1, 1)), 4000, 2000, "GIF", 7)).about == (
         "4000 × 2000 GIF, the first of 7 frames"
     )
-    assert TrayImage(picture()).about == "64 × 48 PNG"
+    assert TrayImage(loaded()).about == "64 × 48 PNG"
 
 
 @pytest.mark.parametrize(
     ("size", "form", "expected"), [((32, 32), "PNG", (32, 32)), ((512, 100), "JPEG", (BROWSER_SIDE, 62))]
 )
 def test_the_browsers_copy_is_small(size, form, expected):
-    one = TrayImage(picture(*size, value=200))
-    kind, content = one.address.split(";base64,")
+    image = TrayImage(loaded(*size, value=200))
+    kind, content = image.address.split(";base64,")
     assert kind == f"data:image/{form.lower()}"
     copy = Image.open(io.BytesIO(base64.b64decode(content)))
     assert (copy.format, copy.size[0], copy.size[1]) == (form, expected[0], pytest.approx(expected[1], abs=1))
     assert abs(copy.convert("RGB").getpixel((5, 5))[0] - 200) <= 2
-    assert one.source.image.size == size, "the image itself is unchanged"
+    assert image.source.image.size == size, "the image itself is unchanged"
 
 
 def halves(width=80, height=40):
-    """Black at the left, red at the right."""
-    one = picture(width, height, value=0)
-    one.image.paste((255, 0, 0), (width // 2, 0, width, height))
-    return TrayImage(one)
+    """Return an image that is black on the left and red on the right."""
+    source = loaded(width, height, value=0)
+    source.image.paste((255, 0, 0), (width // 2, 0, width, height))
+    return TrayImage(source)
 
 
-def test_a_square_by_hand_changes_what_is_seen_and_said_and_nothing_else():
-    network, one, other = Network(), halves(), halves()
-    before = {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole", "hand")}
+def test_a_manual_crop_changes_its_own_pixels_and_results_only():
+    network, image, other = Network(), halves(), halves()
+    before = {crop: classify([image], network, 1, crop)[0, 1] for crop in ("centre", "whole", "hand")}
     assert before["hand"] == before["centre"] == 0
-    one.cut(Square(0.9, 0.5, 0.5))
-    np.testing.assert_array_equal(one.pixels("hand"), to_network(one.source, "hand", Square(0.9, 0.5, 0.5)))
-    assert classify([one, other], network, 1, "hand")[:, 1].tolist() == [1, 0]
-    assert {crop: classify([one], network, 1, crop)[0, 1] for crop in ("centre", "whole")} == {"centre": 0, "whole": 0}
+    image.cut(Square(0.9, 0.5, 0.5))
+    np.testing.assert_array_equal(image.pixels("hand"), to_network(image.source, "hand", Square(0.9, 0.5, 0.5)))
+    assert classify([image, other], network, 1, "hand")[:, 1].tolist() == [1, 0]
+    assert {crop: classify([image], network, 1, crop)[0, 1] for crop in ("centre", "whole")} == {
+        "centre": 0,
+        "whole": 0,
+    }
 
 
-def test_how_it_was_cut_is_told():
-    one = halves()
-    assert [one.crop_text(crop) for crop in ("centre", "whole")] == ["centre crop", "stretch"]
-    assert one.crop_text("hand") == "manual crop, x 25–75 %, y 0–100 %"
-    one.cut(Square(0.9, 2, 0.5))
-    assert one.crop_text("hand") == "manual crop, x 75–100 %, y 50–100 %"
-    table = results_table([one], Network(), np.array([[0.5, 0.5]], np.float32), "hand", [""])
+def test_crop_text_names_the_crop():
+    image = halves()
+    assert [image.crop_text(crop) for crop in ("centre", "whole")] == ["centre crop", "stretch"]
+    assert image.crop_text("hand") == "manual crop, x 25–75 %, y 0–100 %"
+    image.cut(Square(0.9, 2, 0.5))
+    assert image.crop_text("hand") == "manual crop, x 75–100 %, y 50–100 %"
+    table = results_table([image], Network(), np.array([[0.5, 0.5]], np.float32), "hand", [""])
     assert table["crop"].tolist() == ["manual crop, x 75–100 %, y 50–100 %"]
 
 
-def test_pictures_of_one_name_are_told_apart_by_number():
+def test_images_of_one_name_have_different_numbers():
     tray = Tray()
-    tray.add([TrayImage(picture()), TrayImage(picture())])
-    tray.add([TrayImage(picture())])
-    numbers = [one.number for one in tray.images]
+    tray.add([TrayImage(loaded()), TrayImage(loaded())])
+    tray.add([TrayImage(loaded())])
+    numbers = [image.number for image in tray.images]
     tray.clear()
-    tray.add([TrayImage(picture())])
+    tray.add([TrayImage(loaded())])
     assert len({*numbers, tray.images[0].number}) == 4
 
 
-def test_what_was_computed_is_not_computed_again():
-    network, one, two = Network(), TrayImage(picture(value=51)), TrayImage(picture(value=204))
-    first = classify([one], network, time=1, crop="centre")
-    both = classify([two, one], network, time=1, crop="centre")
+def test_results_are_computed_once():
+    network, image, other = Network(), TrayImage(loaded(value=51)), TrayImage(loaded(value=204))
+    first = classify([image], network, time=1, crop="centre")
+    both = classify([other, image], network, time=1, crop="centre")
     np.testing.assert_allclose(both[:, 1], [0.8, 0.2])
     np.testing.assert_array_equal(both[1], first[0])
     assert network.asked == [1, 1]
-    classify([one], network, time=1, crop="whole")
-    classify([one], network, time=2, crop="centre")  # other weights
+    classify([image], network, time=1, crop="whole")
+    classify([image], network, time=2, crop="centre")  # other weights
     assert network.asked == [1, 1, 1, 1]
 
 
-def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
-    pictures = [TrayImage(picture(name="a")), TrayImage(picture(name="b"), "dog")]
+def test_the_table_has_a_row_per_image_and_the_true_class_if_known():
+    images = [TrayImage(loaded(name="a")), TrayImage(loaded(name="b"), "dog")]
     rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
-    table = results_table(pictures, Network(), rows, "whole", ["", "training image"])
+    table = results_table(images, Network(), rows, "whole", ["", "training image"])
     assert table[["image", "prediction", "second choice", "true class", "not counted"]].to_numpy().tolist() == [
         ["a", "deer", "dog", "", ""],
         ["b", "dog", "deer", "dog", "training image"],
@@ -170,7 +175,7 @@ def test_the_table_has_a_row_a_picture_and_the_truth_where_it_is_known():
     assert table["dog"].tolist() == pytest.approx([0.25, 0.6])
 
 
-def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
+def test_only_images_of_a_runs_own_test_set_count(monkeypatch):
     monkeypatch.setattr(cifar10, "load", lambda: Cifar10(np.empty(0), LABELS))
     config = RunConfig().replace(
         {"data.classes": ("deer", "dog"), "data.split": "pooled", "data.train_size": 9_000, "data.test_size": 1_000}
@@ -179,16 +184,15 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
     used = np.concatenate([parts.train, parts.validation, parts.test])
     unused = np.setdiff1d(np.flatnonzero(LABELS == CLASSES.index("deer")), used)
     indices = [parts.test[0], parts.train[0], parts.validation[0], unused[0], CLASSES.index("cat")]
-    pictures = [TrayImage(picture(), CLASSES[LABELS[at]], int(at)) for at in indices]
-    assert not_counted([*pictures, TrayImage(picture())], config) == [
-        "", "training image", "validation image", "not in its test set", "unknown class", "",
-    ]  # fmt: skip
+    images = [TrayImage(loaded(), CLASSES[LABELS[at]], int(at)) for at in indices]
+    reasons = ["", "training image", "validation image", "not in its test set", "unknown class"]
+    assert not_counted([*images, TrayImage(loaded())], config) == [*reasons, ""]
     as_report = config.replace({"data.validation": "test"})
-    assert not_counted(pictures[:1], as_report) == [""]
+    assert not_counted(images[:1], as_report) == [""]
 
 
 @pytest.mark.parametrize(
-    ("truths", "doubts", "told"),
+    ("truths", "reasons", "text"),
     [
         (("", ""), ("", ""), ""),
         (("deer", "deer"), ("", ""), "1 of 2 test images correct."),
@@ -197,26 +201,26 @@ def test_only_images_of_a_runs_own_test_part_count(monkeypatch):
         (("cat", "frog"), ("unknown class", "unknown class"), "Not counted: unknown class (2)."),
     ],
 )
-def test_the_score_is_of_what_counts_and_says_what_does_not(truths, doubts, told):
+def test_the_score_counts_test_images_and_names_the_others(truths, reasons, text):
     rows = np.array([[0.75, 0.25], [0.4, 0.6]], np.float32)
-    pictures = [TrayImage(picture(), truth or None) for truth in truths]
-    assert score_text(results_table(pictures, Network(), rows, "centre", doubts)) == told
+    images = [TrayImage(loaded(), truth or None) for truth in truths]
+    assert score_text(results_table(images, Network(), rows, "centre", reasons)) == text
 
 
-def test_test_images_are_of_every_class_and_none_was_trained_on():
+def test_sampled_test_images_are_of_every_class_and_in_the_test_set():
     images = np.random.default_rng(0).integers(0, 256, (60_000, 1, 32, 32), np.uint8).repeat(3, axis=1)
     config = RunConfig().replace({"data.classes": ("cat", "frog"), "data.split": "pooled", "data.train_size": 9_000})
     data = Cifar10(images, LABELS)
     test = split(config, LABELS).test
     names = set()
     for draw in range(5):
-        found = sample_test_images(config, data, draw)
-        assert [one.truth for one in found] == ["cat", "frog"]
-        for one in found:
-            at = int(one.name.removeprefix("CIFAR-10 "))
+        sample = sample_test_images(config, data, draw)
+        assert [image.truth for image in sample] == ["cat", "frog"]
+        for image in sample:
+            at = int(image.name.removeprefix("CIFAR-10 "))
             assert at in test
-            np.testing.assert_array_equal(one.pixels("centre"), images[at])
-        names.update(one.name for one in found)
+            np.testing.assert_array_equal(image.pixels("centre"), images[at])
+        names.update(image.name for image in sample)
     assert len(names) > 5, "another draw, other images"
-    again = [one.name for one in sample_test_images(config, data, 4)]
-    assert again == [one.name for one in found]
+    again = [image.name for image in sample_test_images(config, data, 4)]
+    assert again == [image.name for image in sample]

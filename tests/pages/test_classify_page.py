@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 import core.jobs.worker
-from core.config.run_config import CLASSES, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.split import split
 from core.images.classify import Classifier

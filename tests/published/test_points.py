@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config.run_config import CLASSES, SETTINGS, RunConfig
+from core.config.run_config import SETTINGS, RunConfig
+from core.config.sections import CLASSES
 from core.published.points import POINTS, main_result, points_of, reference_line
 from core.published.tables import RESULTS
 

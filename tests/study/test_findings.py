@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from core.config.run_config import CLASSES
+from core.config.sections import CLASSES
 from core.published.points import points_of
 from core.stats.intervals import newcombe
 from core.study.findings import as_record, findings, in_words

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.config.run_config import TrainConfig
+from core.config.sections import TrainConfig
 from core.model import resnet
 from core.training.muon import Muon, orthogonal
 from core.training.optimizer import Together, make_optimizer, penalty, pulled_to_zero

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.config.presets import PRESETS
-from core.config.run_config import TrainConfig
+from core.config.sections import TrainConfig
 from core.training.schedule import learning_rate, stops_early
 
 STEPS = 10

@@ -131,7 +131,7 @@ def test_key_figures_are_those_of_the_files(store):
 def test_an_epoch_chosen_on_test_images_says_so(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
     notes = [fact.note for fact in run_views.key_figures(seen(store, made_run(store, config=config)))]
-    assert notes[:2] == ["chosen on test images, as in the report", "on test images"]
+    assert notes[:2] == ["chosen on test images", "on test images"]
 
 
 def test_a_chart_as_text_has_the_numbers(store):

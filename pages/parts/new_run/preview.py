@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from core.base.errors import LabError
-from core.config.run_config import CLASSES, AugmentConfig, DataConfig, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import CLASSES, AugmentConfig, DataConfig
 from core.data import cifar10
 from core.figures import preview as figures
 from core.images import gallery
