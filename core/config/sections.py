@@ -77,10 +77,7 @@ class DataConfig:
         when=("data.validation", ("held-out",)),
     )
     split_seed: int = setting(
-        0,
-        "Split seed",
-        "Seed of the random split. The same seed gives the same sets on every machine.",
-        limits=(0, 2**31 - 1),
+        0, "Split seed", "The same seed gives the same sets on every machine.", limits=(0, 2**31 - 1)
     )
     normalization: Literal["channel", "pixel-mean"] = setting(
         "channel",
@@ -113,18 +110,10 @@ class ModelConfig:
     """The residual network."""
 
     depth: int = setting(
-        20,
-        "Depth",
-        "Number of layers with weights: 6n + 2, such as 8, 14, 20, 32, 44, 56 or 110.",
-        unit="layers",
-        limits=(8, 110),
+        20, "Depth", "Layers with weights, 6n + 2: 8, 14, 20, 32, 44, 56 or 110.", unit="layers", limits=(8, 110)
     )
     width: int = setting(
-        16,
-        "Width",
-        "Channels in the first stage. The second and third stages have 2× and 4× as many.",
-        unit="channels",
-        limits=(2, 128),
+        16, "Width", "Channels of the first stage; the others have 2× and 4×.", unit="channels", limits=(2, 128)
     )
     shortcut: Literal["A", "B", "report"] = setting(
         "A",
@@ -160,11 +149,7 @@ class AugmentConfig:
         when=("augment.translate", ("shift", "crop", "reflect-crop")),
     )
     cutout: int = setting(
-        0,
-        "Cutout size",
-        "Side of a square that is blanked out at a random place. 0: no cutout.",
-        unit="pixels",
-        limits=(0, 32),
+        0, "Cutout size", "Side of a randomly placed blank square. 0: no cutout.", unit="pixels", limits=(0, 32)
     )
     grow_from: int = setting(
         32,
@@ -183,6 +168,13 @@ class AugmentConfig:
     )
 
 
+_SGD = ("train.optimizer", ("sgd", "muon"))
+_MUON = ("train.optimizer", ("muon",))
+_PLATEAU = ("train.schedule", ("plateau",))
+_EARLY_STOPPING = ("train.early_stopping", ("loss", "accuracy"))
+_AVERAGING = ("train.averaging", ("ema", "equal"))
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How the weights are trained."""
@@ -190,9 +182,7 @@ class TrainConfig:
     epochs: int = setting(24, "Epochs", "Passes over the training set.", unit="epochs", limits=(1, 10_000))
     batch_size: int = setting(128, "Batch size", "Images per training step.", unit="images", limits=(1, 8_192))
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
-        "sgd",
-        "Optimizer",
-        "Rule that turns gradients into weight updates. muon: Muon for the convolutions, SGD for everything else.",
+        "sgd", "Optimizer", "How weights are updated. muon: Muon for the convolutions, SGD for everything else."
     )
     lr: float = setting(0.1, "Learning rate", "Highest learning rate of the schedule.", limits=(1e-7, 10.0))
     muon_lr: float = setting(
@@ -201,27 +191,16 @@ class TrainConfig:
         "Highest learning rate of the convolutions; it follows the same schedule. "
         "Muon keeps the norm of a kernel constant, so this is a fraction of that norm.",
         limits=(1e-7, 10.0),
-        when=("train.optimizer", ("muon",)),
+        when=_MUON,
     )
     muon_momentum: float = setting(
-        0.6,
-        "Muon momentum",
-        "Fraction of the previous momentum that Muon keeps in each step.",
-        limits=(0.0, 0.999),
-        when=("train.optimizer", ("muon",)),
+        0.6, "Muon momentum", "Fraction of Muon's momentum kept in each step.", limits=(0.0, 0.999), when=_MUON
     )
     momentum: float = setting(
-        0.9,
-        "Momentum",
-        "Fraction of the previous update that SGD keeps in each step.",
-        limits=(0.0, 0.999),
-        when=("train.optimizer", ("sgd", "muon")),
+        0.9, "Momentum", "Fraction of the previous update kept in each step.", limits=(0.0, 0.999), when=_SGD
     )
     nesterov: bool = setting(
-        False,
-        "Nesterov momentum",
-        "Look ahead along the momentum. Needs momentum above 0.",
-        when=("train.optimizer", ("sgd", "muon")),
+        False, "Nesterov momentum", "Look ahead along the momentum, which must be above 0.", when=_SGD
     )
     adam_eps: float = setting(
         1e-8,
@@ -270,16 +249,12 @@ class TrainConfig:
     gamma: float = setting(
         0.1,
         "Milestone factor (gamma)",
-        "The learning rate is multiplied by this at each milestone.",
+        "Multiplies the learning rate at each milestone.",
         limits=(0.001, 1.0),
         when=("train.schedule", ("multi-step",)),
     )
     plateau_factor: float = setting(
-        10**-0.5,
-        "Plateau factor",
-        "The learning rate is multiplied by this on a plateau.",
-        limits=(0.01, 0.99),
-        when=("train.schedule", ("plateau",)),
+        10**-0.5, "Plateau factor", "Multiplies the learning rate on a plateau.", limits=(0.01, 0.99), when=_PLATEAU
     )
     plateau_patience: int = setting(
         5,
@@ -287,14 +262,10 @@ class TrainConfig:
         "Epochs without a lower validation objective before the learning rate falls.",
         unit="epochs",
         limits=(0, 1_000),
-        when=("train.schedule", ("plateau",)),
+        when=_PLATEAU,
     )
     min_lr: float = setting(
-        5e-7,
-        "Minimum learning rate",
-        "The learning rate never falls below this.",
-        limits=(0.0, 1.0),
-        when=("train.schedule", ("plateau",)),
+        5e-7, "Minimum learning rate", "The learning rate never falls below this.", limits=(0.0, 1.0), when=_PLATEAU
     )
     early_stopping: Literal["off", "loss", "accuracy"] = setting(
         "off", "Early stopping", "Stops the run when this validation metric has not improved for some epochs."
@@ -305,14 +276,14 @@ class TrainConfig:
         "Epochs without improvement before the run stops.",
         unit="epochs",
         limits=(1, 1_000),
-        when=("train.early_stopping", ("loss", "accuracy")),
+        when=_EARLY_STOPPING,
     )
     min_delta: float = setting(
         0.0,
         "Minimum improvement",
-        "Smaller changes of the metric do not count as an improvement.",
+        "Smaller changes do not count as improvement.",
         limits=(0.0, 1.0),
-        when=("train.early_stopping", ("loss", "accuracy")),
+        when=_EARLY_STOPPING,
     )
     averaging: Literal["off", "ema", "equal"] = setting(
         "off",
@@ -326,12 +297,12 @@ class TrainConfig:
         "First epoch that enters the average.",
         unit="epochs",
         limits=(1, 10_000),
-        when=("train.averaging", ("ema", "equal")),
+        when=_AVERAGING,
     )
     averaging_decay: float = setting(
         0.99,
         "Averaging decay",
-        "Fraction of the average that is kept in each step.",
+        "Fraction of the average kept in each step.",
         limits=(0.5, 0.99999),
         when=("train.averaging", ("ema",)),
     )

@@ -2,7 +2,7 @@
 
 A progressive file stores its image in passes (*scans*, ITU-T T.81, Annex G): first the mean of every block of 8×8
 pixels, then its detail, finer each time. At an eighth of the size a block is one pixel, its mean, and the detail of
-brightness is not used. The decoder cannot be told so and spends two thirds of its time reading it;
+brightness is not used. The decoder has no option for that and spends two thirds of its time reading it;
 :func:`without_detail` removes it from the file instead.
 """
 

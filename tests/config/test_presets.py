@@ -1,4 +1,4 @@
-"""The presets can run, say the published numbers, and every config has a command line that makes it."""
+"""The presets can run and have the published values, and every config has a command line that trains it."""
 
 import shlex
 
@@ -14,14 +14,28 @@ from core.config.sections import CLASSES, SetSizes
 from core.runs.store import RunStore
 from tests.strategies import sound_config
 
+#: Signatures are a contract: studies and repeats find runs of earlier versions by them.
+SIGNATURES = {
+    "quick": "6777f23efca01868",
+    "fast": "86938d199cbd8a18",
+    "fast-10": "2007689cc02a9aef",
+    "he2016": "1bfa48ee6f442473",
+    "report": "c6f33379f564b2ae",
+}
+
+
+def test_signatures_are_those_of_earlier_versions() -> None:
+    assert {name: recipe.config.signature() for name, recipe in PRESETS.items()} == SIGNATURES
+    assert RunConfig().signature() == "cd8a2fe5b2863778"
+
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_can_run_and_is_nearest_to_itself(name: str) -> None:
-    one = preset(name)
-    assert one.config.problems() == {}
-    assert nearest(one.config) is one
-    assert one.title and one.summary.endswith(".")
-    assert command_line(one.config) == f"python -m core train --preset {name}"
+    recipe = preset(name)
+    assert recipe.config.problems() == {}
+    assert nearest(recipe.config) is recipe
+    assert recipe.title and recipe.summary.endswith(".")
+    assert command_line(recipe.config) == f"python -m core train --preset {name}"
 
 
 def test_the_report_is_the_published_recipe() -> None:
@@ -63,7 +77,7 @@ def test_quick_is_small_and_fast_is_honest() -> None:
         assert (config.model.depth, config.model.width, config.model.shortcut) == (20, 16, "A")
 
 
-def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
+def test_an_unknown_preset_is_refused_with_the_known_names() -> None:
     with pytest.raises(ConfigError, match=r"“quik” is not a preset.*Did you mean “quick”\?"):
         preset("quik")
 
@@ -79,13 +93,13 @@ def test_the_command_line_trains_the_same(config: RunConfig) -> None:
     assert again.signature() == config.signature()
 
 
-def test_the_command_line_makes_the_very_runs_of_the_form(store: RunStore) -> None:
+def test_the_command_line_makes_the_same_runs_as_the_form(store: RunStore) -> None:
     draft = Draft(name="it's mine", tags=("a b", "-c"), note="What does $5 buy?\nLess.", copies=3)
     draft.take("train.seed", "5")
-    told = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
-    program, words = shlex.split(told)[:3], shlex.split(told)[3:]
+    command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
+    program, words = shlex.split(command)[:3], shlex.split(command)[3:]
     assert program == ["python", "-m", "core"]
     assert cli.main([*words, "--queue", "--runs", str(store.root)]) == 0
-    made = [(store.run(one).config(), store.run(one).meta()) for one in store.queue.ids()]
+    made = [(store.run(run_id).config(), store.run(run_id).meta()) for run_id in store.queue.ids()]
     assert [(config, meta.name) for config, meta in made] == draft.runs()
     assert {(meta.tags, meta.note) for _, meta in made} == {(draft.tags, draft.note)}

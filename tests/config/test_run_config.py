@@ -1,4 +1,4 @@
-"""RunConfig: the checks and their sentences, reading and writing, what makes two configs the same."""
+"""RunConfig: the checks, reading and writing, and what makes two configs the same."""
 
 import json
 from typing import Any
@@ -326,15 +326,17 @@ def test_the_signature_is_sixteen_hex_digits_and_the_same_tomorrow() -> None:
 
 
 def test_differences_leave_out_what_has_no_effect_in_either() -> None:
-    one = changed(train__adam_eps=1e-3, train__lr=0.2)
-    assert one.differences(RunConfig()) == {"train.lr": (0.2, 0.1)}
-    adam = one.replace({"train.optimizer": "adam"})
+    sgd = changed(train__adam_eps=1e-3, train__lr=0.2)
+    assert sgd.differences(RunConfig()) == {"train.lr": (0.2, 0.1)}
+    adam = sgd.replace({"train.optimizer": "adam"})
     assert set(adam.differences(RunConfig())) == {"train.lr", "train.optimizer", "train.adam_eps"}
 
 
 @given(sound_config, sound_config)
-def test_equal_signatures_mean_no_differences_but_in_how(one: RunConfig, two: RunConfig) -> None:
-    assert (one.signature() == two.signature()) == (set(one.differences(two)) <= set(HOW_COMPUTED))
+def test_equal_signatures_mean_no_differences_except_in_how_they_are_computed(
+    ours: RunConfig, theirs: RunConfig
+) -> None:
+    assert (ours.signature() == theirs.signature()) == (set(ours.differences(theirs)) <= set(HOW_COMPUTED))
 
 
 def test_the_classes_are_cifar10s() -> None:
@@ -344,7 +346,7 @@ def test_the_classes_are_cifar10s() -> None:
 
 def test_crops_grow_in_equal_shares_of_the_epochs():
     def sides(**augment):
-        return changed(train__epochs=32, **{f"augment__{name}": one for name, one in augment.items()}).crop_sizes()
+        return changed(train__epochs=32, **{f"augment__{name}": value for name, value in augment.items()}).crop_sizes()
 
     assert sides() == [32] * 32
     assert sides(grow_from=20) == [20] * 8 + [24] * 8 + [28] * 8 + [32] * 8

@@ -1,4 +1,4 @@
-"""Images of CIFAR-10: found by class and official set, put in one sheet, augmented as in training."""
+"""Images of CIFAR-10: images by class and official set, put in one sheet, augmented as in training."""
 
 import base64
 import io
@@ -56,11 +56,11 @@ def test_a_description_names_class_and_official_set(real):
 
 
 def test_position_is_none_for_an_image_that_is_not_there():
-    found = np.array([3, 8, 20])
-    assert gallery.position(found, 8) == 1
-    assert gallery.position(found, 3) == 0
-    assert gallery.position(found, 9) is None
-    assert gallery.position(found, None) is None
+    images = np.array([3, 8, 20])
+    assert gallery.position(images, 8) == 1
+    assert gallery.position(images, 3) == 0
+    assert gallery.position(images, 9) is None
+    assert gallery.position(images, None) is None
 
 
 @pytest.mark.parametrize(

@@ -185,8 +185,8 @@ def test_white_stays_white_when_a_large_grey_image_is_made_small() -> None:
         large = np.zeros((1500, 1501), np.float32)
         large[:, 700:] = white
         small = np.asarray(read_image(saved(Image.fromarray(large), "TIFF"), "x").image)
-        assert (small[:, :232] == 0).all(), "no rings beside the edge"
-        assert (small[:, 246:] == 255).all(), "no rings beside the edge"
+        assert (small[:, :232] == 0).all(), "no ringing at the edge"
+        assert (small[:, 246:] == 255).all(), "no ringing at the edge"
 
 
 @pytest.mark.filterwarnings("error")
