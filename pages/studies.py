@@ -14,9 +14,10 @@ from core.runs.summary import fingerprint
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
 from core.study.form import copy_of
+from core.study.form import grow as grow_study
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
-from core.study.study import Study, seeds_from_text, values_from_text
+from core.study.study import Study
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
@@ -85,9 +86,8 @@ def add(study_id: str, keys: dict[str, str]) -> None:
     texts = {what: st.session_state[key] for what, key in keys.items()}
     problem = f"grow_{study_id}"
     try:
-        seeds = seeds_from_text(texts.pop("seeds"))
-        values = {path: values_from_text(path, text) for path, text in texts.items() if text.strip()}
-        studies.replace(study_id, studies.get(study_id).extended(values, seeds))
+        seeds = texts.pop("seeds")
+        grow_study(studies, study_id, [(path, text) for path, text in texts.items() if text.strip()], seeds)
     except LabError as error:
         st.session_state[problem] = str(error)
     else:
@@ -103,7 +103,7 @@ def add(study_id: str, keys: dict[str, str]) -> None:
 def chooser(known: dict[str, Study], chosen: str) -> None:
     """Which study, or a new one."""
     st.session_state["study_shown"] = chosen
-    words = progress_study.labels(known, store.frame())
+    words = progress_study.labels(known, store.summaries())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Study",
@@ -191,7 +191,7 @@ def grow(study_id: str, study: Study) -> None:
     keys = {what: f"grow_{study_id}_{what}" for what in (*(axis.path for axis in study.axes), "seeds")}
     with st.form("grow", border=False):
         for axis in study.axes:
-            told = f"more, beside {axis.in_words()}"
+            told = f"more, beside {axis.text}"
             st.text_input(axis.label, placeholder=told, key=keys[axis.path], persist_state="session")
         told = f"more, beside {', '.join(map(str, study.seeds))}"
         st.text_input("Seeds", placeholder=told, key=keys["seeds"], persist_state="session")
@@ -202,7 +202,7 @@ def grow(study_id: str, study: Study) -> None:
 
 def standing(cells: Sequence[CellStatus]) -> None:
     """How far it is and what is left."""
-    st.progress(progress_study.share_done(cells), f"{len(cells)} runs: {progress_study.counts_in_words(cells)}")
+    st.progress(progress_study.share_done(cells), f"{len(cells)} runs: {progress_study.counts_text(cells)}")
     if any(one.state not in ("finished", "failed") for one in cells):
         cost_line(list(cells), "measure_study")
 
@@ -242,7 +242,7 @@ def body(study_id: str) -> None:
         study = studies.get(study_id)
     except LabError:
         st.rerun()
-    cells = progress_study.statuses(study_id, study, store.frame())
+    cells = progress_study.statuses(study_id, study, store.summaries())
     standing(cells)
     study_results(study, cells)
     with st.expander(f"All {len(cells)} runs", expanded=len(cells) <= 15, icon=":material/table_rows:"):
@@ -252,7 +252,7 @@ def body(study_id: str) -> None:
 def heading(study: Study) -> None:
     """What it asks, in words."""
     st.subheader(literal(study.name), anchor=False)
-    told = [f"{axis.in_words()}." for axis in study.axes]
+    told = [f"{axis.text}." for axis in study.axes]
     told.append(f"Seeds {', '.join(map(str, study.seeds))}.")
     if study.scale < 1:
         told.append(f"Scaled: {study.scale:.3g} times the epochs and milestones of the report.")
@@ -327,10 +327,9 @@ if chosen == NEW:
     trash_box()
     st.stop()
 heading(known[chosen])
-seen = fingerprint(store.runs())
-frame = store.frame()
-cells = progress_study.statuses(chosen, known[chosen], frame)
-actions(chosen, known[chosen], cells, progress_study.states_of_own(chosen, frame), have_data)
+seen, runs = fingerprint(store.runs()), store.summaries()
+cells = progress_study.statuses(chosen, known[chosen], runs)
+actions(chosen, known[chosen], cells, progress_study.own_states(chosen, runs), have_data)
 st.fragment(body)(chosen)
 trash_box()
 if any(one.state in MOVING for one in cells):

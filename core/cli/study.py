@@ -23,9 +23,10 @@ from core.runs.folder import AT_WORK, RESUMABLE
 from core.runs.store import RunStore
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
+from core.study.form import grow
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
 from core.study.store import StudyStore, as_text, read_study
-from core.study.study import Study, axis_from_text, path_and_values, seeds_from_text, values_from_text
+from core.study.study import Study, axis_from_text, path_and_values, seeds_from_text
 
 #: What `study create` makes a study from, the first that is given, and the options that go with each.
 _SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set")}
@@ -43,7 +44,7 @@ def presets(args: argparse.Namespace, store: RunStore) -> Answer:
         study = published_study(figure)
         whole, least = seconds(study, store), seconds(study.scaled(0.1), store)
         data.append({"figure": figure, "name": about.name, "cells": study.size, "seconds": whole, "least": least})
-        rows.append((figure, study.axes[0].in_words(), *(duration(one) if one else "?" for one in (whole, least))))
+        rows.append((figure, study.axes[0].text, *(duration(one) if one else "?" for one in (whole, least))))
     text = table(("figure", "varied", "whole", "at a tenth"), rows)
     if any(one["seconds"] is None for one in data):
         text += "\nNothing was measured on this machine yet: after a first run the times are known."
@@ -108,13 +109,7 @@ def add(args: argparse.Namespace, store: RunStore) -> Answer:
     """Add values or seeds to a study; what was trained stays."""
     studies = StudyStore(store)
     study_id = studies.find(args.study)
-    values: dict[str, tuple[Any, ...]] = {}
-    for text in args.vary:
-        path, more = path_and_values(text)
-        varied = path in {one.path for one in studies.get(study_id).axes}
-        values[path] = (*values.get(path, ()), *(values_from_text(path, more) if varied else ()))
-    study = studies.get(study_id).extended(values, seeds_from_text(args.seeds) if args.seeds else ())
-    studies.replace(study_id, study)
+    grow(studies, study_id, [path_and_values(text) for text in args.vary], args.seeds)
     return _status(store, study_id)
 
 
@@ -132,16 +127,16 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
         for at, cell in enumerate(cells := study.cells(), 1):
             # Anew for each: another process may have trained one meanwhile.
             now = next(
-                one for one in progress_study.statuses(study_id, study, store.frame())
+                one for one in progress_study.statuses(study_id, study, store.summaries())
                 if one.cell.signature == cell.signature
             )  # fmt: skip
             if now.state == "finished" or now.state in AT_WORK:
                 continue
-            say(f"Cell {at} of {len(cells)}: {cell.in_words()}")
+            say(f"Cell {at} of {len(cells)}: {cell.label}")
             try:
                 state = _train_cell(store, study_id, study, now, ctrl_c)
                 if state == "failed":
-                    problems.append(f"Cell {cell.in_words()} failed; `study status` names its run.")
+                    problems.append(f"Cell {cell.label} failed; `study status` names its run.")
             except LabError as error:
                 problems.append(str(error))
             if ctrl_c.pressed:
@@ -158,7 +153,7 @@ def _train_cell(store: RunStore, study_id: str, study: Study, now: progress_stud
     from core.jobs import runner
 
     if now.run_id is None or now.state not in ("queued", *RESUMABLE):
-        about = progress_study.about(study_id, study, now.cell)
+        about = progress_study.run_meta(study_id, study, now.cell)
         return str(train_new(store, now.cell.config, about, ctrl_c)["state"])
     return watched(store, now.run_id, runner.run, ctrl_c).state
 
@@ -190,12 +185,12 @@ def _done(outcome: Outcome, store: RunStore, study_id: str, what: str) -> Answer
 def list_studies(args: argparse.Namespace, store: RunStore) -> Answer:
     """All studies, newest first."""
     studies, damaged = StudyStore(store).all()
-    frame = store.frame()
+    runs = store.summaries()
     rows, data = [], []
     for study_id, study in studies.items():
-        cells = progress_study.statuses(study_id, study, frame)
+        cells = progress_study.statuses(study_id, study, runs)
         data.append({"id": study_id, "name": study.name, "cells": progress_study.counts(cells)})
-        rows.append((study_id, study.name, moment(study.created_at), progress_study.counts_in_words(cells)))
+        rows.append((study_id, study.name, moment(study.created_at), progress_study.counts_text(cells)))
     text = table(("id", "name", "created", "cells"), rows) if rows else (
         "There are no studies yet; `python -m core study create --figure 3 --minutes 60` makes one."
     )  # fmt: skip
@@ -209,15 +204,15 @@ def status(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def _status(store: RunStore, study_id: str) -> Answer:
     study = StudyStore(store).get(study_id)
-    cells = progress_study.statuses(study_id, study, store.frame())
+    cells = progress_study.statuses(study_id, study, store.summaries())
     found = outcomes_study.cell_table(study, cells)
     rows = [
-        (one.cell.in_words(), row["state"], row["epoch"] or "–", percent(row["accuracy"]), row["run_id"] or "–")
+        (one.cell.label, row["state"], row["epoch"] or "–", percent(row["accuracy"]), row["run_id"] or "–")
         for one, row in zip(cells, found.to_dict("records"), strict=True)
     ]
     left = progress_study.preview(cells, store)
     text = "\n".join([
-        f"{study.name}: {progress_study.counts_in_words(cells)}",
+        f"{study.name}: {progress_study.counts_text(cells)}",
         table(("cell", "state", "epoch", "accuracy", "run"), rows, right=("epoch", "accuracy")),
         *([_left(left)] if left.runs else []),
     ])  # fmt: skip
@@ -225,7 +220,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
         "id": study_id, "study": study.to_dict(), "counts": progress_study.counts(cells), "left": asdict(left),
         "cells": [{**one.cell.settings, "train.seed": one.cell.seed, "state": one.state, "run": one.run_id}
                   for one in cells],
-        "outcomes": outcomes_study.outcomes(study, cells).to_dict("records"),
+        "outcomes": outcomes_study.outcome_table(study, cells).to_dict("records"),
     }  # fmt: skip
     return Answer(text, data)
 

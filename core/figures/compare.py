@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.base.text import known
-from core.compare.gap import Gap, Side, in_words
+from core.compare.gap import IMAGES, Gap, Side
 from core.compare.settings import NO_EFFECT, setting_name, setting_text
 from core.config.run_config import RunConfig
 from core.figures.curves import validation_texts
@@ -136,18 +136,18 @@ def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
 
     ``colours`` are those of the better and of the other contender. The interval is Wilson's.
     """
-    figure = new_figure(f"Accuracy on {in_words(gap.part)} (%)", height=170, showlegend=False)
+    figure = new_figure(f"Accuracy on {IMAGES[gap.part]} (%)", height=170, showlegend=False)
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
-        _add_side(figure, side, colour, in_words(gap.part))
+        _add_side(figure, side, colour, IMAGES[gap.part])
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
 def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
-    label, n = escape(side.label), side.over_seeds.n
-    mean, low, high = (100 * share for share in (side.over_seeds.mean, *side.interval))
+    label, n = escape(side.label), side.spread.n
+    mean, low, high = (100 * share for share in (side.spread.mean, *side.image_interval))
     if n > 1:
         marker = {"color": colour, "size": 8, "opacity": 0.45}
-        x = [100 * accuracy for accuracy in side.accuracies]
+        x = [100 * accuracy for accuracy in side.results]
         hover = {"customdata": list(side.run_ids), "hovertemplate": "run %{customdata}: %{x:.2f} %<extra></extra>"}
         figure.add_scatter(x=x, y=[label] * n, mode="markers", marker=marker, uid=f"{side.run_ids[0]} runs", **hover)
     figure.add_scatter(

@@ -16,9 +16,9 @@ from core.base.strict_json import to_json
 from core.figures import study as figures_study
 from core.published.points import Point, points_of
 from core.runs.store import RunStore
-from core.study import findings
-from core.study.findings import Finding
-from core.study.outcomes import Metric, as_in_table, in_order, outcomes, value_in_words
+from core.stats.finding import Metric
+from core.study.findings import StudyFinding, as_record, findings_of
+from core.study.outcomes import in_order, outcome_table, table_value, value_text
 from core.study.progress import CellStatus, statuses
 from core.study.store import StudyStore
 from core.study.study import Study
@@ -37,7 +37,7 @@ class Panel:
     metric: Metric
     title: str
     figure: go.Figure
-    findings: list[Finding]
+    findings: list[StudyFinding]
     alt: str
 
 
@@ -57,7 +57,7 @@ def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
             metric,
             title,
             figures_study.outcome(table, x, series, metric, points, k, study.scale),
-            findings.findings(table, x, series, metric, points, study.scale),
+            findings_of(table, x, series, metric, points, study.scale),
             figures_study.outcome_text(table, x, series, metric),
         )
         for metric, title in METRICS.items()
@@ -79,13 +79,12 @@ def curves_by_value(
     """
     groups: dict[Any, list[RunCurves]] = {}
     for status in cells:
-        if status.run_id is None or status.row is None or not status.row["epoch"]:
+        if status.run is None or not status.run.status.epoch:
             continue
         cell = status.cell
-        run = store.summary(status.run_id)
-        curves = RunCurves.of(run, cell.in_words(), store.metrics(run.id))
-        groups.setdefault(as_in_table(x, cell.settings[x]), []).append(curves)
-    return [(value_in_words(value), groups[value]) for value in in_order(x, list(groups))]
+        curves = RunCurves.of(status.run, cell.label, store.metrics(status.run.id))
+        groups.setdefault(table_value(x, cell.settings[x]), []).append(curves)
+    return [(value_text(value), groups[value]) for value in in_order(x, list(groups))]
 
 
 # --- as files -------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
     images. The data and the findings are written before any image.
     """
     study = StudyStore(store).get(study_id)
-    table = outcomes(study, statuses(study_id, study, store.frame()))
+    table = outcome_table(study, statuses(study_id, study, store.summaries()))
     if table.empty:
         raise LabError(f"Study {study_id} has no finished run yet, so there is nothing to draw.")
     with os_errors_as_store_errors(folder):
@@ -108,7 +107,7 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
         name = axis.path.partition(".")[2]
         written.append(_write(folder / f"{name}.csv", data(study, table, axis.path).to_csv(index=False)))
         for panel in panels(study, table, axis.path):
-            records = [findings.as_record(finding) for finding in panel.findings]
+            records = [as_record(finding) for finding in panel.findings]
             content = to_json(records, indent=1, ensure_ascii=False)
             written.append(_write(folder / f"{name}-{panel.metric}.json", f"{content}\n"))
             figures.append((folder / f"{name}-{panel.metric}", panel.figure))

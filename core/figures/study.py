@@ -18,11 +18,12 @@ from core.config.run_config import SETTINGS
 from core.figures.compare import LOW_TO_HIGH, GroupCurves, bands
 from core.figures.curves import validation_texts
 from core.figures.style import QUANTITIES, View, add_chance_levels, add_message, error_bars, escape, new_figure
-from core.published.points import IN_WORDS, Point
-from core.stats.intervals import Interval, wilson
+from core.published.points import LEGEND, Point
+from core.stats.finding import MEASURES, Metric
+from core.stats.intervals import wilson
 from core.study.agreement import report_value
-from core.study.findings import cell_in_words
-from core.study.outcomes import Group, Metric, Series, are_numbers, in_order, series_of, value_in_words
+from core.study.outcomes import Series, ValueGroup, in_order, series_of, value_text
+from core.study.study import are_numbers
 from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
 
 _TITLES: dict[Metric, str] = {
@@ -54,7 +55,7 @@ def outcome(
     """
     lines = series_of(outcomes, x, series, metric)
     points = published if metric != "loss" else ()
-    numbers = are_numbers([cell.value for line in lines for cell in line.cells])
+    numbers = are_numbers([group.value for line in lines for group in line.groups])
     title = _TITLES[metric]
     if metric == "accuracy" and (selected_on := set(outcomes["selected_on"].astype(str))):
         title += f", epoch chosen on {' or '.join(SELECTED_ON.get(name, name) for name in sorted(selected_on))}"
@@ -65,7 +66,7 @@ def outcome(
         _add_published(figure, points, x, metric, scaled)
     for number, line in enumerate(lines):
         _add_series(figure, line, RUN_COLOURS[number % len(RUN_COLOURS)], metric, numbers, alone=len(lines) == 1)
-    means = [cell.spread.mean for line in lines for cell in line.cells]
+    means = [group.spread.mean for line in lines for group in line.groups]
     if metric == "accuracy" and classes and means and 100 * (min(means) - 1 / classes) < _NEAR_CHANCE:
         add_chance_levels(figure, "accuracy", [classes])
     return figure if lines else add_message(figure, _NO_RUN)
@@ -78,7 +79,7 @@ def outcome_text(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), met
         return _NO_RUN
     texts = []
     for line in lines:
-        values = ", ".join(f"{cell.words}: {cell_in_words(cell, metric)}" for cell in line.cells)
+        values = ", ".join(f"{group.name}: {MEASURES[metric].spread_text(group.spread)}" for group in line.groups)
         texts.append(f"{line.label}: {values}" if line.label else values)
     return f"{_TITLES[metric]} against {setting_name(x) if x in SETTINGS else x}. {'. '.join(texts)}."
 
@@ -125,12 +126,12 @@ def data(
     """
     rows: list[dict[str, Any]] = []
     for line in series_of(outcomes, x, series, "accuracy"):
-        for cell in line.cells:
-            row = {"source": "here", x: cell.value, **{path: cell.runs[path].iloc[0] for path in series}}
-            row |= {"n": cell.spread.n, "images": cell.images}
-            row["selected_on"] = "/".join(sorted(set(cell.runs["selected_on"].astype(str))))
+        for group in line.groups:
+            row = {"source": "here", x: group.value, **{path: group.runs[path].iloc[0] for path in series}}
+            row |= {"n": group.spread.n, "images": group.images}
+            row["selected_on"] = "/".join(sorted(set(group.runs["selected_on"].astype(str))))
             for metric in ("accuracy", "objective", "loss"):
-                values = pd.to_numeric(cell.runs[metric], errors="coerce")
+                values = pd.to_numeric(group.runs[metric], errors="coerce")
                 row |= {f"{metric}_mean": values.mean(), f"{metric}_sd": values.std(ddof=1)}
             rows.append(row)
     for point in published:
@@ -152,36 +153,32 @@ def data(
 
 
 def _scale_x(figure: go.Figure, lines: Sequence[Series], x: str, numbers: bool, published: Sequence[float]) -> None:
-    values = in_order(x, [cell.value for line in lines for cell in line.cells])
+    values = in_order(x, [group.value for line in lines for group in line.groups])
     if not numbers:
-        figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(map(value_in_words, values)))
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(map(value_text, values)))
         return
     ticks = sorted({float(value) for value in (*values, *published)})
     if ticks and ticks[0] > 0 and ticks[-1] >= _LOGARITHMIC * ticks[0]:
         figure.update_xaxes(type="log", uirevision=f"{x} log")
     if 0 < len(ticks) <= 12:
-        figure.update_xaxes(tickvals=ticks, ticktext=list(map(value_in_words, ticks)))
+        figure.update_xaxes(tickvals=ticks, ticktext=list(map(value_text, ticks)))
 
 
-def _place(cell: Group, numbers: bool) -> Any:
+def _place(group: ValueGroup, numbers: bool) -> Any:
     """Return a value's position: on a scale if all values are ``numbers``, otherwise its text on a category axis."""
-    return cell.value if numbers else cell.words
-
-
-def _interval(cell: Group) -> Interval:
-    return wilson(min(max(cell.spread.mean, 0.0), 1.0), cell.images)
+    return group.value if numbers else group.name
 
 
 def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, numbers: bool, *, alone: bool) -> None:
     scale, label, uid = QUANTITIES[metric].scale, escape(line.label), line.label or "all"
-    x = [_place(cell, numbers) for cell in line.cells]
-    means = [scale * cell.spread.mean for cell in line.cells]
-    several = any(cell.spread.n > 1 for cell in line.cells)
+    x = [_place(group, numbers) for group in line.groups]
+    means = [scale * group.spread.mean for group in line.groups]
+    several = any(group.spread.n > 1 for group in line.groups)
     if several:
         _add_single_runs(figure, line, colour, metric, numbers, uid=f"{uid} runs", legendgroup=uid)
     bars = "mean ± standard deviation over seeds" if several else "one seed each, no deviation"
     if metric == "accuracy":
-        low, high = zip(*(_interval(cell) for cell in line.cells), strict=True)
+        low, high = zip(*(group.image_interval for group in line.groups), strict=True)
         ends = ([100 * share for share in low], [100 * share for share in high])
         thin = error_bars(means, *ends, colour, thickness=1, width=0)
         marker = {"size": 1, "color": colour, "opacity": 0}
@@ -191,7 +188,7 @@ def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, nu
             x=x, y=means, mode="markers", marker=marker, error_y=thin, name=name, uid=f"{uid} images", **hidden
         )
         bars += "; thin bars: 95 % interval for the test images" if alone else ""
-    deviations = [scale * (cell.spread.sd or 0.0) for cell in line.cells]
+    deviations = [scale * (group.spread.sd or 0.0) for group in line.groups]
     thick = {"type": "data", "array": deviations, "thickness": 2.5, "width": 6, "color": colour}
     figure.add_scatter(
         x=x,
@@ -202,29 +199,32 @@ def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, nu
         legendgroup=uid,
         line={"color": colour, "width": 1.5},
         marker={"color": colour, "size": 9},
-        text=[f" n={cell.spread.n}" for cell in line.cells],
+        text=[f" n={group.spread.n}" for group in line.groups],
         textposition="top right",
         textfont={"size": 11},
         error_y=thick if several else None,
-        customdata=[_hover(cell, metric) for cell in line.cells],
+        customdata=[_hover(group, metric) for group in line.groups],
         meta=f"{label}, " if label else "",
         hovertemplate="%{meta}%{customdata}<extra></extra>",
         cliponaxis=False,
     )
 
 
-def _hover(cell: Group, metric: Metric) -> str:
-    text = f"{escape(cell.words)}: {cell_in_words(cell, metric)}"
+def _hover(group: ValueGroup, metric: Metric) -> str:
+    text = f"{escape(group.name)}: {MEASURES[metric].spread_text(group.spread)}"
     if metric != "accuracy":
         return text
-    low, high = _interval(cell)
-    return f"{text}<br>95 % interval for the {cell.images:,} test images: {100 * low:.2f}–{100 * high:.2f} %"
+    low, high = group.image_interval
+    return f"{text}<br>95 % interval for the {group.images:,} test images: {100 * low:.2f}–{100 * high:.2f} %"
 
 
 def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metric, numbers: bool, **ids: Any) -> None:
     """Add every run of the values that have several, faintly."""
     runs = [
-        (_place(cell, numbers), run) for cell in line.cells if cell.spread.n > 1 for run in cell.runs.to_dict("records")
+        (_place(group, numbers), run)
+        for group in line.groups
+        if group.spread.n > 1
+        for run in group.runs.to_dict("records")
     ]
     quantity = QUANTITIES[metric]
     hover = [
@@ -248,11 +248,11 @@ def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metri
 def _add_published(figure: go.Figure, points: Sequence[Point], x: str, metric: Metric, scaled: float) -> None:
     quantity = QUANTITIES[metric]
     values = [point.best_accuracy if metric == "accuracy" else point.min_loss for point in points]
-    name = IN_WORDS if metric == "accuracy" else "the report (one run each, lowest on its test images)"
+    name = LEGEND if metric == "accuracy" else "the report (one run each, lowest on its test images)"
     if scaled != 1 and x == "train.epochs":
         name += f", its epochs × {scaled:g}"
     hover = [
-        f"Figure {point.figure} of the report, {value_in_words(point.value)}: {quantity.text(value)} on "
+        f"Figure {point.figure} of the report, {value_text(point.value)}: {quantity.text(value)} on "
         f"{point.images:,} test images"
         for point, value in zip(points, values, strict=True)
     ]

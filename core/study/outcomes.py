@@ -1,91 +1,143 @@
-"""What came out of a study, as a table: one row a finished run, and from it one row a value of the setting.
+"""The results of a study: a table with one row per finished run, and from it one group of seeds per value.
 
-The outcomes table (always called ``outcomes``) has a column for each varied setting by its path, and: ``train.seed``,
-``run_id``, ``accuracy`` (share from 0 to 1, of the best epoch), ``objective`` (lowest validation objective over the
-epochs, nats, L2 penalty included), ``loss`` (lowest validation cross-entropy), ``images`` (how many the accuracy was
-measured on), ``selected_on`` ("test" or "held-out": what chose the best epoch), ``best_epoch``, ``epoch``, ``seconds``.
-A figure's horizontal axis is one varied setting, called ``x``; the others make its ``series``. Drawing is
-:mod:`core.figures.study`'s business, concluding :mod:`core.study.findings`'.
+The outcomes table (always called ``outcomes``) has a column for each varied setting by its path, then
+:data:`OUTCOMES`. Along the horizontal axis of a figure lies one varied setting, called ``x``; the others make its
+``series``. :mod:`core.figures.study` draws the groups, :mod:`core.study.findings` says what they show.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from core.config.run_config import SETTINGS
 from core.config.setting import plain
-from core.stats.intervals import Spread, spread
+from core.stats.finding import Metric
+from core.stats.judgement import Group
 from core.study.progress import CellStatus
-from core.study.study import Study
+from core.study.study import Study, are_numbers
 
-Metric = Literal["accuracy", "objective", "loss"]
+#: Columns after the varied settings. ``accuracy`` (0 to 1) on ``images`` test images, of the epoch that was best on
+#: ``selected_on`` ("held-out" or "test"); ``objective`` and ``loss`` are the lowest validation values of all epochs in
+#: nats per image, the objective with its L2 penalty; ``seconds`` of training.
+OUTCOMES = (
+    *("train.seed", "run_id", "accuracy", "objective", "loss", "images"),
+    *("selected_on", "best_epoch", "epoch", "seconds"),
+)
 
 
-@dataclass(frozen=True)
-class Group:
-    """The runs of one value: ``spread`` over seeds of their metric, ``images`` the fewest any was measured on."""
+@dataclass(frozen=True, kw_only=True)
+class ValueGroup(Group):
+    """The finished runs with one value of the setting; ``runs`` are their rows of the outcomes table."""
 
     value: Any
-    spread: Spread
-    images: int
-    runs: pd.DataFrame
-
-    @property
-    def words(self) -> str:
-        """The value as a person writes it: ``10,000``."""
-        return value_in_words(self.value)
+    runs: pd.DataFrame = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Series:
-    """The cells of one line of a figure, in the order of its axis; ``label`` is empty if it is the only one."""
+    """One line of a figure: its groups in the order of the axis; ``label`` is empty if it is the only line."""
 
     label: str
-    cells: tuple[Group, ...]
+    groups: tuple[ValueGroup, ...]
+
+
+def outcome_table(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
+    """Return the outcomes table: a row per finished cell that has an accuracy on test images."""
+    rows = []
+    for cell_status in cells:
+        cell, run = cell_status.cell, cell_status.run
+        if run is None or not run.finished or run.epochs is None or run.accuracy_on_test is None:
+            continue
+        settings = {path: table_value(path, value) for path, value in cell.settings.items()}
+        rows.append(
+            settings
+            | {
+                "train.seed": cell.seed,
+                "run_id": run.id,
+                "accuracy": run.accuracy_on_test,
+                "objective": run.epochs.min_val_objective,
+                "loss": run.epochs.min_val_loss,
+                "images": run.test_images,
+                "selected_on": run.selected_on,
+                "best_epoch": run.epochs.best_epoch,
+                "epoch": run.status.epoch,
+                "seconds": run.epochs.seconds,
+            }
+        )
+    return pd.DataFrame(rows, columns=[*(axis.path for axis in study.axes), *OUTCOMES])
+
+
+def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
+    """Return a row per cell: the varied settings as text, ``seed``, ``state``, ``epoch`` (``12/200``), ``accuracy`` (0
+    to 1) and ``objective`` of a finished run, ``run_id``, and ``error`` of a failed run."""
+    finished = outcome_table(study, cells).set_index("run_id")[["accuracy", "objective"]].to_dict("index")
+    rows = []
+    for cell_status in cells:
+        cell, run = cell_status.cell, cell_status.run
+        settings = {path: SETTINGS[path].show(value) for path, value in cell.settings.items()}
+        result = finished.get(cell_status.run_id, {})
+        rows.append(
+            settings
+            | {
+                "seed": cell.seed,
+                "state": cell_status.state,
+                "epoch": f"{run.status.epoch}/{cell.config.train.epochs}" if run else "",
+                "accuracy": result.get("accuracy"),
+                "objective": result.get("objective"),
+                "run_id": cell_status.run_id,
+                "error": run.status.error if run and run.state == "failed" else None,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def series_of(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), metric: Metric = "accuracy") -> list[Series]:
-    """The table as cells. Runs without a finite value of ``metric`` are left out, and so are values without a run."""
-    sound = outcomes[np.isfinite(pd.to_numeric(outcomes[metric], errors="coerce"))]
+    """Return the groups of each series, without the runs that have no finite value of ``metric``."""
+    outcomes = outcomes[np.isfinite(pd.to_numeric(outcomes[metric], errors="coerce"))]
+    if outcomes.empty:
+        return []
     if not series:
-        return [Series("", _cells(sound, x, metric))] if len(sound) else []
-    keys = pd.Series(list(zip(*(sound[path] for path in series), strict=True)), index=sound.index, dtype=object)
-    orders = [in_order(path, sound[path].tolist()) for path in series]
+        return [Series("", _groups(outcomes, x, metric))]
+    orders = [in_order(path, outcomes[path].tolist()) for path in series]
+    keys = list(zip(*(outcomes[path] for path in series), strict=True))
     ranked = sorted(
-        dict.fromkeys(keys), key=lambda key: [order.index(one) for order, one in zip(orders, key, strict=True)]
+        dict.fromkeys(keys), key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)]
     )
-    return [Series(_label(series, key), _cells(sound[[one == key for one in keys]], x, metric)) for key in ranked]
+    return [
+        Series(_label(series, key), _groups(outcomes[[other == key for other in keys]], x, metric)) for key in ranked
+    ]
 
 
-def _cells(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[Group, ...]:
-    cells = []
+def _groups(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[ValueGroup, ...]:
+    groups = []
     for value in in_order(x, rows[x].tolist()):
         runs = rows[rows[x] == value].sort_values("train.seed", kind="stable")
-        values = pd.to_numeric(runs[metric]).astype(float).tolist()
-        cells.append(Group(value, spread(values), int(pd.to_numeric(runs["images"]).min()), runs))
-    return tuple(cells)
+        results, images = tuple(map(float, runs[metric])), int(runs["images"].min())
+        groups.append(ValueGroup(name=value_text(value), results=results, images=images, value=value, runs=runs))
+    return tuple(groups)
+
+
+def _label(series: Sequence[str], key: Sequence[Any]) -> str:
+    names = (SETTINGS[path].label if path in SETTINGS else path for path in series)
+    return ", ".join(f"{name} {value_text(value)}" for name, value in zip(names, key, strict=True))
 
 
 def in_order(path: str, values: Sequence[Any]) -> list[Any]:
-    """The different values: numbers rising, then choices as their setting lists them, then others as they come."""
-    different = list(dict.fromkeys(values))
-    numbers = [value for value in different if are_numbers([value])]
-    words = [value for value in different if not are_numbers([value])]
-    choices = SETTINGS[path].choices if path in SETTINGS else ()
-    return sorted(numbers) + sorted(words, key=lambda value: choices.index(value) if value in choices else len(choices))
+    """Return the distinct values: numbers rising, then choices in the setting's order, then the rest as they come."""
+    distinct = list(dict.fromkeys(values))
+    numbers = [value for value in distinct if are_numbers([value])]
+    choices = list(SETTINGS[path].choices) if path in SETTINGS else []
+    others = [value for value in distinct if not are_numbers([value])]
+    return sorted(numbers) + sorted(
+        others, key=lambda value: choices.index(value) if value in choices else len(choices)
+    )
 
 
-def are_numbers(values: Sequence[Any]) -> bool:
-    """Whether all values are numbers, so that they have distances; true and false have none."""
-    numbers = (int, float, np.integer, np.floating)
-    return all(isinstance(value, numbers) and not isinstance(value, bool) for value in values)
-
-
-def value_in_words(value: Any) -> str:
-    """A setting's value as a person writes it: ``10,000``, ``0.1``, ``sgd``."""
+def value_text(value: Any) -> str:
+    """Return a setting's value as a person writes it: ``10,000``, ``0.1``, ``sgd``."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -93,72 +145,6 @@ def value_in_words(value: Any) -> str:
     return plain(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def _label(series: Sequence[str], key: Sequence[Any]) -> str:
-    names = (SETTINGS[path].label if path in SETTINGS else path for path in series)
-    return ", ".join(f"{name} {value_in_words(value)}" for name, value in zip(names, key, strict=True))
-
-
-#: Columns of a study's outcomes after those of the varied settings.
-OUTCOMES = (
-    "train.seed", "run_id", "accuracy", "objective", "loss", "images", "selected_on", "best_epoch", "epoch", "seconds",
-)  # fmt: skip
-
-
-def outcomes(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
-    """The finished cells, a row each: the varied settings by path, then :data:`OUTCOMES`.
-
-    ``accuracy`` (a share) on ``images`` test images: the best epoch's, where the test part chose it
-    (``selected_on`` is ``test``), or the one measurement at the end (``held-out``). ``objective`` and ``loss``
-    are the lowest of all epochs on the validation part, in nats per image; ``seconds`` of training.
-    """
-    rows = []
-    for one in cells:
-        if one.state != "finished" or one.row is None:
-            continue
-        row, held_out = one.row, one.cell.config.data.validation == "held-out"
-        accuracy = row["test_accuracy"] if held_out else row["best_val_accuracy"]
-        if pd.isna(accuracy):
-            continue
-        rows.append(
-            {
-                **{path: as_in_table(path, value) for path, value in one.cell.settings.items()},
-                "train.seed": one.cell.seed,
-                "run_id": row["id"],
-                "accuracy": float(accuracy),
-                "objective": float(row["min_val_objective"]),
-                "loss": float(row["min_val_loss"]),
-                "images": one.cell.config.data.sizes().test,
-                "selected_on": row["selected_on"],
-                "best_epoch": int(row["best_epoch"]),
-                "epoch": int(row["epoch"]),
-                "seconds": float(row["seconds"]),
-            }
-        )
-    return pd.DataFrame(rows, columns=[*(axis.path for axis in study.axes), *OUTCOMES])
-
-
-def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
-    """Every cell in its order: the varied settings by path as text, ``seed``, ``state``, ``epoch`` (``12/200``),
-    ``accuracy`` (a share) and ``objective`` of a finished one, ``run_id``, and of a failed one its ``error``."""
-    found = {row["run_id"]: row for row in outcomes(study, cells).to_dict("records")}
-    rows = []
-    for one in cells:
-        result = found.get(one.run_id)
-        rows.append(
-            {path: SETTINGS[path].show(value) for path, value in one.cell.settings.items()}
-            | {
-                "seed": one.cell.seed,
-                "state": one.state,
-                "epoch": f"{one.row['epoch']:.0f}/{one.cell.config.train.epochs}" if one.row else "",
-                "accuracy": result and result["accuracy"],
-                "objective": result and result["objective"],
-                "run_id": one.run_id,
-                "error": one.row["error"] if one.row and one.state == "failed" else None,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def as_in_table(path: str, value: Any) -> Any:
-    """A setting as the outcomes hold it: numbers and truths as they are, all else as the command line writes it."""
+def table_value(path: str, value: Any) -> Any:
+    """Return a setting as the outcomes table holds it: numbers and truths as they are, else as text."""
     return value if isinstance(value, int | float) else SETTINGS[path].show(value)

@@ -1,8 +1,8 @@
-"""The four studies of the report, to be run again: exactly, or scaled to the time one has.
+"""The four studies of the report, to be repeated: exactly, or scaled to the available time.
 
-Each varies one setting on the report's recipe. The scale shrinks the epochs and milestones of all cells by one
-factor, never below a tenth, and keeps every published value: in the epochs study all cells share the same
-milestones, in the batch-size study the learning rate stays.
+Each varies one setting on the report's recipe. The scale shortens the epochs and milestones of all cells by one factor
+and keeps every published value: in the epochs study all cells share the milestones, in the batch size study the
+learning rate stays.
 """
 
 import math
@@ -12,23 +12,22 @@ from typing import Literal
 
 from core.base.errors import ConfigError
 from core.config.presets import PRESETS
-from core.config.run_config import RunConfig
 from core.cost.estimate import estimates
 from core.published.points import POINTS, TASKS
 from core.runs.store import RunStore
-from core.study.study import LEAST_SCALE, Axis, Study
+from core.study.study import LEAST_SCALE, Axis, Study, no_such_figure
 
 Split = Literal["common", "report"]
-#: Which images test where the training size is varied.
+#: The test images of a study that varies the size of the training set.
 SPLITS: dict[Split, str] = {
-    "common": "the same test images in every cell",
-    "report": "the report’s way: all images left over test, so training and test part vary together",
+    "common": "the same test images for every value",
+    "report": "as in the report: all remaining images, so the training and test sets vary together",
 }
 
 
 @dataclass(frozen=True)
 class PublishedStudy:
-    """A study of the report: its ``figure``, the ``path`` of the setting it varies, and what it asks."""
+    """A study of the report, shown in its ``figure``: what it asks, and the ``path`` of the setting it varies."""
 
     figure: int
     name: str
@@ -36,60 +35,54 @@ class PublishedStudy:
     path: str
 
 
-PUBLISHED: dict[int, PublishedStudy] = {
-    one.figure: one
-    for one in (
-        PublishedStudy(3, "Training images, deer or dog", "How much do more pictures of a pair help?",
-                       "data.train_size"),
-        PublishedStudy(5, "Training images, all ten", "How much do more pictures of all ten classes help?",
-                       "data.train_size"),
-        PublishedStudy(7, "Batch size", "Do smaller batches find better weights, at the same rate?",
-                       "train.batch_size"),
-        PublishedStudy(9, "Epochs", "Does training longer help, when the rate falls at the same epochs?",
-                       "train.epochs"),
-    )
-}  # fmt: skip
+_STUDIES = (
+    (3, "Training images, deer or dog", "How much do more images of two classes help?", "data.train_size"),
+    (5, "Training images, all ten", "How much do more images of all ten classes help?", "data.train_size"),
+    (7, "Batch size", "Do smaller batches find better weights, at the same learning rate?", "train.batch_size"),
+    (9, "Epochs", "Does longer training help, if the learning rate falls at the same epochs?", "train.epochs"),
+)
+PUBLISHED = {figure: PublishedStudy(figure, *rest) for figure, *rest in _STUDIES}
 
 
 def published_study(figure: int, *, scale: float = 1.0, split: Split = "common", seeds: Sequence[int] = (0,)) -> Study:
-    """The report's study of ``figure`` (3, 5, 7 or 9) on its recipe. Raises ConfigError for another figure or scale."""
+    """Return the report's study of ``figure`` on its recipe. Raises ConfigError for an unknown figure or scale."""
     if figure not in PUBLISHED:
-        raise ConfigError({"figure": f"{figure} is none of the report's studies, Figures 3, 5, 7 and 9."})
+        raise ConfigError({"figure": no_such_figure(figure)})
     about = PUBLISHED[figure]
-    points = [one for one in POINTS if one.figure == figure]
-    values = tuple(one.value for one in points)
+    points = [point for point in POINTS if point.figure == figure]
+    values = tuple(point.value for point in points)
     base = PRESETS["report"].config.replace({"data.classes": TASKS[points[0].task]})
     if about.path == "data.train_size":
-        base = base.replace({"data.train_size": max(values), "data.test_size": _common_test(base, max(values))})
-        if split == "report":
-            base = base.replace({"data.test_size": None})
-    name = f"{about.name} (Figure {figure})"
-    study = Study(name, base, (Axis(about.path, values),), tuple(seeds), about.question, figure)
+        available = base.data.available()
+        # The images that even the largest training set leaves over.
+        common = available.train + available.test - max(values)
+        base = base.replace({about.path: max(values), "data.test_size": common if split == "common" else None})
+    study = Study(
+        f"{about.name} (Figure {figure})", base, (Axis(about.path, values),), tuple(seeds), about.question, figure
+    )
     return study if scale == 1 else study.scaled(scale)
 
 
-def _common_test(base: RunConfig, most: int) -> int:
-    """Test images that are left even by the largest training part."""
-    available = base.data.available()
-    return available.train + available.test - most
-
-
 def seconds(study: Study, store: RunStore) -> float | None:
-    """How long all cells take on this machine, one after the other; ``None`` before anything was measured here."""
-    each = [one.seconds for one in estimates((cell.config for cell in study.cells()), store)]
-    return None if any(one is None for one in each) else math.fsum(one for one in each if one is not None)
+    """Return how long all cells take on this machine, one after the other; ``None`` before any measurement here."""
+    expected = [estimate.seconds for estimate in estimates((cell.config for cell in study.cells()), store)]
+    known = [value for value in expected if value is not None]
+    return math.fsum(known) if len(known) == len(expected) else None
 
 
 def scale_for(study: Study, store: RunStore, budget: float) -> float | None:
-    """The largest scale (0.1 to 1, a whole number of the base's epochs) at which an unscaled ``study`` takes at most
-    ``budget`` seconds here; 0.1 if none does, ``None`` before anything was measured on this machine."""
+    """Return the largest scale (0.1 to 1) at which an unscaled ``study`` takes at most ``budget`` seconds here.
+
+    It makes the base's epochs a whole number, and is 0.1 if no scale is small enough. ``None`` before any measurement
+    on this machine.
+    """
     epochs = study.base.train.epochs
     whole, least = seconds(study, store), seconds(study.scaled(LEAST_SCALE), store)
     if whole is None or least is None:
         return None
     if whole <= budget:
         return 1.0
-    # The time is a straight line in the epochs: what every run needs before its first, and so much for each.
+    # The time is linear in the epochs: a start, and the same for each epoch.
     slope = (whole - least) / (1 - LEAST_SCALE)
     wanted = LEAST_SCALE + (budget - least) / slope
     return min(max(math.floor(wanted * epochs) / epochs, LEAST_SCALE), 1.0)

@@ -1,15 +1,13 @@
-"""How far a study is, and what is done with it: start, pause, stop, retry; what came out, as a table.
+"""How far a study is, what its missing runs will take, and what can be done with it: start, pause, stop, retry.
 
-Nothing about a study's progress is written down: a cell is as far as the best run with its signature. A run
-that has finished or is under way serves whoever started it; one that stopped or failed is gone on with only
-if it belongs to the study, so that nobody else's run is resumed or stopped from here.
+A study stores no progress. The state of a cell is that of the best run with its signature: a finished or active run
+counts whoever started it; a stopped or failed run counts only if it belongs to the study, so that a study never resumes
+or stops somebody else's run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import pandas as pd
 
 from core.base.bulk import Outcome, each
 from core.base.errors import StoreError
@@ -18,135 +16,128 @@ from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
 from core.study.store import StudyStore
 from core.study.study import Cell, Study
 
-CellState = Literal[
-    "missing", "queued", "running", "stopping", "stopped", "interrupted", "failed", "finished"
-]  # fmt: skip
-#: Of several runs of one cell the first of these counts, and of equals the newest.
+CellState = Literal["finished", "running", "stopping", "queued", "stopped", "interrupted", "failed", "missing"]
+#: Of several runs of a cell, the one in the first of these states counts, and of equals the newest.
 _RANK = ("finished", "running", "stopping", "queued", "stopped", "interrupted", "failed")
-_ANYBODYS = ("finished", "running", "stopping", "queued")
-#: What an epoch adds to metrics.jsonl and to last.pt, in bytes: 620 with two classes, 980 with ten.
+#: States in which a run counts although it belongs to nobody or to another study.
+_ANYBODYS = _RANK[:4]
+#: Bytes that an epoch adds to metrics.jsonl and to last.pt: 620 with two classes, 980 with ten.
 _EPOCH_BYTES = 1_000
-#: Names and shapes of the tensors, and the small files.
-_PAPERS_BYTES = 100_000
+#: Bytes of the small files, and of the names and shapes of tensors.
+_SMALL_BYTES = 100_000
 
 
 @dataclass(frozen=True)
 class CellStatus:
-    """A cell and the run that counts for it: ``row`` is that run's in the table of all runs, ``None`` without one."""
+    """A cell, its state, and the run that counts for it (``None`` if the cell is missing)."""
 
     cell: Cell
     state: CellState
-    row: dict[str, Any] | None
+    run: RunSummary | None
 
     @property
     def run_id(self) -> str | None:
-        """The run, or ``None``."""
-        return None if self.row is None else str(self.row["id"])
+        """The id of the run, or ``None``."""
+        return self.run.id if self.run else None
+
+    @property
+    def share_done(self) -> float:
+        """How much of the cell is trained, from 0 to 1."""
+        if self.state == "finished" or self.run is None:
+            return float(self.state == "finished")
+        return min(self.run.status.epoch / self.cell.config.train.epochs, 1.0)
 
 
-def statuses(study_id: str, study: Study, frame: pd.DataFrame) -> list[CellStatus]:
-    """How each cell stands; ``frame`` is the table of all runs (``RunStore.frame()``)."""
-    cells = study.cells()
-    candidates = frame[frame["signature"].isin([cell.signature for cell in cells])]
-    by_signature: dict[str, list[dict[str, Any]]] = {}
-    for row in candidates.to_dict("records"):
-        if row["state"] in _RANK and (row["state"] in _ANYBODYS or row["study"] == study_id):
-            by_signature.setdefault(str(row["signature"]), []).append({str(name): one for name, one in row.items()})
-    found = []
-    for cell in cells:
-        rows = sorted(by_signature.get(cell.signature, []), key=lambda row: _RANK.index(row["state"]))
-        found.append(CellStatus(cell, rows[0]["state"] if rows else "missing", rows[0] if rows else None))
-    return found
+def statuses(study_id: str, study: Study, runs: Iterable[RunSummary]) -> list[CellStatus]:
+    """Return the status of each cell; ``runs`` are all runs, newest first (``RunStore.summaries()``)."""
+    best: dict[str, RunSummary] = {}
+    for run in runs:
+        if run.state in _ANYBODYS or run.meta.study == study_id:
+            other = best.setdefault(run.signature, run)
+            if _RANK.index(run.state) < _RANK.index(other.state):
+                best[run.signature] = run
+    found = [(cell, best.get(cell.signature)) for cell in study.cells()]
+    return [CellStatus(cell, run.state if run else "missing", run) for cell, run in found]
 
 
 def counts(cells: Iterable[CellStatus]) -> dict[str, int]:
-    """How many cells are in each state, the states in the order of a run's life; none that is empty."""
-    states = [one.state for one in cells]
-    order = ("finished", "running", "stopping", "queued", "stopped", "interrupted", "failed", "missing")
-    return {state: states.count(state) for state in order if state in states}
+    """Return how many cells are in each state; states without a cell are left out."""
+    states = [cell.state for cell in cells]
+    return {state: states.count(state) for state in (*_RANK, "missing") if state in states}
+
+
+def counts_text(cells: Iterable[CellStatus]) -> str:
+    """Return ``3 finished, 1 running, 11 to do``."""
+    return ", ".join(f"{count} {state}" for state, count in counts(cells).items()).replace("missing", "to do")
 
 
 def share_done(cells: Sequence[CellStatus]) -> float:
-    """How much of the study is trained, from 0 to 1, a cell under way with its epochs."""
-    return sum(_share(one) for one in cells) / len(cells)
+    """Return how much of the study is trained, from 0 to 1."""
+    return sum(cell.share_done for cell in cells) / len(cells)
 
 
-def _share(one: CellStatus) -> float:
-    if one.state == "finished":
-        return 1.0
-    return 0.0 if one.row is None else min(float(one.row["epoch"]) / one.cell.config.train.epochs, 1.0)
-
-
-def counts_in_words(cells: Iterable[CellStatus]) -> str:
-    """``3 finished, 1 running, 11 to do``."""
-    words = {"missing": "to do"}
-    return ", ".join(f"{count} {words.get(state, state)}" for state, count in counts(cells).items())
-
-
-def labels(studies: Mapping[str, Study], frame: pd.DataFrame) -> dict[str, str]:
-    """How each study, by its id, stands in a list: its name and how far it is; ``frame`` is the table of all runs."""
+def labels(studies: Mapping[str, Study], runs: Sequence[RunSummary]) -> dict[str, str]:
+    """Return the name and progress of each study, by id."""
     names = distinct_names({study_id: study.name for study_id, study in studies.items()})
-    return {one: f"{names[one]} · {counts_in_words(statuses(one, study, frame))}" for one, study in studies.items()}
+    return {
+        study_id: f"{names[study_id]} · {counts_text(statuses(study_id, study, runs))}"
+        for study_id, study in studies.items()
+    }
 
 
-# --- what is done with a study --------------------------------------------------------------------
+# --- what can be done with a study ----------------------------------------------------------------
 
 
 def start(store: RunStore, study_id: str) -> Outcome:
-    """Queue every cell that is missing, and those of the study that stopped or were interrupted.
+    """Queue a run for every missing cell, and the study's stopped and interrupted runs.
 
-    Cells that finished, failed, wait or run are left as they are. ``done`` holds the ids of the queued runs.
+    Finished, failed, queued and running cells stay as they are. ``done`` holds the ids of the queued runs.
     """
     study = StudyStore(store).get(study_id)
     done, problems = [], []
-    for one in statuses(study_id, study, store.frame()):
+    for cell in statuses(study_id, study, store.summaries()):
         try:
-            if one.state == "missing":
-                done.append(make_run(store, study_id, study, one.cell))
-            elif one.state in ("stopped", "interrupted") and one.run_id:
-                store.queue.enqueue(one.run_id)
-                done.append(one.run_id)
+            if cell.state == "missing":
+                done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell)))
+            elif cell.state in ("stopped", "interrupted") and cell.run_id:
+                store.queue.enqueue(cell.run_id)
+                done.append(cell.run_id)
         except StoreError as error:
             problems.append(str(error))
     return Outcome(done, problems)
 
 
-def make_run(store: RunStore, study_id: str, study: Study, cell: Cell) -> str:
-    """Queue a new run of a cell; returns its id."""
-    return store.create(cell.config, **about(study_id, study, cell))
+def run_meta(study_id: str, study: Study, cell: Cell) -> dict[str, Any]:
+    """Return the name of a cell's run and the study it belongs to, for :meth:`RunStore.create`."""
+    return {"name": f"{study.name}: {cell.label}", "study": study_id}
 
 
-def about(study_id: str, study: Study, cell: Cell) -> dict[str, Any]:
-    """What a cell's run is called and where it belongs, as :meth:`RunStore.create` takes it."""
-    return {"name": f"{study.name}: {cell.in_words()}", "study": study_id}
-
-
-def states_of_own(study_id: str, frame: pd.DataFrame) -> set[str]:
-    """States of the study's own runs, which are all that :func:`pause` reaches: a cell can be another's run."""
-    return set(frame.loc[frame["study"] == study_id, "state"])
+def own_states(study_id: str, runs: Iterable[RunSummary]) -> set[str]:
+    """Return the states of the study's own runs, the only ones that :func:`pause` reaches."""
+    return {run.state for run in runs if run.meta.study == study_id}
 
 
 def pause(store: RunStore, study_id: str, *, running_too: bool = False) -> Outcome:
-    """Take the study's waiting runs out of the queue; the one at work finishes, unless ``running_too``.
+    """Take the study's own queued runs out of the queue; with ``running_too`` stop its running one as well.
 
-    :func:`start` goes on exactly where they were. Runs that belong to others stay.
+    :func:`start` resumes them exactly where they were.
     """
-    wanted = ("queued", *AT_WORK) if running_too else ("queued",)
-    frame = store.frame()
-    mine = frame[(frame["study"] == study_id) & frame["state"].isin(wanted)]
-    # The waiting first: stopping the one at work would let the next begin.
-    order = mine.assign(at_work=mine["state"] != "queued").sort_values("at_work", kind="stable")
-    return each(order["id"].tolist(), store.queue.request_stop)
+    own = [run for run in store.summaries() if run.meta.study == study_id]
+    queued = [run.id for run in own if run.state == "queued"]
+    running = [run.id for run in own if run.state in AT_WORK]
+    # The queued runs first: stopping the running one would start the next.
+    return each(queued + running * running_too, store.queue.request_stop)
 
 
 def retry(store: RunStore, study_id: str) -> Outcome:
-    """Queue the study's failed cells again, to go on after their last finished epoch."""
+    """Queue the study's failed cells again; each resumes after its last finished epoch."""
     study = StudyStore(store).get(study_id)
-    failed = [one.run_id for one in statuses(study_id, study, store.frame()) if one.state == "failed" and one.run_id]
-    return each(failed, store.queue.enqueue)
+    cells = statuses(study_id, study, store.summaries())
+    return each([cell.run_id for cell in cells if cell.state == "failed" and cell.run_id], store.queue.enqueue)
 
 
 # --- before it runs -------------------------------------------------------------------------------
@@ -154,8 +145,8 @@ def retry(store: RunStore, study_id: str) -> Outcome:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the missing cells will take: ``runs``, ``seconds`` with likely bounds (``None`` before any measurement
-    on this machine), ``bytes`` on the disk; ``source`` tells where the speed is from."""
+    """What the remaining ``runs`` of ``cells`` will take: ``seconds`` with likely bounds (``None`` before any
+    measurement on this machine) and ``bytes`` on disk; ``source`` says where the speed comes from."""
 
     cells: int
     runs: int
@@ -166,31 +157,34 @@ class Preview:
     source: str
 
 
-def preview(cells: list[CellStatus], store: RunStore) -> Preview:
-    """Time, disk and number of runs still to do; a run that is under way counts with what it has left."""
-    todo = [one for one in cells if one.state not in ("finished", "failed")]
-    totals, source, known = [0.0, 0.0, 0.0], "nothing left to do", True
-    for one, expected in zip(todo, estimates((one.cell.config for one in todo), store), strict=True):
-        source = expected.source
-        if expected.seconds is None or expected.low is None or expected.high is None:
-            known = False
-            break
-        for at, part in enumerate((expected.seconds, expected.low, expected.high)):
-            totals[at] += (1 - _share(one)) * part
-    size = sum(disk_bytes(one.cell) for one in todo if one.state == "missing")
-    seconds, low, high = totals if known else (None, None, None)
-    return Preview(len(cells), len(todo), seconds, low, high, size, source)
+def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:
+    """Return the number, time and disk space of the runs still to do; an active run counts with its rest."""
+    todo = [cell for cell in cells if cell.state not in ("finished", "failed")]
+    expected = list(estimates((cell.cell.config for cell in todo), store))
+    left = [1 - cell.share_done for cell in todo]
+    unknown = next((estimate.source for estimate in expected if estimate.seconds is None), "")
+
+    def total(values: Iterable[float | None]) -> float | None:
+        products = [None if value is None else share * value for share, value in zip(left, values, strict=True)]
+        return None if None in products else sum(value for value in products if value is not None)
+
+    return Preview(
+        cells=len(cells),
+        runs=len(todo),
+        seconds=total(estimate.seconds for estimate in expected),
+        low=total(estimate.low for estimate in expected),
+        high=total(estimate.high for estimate in expected),
+        bytes=sum(disk_bytes(cell.cell) for cell in todo if cell.state == "missing"),
+        source=unknown or (expected[-1].source if expected else "nothing left to do"),
+    )
 
 
 def disk_bytes(cell: Cell) -> int:
-    """What a finished run of the cell holds on the disk, about: 4 bytes a number, and its epochs.
+    """Return about how many bytes a finished run of the cell takes on disk: 4 per number, and its epochs.
 
-    The numbers are the weights in best.safetensors, and in last.pt those of the last and the best epoch, what the
-    optimiser keeps (two of each for Adam) and the average.
+    The numbers are the weights in best.safetensors and, in last.pt, those of the last and the best epoch, the state of
+    the optimiser (two numbers per weight for Adam) and the average.
     """
-    config = cell.config
-    copies = 3 + MOMENTS[config.train.optimizer] + (config.train.averaging != "off")
-    return 4 * copies * network_cost(config).parameters + _EPOCH_BYTES * config.train.epochs + _PAPERS_BYTES
-
-
-# --- what came out --------------------------------------------------------------------------------
+    train = cell.config.train
+    copies = 3 + MOMENTS[train.optimizer] + (train.averaging != "off")
+    return 4 * copies * network_cost(cell.config).parameters + _EPOCH_BYTES * train.epochs + _SMALL_BYTES

@@ -1,12 +1,13 @@
 """A study: one setting or several varied over values, times seeds, on a base configuration.
 
-What is defined here is only what a study asks. Its cells are ordinary runs, known by the signature of their
-configuration, so a run that was trained for another reason serves as a cell too. Where studies are kept is
-:mod:`core.study.store`'s business, how far one is and what is done with it :mod:`core.study.progress`'s.
+A study is only the question. Its cells are ordinary runs, identified by the signature of their configuration, so any
+run with that signature serves as the cell. :mod:`core.study.store` keeps studies, :mod:`core.study.progress` runs them.
 """
 
 import functools
 import itertools
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,56 +16,60 @@ from core.base.errors import ConfigError
 from core.base.text import one_line, printable
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
 from core.config.setting import near, plain
+from core.published.points import FIGURES
 
 SCHEMA_VERSION = 1
-#: More cells are no study a person looks at, and a slip of the keyboard would fill the queue.
+#: Nobody reads a study of more cells, and a typing error could fill the queue.
 MOST_CELLS = 300
 MOST_NAME = 80
-#: A study is never scaled down further than this: its rates would fall before anything was learnt.
+#: The smallest scale. Below it the learning rate falls before anything is learned.
 LEAST_SCALE = 0.1
-
-#: What is no setting of a study: the seeds are given apart.
+#: The seeds are listed apart; they are not a varied setting.
 SEED = "train.seed"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The setting at ``path`` varied over ``values``, in this order and each once."""
+    """The setting at ``path``, varied over ``values`` in this order."""
 
     path: str
     values: tuple[Any, ...]
 
     @property
     def label(self) -> str:
-        """The setting's name as the form has it."""
+        """The name of the setting."""
         return SETTINGS[self.path].label
 
-    def in_words(self) -> str:
-        """``Training part 6000, 7000, 8000``."""
-        return f"{self.label} {', '.join(SETTINGS[self.path].show(one) for one in self.values)}"
+    @property
+    def text(self) -> str:
+        """The setting and its values: ``Batch size 32, 64, 128``."""
+        return f"{self.label} {', '.join(map(SETTINGS[self.path].show, self.values))}"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run a study asks for: the varied settings' ``settings`` by path, the ``seed``, and the whole ``config``."""
+    """One run that a study asks for: the varied ``settings`` by path, the ``seed`` and the whole ``config``."""
 
     settings: dict[str, Any]
     seed: int
     config: RunConfig
     signature: str = field(repr=False)
 
-    def in_words(self) -> str:
-        """``training part 6000, seed 0``."""
-        told = [f"{SETTINGS[path].label.lower()} {SETTINGS[path].show(value)}" for path, value in self.settings.items()]
-        return ", ".join([*told, f"seed {self.seed}"])
+    @property
+    def label(self) -> str:
+        """What differs from other cells: ``batch size 64, seed 0``."""
+        values = [
+            f"{SETTINGS[path].label.lower()} {SETTINGS[path].show(self.settings[path])}" for path in self.settings
+        ]
+        return ", ".join([*values, f"seed {self.seed}"])
 
 
 @dataclass(frozen=True)
 class Study:
-    """A question to training. Immutable; :meth:`extended` gives a larger copy.
+    """A question to training. Immutable; :meth:`extended` returns a larger copy.
 
-    ``figure`` is the number of the report's figure it draws again, if it does; ``scale`` the factor (0.1 to 1)
-    by which epochs and milestones are smaller than there. A ``reference`` study came with the program.
+    ``figure`` is the number of the report's figure that the study repeats, if it does; ``scale`` the factor (0.1 to 1)
+    by which its epochs and milestones are shortened. A ``reference`` study came with the program and is read-only.
     """
 
     name: str
@@ -78,116 +83,105 @@ class Study:
     created_at: float = 0.0
 
     def cells(self) -> list[Cell]:
-        """Every run it asks for: all values with the first seed, then all with the next, so that a rough picture
-        comes early. Two combinations that train the same thing are one cell."""
+        """Return every run of the study: all values with the first seed, then all with the next.
+
+        So a first comparison comes early. Two combinations with the same signature are one cell.
+        """
         return list(_cells(self))
 
     @property
     def size(self) -> int:
         """Number of combinations of values and seeds."""
-        size = len(self.seeds)
-        for axis in self.axes:
-            size *= len(axis.values)
-        return size
+        return len(self.seeds) * math.prod(len(axis.values) for axis in self.axes)
 
     def problems(self) -> dict[str, str]:
-        """A sentence for each part that is not allowed; empty for a study that can run.
+        """Return a sentence for each part that is not allowed; empty for a study that can run.
 
         Keys are ``name``, ``seeds``, ``vary``, or the path of the setting to change.
         """
-        found = self._problems_of_parts()
-        if found:
-            return found
-        for cell in self.cells():
+        problems = self._problems_of_parts()
+        for cell in [] if problems else self.cells():
             for path, text in cell.config.problems().items():
-                found.setdefault(path, f"with {cell.in_words()}: {text}")
-        return found
+                problems.setdefault(path, f"With {cell.label}: {text}")
+        return problems
 
     def _problems_of_parts(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        problems: dict[str, str] = {}
         if not self.name.strip():
-            found["name"] = "is missing; give the study a name you will know it by."
+            problems["name"] = "Give the study a name."
         elif len(self.name) > MOST_NAME:
-            found["name"] = f"has {len(self.name)} characters; at most {MOST_NAME} are allowed."
+            problems["name"] = f"The name has {len(self.name)} characters; at most {MOST_NAME} are allowed."
         if not self.axes:
-            found["vary"] = "names no setting; a study varies at least one."
+            problems["vary"] = "Choose at least one setting to vary."
         if not self.seeds:
-            found["seeds"] = "are missing; a study takes at least one."
+            problems["seeds"] = "Give at least one seed."
         elif len(set(self.seeds)) < len(self.seeds):
-            found["seeds"] = "name one twice; each counts once."
-        elif bad := [text for one in self.seeds if (text := SETTINGS[SEED].problem(one))]:
-            found["seeds"] = bad[0]
-        for axis in self.axes:
-            if text := self._problem_of_axis(axis):
-                found[axis.path] = text
+            problems["seeds"] = "A seed is listed twice. List each seed once."
+        elif bad := [text for seed in self.seeds if (text := SETTINGS[SEED].problem(seed))]:
+            problems["seeds"] = bad[0]
+        problems |= {axis.path: text for axis in self.axes if (text := self._problem_of_axis(axis))}
         if len({axis.path for axis in self.axes}) < len(self.axes):
-            found["vary"] = "names a setting twice; put its values into one list."
-        if not found and self.size > MOST_CELLS:
-            found["vary"] = f"asks for {self.size:,} runs; at most {MOST_CELLS} are allowed. Take fewer values."
-        return found
+            problems["vary"] = "A setting is listed twice. Put its values into one list."
+        if not problems and self.size > MOST_CELLS:
+            problems["vary"] = f"This is {self.size:,} runs; at most {MOST_CELLS} are allowed. Vary fewer values."
+        return problems
 
     def _problem_of_axis(self, axis: Axis) -> str | None:
         if not axis.values:
-            return "has no values; give at least one."
+            return "Give at least one value."
         if axis.path in HOW_COMPUTED:
-            return "decides how a run is computed, not what it learns; train such runs one by one and compare them."
-        if len({repr(one) for one in axis.values}) < len(axis.values):
-            return "names a value twice; each counts once."
-        bad = next((text for one in axis.values if (text := SETTINGS[axis.path].problem(one))), None)
-        if bad:
-            return bad
+            return "This setting changes how a run is computed, not what it learns. Compare single runs instead."
+        if len(set(map(repr, axis.values))) < len(axis.values):
+            return "A value is listed twice. List each value once."
+        for value in axis.values:
+            if text := SETTINGS[axis.path].problem(value):
+                return text
         when = SETTINGS[axis.path].when
-        if when and when[0] not in {one.path for one in self.axes} and not self.base.in_effect(axis.path):
-            return (
-                f"has no effect here: it counts only where “{SETTINGS[when[0]].label}” is "
-                f"{' or '.join(str(one) for one in when[1])}."
-            )
+        if when and when[0] not in {other.path for other in self.axes} and not self.base.in_effect(axis.path):
+            needed = " or ".join(map(str, when[1]))
+            return f"This setting has no effect here: it needs “{SETTINGS[when[0]].label}” to be {needed}."
         return None
 
     def checked(self) -> "Study":
-        """This study, or ConfigError with every problem."""
+        """Return this study. Raises ConfigError with every problem."""
         if problems := self.problems():
             raise ConfigError(problems)
         return self
 
     def extended(self, values: Mapping[str, Iterable[Any]], seeds: Iterable[int] = ()) -> "Study":
-        """A copy with more values (by path of a setting that is varied) and more seeds; known ones are not repeated.
+        """Return a copy with more values (by path) and more seeds; known ones are not repeated.
 
-        Raises ConfigError for a setting that is not varied here: its runs would answer another question.
+        Raises ConfigError for a setting that the study does not vary.
         """
         paths = [axis.path for axis in self.axes]
         if unknown := [path for path in values if path not in paths]:
             raise ConfigError({unknown[0]: f"is not varied in this study, which varies {', '.join(paths)}."})
         axes = []
         for axis in self.axes:
-            new = [one for one in values.get(axis.path, ()) if one not in axis.values]
-            merged = (*axis.values, *dict.fromkeys(new))
-            axes.append(Axis(axis.path, tuple(sorted(merged)) if _are_numbers(merged) else merged))
-        more = [one for one in dict.fromkeys(seeds) if one not in self.seeds]
-        return replace(self, axes=tuple(axes), seeds=(*self.seeds, *more))
+            merged = tuple(dict.fromkeys((*axis.values, *values.get(axis.path, ()))))
+            axes.append(Axis(axis.path, tuple(sorted(merged)) if are_numbers(merged) else merged))
+        return replace(self, axes=tuple(axes), seeds=tuple(dict.fromkeys((*self.seeds, *seeds))))
 
     def scaled(self, scale: float) -> "Study":
-        """A copy whose every cell has ``scale`` (0.1 to 1) times the epochs and milestones, values kept otherwise."""
+        """Return a copy in which every cell has ``scale`` (0.1 to 1) times the epochs and milestones."""
         if not LEAST_SCALE <= scale <= 1:
             raise ConfigError({"scale": f"{plain(scale)} is out of range; it takes a number from {LEAST_SCALE} to 1."})
-        base = self.base.replace(
-            {
-                "train.epochs": scaled_epochs(self.base.train.epochs, scale),
-                "train.milestones": tuple(scaled_epochs(one, scale) for one in self.base.train.milestones),
-            }
-        )
+
+        def shorter(epochs: Iterable[int]) -> tuple[int, ...]:
+            return tuple(scaled_epochs(number, scale) for number in epochs)
+
+        train = self.base.train
+        (epochs,) = shorter([train.epochs])
+        base = self.base.replace({"train.epochs": epochs, "train.milestones": shorter(train.milestones)})
         axes = tuple(
-            Axis(one.path, tuple(scaled_epochs(value, scale) for value in one.values))
-            if one.path == "train.epochs"
-            else one
-            for one in self.axes
+            replace(axis, values=shorter(axis.values)) if axis.path == "train.epochs" else axis for axis in self.axes
         )
         return replace(self, base=base, axes=axes, scale=scale * self.scale)
 
     # --- as a file --------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the schema version."""
+        """Return the study as JSON-ready values, with the schema version."""
         return {
             "schema": SCHEMA_VERSION,
             "name": self.name,
@@ -203,58 +197,57 @@ class Study:
 
     @classmethod
     def from_dict(cls, content: Any) -> "Study":
-        """The study in ``content`` (from :meth:`to_dict`, or written by hand: ``name``, ``vary`` and ``base`` do).
+        """Return the study in ``content``, from :meth:`to_dict` or written by hand: ``name`` and ``vary`` are enough.
 
-        Raises ConfigError that names each thing that is not allowed.
+        Raises ConfigError that names everything that is not allowed.
         """
         if not isinstance(content, Mapping):
-            raise ConfigError({"study": "is no study: it holds no names and values."})
-        known = {"schema", "name", "note", "figure", "scale", "reference", "created_at", "vary", "seeds", "base"}
-        found = {str(one): "is no part of a study." + near(one, known) for one in content if one not in known}
-        schema = content.get("schema", SCHEMA_VERSION)
-        if isinstance(schema, int) and schema > SCHEMA_VERSION:
-            found = {"schema": f"was written by a newer ResNet Lab (schema {schema}); update this one to read it."}
-        elif schema != SCHEMA_VERSION:
-            found = {"schema": f"says “{schema}”; this program reads schema {SCHEMA_VERSION}."}
-        if found:
-            raise ConfigError(found)
+            raise ConfigError({"study": "This is not a study: it holds no names and values."})
+        _check_names(content)
         base = content.get("base")
-        config = RunConfig() if base is None else RunConfig.from_dict(base)
-        name, note = _text(content, "name"), _text(content, "note")
         return cls(
-            name.strip(), config, _axes(content.get("vary")), _seeds(content.get("seeds", [0])), note,
-            _figure(content.get("figure")), _number(content, "scale", 1.0), content.get("reference") is True,
-            _number(content, "created_at", 0.0),
-        ).checked()  # fmt: skip
+            name=_text(content, "name").strip(),
+            base=RunConfig() if base is None else RunConfig.from_dict(base),
+            axes=_axes(content.get("vary")),
+            seeds=_seeds(content.get("seeds", [0])),
+            note=_text(content, "note"),
+            figure=_figure(content.get("figure")),
+            scale=_number(content, "scale", 1.0),
+            reference=content.get("reference") is True,
+            created_at=_number(content, "created_at", 0.0),
+        ).checked()
 
 
 @functools.lru_cache(maxsize=32)  # a page asks again every few seconds
 def _cells(study: Study) -> tuple[Cell, ...]:
-    found: dict[str, Cell] = {}
+    cells: dict[str, Cell] = {}
     for seed in study.seeds:
         for values in itertools.product(*(axis.values for axis in study.axes)):
             settings = {axis.path: value for axis, value in zip(study.axes, values, strict=True)}
             config = study.base.replace({**settings, SEED: seed})
             signature = config.signature()
-            found.setdefault(signature, Cell(settings, seed, config, signature))
-    return tuple(found.values())
+            cells.setdefault(signature, Cell(settings, seed, config, signature))
+    return tuple(cells.values())
 
 
 def scaled_epochs(epochs: int, scale: float) -> int:
-    """``epochs`` times ``scale``, to a whole number of at least one."""
+    """Return ``epochs`` times ``scale`` as a whole number of at least one."""
     return max(1, round(epochs * scale))
 
 
+# --- as text ----------------------------------------------------------------------------------------
+
+
 def axis(path: str, values: Iterable[Any]) -> Axis:
-    """The axis over ``values`` (as JSON has them); ConfigError if ``path`` is no setting, or the seed."""
+    """Return the axis over ``values`` as JSON has them. Raises ConfigError for an unknown ``path`` and for the seed."""
     if path == SEED:
-        raise ConfigError({SEED: "is not varied like a setting: name the seeds themselves."})
-    # Through a config, so that a list becomes a tuple and 1 a 1.0 where the setting takes such.
-    return Axis(known_path(path), tuple(RunConfig().replace({path: one})[path] for one in values))
+        raise ConfigError({SEED: "is not varied like a setting: list the seeds instead."})
+    # A config turns a list into a tuple and 1 into 1.0 where the setting takes one.
+    return Axis(known_path(path), tuple(RunConfig().replace({path: value})[path] for value in values))
 
 
 def path_and_values(text: str) -> tuple[str, str]:
-    """The two sides of ``train.batch_size=32,64,128``; ConfigError if it has but one."""
+    """Return the two sides of ``train.batch_size=32,64,128``. Raises ConfigError without values."""
     path, sign, values = (part.strip() for part in text.partition("="))
     if not sign:
         raise ConfigError({path: "needs values, as in train.batch_size=32,64,128."})
@@ -262,7 +255,7 @@ def path_and_values(text: str) -> tuple[str, str]:
 
 
 def axis_from_text(text: str) -> Axis:
-    """The axis that ``train.batch_size=32,64,128`` means; values that are lists are parted by semicolons."""
+    """Return the axis of ``train.batch_size=32,64,128``; values that are lists are separated by semicolons."""
     path, values = path_and_values(text)
     if path not in SETTINGS or path == SEED:
         return axis(path, ())
@@ -270,30 +263,44 @@ def axis_from_text(text: str) -> Axis:
 
 
 def values_from_text(path: str, text: str) -> tuple[Any, ...]:
-    """Values of the setting at ``path`` as a person types them; ConfigError names the first that is none."""
-    parting = ";" if SETTINGS[path].kind in ("ints", "classes") else ","
+    """Return the values of the setting at ``path`` as a person types them. Raises ConfigError for a wrong one."""
+    separator = ";" if SETTINGS[path].kind in ("ints", "classes") else ","
+    parts = [part for part in text.replace("\n", separator).split(separator) if part.strip()]
     try:
-        parsed = [SETTINGS[path].parse(part) for part in text.replace("\n", parting).split(parting) if part.strip()]
+        return axis(path, map(SETTINGS[path].parse, parts)).values
     except ValueError as error:
         raise ConfigError({path: str(error)}) from None
-    return axis(path, parsed).values
 
 
 def seeds_from_text(text: str) -> tuple[int, ...]:
-    """Seeds as a person types them: ``0, 1, 2`` or ``0-4``. Raises ConfigError."""
+    """Return the seeds that a person types: ``0, 1, 2`` or ``0-4``. Raises ConfigError."""
     seeds: list[int] = []
-    for part in text.replace(" ", "").split(","):
+    for part in filter(None, text.replace(" ", "").split(",")):
         first, dash, last = part.partition("-")
-        if not part:
-            continue
         if not first.isdecimal() or (dash and not (last.isdecimal() and 0 <= int(last) - int(first) <= MOST_CELLS)):
-            raise ConfigError({"seeds": f"“{part[:30]}” is no seed; write whole numbers as in 0, 1, 2 or 0-4."})
+            raise ConfigError({"seeds": f"“{part[:30]}” is not a seed. Write whole numbers as in 0, 1, 2 or 0-4."})
         seeds += range(int(first), int(last) + 1) if dash else [int(first)]
     return tuple(dict.fromkeys(seeds))
 
 
-def _are_numbers(values: Iterable[Any]) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Return whether all values are numbers, which have distances; true and false have none."""
+    return all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values)
+
+
+# --- parts of a file ------------------------------------------------------------------------------
+
+
+def _check_names(content: Mapping[Any, Any]) -> None:
+    known = {"schema", "name", "note", "figure", "scale", "reference", "created_at", "vary", "seeds", "base"}
+    problems = {str(name): "is not a part of a study." + near(name, known) for name in content if name not in known}
+    schema = content.get("schema", SCHEMA_VERSION)
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
+        problems = {"schema": f"A newer ResNet Lab wrote this file (schema {schema}). Update this one to read it."}
+    elif schema != SCHEMA_VERSION:
+        problems = {"schema": f"says “{schema}”; this program reads schema {SCHEMA_VERSION}."}
+    if problems:
+        raise ConfigError(problems)
 
 
 def _text(content: Mapping[str, Any], name: str) -> str:
@@ -305,20 +312,26 @@ def _text(content: Mapping[str, Any], name: str) -> str:
 
 def _number(content: Mapping[str, Any], name: str, default: float) -> float:
     value = content.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+    if not are_numbers([value]) or not 0 <= value < 1e12:
         raise ConfigError({name: f"takes a number, not “{str(value)[:40]}”."})
     return float(value)
 
 
 def _figure(value: Any) -> int | None:
-    if value is not None and value not in (3, 5, 7, 9):
-        raise ConfigError({"figure": f"“{str(value)[:40]}” is none of the report's studies, Figures 3, 5, 7 and 9."})
+    if value is not None and value not in FIGURES:
+        raise ConfigError({"figure": no_such_figure(value)})
     return None if value is None else int(value)
+
+
+def no_such_figure(value: Any) -> str:
+    """Return why ``value`` does not name a study of the report."""
+    *most, last = map(str, FIGURES)
+    return f"“{str(value)[:40]}” is not a study of the report. Choose Figure {', '.join(most)} or {last}."
 
 
 def _axes(vary: Any) -> tuple[Axis, ...]:
     if not isinstance(vary, Mapping):
-        raise ConfigError({"vary": "is missing: name the settings to vary, each with a list of values."})
+        raise ConfigError({"vary": "is missing: list the settings to vary, each with a list of values."})
     problems = {str(path): "takes a list of values." for path, values in vary.items() if not isinstance(values, list)}
     if problems:
         raise ConfigError(problems)
@@ -326,6 +339,6 @@ def _axes(vary: Any) -> tuple[Axis, ...]:
 
 
 def _seeds(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or not all(isinstance(one, int) for one in values):
+    if not isinstance(values, list) or not all(isinstance(seed, int) for seed in values):
         raise ConfigError({"seeds": "takes a list of whole numbers, as in [0, 1, 2]."})
     return tuple(values)

@@ -155,7 +155,7 @@ def _recipe(task: str) -> tuple[RunConfig, Point]:
     config = PRESETS["report"].config.replace({"data.classes": TASKS[task]})
     point = main_result(config)
     assert point is not None
-    return config.replace({f"data.{point.varied}": point.value}), point
+    return config.replace({point.path: point.value}), point
 
 
 def _best(runs: Sequence[RunSummary], point: Point, selected_on: str) -> BestRun | None:

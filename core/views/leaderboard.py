@@ -78,23 +78,25 @@ def _on_all_classes(run: RunSummary) -> bool:
 
 
 def _published() -> list[Standing]:
-    results = []
-    for result in RESULTS:
-        note = "" if result.note.startswith("arXiv") else result.note
-        if result.wrong_reference:
-            note = f"the report prints “{result.reference}”, which is wrong"
-        source = f"Table {result.table}"
-        results.append(
-            Standing(result.method, result.accuracy, source, NOT_REPORTED, result.authors, note, paper=result.link)
+    return [
+        Standing(
+            result.method,
+            result.accuracy,
+            f"Table {result.table}",
+            NOT_REPORTED,
+            result.authors,
+            result.note,
+            paper=result.link,
         )
-    return results
+        for result in RESULTS
+    ]
 
 
 def _from_report() -> list[Standing]:
     """Return the report's two results for ten classes: at its usual batch size, and its best."""
     results = []
     for point in POINTS:
-        if point.varied == "batch_size" and point.value in (32, 128):
+        if point.path == "train.batch_size" and point.value in (32, 128):
             name, accuracy = f"ResNet-20, batch {point.value}", round(100 * point.best_accuracy, 2)
             note = f"Figure {point.figure}; one run, 200 epochs"
             results.append(Standing(name, accuracy, REPORT, ON_TEST, REPORT, note, images=point.images))

@@ -19,8 +19,8 @@ from core.figures import panels as panels_module
 from core.figures import style as style_figures
 from core.runs.store import RunStore
 from core.stats import overfitting
-from core.study import findings
-from core.study.outcomes import outcomes
+from core.study.findings import findings_text
+from core.study.outcomes import outcome_table
 from core.study.progress import statuses
 from core.study.store import StudyStore
 from core.study.study import Study
@@ -45,7 +45,7 @@ def reference_studies(store: RunStore) -> list[Found]:
     """The studies that came with the program, the most finished first."""
     studies, _ = StudyStore(store).all()
     found = [
-        Found(study_id, study, outcomes(study, statuses(study_id, study, store.frame())))
+        Found(study_id, study, outcome_table(study, statuses(study_id, study, store.summaries())))
         for study_id, study in studies.items()
         if study.reference
     ]
@@ -59,13 +59,13 @@ def section(store: RunStore, found: Found) -> str:
     lines = [f"**{study.name}.** {_done(found)}", "", _table(found), ""]
     if len(found.table) > 1:
         for panel in panels:
-            lines += [f"*{panel.title}.* {findings.in_words(panel.findings)}", ""]
+            lines += [f"*{panel.title}.* {findings_text(panel.findings)}", ""]
         panels_module.draw([(PROJECT / "docs" / f"{name}-{one.metric}", one.figure) for one in panels])
         lines += [" ".join(f"![{one.alt}]({name}-{one.metric}.png)" for one in panels), ""]
     else:
         words, pictures = _four_curves(store, study, str(found.table["run_id"].iloc[0]))
         panels_module.draw([(PROJECT / "docs" / f"{name}-{kind}", figure) for kind, figure in pictures.items()])
-        lines += [" ".join([*panels[0].findings[0].sentences, words]), ""]
+        lines += [f"{findings_text(panels[0].findings)} {words}", ""]
         lines += [" ".join(f"![{kind.capitalize()} of each epoch]({name}-{kind}.png)" for kind in pictures), ""]
     return "\n".join(lines)
 
@@ -77,7 +77,7 @@ def _four_curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[
     drawn = {"accuracy": curves_figures.accuracy([run], view), "loss": curves_figures.loss([run], view)}
     curves_figures.mark_onsets(drawn["accuracy"], [run], view, "accuracy")
     curves_figures.mark_onsets(drawn["loss"], [run], view, "loss")
-    return overfitting.in_words(metrics), drawn
+    return overfitting.onset_text(metrics), drawn
 
 
 def _file_name(study: Study) -> str:

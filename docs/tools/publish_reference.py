@@ -15,7 +15,7 @@ from dataclasses import replace
 from core.base.files import write_atomically
 from core.base.paths import runs_folder
 from core.runs.store import RunStore
-from core.study.outcomes import outcomes
+from core.study.outcomes import outcome_table
 from core.study.progress import statuses
 from core.study.store import StudyStore
 
@@ -45,7 +45,7 @@ def publish_study(store: RunStore, study_id: str) -> list[str]:
     """Make a study a reference; returns its finished runs."""
     studies = StudyStore(store)
     study = studies.get(study_id)
-    found = outcomes(study, statuses(study_id, study, store.frame()))
+    found = outcome_table(study, statuses(study_id, study, store.summaries()))
     if found.empty:
         raise SystemExit(f"Study {study_id} has no finished run.")
     path = studies.root / f"{study_id}.json"

@@ -26,7 +26,7 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
     expect(page).to_have_url(re.compile(study_id))
 
     def states():
-        return [one.state for one in statuses(study_id, STUDY, server.store.frame())]
+        return [one.state for one in statuses(study_id, STUDY, server.store.summaries())]
 
     page.get_by_role("button", name="Start").click()
     wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records(), 120)
@@ -38,11 +38,11 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
     page.get_by_role("button", name="Go on").click()
     wait_for(lambda: states() == ["finished", "finished"], 180)
     expect(page.get_by_text("2 runs: 2 finished")).to_be_visible()
-    expect(page.get_by_text("Learning rate from 0.05 to 0.1", exact=False).first).to_be_visible()
+    expect(page.get_by_text("from 0.05 to 0.1", exact=False).first).to_be_visible()
     drawn = page.wait_for_function(
         "() => { const c = document.querySelector('.js-plotly-plot');"
         " const t = c?.data?.find(one => one.uid === 'all mean'); return t && Array.from(t.y); }"
     ).json_value()
-    best = [one.row["best_val_accuracy"] for one in statuses(study_id, STUDY, server.store.frame())]
+    best = [cell.run.best_val_accuracy for cell in statuses(study_id, STUDY, server.store.summaries())]
     assert [round(y, 6) for y in drawn] == [round(100 * one, 6) for one in best]
     assert len(server.store.ids()) == 2

@@ -116,7 +116,7 @@ def test_a_study_put_away_comes_back(core: Core) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["create", "--figure", "4"], "none of the report's studies"),
+        (["create", "--figure", "4"], "is not a study of the report"),
         (["create", "--figure", "3", "--scale", "0.01"], "from 0.1 to 1"),
         (["create", "--figure", "3", "--minutes", "60"], "nothing was measured on this machine"),
         (["create", "--preset", "quick"], "vary: is missing"),
@@ -126,7 +126,7 @@ def test_a_study_put_away_comes_back(core: Core) -> None:
         (["create", "--figure", "7", "--split", "report"], "--split: has an effect only in figures 3 and 5"),
         (["create", "--vary", "train.lr=0.1", "--scale", "0.5"], "--scale: has no effect beside --vary"),
         (["create", "--vary", "train.lr=fast"], "“fast” is not a number"),
-        (["create", "--vary", "train.lr=0.1", "--seeds", "x"], "is no seed"),
+        (["create", "--vary", "train.lr=0.1", "--seeds", "x"], "is not a seed"),
         (["create", "--vary", "train.lr=0.1", "--preset", "qick"], "Did you mean “quick”"),
         (["create", "--file", "nowhere.json"], "there is no file nowhere.json"),
         (["status", "nothing"], "There is no study “nothing”"),

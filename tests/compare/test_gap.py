@@ -6,8 +6,11 @@ from core.compare.contenders import contenders
 from core.compare.gap import NotComparable, gap
 from core.config.run_config import RunConfig
 from core.runs.summary import labels
-from core.stats.intervals import newcombe, welch
+from core.stats.finding import HEADLINES
+from core.stats.joint import Sample
+from core.study.findings import findings_of
 from tests.made import made_run
+from tests.outcomes_made import outcomes
 
 HELD_OUT = RunConfig().replace({"data.test_size": 2_000, "data.validation_size": 500})
 
@@ -31,26 +34,28 @@ def seeds(store, accuracies, name, **settings):
         trained(store, accuracy, HELD_OUT.replace({**values, "train.seed": seed}), name)
 
 
-def said(found):
-    return " ".join([*found.sentences, *found.caveats])
+def details(found):
+    return " ".join(found.details)
 
 
 def test_one_run_each_counts_the_images_and_says_what_it_leaves_out(store):
     trained(store, 0.90, name="low")
     trained(store, 0.91, HELD_OUT.replace({"train.lr": 0.2}), name="high")
     found = compared(store)
-    assert (found.better.label, found.part) == ("high", "test")
-    assert found.difference == pytest.approx(0.01)
-    assert found.by_images == newcombe(0.91, 2_000, 0.90, 2_000)
-    assert found.by_seeds is None
-    assert found.verdict == "not shown"
-    assert "One run each: the interval counts only the 2,000 test images, not the luck of the seed." in said(found)
+    assert (found.better.label, found.part, found.better.images) == ("high", "test", 2_000)
+    assert found.judgement.difference == pytest.approx(0.01)
+    assert (found.judgement.verdict, found.judgement.counted) == ("not shown", "images")
+    assert found.headline == HEADLINES["not shown"]
+    assert "“high” is 1.00 points ahead of “low”" in found.summary
+    assert "One seed each" in found.advice
 
 
 def test_a_wide_gap_of_single_runs_is_more_than_the_images_explain_but_not_more_than_that(store):
     trained(store, 0.70)
     trained(store, 0.91, HELD_OUT.replace({"train.lr": 0.2}))
-    assert compared(store).verdict == "for these seeds"
+    found = compared(store)
+    assert found.judgement.verdict == "for these seeds"
+    assert "probably" in found.headline
 
 
 def test_seeds_on_both_sides_are_compared_by_their_means(store):
@@ -58,40 +63,57 @@ def test_seeds_on_both_sides_are_compared_by_their_means(store):
     seeds(store, low, "low")
     seeds(store, high, "high", train__lr=0.2)
     found = compared(store)
-    assert found.by_seeds == pytest.approx(welch(high[::-1], low[::-1]))
-    assert found.better.over_seeds.n == 3
-    assert found.verdict == "real"
-    assert "90.23 ± 0.25 % (3 seeds)" in said(found)
+    assert sorted(found.better.results) == sorted(high)
+    assert found.judgement.interval == pytest.approx(Sample.of([low, high], [2_000] * 2).difference(0, 1).interval())
+    assert found.judgement.verdict == "real"
+    assert "90.23 ± 0.25 % (3 seeds)" in details(found)
+
+
+def test_the_six_accuracies_of_two_batch_sizes_have_one_verdict_in_compare_and_in_studies(store):
+    """10,000 test images; judged "real" by one engine and "on these images" by another before."""
+    six = {64: (0.9150, 0.9165, 0.9160), 128: (0.9060, 0.9075, 0.9070)}
+    every = HELD_OUT.replace({"data.test_size": None})
+    for batch_size, accuracies in six.items():
+        for seed, accuracy in enumerate(accuracies):
+            trained(store, accuracy, every.replace({"train.batch_size": batch_size, "train.seed": seed}))
+    found = compared(store)
+    table = outcomes(six, "train.batch_size", images=10_000)
+    (study,) = findings_of(table, "train.batch_size")
+    assert found.judgement.verdict == study.judgement.verdict == "real"
+    assert found.judgement.p == pytest.approx(study.judgement.p)
+    assert found.judgement.interval.low == pytest.approx(-study.judgement.interval.high)
+    assert found.details[1] == study.details[1]  # the sentence about the test
 
 
 def test_a_gap_within_the_seeds_is_not_shown(store):
     seeds(store, (0.80, 0.90), "wide")
     seeds(store, (0.86, 0.861), "narrow", train__lr=0.2)
     found = compared(store)
-    assert found.verdict == "not shown"
-    assert "The luck of the seed alone could explain it" in said(found)
-    assert "Two seeds on a side say little" in said(found)
+    assert found.judgement.verdict == "not shown"
+    assert "Only 4 runs" in found.advice
 
 
 def test_beyond_the_seeds_but_within_the_images_holds_on_these_images_only(store):
     seeds(store, (0.8990, 0.8991, 0.8992), "low")
     seeds(store, (0.9010, 0.9011, 0.9012), "high", train__lr=0.2)
-    assert compared(store).verdict == "on these images"
-
-
-@pytest.mark.parametrize(("accuracy", "place"), [(0.852, "inside"), (0.95, "outside")])
-def test_one_run_against_seeds_asks_whether_it_could_be_one_of_them(store, accuracy, place):
-    seeds(store, (0.85, 0.86, 0.84), "many")
-    trained(store, accuracy, HELD_OUT.replace({"train.lr": 0.2}), "one")
     found = compared(store)
-    assert found.by_seeds is None
-    assert f"it lies {place}" in said(found)
+    assert found.judgement.verdict == "on these images"
+    assert found.headline.startswith("On these test images")
+
+
+@pytest.mark.parametrize(("accuracy", "verdict"), [(0.852, "not shown"), (0.95, "real")])
+def test_one_run_against_seeds_asks_whether_it_could_be_one_of_them(store, accuracy, verdict):
+    seeds(store, (0.85, 0.86, 0.84), "many")
+    trained(store, accuracy, HELD_OUT.replace({"train.lr": 0.2}), "single")
+    found = compared(store)
+    assert found.judgement.verdict == verdict
+    assert "Add seeds to “single”" in found.advice
 
 
 def test_different_tasks_are_refused_with_the_reason(store):
     trained(store, 0.9)
     trained(store, 0.95, HELD_OUT.replace({"data.classes": ("deer", "dog")}))
-    with pytest.raises(NotComparable, match=r"one tells (2|10) classes apart"):
+    with pytest.raises(NotComparable, match=r"different tasks: (2|10) classes"):
         compared(store)
 
 
@@ -100,7 +122,8 @@ def test_unfinished_runs_are_compared_on_their_held_out_images(store):
     made_run(store, config=HELD_OUT.replace({"train.lr": 0.2}), state="stopped", epochs=3)
     found = compared(store)
     assert (found.part, found.better.images) == ("validation", 500)
-    assert "chosen on these very images" in said(found)
+    assert "slightly optimistic" in details(found)
+    assert "held-out validation images" in found.summary
 
 
 def test_a_seed_that_still_trains_does_not_count_beside_finished_ones(store):
@@ -110,15 +133,15 @@ def test_a_seed_that_still_trains_does_not_count_beside_finished_ones(store):
         made_run(store, epochs, state, on_test.replace({"train.seed": seed}), name="many")
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="one")
     found = compared(store)
-    assert {found.better.over_seeds.n, found.other.over_seeds.n} == {2, 1}
-    assert "Of “many · 3 seeds” 1 of 3 runs have not finished" in said(found)
+    assert {len(found.better.results), len(found.other.results)} == {2, 1}
+    assert "1 of 3 runs of “many · 3 seeds” do not count" in details(found)
 
 
 def test_of_a_run_that_has_not_finished_it_is_said(store):
     on_test = HELD_OUT.replace({"data.validation": "test"})
     made_run(store, 2, "stopped", on_test, name="half")
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="whole")
-    assert "“half” has not finished: what counts is the best epoch so far." in said(compared(store))
+    assert "“half” has not finished" in details(compared(store))
 
 
 def test_figures_of_different_kinds_are_refused(store):
@@ -140,8 +163,8 @@ def test_a_choice_on_the_test_images_and_other_images_are_pointed_out(store):
     made_run(
         store, config=HELD_OUT.replace({"data.validation": "test", "data.test_size": 1_000}), name="chosen on test"
     )
-    text = said(compared(store))
-    assert "best epoch of “chosen on test” was chosen on its test images" in text
+    text = details(compared(store))
+    assert "Only “chosen on test” chose its best epoch on its test images" in text
     assert "measured on different images" in text
 
 
@@ -149,6 +172,7 @@ def test_many_looked_at_and_runs_left_out_are_pointed_out(store):
     seeds(store, (0.85, 0.86), "many")
     made_run(store, config=HELD_OUT.replace({"train.seed": 7}), state="running", name="many")
     trained(store, 0.9, HELD_OUT.replace({"train.lr": 0.2}))
-    text = said(compared(store, looked_at=9))
-    assert "You look at 9 here" in text
-    assert "1 of 3 runs have not finished, or have no accuracy on test images, and are left out" in text
+    text = details(compared(store, looked_at=9))
+    assert "two of 9" in text
+    assert "1 of 3 runs of “many · 3 seeds” do not count" in text
+    assert "measured on the same images" in text

@@ -117,7 +117,7 @@ def test_intervals_show_every_run_and_the_better_above(store):
     better, runs, other = figure.data
     assert (better.x[0], other.x[0]) == pytest.approx((90.0, 81.0))
     assert sorted(runs.x) == pytest.approx([80.0, 82.0])
-    assert better.error_x.array[0] == pytest.approx(100 * (found.better.interval.high - 0.9))
+    assert better.error_x.array[0] == pytest.approx(100 * (found.better.image_interval.high - 0.9))
     assert (better.marker.color, other.marker.color) == ("#0072b2", "#d55e00")
 
 

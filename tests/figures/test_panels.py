@@ -13,8 +13,8 @@ import pytest
 from core.base.errors import LabError
 from core.figures import panels
 from core.published.points import POINTS
-from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
+from core.study.outcomes import outcome_table
 from core.study.presets import published_study
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
@@ -34,8 +34,8 @@ def finished(store, study: Study) -> str:
 def table(store):
     """Figure 3 at a tenth with two seeds: the study, its cells and its outcomes."""
     study = published_study(3, scale=0.1, seeds=(0, 1))
-    cells = progress_study.statuses(finished(store, study), study, store.frame())
-    return study, cells, outcomes_study.outcomes(study, cells)
+    cells = progress_study.statuses(finished(store, study), study, store.summaries())
+    return study, cells, outcome_table(study, cells)
 
 
 def test_a_published_study_has_the_reports_points_beside_its_own(table):
@@ -56,7 +56,7 @@ def test_ones_own_study_has_none_of_them(store):
 
 def test_without_a_result_there_is_no_figure(store, tmp_path):
     study = published_study(3)
-    assert panels.panels(study, outcomes_study.outcomes(study, []), "data.train_size") == []
+    assert panels.panels(study, outcome_table(study, []), "data.train_size") == []
     with pytest.raises(LabError, match="nothing to draw"):
         panels.write(store, StudyStore(store).create(study), tmp_path / "figures")
 
@@ -78,7 +78,7 @@ def test_curves_are_grouped_by_value_with_the_seeds_together(store, table):
 )
 def test_a_value_that_is_a_word_is_called_by_it(store, path, values, names):
     study = Study("own", tiny_config(), (Axis(path, values),))
-    cells = progress_study.statuses(finished(store, study), study, store.frame())
+    cells = progress_study.statuses(finished(store, study), study, store.summaries())
     assert [label for label, _ in panels.curves_by_value(store, study, cells, path)] == names
 
 

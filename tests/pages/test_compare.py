@@ -177,24 +177,26 @@ def test_only_the_settings_that_differ_are_listed(app, store):
     assert "second run" in texts(app)
 
 
-def test_the_gap_of_two_groups_is_judged_with_both_intervals(app, seeds):
+def test_the_gap_of_two_groups_is_judged_by_seeds_and_images(app, seeds):
     opened(app, *seeds)
-    assert "Yes: more than chance explains" in texts(app)
-    assert "90.10 ± 0.10 % (3 seeds) against 80.10 ± 0.10 % (3 seeds) on 2,000 test images" in texts(app)
+    text = texts(app)
+    assert "**“high · 3 seeds” is more accurate.**" in text
+    assert "10.00 points ahead" in text and "counting seeds and test images" in text
+    assert "90.10 ± 0.10 % (3 seeds); on 2,000 test images" in text
     assert len(charts(app)["compare-gap"]["figure"]["data"]) == 4
 
 
 def test_the_gap_of_single_runs_says_what_it_does_not_count(app, seeds):
     opened(app, seeds[0], seeds[3])
-    assert "not the luck of the seed" in texts(app)
+    assert "cannot rule out seed-to-seed variation" in texts(app)
 
 
 def test_of_several_the_two_of_the_link_are_compared(app, store):
     ids = [trained(store, 0.8 + lr / 10, f"rate {lr}", **{"train.lr": lr}) for lr in (0.1, 0.2, 0.3)]
     opened(app, *ids, a=ids[0], b=ids[1])
-    assert "“rate 0.2” is 1.00 percentage points ahead of “rate 0.1”" in texts(app)
+    assert "“rate 0.2” is 1.00 points ahead of “rate 0.1”" in texts(app)
     app.selectbox(key="b").set_value(ids[2]).run()
-    assert "“rate 0.3” is 2.00 percentage points ahead of “rate 0.1”" in texts(app)
+    assert "“rate 0.3” is 2.00 points ahead of “rate 0.1”" in texts(app)
     axes = charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"]
     assert [axis["label"] for axis in axes] == ["Learning rate", "Best validation accuracy (%)"]
 

@@ -17,16 +17,16 @@ REPORT = PRESETS["report"].config
 @pytest.mark.parametrize("scale", [1.0, 0.37, 0.1])
 def test_every_published_value_is_a_cell_that_can_run(figure, split, scale):
     study = published_study(figure, scale=scale, split=split, seeds=(0, 1, 2)).checked()
-    values = [one.value for one in POINTS if one.figure == figure]
+    values = [point.value for point in POINTS if point.figure == figure]
     if figure == 9:
-        values = [max(1, round(one * scale)) for one in values]
+        values = [max(1, round(value * scale)) for value in values]
     assert list(study.axes[0].values) == values
     assert len(study.cells()) == 15
     assert study.scale == scale
 
 
 @pytest.mark.parametrize("figure", PUBLISHED)
-def test_but_for_the_varied_knob_the_recipe_is_the_reports(figure):
+def test_but_for_the_varied_setting_the_recipe_is_the_reports(figure):
     study = published_study(figure, split="report")
     for cell in study.cells():
         differences = set(cell.config.differences(REPORT))
@@ -35,10 +35,10 @@ def test_but_for_the_varied_knob_the_recipe_is_the_reports(figure):
 
 
 def test_the_better_split_tests_all_sizes_on_the_same_images():
-    sizes = {one.config.data.sizes().test for one in published_study(3).cells()}
+    sizes = {cell.config.data.sizes().test for cell in published_study(3).cells()}
     assert sizes == {2_000}
-    assert {one.config.data.sizes().test for one in published_study(5).cells()} == {10_000}
-    theirs = [one.config.data.sizes().test for one in published_study(3, split="report").cells()]
+    assert {cell.config.data.sizes().test for cell in published_study(5).cells()} == {10_000}
+    theirs = [cell.config.data.sizes().test for cell in published_study(3, split="report").cells()]
     assert theirs == [6_000, 5_000, 4_000, 3_000, 2_000]
 
 
@@ -49,12 +49,12 @@ def test_the_largest_part_is_the_same_cell_under_both_splits():
 
 def test_in_the_epochs_study_all_cells_share_the_milestones():
     cells = published_study(9, scale=0.1).cells()
-    assert [one.config.train.epochs for one in cells] == [10, 20, 30, 40, 50]
-    assert {one.config.train.milestones for one in cells} == {(8, 12, 16, 18)}
+    assert [cell.config.train.epochs for cell in cells] == [10, 20, 30, 40, 50]
+    assert {cell.config.train.milestones for cell in cells} == {(8, 12, 16, 18)}
 
 
 def test_another_figure_is_refused():
-    with pytest.raises(ConfigError, match="Figures 3, 5, 7 and 9"):
+    with pytest.raises(ConfigError, match="Figure 3, 5, 7 or 9"):
         published_study(4)
 
 

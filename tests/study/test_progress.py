@@ -1,4 +1,4 @@
-"""How far a study is and what is done with it, on made-up runs; and one killed in the middle, for real."""
+"""How far a study is and what can be done with it, on made-up runs; and one that is really killed in the middle."""
 
 import os
 import signal
@@ -14,10 +14,11 @@ from core.base.errors import StoreError
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
+from core.runs.folder import Status
 from core.runs.store import RunStore
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
-from core.study.outcomes import outcomes
+from core.study.outcomes import outcome_table
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
@@ -40,7 +41,7 @@ def study_id(store, study) -> str:
 
 def states(store, study_id) -> list[str]:
     study = StudyStore(store).get(study_id)
-    return [one.state for one in statuses(study_id, study, store.frame())]
+    return [one.state for one in statuses(study_id, study, store.summaries())]
 
 
 def cell_run(store, study_id, at: int, state: str = "finished", **more) -> str:
@@ -68,8 +69,8 @@ def test_a_cell_is_as_far_as_its_best_run(store, study_id):
     cell_run(store, study_id, 0, "stopped")
     cell_run(store, study_id, 2, "failed")
     assert states(store, study_id) == ["finished", "missing", "failed", "missing"]
-    told = progress_study.counts_in_words(statuses(study_id, StudyStore(store).get(study_id), store.frame()))
-    assert told == "1 finished, 1 failed, 2 to do"
+    text = progress_study.counts_text(statuses(study_id, StudyStore(store).get(study_id), store.summaries()))
+    assert text == "1 finished, 1 failed, 2 to do"
 
 
 def test_a_finished_run_of_anybody_serves_and_a_stopped_one_of_another_does_not(store, study_id, study):
@@ -80,7 +81,7 @@ def test_a_finished_run_of_anybody_serves_and_a_stopped_one_of_another_does_not(
     assert states(store, study_id) == ["finished", "missing", "queued", "missing"]
 
 
-def test_device_and_precision_make_no_other_cell_but_a_knob_does(store, study_id, study):
+def test_device_and_precision_make_no_other_cell_but_a_setting_does(store, study_id, study):
     config = study.cells()[0].config
     made_run(store, 4, "finished", config.replace({"train.precision": "auto", "train.threads": 2}))
     assert states(store, study_id)[0] == "finished"
@@ -88,10 +89,10 @@ def test_device_and_precision_make_no_other_cell_but_a_knob_does(store, study_id
     assert states(store, study_id)[1] == "missing"
 
 
-def test_studies_of_one_name_are_told_apart_in_a_list(store, study_id, study):
+def test_studies_of_one_name_are_distinct_names_in_a_list(store, study_id, study):
     twin = StudyStore(store).create(study)
     other = StudyStore(store).create(replace(study, name="other"))
-    assert progress_study.labels(StudyStore(store).all()[0], store.frame()) == {
+    assert progress_study.labels(StudyStore(store).all()[0], store.summaries()) == {
         study_id: f"rates ({study_id[-4:]}) · 4 to do",
         twin: f"rates ({twin[-4:]}) · 4 to do",
         other: "other · 4 to do",
@@ -125,11 +126,11 @@ def test_pause_takes_the_waiting_out_of_the_queue_and_start_goes_on_with_the_sam
 
 def test_a_run_of_another_that_serves_as_a_cell_is_not_paused(store, study_id, study):
     others = store.create(study.cells()[0].config)
-    assert progress_study.states_of_own(study_id, store.frame()) == set()
+    assert progress_study.own_states(study_id, store.summaries()) == set()
     progress_study.start(store, study_id)
     progress_study.pause(store, study_id)
     assert store.queue.ids() == [others]
-    assert progress_study.states_of_own(study_id, store.frame()) == {"stopped"}
+    assert progress_study.own_states(study_id, store.summaries()) == {"stopped"}
 
 
 def test_only_failed_cells_are_retried(store, study_id):
@@ -148,7 +149,7 @@ def test_values_and_seeds_added_later_leave_the_finished_cells(store, study_id):
     assert states(store, study_id).count("missing") == 5
 
 
-def test_a_study_that_is_not_there_is_told(store):
+def test_an_unknown_study_is_an_error(store):
     with pytest.raises(StoreError, match="There is no study"):
         progress_study.start(store, "20260101-000000-abcd")
 
@@ -192,12 +193,16 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
     for at in (0, 1):
         subprocess.run(command(at), cwd=PROJECT, check=True, capture_output=True)
     assert states(stores[0], ids[0]) == ["finished"] * 2
-    tables = [outcomes(study, statuses(one, study, store.frame())) for one, store in zip(ids, stores, strict=True)]
+    tables = [
+        outcome_table(study, statuses(one, study, store.summaries())) for one, store in zip(ids, stores, strict=True)
+    ]
     columns = ["train.lr", "train.seed", "accuracy", "objective", "loss", "best_epoch", "epoch"]
     pd.testing.assert_frame_equal(*(one[columns] for one in tables))
-    states_ = [[torch.load(store.run(one).path / "last.pt", weights_only=True)["model"] for one in table["run_id"]]
-               for store, table in zip(stores, tables, strict=True)]  # fmt: skip
-    for ours, theirs in zip(*states_, strict=True):
+    weights = [
+        [torch.load(store.run(run_id).path / "last.pt", weights_only=True)["model"] for run_id in table["run_id"]]
+        for store, table in zip(stores, tables, strict=True)
+    ]
+    for ours, theirs in zip(*weights, strict=True):
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -206,22 +211,22 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
 
 
 def test_the_preview_counts_what_is_left(store, study_id, study):
-    assert preview(statuses(study_id, study, store.frame()), store).seconds is None
+    assert preview(statuses(study_id, study, store.summaries()), store).seconds is None
     measured_here(store, cell_run(store, study_id, 0))
-    found = statuses(study_id, study, store.frame())
+    found = statuses(study_id, study, store.summaries())
     left = preview(found, store)
     assert (left.cells, left.runs) == (4, 3)
     assert left.low < left.seconds < left.high
     whole = preview([CellStatus(one.cell, "missing", None) for one in found], store)
     assert whole.seconds == pytest.approx(left.seconds * 4 / 3)
     assert whole.bytes == pytest.approx(left.bytes * 4 / 3)
-    half = [CellStatus(found[1].cell, "stopped", {"id": "x", "epoch": 2}), *found[2:]]
+    half = [CellStatus(found[1].cell, "stopped", replace(found[0].run, status=Status(epoch=2))), *found[2:]]
     assert preview(half, store).seconds == pytest.approx(left.seconds * 2.5 / 3)
 
 
 def test_a_preview_reads_what_was_measured_once_for_all_cells(store, study, study_id, monkeypatch):
     measured_here(store, cell_run(store, study_id, 0))
-    found, read = statuses(study_id, study, store.frame()), []
+    found, read = statuses(study_id, study, store.summaries()), []
 
     def counted(name):
         real = getattr(store, name)
@@ -234,7 +239,7 @@ def test_a_preview_reads_what_was_measured_once_for_all_cells(store, study, stud
 
 
 @pytest.mark.parametrize("settings", [("train.optimizer=adam", "data.classes=deer,dog"), ("train.averaging=ema",)])
-def test_the_disk_a_run_takes_is_about_as_told(store, settings):
+def test_the_disk_space_of_a_run_is_about_right(store, settings):
     from core.jobs.runner import run
 
     base = tiny_config("model.depth=20", "model.width=16", "train.epochs=2", "train.averaging_start=1", *settings)
@@ -245,25 +250,25 @@ def test_the_disk_a_run_takes_is_about_as_told(store, settings):
     assert progress_study.disk_bytes(cell) == pytest.approx(held, rel=0.1)
 
 
-def test_outcomes_tell_what_the_runs_tell(store, study_id, study):
+def test_outcomes_are_those_of_the_runs(store, study_id, study):
     run_id = cell_run(store, study_id, 1)
     store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
-    table = outcomes(study, statuses(study_id, study, store.frame()))
+    table = outcome_table(study, statuses(study_id, study, store.summaries()))
     assert table.columns.tolist() == ["train.lr", *outcomes_study.OUTCOMES]
     row, records = table.iloc[0], store.run(run_id).records()
     assert (row["train.lr"], row["train.seed"], row["run_id"]) == (0.2, 0, run_id)
     assert row["accuracy"] == 0.5
     assert row["images"] == 200
-    assert row["objective"] == min(one.val_objective for one in records)
-    assert row["loss"] == min(one.val_loss for one in records)
+    assert row["objective"] == min(record.val_objective for record in records)
+    assert row["loss"] == min(record.val_loss for record in records)
     assert (row["selected_on"], row["best_epoch"], row["epoch"], row["seconds"]) == ("held-out", 4, 4, 30.0)
 
 
-def test_where_the_test_part_chose_its_best_accuracy_counts(store):
+def test_where_the_test_set_chose_its_best_accuracy_counts(store):
     study = Study("x", tiny_config("data.validation=test"), (Axis("train.lr", (0.1,)),))
     study_id = StudyStore(store).create(study)
     run_id = cell_run(store, study_id, 0)
-    table = outcomes(study, statuses(study_id, study, store.frame()))
+    table = outcome_table(study, statuses(study_id, study, store.summaries()))
     assert table["accuracy"].tolist() == [store.run(run_id).status().best_val_accuracy]
     assert table["selected_on"].tolist() == ["test"]
 
@@ -271,7 +276,7 @@ def test_where_the_test_part_chose_its_best_accuracy_counts(store):
 def test_unfinished_cells_have_no_outcome(store, study_id, study):
     for at, state in enumerate(("running", "failed", "stopped")):
         cell_run(store, study_id, at, state)
-    assert outcomes(study, statuses(study_id, study, store.frame())).empty
+    assert outcome_table(study, statuses(study_id, study, store.summaries())).empty
 
 
 def test_a_made_run_is_ordinary(store, study_id, study):
@@ -281,12 +286,12 @@ def test_a_made_run_is_ordinary(store, study_id, study):
     assert RunConfig.from_dict(config.to_dict()) == study.cells()[0].config
 
 
-def test_values_that_are_no_numbers_stand_in_the_table_as_text(store):
+def test_values_that_are_not_numbers_are_text_in_the_table(store):
     base = tiny_config("train.schedule=multi-step", "train.milestones=2,3")
     axes = Axis("train.milestones", ((2, 3), (3,))), Axis("train.nesterov", (False, True))
     study = Study("x", base, axes)
     study_id = StudyStore(store).create(study)
     run_id = cell_run(store, study_id, 0)
     store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
-    row = outcomes(study, statuses(study_id, study, store.frame())).iloc[0]
+    row = outcome_table(study, statuses(study_id, study, store.summaries())).iloc[0]
     assert (row["train.milestones"], row["train.nesterov"]) == ("2,3", False)

@@ -70,8 +70,10 @@ def test_the_trash_tells_its_studies_apart(studies):
         studies.trash.put(one)
     (studies.root / ".trash" / f"{damaged}.json").write_text("{")
     assert studies.trash.labels() == {
-        damaged: f"damaged · {damaged}", twin: f"{STUDY.name} ({twin[-4:]})", first: f"{STUDY.name} ({first[-4:]})",
-    }  # fmt: skip
+        damaged: f"damaged · {damaged}",
+        twin: f"{STUDY.name} ({twin[-4:]})",
+        first: f"{STUDY.name} ({first[-4:]})",
+    }
     assert list(studies.trash.labels()) == studies.trash.ids()
 
 

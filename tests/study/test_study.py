@@ -34,13 +34,13 @@ def study(*axes: Axis, **changes) -> Study:
 
 def test_every_combination_is_a_cell_and_all_values_come_before_the_next_seed():
     cells = study(BATCHES, Axis("train.lr", (0.1, 0.2)), seeds=(3, 4)).cells()
-    told = [(one.seed, one.settings["train.batch_size"], one.settings["train.lr"]) for one in cells]
-    assert told == [(s, b, r) for s in (3, 4) for b in (32, 64) for r in (0.1, 0.2)]
-    for one in cells:
-        assert one.config.train.seed == one.seed
-        assert one.config.train.batch_size == one.settings["train.batch_size"]
-        assert one.signature == one.config.signature()
-        assert one.config.differences(QUICK).keys() <= {"train.batch_size", "train.lr", "train.seed"}
+    order = [(cell.seed, cell.settings["train.batch_size"], cell.settings["train.lr"]) for cell in cells]
+    assert order == [(s, b, r) for s in (3, 4) for b in (32, 64) for r in (0.1, 0.2)]
+    for cell in cells:
+        assert cell.config.train.seed == cell.seed
+        assert cell.config.train.batch_size == cell.settings["train.batch_size"]
+        assert cell.signature == cell.config.signature()
+        assert cell.config.differences(QUICK).keys() <= {"train.batch_size", "train.lr", "train.seed"}
 
 
 def test_combinations_that_train_the_same_are_one_cell():
@@ -49,8 +49,8 @@ def test_combinations_that_train_the_same_are_one_cell():
     assert len(study(*axes).cells()) == 3
 
 
-def test_a_cell_is_told_in_words():
-    assert study().cells()[0].in_words() == "batch size 32, seed 0"
+def test_a_cell_has_a_label():
+    assert study().cells()[0].label == "batch size 32, seed 0"
 
 
 # --- what is allowed ------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_a_cell_is_told_in_words():
 @pytest.mark.parametrize(
     ("changed", "where", "words"),
     [
-        ({"name": "  "}, "name", "is missing"),
+        ({"name": "  "}, "name", "Give the study a name"),
         ({"name": "x" * 81}, "name", "at most 80"),
         ({"axes": ()}, "vary", "at least one"),
         ({"seeds": ()}, "seeds", "at least one"),
@@ -75,18 +75,18 @@ def test_a_cell_is_told_in_words():
         ({"seeds": tuple(range(MOST_CELLS))}, "vary", "at most 300"),
     ],
 )
-def test_what_is_not_allowed_is_told_where_it_is(changed, where, words):
+def test_what_is_not_allowed_is_a_problem_of_its_field(changed, where, words):
     assert words in study(**changed).problems()[where]
     with pytest.raises(ConfigError, match=words):
         study(**changed).checked()
 
 
-def test_a_problem_between_knobs_names_the_cell():
+def test_a_problem_between_settings_names_the_cell():
     problems = study(Axis("train.batch_size", (32, 5_000))).problems()
-    assert problems["train.batch_size"].startswith("with batch size 5000, seed 0: 5,000 is more than")
+    assert problems["train.batch_size"].startswith("With batch size 5000, seed 0: 5,000 is more than")
 
 
-def test_a_knob_without_effect_counts_where_what_decides_is_varied_too():
+def test_a_setting_without_effect_counts_where_what_decides_is_varied_too():
     axes = Axis("train.optimizer", ("sgd", "adam")), Axis("train.adam_eps", (1e-8, 1e-7))
     assert study(*axes).problems() == {}
     assert len(study(*axes).cells()) == 3
@@ -100,10 +100,10 @@ def test_values_and_seeds_are_added_and_the_old_cells_stay():
     large = small.extended({"train.batch_size": [16, 64, 128]}, [0, 1])
     assert large.axes == (Axis("train.batch_size", (16, 32, 64, 128)),)
     assert large.seeds == (0, 1)
-    assert {one.signature for one in small.cells()} < {one.signature for one in large.cells()}
+    assert {cell.signature for cell in small.cells()} < {cell.signature for cell in large.cells()}
 
 
-def test_a_knob_that_is_not_varied_cannot_be_added():
+def test_a_setting_that_is_not_varied_cannot_be_added():
     with pytest.raises(ConfigError, match=r"train\.lr: is not varied"):
         study().extended({"train.lr": [0.1]})
 
@@ -112,10 +112,10 @@ def test_scaling_shrinks_epochs_and_milestones_of_all_cells_and_nothing_else():
     base = PRESETS["report"].config
     whole = Study("epochs", base, (Axis("train.epochs", (100, 200, 500)),), figure=9)
     small = whole.scaled(0.1)
-    assert [one.config.train.epochs for one in small.cells()] == [10, 20, 50]
-    assert {one.config.train.milestones for one in small.cells()} == {(8, 12, 16, 18)}
+    assert [cell.config.train.epochs for cell in small.cells()] == [10, 20, 50]
+    assert {cell.config.train.milestones for cell in small.cells()} == {(8, 12, 16, 18)}
     assert small.scale == 0.1
-    changed = {path for one in small.cells() for path in one.config.differences(base)}
+    changed = {path for cell in small.cells() for path in cell.config.differences(base)}
     assert changed == {"train.epochs", "train.milestones"}
 
 
@@ -149,7 +149,7 @@ def test_name_vary_and_base_are_enough_in_a_file():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([], "study: is no study"),
+        ([], "study: This is not a study"),
         ({"name": "x"}, "vary: is missing"),
         ({"name": "x", "vary": {"train.lr": 0.1}}, "train.lr: takes a list"),
         ({"name": "x", "vary": {"train.learning": [1]}}, "train.learning: is not a known setting"),
@@ -157,17 +157,17 @@ def test_name_vary_and_base_are_enough_in_a_file():
         ({"name": "x", "vary": {"train.lr": [0.1]}, "sedes": [1]}, "Did you mean “seeds”"),
         ({"name": 5, "vary": {"train.lr": [0.1]}}, "name: takes text"),
         ({"name": "x", "vary": {"train.lr": [0.1]}, "schema": 2}, "newer ResNet Lab"),
-        ({"name": "x", "vary": {"train.lr": [0.1]}, "figure": 4}, "none of the report's studies"),
+        ({"name": "x", "vary": {"train.lr": [0.1]}, "figure": 4}, "not a study of the report"),
         ({"name": "x", "vary": {"train.lr": [0.1]}, "seeds": "0"}, "seeds: takes a list"),
         ({"name": "x", "vary": {"train.lr": [None]}}, "train.lr: is missing"),
         ({"name": "x", "vary": {"train.lr": [[0.1]]}}, "is not a number"),
         ({"name": "x", "vary": {"train.lr": [0.1]}, "base": {"schema": 1, "train": {"lr": "fast"}}}, "train.lr"),
     ],
 )
-def test_a_bad_file_is_told_in_a_sentence(content, words):
-    with pytest.raises(ConfigError) as told:
+def test_a_bad_file_is_refused_with_a_sentence(content, words):
+    with pytest.raises(ConfigError) as raised:
         Study.from_dict(content)
-    assert words in str(told.value)
+    assert words in str(raised.value)
 
 
 def test_axes_are_read_as_people_type_them():
@@ -186,14 +186,14 @@ def test_axes_are_read_as_people_type_them():
         ("lr=1", "Did you mean “train.lr”"),
     ],
 )
-def test_a_bad_axis_is_told_in_a_sentence(text, words):
-    with pytest.raises(ConfigError) as told:
+def test_a_bad_axis_is_refused_with_a_sentence(text, words):
+    with pytest.raises(ConfigError) as raised:
         axis_from_text(text)
-    assert words in str(told.value)
+    assert words in str(raised.value)
 
 
 def test_seeds_are_read_as_people_type_them():
     assert seeds_from_text("0, 2,5-7, 2") == (0, 2, 5, 6, 7)
     for bad in ("a", "1-x", "-1", "0-9999", "5-3", "1.5"):
-        with pytest.raises(ConfigError, match="is no seed"):
+        with pytest.raises(ConfigError, match="is not a seed"):
             seeds_from_text(bad)

@@ -84,8 +84,8 @@ def test_the_report_is_compared_with_the_same_classes_only(store):
     run_of(store, PAIR.replace({"data.classes": ("cat", "dog")}), 0.999)
     ten, pair = report_comparisons(store.runs())
     assert (ten.point, pair.point) == tuple(
-        next(point for point in POINTS if (point.task, point.varied, point.value) == wanted)
-        for wanted in (("all-ten", "train_size", 50_000), ("deer-dog", "train_size", 10_000))
+        next(point for point in POINTS if (point.task, point.path, point.value) == wanted)
+        for wanted in (("all-ten", "data.train_size", 50_000), ("deer-dog", "data.train_size", 10_000))
     )
     assert (ten.as_report.run.name, ten.as_report.accuracy, ten.as_report.of) == ("ten", 0.92, 2)
     assert ten.as_report.ahead == pytest.approx(0.92 - 0.9137)

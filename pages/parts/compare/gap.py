@@ -7,11 +7,11 @@ import streamlit as st
 from core.base.errors import LabError
 from core.compare import contenders
 from core.compare.contenders import Contender
-from core.compare.gap import Gap, gap, points
+from core.compare.gap import gap
 from core.figures import compare as figures_compare
-from core.stats.verdict import HEADLINES
 from pages.parts.components.live_chart import live_chart
-from pages.parts.shared import literal, sentence
+from pages.parts.finding import finding_box
+from pages.parts.shared import sentence
 
 
 def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
@@ -32,15 +32,13 @@ def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
     by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
     left, right = st.columns(2)
     with left:
-        verdict(found)
+        finding_box(found)
     with right:
         live_chart(
             figures_compare.gap_intervals(found, [by_run[side.run_ids[0]] for side in (found.better, found.other)]),
             "compare-gap",
-            f"Accuracies with 95 % intervals. {found.sentences[0]}",
+            f"Accuracies with 95 % intervals. {found.summary}",
         )
-        for caveat in found.caveats:
-            st.caption(literal(caveat))
 
 
 def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
@@ -59,22 +57,3 @@ def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
         chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda one: by_id[one].label)])
         st.query_params[key] = st.session_state[key]
     return chosen[0], chosen[1]
-
-
-def verdict(found: Gap) -> None:
-    """The answer in words, and the numbers behind it."""
-    st.markdown(f"**{HEADLINES[found.verdict]}**")
-    for one in found.sentences:
-        st.markdown(f"- {literal(one)}")
-    st.table(
-        {
-            "Difference": f"{100 * found.difference:.2f} percentage points",
-            "95 %, choice of images": points(found.by_images),
-            "95 %, luck of the seed": points(found.by_seeds)
-            if found.by_seeds
-            else "unknown: needs two seeds on each side",
-        },
-        border="horizontal",
-        alt="The difference and its two intervals.",
-    )
-    st.caption("Images: Newcombe’s interval (1998) from Wilson’s (1927). Seeds: Welch’s interval (1947).")

@@ -71,7 +71,7 @@ def _published_form() -> str | None:
         )
     filled = published(figure, size, split, seeds, store)
     if "size" in filled.problems:
-        st.caption(f"A study of a given time {filled.problems['size']}")
+        st.caption(filled.problems["size"])
         measure_button(PRESETS["report"].config, "measure_report")
     return _offer(filled.study, {name: text for name, text in filled.problems.items() if name != "size"}, "report")
 
@@ -147,8 +147,8 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
         label = SETTINGS[path].label if path in SETTINGS else path.capitalize()
         st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
     if study is not None:
-        cells = statuses("", study, store.frame())
-        st.caption(f"{'; '.join(axis.in_words() for axis in study.axes)}. {study.base.train.epochs} epochs.")
+        cells = statuses("", study, store.summaries())
+        st.caption(f"{'; '.join(axis.text for axis in study.axes)}. {study.base.train.epochs} epochs.")
         cost_line(cells, f"measure_{key}_cells")
     if st.button(
         "Define the study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None

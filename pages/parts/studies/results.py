@@ -12,14 +12,14 @@ from core.figures import study as figures_study
 from core.figures import style as style_figures
 from core.figures.panels import Panel
 from core.stats import overfitting
-from core.study.findings import Finding
-from core.study.outcomes import outcomes
+from core.study.outcomes import outcome_table
 from core.study.progress import CellStatus
 from core.study.study import Study
 from core.views import exports
 from core.views.curves import RunCurves
 from pages.parts.components.live_chart import live_chart
 from pages.parts.curve_controls import AXES
+from pages.parts.finding import finding_box
 from pages.parts.shared import get_store, literal
 
 #: Pixels a chart needs to be read beside another one.
@@ -28,12 +28,12 @@ WIDE_ENOUGH = 400
 
 def study_results(study: Study, cells: Sequence[CellStatus]) -> None:
     """Everything about the outcomes; a word about what will be here before a run has an epoch."""
-    begun = [one for one in cells if one.row is not None and one.row["epoch"]]
+    begun = [cell for cell in cells if cell.run is not None and cell.run.status.epoch]
     if not begun:
         st.info("The figures appear here when the first run has finished.", icon=":material/insights:")
         return
     x = along(study)
-    table = outcomes(study, cells)
+    table = outcome_table(study, cells)
     if not table.empty:
         figures_and_sentences(study, table, x)
     fair_axes(study, cells, x)
@@ -74,17 +74,7 @@ def panel_box(panel: Panel) -> None:
     st.markdown(f"**{panel.title}**")
     live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
     for found in panel.findings:
-        sentences(found)
-
-
-def sentences(found: Finding) -> None:
-    """What one line of a figure says, how sure it is, and what else to know."""
-    name = f"{literal(found.label)}: " if found.label else ""
-    st.markdown(f"{name}**{found.headline}.** {literal(' '.join(found.sentences))}")
-    for text in found.thin:
-        st.markdown(f":small[:orange[:material/warning:] {literal(text)}]")
-    if found.caveats:
-        st.caption(literal(" ".join(found.caveats)))
+        finding_box(found, found.label)
 
 
 def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
@@ -117,16 +107,16 @@ def one_run(cells: Sequence[CellStatus]) -> None:
     if not box.open:
         return
     with box:
-        chosen = st.selectbox("Run", list(by_id), key="study_run", format_func=lambda one: by_id[one].cell.in_words())
+        chosen = st.selectbox("Run", list(by_id), key="study_run", format_func=lambda one: by_id[one].cell.label)
         if chosen is None:
             return
         metrics = get_store().metrics(chosen)
-        run = RunCurves.of(get_store().summary(chosen), by_id[chosen].cell.in_words(), metrics)
+        run = RunCurves.of(get_store().summary(chosen), by_id[chosen].cell.label, metrics)
         view = style_figures.View()
         accuracy, loss = curves_figures.accuracy([run], view), curves_figures.loss([run], view)
         curves_figures.mark_onsets(accuracy, [run], view, "accuracy")
         curves_figures.mark_onsets(loss, [run], view, "loss")
-        words = overfitting.in_words(metrics)
+        words = overfitting.onset_text(metrics)
         with st.grid(2, min_column_width=WIDE_ENOUGH):
             live_chart(accuracy, "study-run-accuracy", f"Accuracy of each epoch. {words}")
             live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {words}")
