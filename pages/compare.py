@@ -237,10 +237,10 @@ def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
     if not runs:
         return
     few = runs[:MOST_DRAWN]
-    groups = contenders.contenders(few, labels)
+    groups = contenders.group_runs(few, labels)
     look, grouped = curve_controls(several_seeds=len(groups) < len(few))
     if not grouped:
-        groups = contenders.contenders(few, labels, grouped=False)
+        groups = contenders.group_runs(few, labels, grouped=False)
     colours = curves_views.colours([group.id for group in groups])
     if len(runs) > len(few):
         st.caption(

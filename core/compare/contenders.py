@@ -49,7 +49,7 @@ def group_key(config: RunConfig) -> str:
     return config.replace({"train.seed": 0}).signature()
 
 
-def contenders(runs: Sequence[RunSummary], labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
+def group_runs(runs: Sequence[RunSummary], labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
     """Return the runs in their order, seeds of the same experiment together unless not ``grouped``.
 
     A seed counts once: repeating it gives the same network again (or nearly, in another precision), which says nothing

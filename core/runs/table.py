@@ -22,7 +22,6 @@ import pandas as pd
 from core.base.errors import StoreError
 from core.base.files import read_file, write_atomically
 from core.base.strict_json import from_json, to_json
-from core.base.text import distinct_names
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import EpochRecord
 from core.runs.epochs import CURVE_POINTS, METRICS, METRICS_BYTES, parse_record, rising, thin_curve
@@ -276,12 +275,12 @@ def _stamp(paths: Iterable[str]) -> list[int]:
     return found
 
 
-def frame(runs: Iterable[RunSummary | DamagedRun]) -> pd.DataFrame:
+def frame(runs: Iterable[AnyRun]) -> pd.DataFrame:
     """A row per run: :data:`SUMMARY`, a column per setting (by its path) and :data:`CURVE`."""
     return pd.DataFrame.from_records([_row(run) for run in runs], columns=[*SUMMARY, *SETTINGS, CURVE])
 
 
-def _row(run: RunSummary | DamagedRun) -> dict[str, Any]:
+def _row(run: AnyRun) -> dict[str, Any]:
     if isinstance(run, DamagedRun):
         return {"id": run.id, "state": "damaged", "error": run.error, CURVE: ()}
     status = {name: getattr(run.status, name) for name in _STATUS}
@@ -298,15 +297,3 @@ def _row(run: RunSummary | DamagedRun) -> dict[str, Any]:
         **run.config.values(),
         CURVE: run.curve,
     }
-
-
-def readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``RunStore.frame()`` whose run can be shown."""
-    return frame[frame["state"] != "damaged"]
-
-
-def labels(frame: pd.DataFrame) -> dict[str, str]:
-    """What to call each run: its name, with the end of its id if others share it, or its id."""
-    return distinct_names(
-        {str(run_id): str(name or run_id) for run_id, name in zip(frame["id"], frame["name"].fillna(""), strict=True)}
-    )

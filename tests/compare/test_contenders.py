@@ -2,7 +2,7 @@
 
 from hypothesis import given
 
-from core.compare.contenders import best_two, contenders, group_key, siblings
+from core.compare.contenders import best_two, group_key, group_runs, siblings
 from core.runs.summary import labels
 from tests.compare.conftest import BASE
 from tests.made import made_run
@@ -32,11 +32,11 @@ def test_seeds_become_one_contender_with_a_common_name(store):
         made_run(store, config=BASE.replace({"train.seed": seed}), name=f"try (seed {seed})")
     made_run(store, config=BASE.replace({"train.lr": 0.5}), name="other")
     runs = store.summaries()
-    single, seeds = contenders(runs, labels(runs))
+    single, seeds = group_runs(runs, labels(runs))
     assert (single.label, seeds.label) == ("other", "try · 3 seeds")
     assert seeds.run_ids == sorted(seeds.run_ids)
     assert seeds.id == seeds.run_ids[0]
-    assert len(contenders(runs, labels(runs), grouped=False)) == 4
+    assert len(group_runs(runs, labels(runs), grouped=False)) == 4
 
 
 def test_a_repeated_seed_counts_once_and_the_repeat_is_a_contender_of_its_own(store):
@@ -45,10 +45,10 @@ def test_a_repeated_seed_counts_once_and_the_repeat_is_a_contender_of_its_own(st
     half = made_run(store, 2, "stopped", seeds[0], name="again")
     other = made_run(store, config=seeds[1], name="again")
     runs = store.summaries()
-    groups = {tuple(group.run_ids) for group in contenders(runs, labels(runs))}
+    groups = {tuple(group.run_ids) for group in group_runs(runs, labels(runs))}
     assert groups == {(newer, other), (done,), (half,)}
     made_run(store, config=BASE.replace({"train.lr": 0.2}), epochs=3, name="another")
-    every = contenders(store.summaries(), labels(store.summaries()))
+    every = group_runs(store.summaries(), labels(store.summaries()))
     assert {group.id for group in every if group.repeat} == {done, half}
     assert done not in best_two(every)
     assert siblings(runs, [other]) == [newer]
@@ -60,7 +60,7 @@ def test_groups_with_the_same_name_get_distinct_labels(store):
         for seed in range(2):
             made_run(store, config=BASE.replace({"train.lr": lr, "train.seed": seed}), name=f"try, seed {seed}")
     runs = store.summaries()
-    groups = contenders(runs, labels(runs))
+    groups = group_runs(runs, labels(runs))
     assert {group.label for group in groups} == {f"try · 2 seeds ({group.id[-4:]})" for group in groups}
     assert len({group.label for group in groups}) == 2
 
@@ -71,7 +71,7 @@ def test_an_unfinished_seed_does_not_exclude_its_group_from_the_best_two(store):
         made_run(store, epochs, "finished" if epochs == 4 else "running", on_test.replace({"train.seed": seed}))
     others = [made_run(store, 3, config=on_test.replace({"train.lr": lr})) for lr in (0.2, 0.3)]
     runs = store.summaries()
-    groups = contenders(runs, labels(runs))
+    groups = group_runs(runs, labels(runs))
     assert len(groups) == 3
     assert set(best_two(groups)) - set(others)
 
@@ -81,6 +81,6 @@ def test_the_best_two_have_the_most_common_task(store):
     for lr, epochs in ((0.1, 1), (0.2, 4), (0.3, 3)):
         made_run(store, config=BASE.replace({"train.lr": lr}), epochs=epochs)
     runs = store.summaries()
-    groups = contenders(runs, labels(runs))
+    groups = group_runs(runs, labels(runs))
     chosen = best_two(groups)
     assert [next(group.config.train.lr for group in groups if group.id == run_id) for run_id in chosen] == [0.2, 0.3]

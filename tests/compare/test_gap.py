@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.compare.contenders import contenders
+from core.compare.contenders import group_runs
 from core.compare.gap import NotComparable, gap
 from core.config.run_config import RunConfig
 from core.runs.summary import labels
@@ -24,7 +24,7 @@ def trained(store, accuracy, config=HELD_OUT, name="", **about):
 
 def compared(store, **more):
     runs = store.summaries()
-    first, second = contenders(runs, labels(runs))
+    first, second = group_runs(runs, labels(runs))
     return gap(first, second, **more)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.compare.contenders import contenders
+from core.compare.contenders import group_runs
 from core.compare.gap import gap
 from core.config.run_config import RunConfig
 from core.figures import compare as figures_compare
@@ -112,7 +112,7 @@ def test_intervals_show_every_run_and_the_better_above(store):
             run_id = made_run(store, config=CONFIG.replace({"train.lr": lr, "train.seed": seed}))
             store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5}})
     runs = store.summaries()
-    found = gap(*contenders(runs, labels(runs)))
+    found = gap(*group_runs(runs, labels(runs)))
     figure = gap_intervals(found, ["#0072b2", "#d55e00"])
     better, runs, other = figure.data
     assert (better.x[0], other.x[0]) == pytest.approx((90.0, 81.0))

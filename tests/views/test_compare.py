@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from core.compare.contenders import contenders
+from core.compare.contenders import group_runs
 from core.config.run_config import RunConfig
 from core.runs.summary import labels
 from core.views import compare as compare_views
@@ -71,7 +71,7 @@ def test_results_over_seeds_count_the_finished_ones(store):
         made_run(store, epochs, state, on_test.replace({"train.seed": seed}), name="many")
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="single")
     runs = store.summaries()
-    (row,) = compare_views.seeds_table(contenders(runs, labels(runs))).to_dict("records")
+    (row,) = compare_views.seeds_table(group_runs(runs, labels(runs))).to_dict("records")
     assert (row["n"], row["label"]) == (2, "many · 3 seeds")
     assert row["best"] == row["last"] == row["test"] == f"{BEST:.2f} ± 0.00"
 
@@ -82,9 +82,9 @@ def test_without_a_test_accuracy_there_is_a_dash(store):
     runs = store.summaries()
     for run in runs[:2]:
         store.run(run.id).write_result({"best": {"epoch": 4, "accuracy": 0.9, "loss": 0.4}})
-    (before,) = compare_views.seeds_table(contenders(runs, labels(runs))).to_dict("records")
+    (before,) = compare_views.seeds_table(group_runs(runs, labels(runs))).to_dict("records")
     runs = store.summaries()
-    (after,) = compare_views.seeds_table(contenders(runs, labels(runs))).to_dict("records")
+    (after,) = compare_views.seeds_table(group_runs(runs, labels(runs))).to_dict("records")
     assert before["test"] == "–"
     assert after["test"] == "90.00 ± 0.00 (n = 2)"
 
@@ -92,4 +92,4 @@ def test_without_a_test_accuracy_there_is_a_dash(store):
 def test_without_several_seeds_the_table_is_empty(store):
     made_run(store)
     runs = store.summaries()
-    assert compare_views.seeds_table(contenders(runs, labels(runs))).empty
+    assert compare_views.seeds_table(group_runs(runs, labels(runs))).empty
