@@ -20,7 +20,7 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
     path = tmp_path / "study.json"
     path.write_text(as_text(STUDY))
     page.locator("input[type=file]").set_input_files(path)
-    page.get_by_role("button", name="Define the study").last.click()
+    page.get_by_role("button", name="Create study").last.click()
     expect(page.get_by_role("heading", name="two rates")).to_be_visible()
     (study_id,) = StudyStore(server.store).ids()
     expect(page).to_have_url(re.compile(study_id))
@@ -28,14 +28,14 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
     def states():
         return [one.state for one in statuses(study_id, STUDY, server.store.summaries())]
 
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start study").click()
     wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records(), 120)
     server.kill()
     assert states() == ["interrupted", "queued"]
 
     other = serve()  # goes on with the queue by itself; what it was killed in waits for a word
     page.goto(f"{other.url}/studies?study={study_id}")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue study").click()
     wait_for(lambda: states() == ["finished", "finished"], 180)
     expect(page.get_by_text("2 runs: 2 finished")).to_be_visible()
     expect(page.get_by_text("from 0.05 to 0.1", exact=False).first).to_be_visible()

@@ -1,4 +1,4 @@
-"""Defining a study: one of the report's, settings varied on a recipe, or a file."""
+"""Creating a study: one of the report's, a custom one, or one from a file."""
 
 from typing import get_args
 
@@ -13,20 +13,21 @@ from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
+from pages.parts.actions import runs_text
 from pages.parts.estimate import measure_button
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
-DRAFT = "The form of New run, as it is now"
-WAYS = (":material/menu_book: The report’s", ":material/tune: Your own", ":material/upload_file: From a file")
+DRAFT = "Current settings of New run"
+WAYS = (":material/menu_book: From the report", ":material/tune: Custom", ":material/upload_file: From a file")
 
 
 def study_form() -> str | None:
-    """The three ways to a study; the id of one that was just made.
+    """Ask for a study in one of three ways. Return the id of one that was just created.
 
-    What was chosen and typed stays while another page is looked at: New run for one, whose form can be the base.
+    The fields survive a visit to another page, such as New run, whose settings can be the base.
     """
-    # Unlike fields, tabs are not kept when they are not shown.
+    # Tabs, unlike fields, lose their state with the page.
     st.session_state.setdefault("study_way", st.session_state.get("study_way_kept", WAYS[0]))
     report, own, file = st.tabs(WAYS, key="study_way", on_change="rerun")
     st.session_state["study_way_kept"] = st.session_state["study_way"]
@@ -45,29 +46,29 @@ def _published_form() -> str | None:
         list(PUBLISHED),
         key="study_figure",
         persist_state="session",
-        format_func=lambda one: f"{PUBLISHED[one].name} (Figure {one})",
-        captions=[one.question for one in PUBLISHED.values()],
+        format_func=lambda figure: f"{PUBLISHED[figure].name} (Figure {figure})",
+        captions=[study.question for study in PUBLISHED.values()],
     )
     left, right = st.columns(2)
     size = left.selectbox(
-        "How large",
+        "Size",
         list(SIZES),
         key="study_size",
         persist_state="session",
-        help="One factor shrinks the epochs, and the epochs at which the rate falls, of all its runs. Every published "
-        "value of the varied setting is kept.",
+        help="Scales the epochs of all runs, and the epochs at which the learning rate falls, by one factor. All "
+        "published values of the varied setting are kept.",
     )
     seeds = right.text_input(
         "Seeds",
         "0",
         key="study_seeds",
         persist_state="session",
-        help="As in 0, 1, 2 or 0-2. Three tell how sure a result is.",
+        help="For example 0, 1, 2 or 0-2. Three or more show the seed-to-seed variation.",
     )
     split: Split = "common"
     if PUBLISHED[figure].path == "data.train_size":
         split = st.radio(
-            "Tested on", get_args(Split), key="study_split", persist_state="session", format_func=SPLITS.__getitem__
+            "Test images", get_args(Split), key="study_split", persist_state="session", format_func=SPLITS.__getitem__
         )
     filled = published(figure, size, split, seeds, store)
     if "size" in filled.problems:
@@ -78,18 +79,18 @@ def _published_form() -> str | None:
 
 def _own_form() -> str | None:
     name = st.text_input(
-        "Name", key="study_name", persist_state="session", placeholder="What you will look for later", max_chars=80
+        "Name", key="study_name", persist_state="session", placeholder="For example: learning rate", max_chars=80
     )
-    base, words = _base()
+    base, title = _base()
     paths = st.multiselect(
-        "Vary",
+        "Settings to vary",
         VARIABLE,
         ["train.lr"],
         key="study_paths",
         persist_state="session",
         format_func=lambda path: f"{SETTINGS[path].label} · {path}",
         max_selections=MOST_AXES,
-        help="Several settings make a grid: every combination of their values is a run.",
+        help="With several settings, every combination of their values is a run.",
     )
     vary = []
     for path in paths:
@@ -99,35 +100,37 @@ def _own_form() -> str | None:
         text = st.text_input(
             f"{setting.label}{unit}",
             usual,
-            key=f"study_values_{path}_{words}_{usual}",  # another base, other values to begin with
+            key=f"study_values_{path}_{title}_{usual}",  # another base has other usual values
             persist_state="session",
-            help=f"{setting.help} Values between commas; each is {setting.expects()}.",
+            help=f"{setting.help} Separate values with commas. Each is {setting.expects()}.",
         )
         vary.append((path, text))
-    seeds = st.text_input("Seeds ", "0-2", key="study_own_seeds", persist_state="session", help="As in 0, 1, 2 or 0-2.")
+    seeds = st.text_input(
+        "Seeds ", "0-2", key="study_own_seeds", persist_state="session", help="For example 0, 1, 2 or 0-2."
+    )
     filled = from_fields(name, base, vary, seeds)
     made = _offer(filled.study, filled.problems, "own")
     if made:
-        st.session_state.pop("study_name", None)  # the next one is another study
+        st.session_state.pop("study_name", None)  # for the next study
     return made
 
 
 def _base() -> tuple[RunConfig, str]:
-    """The configuration whose other settings all runs share."""
+    """Ask for the base of the study. Return its settings and title."""
     draft = st.session_state.get("new_run")
-    titles = {one.title: one.config for one in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
+    titles = {preset.title: preset.config for preset in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
     chosen = st.selectbox(
-        "On",
+        "Base settings",
         list(titles),
         key="study_base",
         persist_state="session",
-        help="All settings that are not varied are taken from here.",
+        help="Where all settings come from that are not varied.",
     )
     return titles[chosen], chosen
 
 
 def _file_form() -> str | None:
-    st.caption("A study’s JSON file, as “Definition as JSON” and `python -m core study export` write it.")
+    st.caption("A JSON file from “Export study (JSON)” or `resnet-lab study export`.")
     upload = st.file_uploader("Study file", type=["json"], key="study_file", label_visibility="collapsed")
     if upload is None:
         return None
@@ -141,7 +144,7 @@ def _file_form() -> str | None:
 
 
 def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | None:
-    """What the study will take and the button that defines it; or what is to be put right."""
+    """Show what the study costs and the button that creates it, or the problems to fix."""
     store = get_store()
     for path, text in problems.items():
         label = SETTINGS[path].label if path in SETTINGS else path.capitalize()
@@ -151,7 +154,7 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
         st.caption(f"{'; '.join(axis.text for axis in study.axes)}. {study.base.train.epochs} epochs.")
         cost_line(cells, f"measure_{key}_cells")
     if st.button(
-        "Define the study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
+        "Create study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
     ):
         try:
             return StudyStore(store).create(study) if study is not None else None
@@ -161,18 +164,18 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
 
 
 def cost_line(cells: list[CellStatus], key: str) -> None:
-    """How many runs are still to do, and what they take on this machine."""
+    """Show how many runs are left, and what they cost on this machine."""
     left = preview(cells, get_store())
-    runs = f"{left.runs} of {left.cells} runs to do" if left.runs < left.cells else f"{left.runs} runs"
+    runs = f"{left.runs} of {left.cells} runs left" if left.runs < left.cells else runs_text(left.runs)
     if not left.runs:
-        st.caption("Every run it asks for is there already.")
+        st.caption("Nothing left to train: all runs exist already.")
         return
     if left.seconds is None or left.low is None or left.high is None:
-        st.markdown(f":material/timer: {runs}; no measurement on this machine yet")
+        st.markdown(f":material/timer: {runs}; the speed of this machine has not been measured")
         measure_button(cells[0].cell.config, key)
         return
-    disk = f", about {left.bytes / 1e6:,.0f} MB on the disk" if left.bytes else ""
+    disk = f", about {left.bytes / 1e6:,.0f} MB on disk" if left.bytes else ""
     st.markdown(
-        f":material/timer: {runs}, about **{duration(left.seconds)}** one after the other{disk}",
+        f":material/timer: {runs}, about **{duration(left.seconds)}** in total{disk}",
         help=f"Between {duration(left.low)} and {duration(left.high)}; {left.source}.",
     )
