@@ -4,32 +4,10 @@ Numbers in, numbers and sentences out. Nothing here knows a run, a study or a se
 :mod:`core.study.findings` bring their results as groups.
 """
 
-from core.stats.finding import ACCURACY, MEASURES, Finding, Measure, Metric, Wording
-from core.stats.intervals import LEVEL, Interval, Spread, spread, wilson
-from core.stats.joint import Estimate, Sample
-from core.stats.judgement import Group, Judgement, Trend, Verdict, judge
-from core.stats.overfitting import Onset, onset, onset_text
+from core.stats.finding import MEASURES, Finding, Wording
+from core.stats.intervals import spread, wilson
+from core.stats.joint import Sample
+from core.stats.judgement import Group, Judgement, judge
+from core.stats.overfitting import onset
 
-__all__ = [
-    "ACCURACY",
-    "LEVEL",
-    "MEASURES",
-    "Estimate",
-    "Finding",
-    "Group",
-    "Interval",
-    "Judgement",
-    "Measure",
-    "Metric",
-    "Onset",
-    "Sample",
-    "Spread",
-    "Trend",
-    "Verdict",
-    "Wording",
-    "judge",
-    "onset",
-    "onset_text",
-    "spread",
-    "wilson",
-]
+__all__ = ["MEASURES", "Finding", "Group", "Judgement", "Sample", "Wording", "judge", "onset", "spread", "wilson"]

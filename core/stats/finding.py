@@ -129,6 +129,8 @@ class Wording:
 
     def headline(self) -> str:
         """Return the verdict in one sentence of at most 15 words."""
+        if self.judgement.p is None:
+            return "With one seed each, chance cannot be ruled out."
         verdict, interval = self.judgement.verdict, self.judgement.interval
         probably = "probably " if verdict == "for these seeds" else ""
         name = self.measure.name
@@ -172,9 +174,11 @@ class Wording:
         """Return the numbers behind the summary, the test and the trend."""
         shown = [self.low, self.high] + [self.best] * (self.best not in (self.low, self.high))
         means = [f"{group.name}: {self.measure.spread_text(group.spread)}" for group in shown]
-        sizes = " and ".join(f"{size:,}" for size in dict.fromkeys(group.images for group in shown))
-        best = ", the best" if len(shown) > 2 else ""
-        sentences = [f"{'; '.join(means)}{best}; on {sizes} {self.images}.", self._test()]
+        sentences = ["; ".join(means) + ", the best" * (len(shown) > 2), self._test()]
+        if not self.measure.lower_is_better:
+            sizes = " and ".join(f"{size:,}" for size in dict.fromkeys(group.images for group in shown))
+            sentences[0] += f"; on {sizes} {self.images}"
+        sentences[0] += "."
         if (trend := self.judgement.trend) is not None:
             per = "per doubling" if trend.per_doubling else "over the whole range"
             sentences.append(
@@ -187,7 +191,7 @@ class Wording:
     def _test(self) -> str:
         judgement, several = self.judgement, len(self.groups) > 2
         if judgement.p is None:
-            return "Seed-to-seed variation is unknown: no value has two seeds."
+            return "Seed-to-seed variation is unknown, and sampling of the images is not counted."
         p = f"p = {judgement.p:.3f}" if judgement.p >= 0.001 else "p < 0.001"
         test = f"all {len(self.groups)} values compared at once, {p}" if several else p
         excludes_zero = judgement.interval is not None and not judgement.interval.holds(0.0)

@@ -17,11 +17,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def width(self) -> float:
-        """The distance from ``low`` to ``high``."""
-        return self.high - self.low
-
     def holds(self, value: float) -> bool:
         """Return whether ``value`` lies inside or on an end."""
         return self.low <= value <= self.high

@@ -4,36 +4,11 @@ A study varies settings over values and seeds; its cells are ordinary runs of :m
 :mod:`core.stats`, the drawing in :mod:`core.figures`.
 """
 
-from core.study.findings import StudyFinding, as_record, findings_of, findings_text
-from core.study.form import Filled, from_fields, grow
-from core.study.outcomes import OUTCOMES, cell_table, outcome_table
-from core.study.presets import PUBLISHED, published_study
-from core.study.progress import CellStatus, Preview, pause, preview, retry, start, statuses
+from core.study.findings import findings_of
+from core.study.outcomes import outcome_table
+from core.study.presets import published_study
+from core.study.progress import preview, statuses
 from core.study.store import StudyStore
-from core.study.study import Axis, Cell, Study
+from core.study.study import Axis, Study
 
-__all__ = [
-    "OUTCOMES",
-    "PUBLISHED",
-    "Axis",
-    "Cell",
-    "CellStatus",
-    "Filled",
-    "Preview",
-    "Study",
-    "StudyFinding",
-    "StudyStore",
-    "as_record",
-    "cell_table",
-    "findings_of",
-    "findings_text",
-    "from_fields",
-    "grow",
-    "outcome_table",
-    "pause",
-    "preview",
-    "published_study",
-    "retry",
-    "start",
-    "statuses",
-]
+__all__ = ["Axis", "Study", "StudyStore", "findings_of", "outcome_table", "preview", "published_study", "statuses"]

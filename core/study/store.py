@@ -1,7 +1,7 @@
-"""Where studies are kept: one JSON file each in ``runs/.studies/``, replaced atomically.
+"""Studies on disk: one JSON file each in ``runs/.studies/``, replaced atomically.
 
-The file holds what the study asks; which of its runs there are is read from the runs themselves. A study
-that came with the program is read-only: changing it means copying it.
+A file holds only what the study asks; its progress is read from the runs. A study that came with the program is
+read-only and has to be copied to be changed.
 """
 
 import contextlib
@@ -18,26 +18,29 @@ from core.runs.shelf import Shelf, Trash, new_id
 from core.runs.store import RunStore
 from core.study.study import Study
 
-#: A file that is larger is no study: 300 values of the longest kind take a few kilobytes.
+#: A larger file is not a study: 300 values of the longest kind take a few kilobytes.
 MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A file among the studies that cannot be used, and why."""
+    """A study file that cannot be used, and why."""
 
     id: str
     problem: str
 
 
 class StudyStore:
-    """The studies beside the runs of ``store``."""
+    """The studies that belong to the runs of ``store``."""
 
     def __init__(self, store: RunStore):
         self._shelf = Shelf(store.root / ".studies", "study", ".json", "study list")
         self.root = self._shelf.folder
         self.trash = Trash(
-            self._shelf, "study restore", self._deletable, lambda shelf, at: read_study(shelf.path(at)).name
+            self._shelf,
+            "study restore",
+            guard=lambda study_id: self._changeable(study_id, "deleted"),
+            label=lambda shelf, study_id: read_study(shelf.path(study_id)).name,
         )
 
     def ids(self) -> list[str]:
@@ -45,7 +48,7 @@ class StudyStore:
         return self._shelf.ids()
 
     def all(self) -> tuple[dict[str, Study], list[Damaged]]:
-        """Every study by id, newest first, and the files that cannot be used."""
+        """Return every study by id, newest first, and the files that cannot be used."""
         studies, damaged = {}, []
         for study_id in self.ids():
             try:
@@ -55,10 +58,9 @@ class StudyStore:
         return studies, damaged
 
     def get(self, study_id: str) -> Study:
-        """The study; StoreError if there is none or its file is damaged."""
-        path = self._shelf.path(study_id)
+        """Return the study. Raises StoreError if it does not exist or its file is damaged."""
         try:
-            return read_study(path)
+            return read_study(self._shelf.path(study_id))
         except ConfigError as error:
             raise StoreError(f"Study {study_id} cannot be used: {error}") from error
 
@@ -67,41 +69,34 @@ class StudyStore:
         return self._shelf.find(text, lambda study_id: self.get(study_id).name)
 
     def create(self, study: Study) -> str:
-        """Keep a new study and return its id. Raises ConfigError or StoreError."""
+        """Save a new study and return its id. Raises ConfigError or StoreError."""
         now = time.time()
         study_id = new_id(now)
         self._write(study_id, replace(study.checked(), created_at=now, reference=False))
         return study_id
 
     def replace(self, study_id: str, study: Study) -> None:
-        """Keep a changed study in place of the one there. One that came with the program is refused."""
-        self._refuse_reference(study_id, "changed")
-        self._write(study_id, study.checked())
-
-    @contextlib.contextmanager
-    def _deletable(self, study_id: str) -> Iterator[None]:
-        self._refuse_reference(study_id, "deleted")
-        yield
+        """Save a changed study. Raises ConfigError, or StoreError for a study that came with the program."""
+        with self._changeable(study_id, "changed"):
+            self._write(study_id, study.checked())
 
     def _write(self, study_id: str, study: Study) -> None:
         with os_errors_as_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         write_json(self._shelf.place(study_id), study.to_dict())
 
-    def _refuse_reference(self, study_id: str, what: str) -> None:
+    @contextlib.contextmanager
+    def _changeable(self, study_id: str, action: str) -> Iterator[None]:
         reference = False
-        with contextlib.suppress(StoreError):  # what cannot be read is no reference study
+        with contextlib.suppress(StoreError):  # a damaged file is not a reference study
             reference = self.get(study_id).reference
         if reference:
-            raise StoreError(f"Study {study_id} came with the program; it cannot be {what}. Copy it to change it.")
-
-
-def _label(shelf: Shelf, study_id: str) -> str:
-    return read_study(shelf.path(study_id)).name
+            raise StoreError(f"Study {study_id} came with the program and cannot be {action}. Copy it to change it.")
+        yield
 
 
 def read_study(path: Path) -> Study:
-    """The study in a JSON file, a person's own for example. Raises ConfigError with what is wrong and allowed."""
+    """Return the study in a JSON file. Raises ConfigError that says what is wrong."""
     try:
         with path.open("rb") as file:  # a file, or what a shell's <(…) hands over
             return study_from_text(file.read(MOST_BYTES + 1))
@@ -112,16 +107,16 @@ def read_study(path: Path) -> Study:
 
 
 def study_from_text(content: bytes) -> Study:
-    """The study in JSON. Raises ConfigError."""
+    """Return the study in JSON. Raises ConfigError."""
     if len(content) > MOST_BYTES:
-        raise ConfigError({"study": f"has more than the {MOST_BYTES // 10**6} MB that a study can have."})
+        raise ConfigError({"study": f"The file is larger than the {MOST_BYTES // 10**6} MB that a study can have."})
     try:
         return Study.from_dict(from_json(content))
     except ValueError as error:
-        raise ConfigError({"study": f"is no JSON ({error})."}) from error
+        raise ConfigError({"study": f"The file is not JSON ({error})."}) from error
 
 
 def as_text(study: Study) -> str:
-    """The study as a JSON file for somebody else: nothing in it belongs to this machine."""
-    how = {"train.device": RunConfig().train.device, "train.threads": None}
-    return to_json(replace(study, base=study.base.replace(how), reference=False).to_dict(), indent=1) + "\n"
+    """Return the study as JSON for other people, without the settings of this machine."""
+    portable = {"train.device": RunConfig().train.device, "train.threads": None}
+    return to_json(replace(study, base=study.base.replace(portable), reference=False).to_dict(), indent=1) + "\n"

@@ -67,9 +67,9 @@ def test_a_config_that_cannot_be_used_is_told_on_the_page_and_in_the_terminal(
 VARY = {"train.lr": [0.1, 0.2]}
 STUDIES = {
     "a newer program": ({"schema": 99, "name": "x", "vary": VARY}, "newer ResNet Lab"),
-    "names given twice": ('{"name": "x", "name": "y"}', "is no JSON (it names “name” twice)"),
-    "nested too deep": ("[" * 100_000, "is no JSON (nested too deep)"),
-    "larger than a study": ('{"name": "' + "x" * 10**6 + '"}', "has more than the 1 MB that a study can have"),
+    "names given twice": ('{"name": "x", "name": "y"}', "not JSON (it names “name” twice)"),
+    "nested too deep": ("[" * 100_000, "not JSON (nested too deep)"),
+    "larger than a study": ('{"name": "' + "x" * 10**6 + '"}', "larger than the 1 MB that a study can have"),
     "a list": ([1], "is not a study: it holds no names and values"),
     "a setting there is not": ({"name": "x", "vary": {"train.hack": [1]}}, "train.hack: is not a known setting"),
     "values that are no list": ({"name": "x", "vary": {"train.lr": "0.1"}}, "train.lr: takes a list of values"),

@@ -108,7 +108,7 @@ def test_the_details_have_means_the_test_and_the_trend():
     assert "all 3 values compared at once, p < 0.001" in test and "not between the two ends" in test
     assert "per doubling" in trend
     unknown = wording((0.5,), (0.6,), metric="loss").details()
-    assert "no value has two seeds" in unknown[1]
+    assert "variation is unknown" in unknown[1] and "images" not in unknown[0]
 
 
 def test_numbers_are_written_with_unit_and_sign():

@@ -28,4 +28,3 @@ def test_a_single_value_has_no_deviation():
 
 def test_an_interval_holds_its_ends():
     assert Interval(1, 3).holds(3) and not Interval(1, 3).holds(3.1)
-    assert Interval(1, 3).width == 2

@@ -1,4 +1,4 @@
-"""Studies on the disk: kept, found, changed, put away and brought back; damaged files told."""
+"""Studies on disk: saved, found, changed, trashed and restored; damaged files."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_a_study_is_kept_and_read_back(studies):
     assert studies.all() == ({study_id: kept}, [])
 
 
-def test_studies_are_no_runs(store, studies):
+def test_a_study_is_not_a_run(store, studies):
     studies.create(STUDY)
     assert store.ids() == []
     assert store.frame().empty
@@ -66,8 +66,8 @@ def test_a_study_put_away_can_be_brought_back(studies):
 
 def test_the_trash_tells_its_studies_apart(studies):
     first, twin, damaged = (studies.create(STUDY) for _ in range(3))
-    for one in (first, twin, damaged):
-        studies.trash.put(one)
+    for study_id in (first, twin, damaged):
+        studies.trash.put(study_id)
     (studies.root / ".trash" / f"{damaged}.json").write_text("{")
     assert studies.trash.labels() == {
         damaged: f"damaged · {damaged}",
@@ -105,20 +105,20 @@ def test_an_id_from_outside_never_touches_a_path(studies, bad):
             act(bad)
 
 
-def test_a_file_from_elsewhere_is_read_or_told(tmp_path):
+def test_a_file_from_elsewhere_is_read_or_refused(tmp_path):
     path = tmp_path / "study.json"
     path.write_text(as_text(STUDY))
     assert read_study(path) == Study(STUDY.name, STUDY.base, STUDY.axes, STUDY.seeds)
     with pytest.raises(ConfigError, match="there is no file"):
         read_study(tmp_path / "none.json")
     path.write_bytes(b" " * (MOST_BYTES + 1))
-    with pytest.raises(ConfigError, match="more than the 1 MB"):
+    with pytest.raises(ConfigError, match="larger than the 1 MB"):
         read_study(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_study(tmp_path)
 
 
-def test_what_is_given_away_holds_nothing_of_this_machine():
+def test_an_exported_study_holds_nothing_of_this_machine():
     here = Study("x", STUDY.base.replace({"train.threads": 3, "train.device": "cpu"}), STUDY.axes, reference=True)
     there = study_from_text(as_text(here).encode())
     assert (there.base.train.threads, there.base.train.device, there.reference) == (None, "auto", False)
