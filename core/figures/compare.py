@@ -14,22 +14,22 @@ from core.compare.settings import NO_EFFECT, setting_name, setting_text
 from core.config.run_config import RunConfig
 from core.figures.curves import validation_texts
 from core.figures.style import (
-    QUANTITIES,
+    TITLES,
     View,
-    add_chance_levels,
     add_curve,
     add_faint_curve,
     add_message,
-    add_published_line,
     error_bars,
     escape,
-    make_loss_logarithmic,
+    finish_curves,
+    hover_text,
     new_curve_figure,
     new_figure,
     shows_epoch,
     x_divisor,
 )
 from core.runs.summary import RunSummary
+from core.stats.finding import MEASURES
 from core.study.outcomes import are_numbers, in_order
 from core.views.curves import RunCurves
 
@@ -75,32 +75,27 @@ def bands(
     """
     runs = [run for group in groups for run in group.runs]
     # What was measured takes lines of its own: next to the title it would be longer than the axis.
-    title = "<br>".join([QUANTITIES[kind].title, *validation_texts(runs)])
+    title = "<br>".join([TITLES[kind], *validation_texts(runs)])
     figure = new_curve_figure(runs, view, title, kind)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
             _add_group(figure, group, view, kind, x_divisor(runs, view))
-    make_loss_logarithmic(figure, kind, view)
-    if reference and kind == "accuracy":
-        add_published_line(figure, reference)
-    if view.chance:
-        add_chance_levels(figure, kind, (len(run.classes) for run in runs))
-    return figure
+    return finish_curves(figure, runs, view, kind, reference)
 
 
 def _add_group(
     figure: go.Figure, group: GroupCurves, view: View, kind: Literal["accuracy", "loss"], divisor: float
 ) -> None:
-    quantity, label, several = QUANTITIES[kind], escape(group.label), len(group.runs) > 1
+    measure, label, several = MEASURES[kind], escape(group.label), len(group.runs) > 1
     for run in group.runs if several else ():
         x, y = run.metrics[view.x].to_numpy(float) / divisor, run.metrics[f"val_{kind}"].to_numpy(float)
         ids = {"uid": f"{run.id} single", "name": escape(run.label), "legendgroup": group.id}
-        add_faint_curve(figure, x, y * quantity.scale, group.colour, width=1, opacity=0.35, **ids)
+        add_faint_curve(figure, x, y * measure.scale, group.colour, width=1, opacity=0.35, **ids)
     table = mean_curve(group, f"val_{kind}", view.x)
     x = table["x"].to_numpy() / divisor
-    mean = view.smooth(table["mean"] * quantity.scale).to_numpy()
+    mean = view.smooth(table["mean"] * measure.scale).to_numpy()
     # Smoothing would carry the deviation on to epochs that only one run has reached.
-    sd = view.smooth(table["sd"] * quantity.scale).where(table["n"] > 1).to_numpy()
+    sd = view.smooth(table["sd"] * measure.scale).where(table["n"] > 1).to_numpy()
     if several:
         # The fill takes the line's colour at half strength, and therefore the theme's colour.
         wide = ~np.isnan(sd)
@@ -110,9 +105,9 @@ def _add_group(
         add_faint_curve(figure, x[wide], (mean + sd)[wide], group.colour, **edge)
     elif view.smoothing != "none":
         ids = {"uid": f"{group.id} measured", "name": f"{label}, as measured", "legendgroup": group.id}
-        add_faint_curve(figure, x, table["mean"] * quantity.scale, group.colour, width=2, opacity=0.25, **ids)
-    hover = ("" if shows_epoch(figure) else "epoch %{customdata[0]}: ") + quantity.hover("y")
-    deviations = [f" ± {value:{quantity.digits}}{quantity.unit}" if known(value) else "" for value in sd]
+        add_faint_curve(figure, x, table["mean"] * measure.scale, group.colour, width=2, opacity=0.25, **ids)
+    hover = ("" if shows_epoch(figure) else "epoch %{customdata[0]}: ") + hover_text(kind, "y")
+    deviations = [f" ± {value:.{measure.digits}f}{measure.unit}" if known(value) else "" for value in sd]
     spread = [f"{text} (n = {n})" for text, n in zip(deviations, table["n"], strict=True)]
     add_curve(
         figure,
@@ -156,7 +151,7 @@ def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
         mode="markers",
         uid=f"{side.run_ids[0]} mean",
         marker={"color": colour, "size": 13, "symbol": "diamond"},
-        error_x=error_bars([mean], [low], [high], colour, thickness=2, width=7),
+        error_x=error_bars([mean], [(low, high)], colour, thickness=2, width=7),
         hovertemplate=f"%{{x:.2f}} %, 95 % interval {low:.2f}–{high:.2f} % on {side.images:,} {images}<extra></extra>",
     )
 

@@ -14,20 +14,18 @@ import plotly.graph_objects as go
 
 from core.base.text import SELECTED_ON
 from core.figures.style import (
-    QUANTITIES,
-    Kind,
-    Quantity,
+    TITLES,
     View,
-    add_chance_levels,
     add_curve,
     add_faint_curve,
-    add_published_line,
     escape,
-    make_loss_logarithmic,
+    finish_curves,
+    hover_text,
     new_curve_figure,
     shows_epoch,
     x_divisor,
 )
+from core.stats.finding import MEASURES, Metric
 from core.stats.overfitting import onset
 from core.views.curves import NEUTRAL, VALIDATION_TEXT, RunCurves
 
@@ -41,15 +39,12 @@ def accuracy(
 
     ``reference`` is a published result to draw as a line: its name and its accuracy from 0 to 1.
     """
-    figure = _curves(runs, view or View(), "accuracy")
-    if reference:
-        add_published_line(figure, reference)
-    return figure
+    return _curves(runs, view or View(), "accuracy", reference)
 
 
 def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["loss", "objective"] = "loss") -> go.Figure:
     """Return the cross-entropy, or the objective that training minimises (with the L2 penalty), in nats per image."""
-    return _curves(runs, view or View(), kind)
+    return _curves(runs, view or View(), kind, None)
 
 
 def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
@@ -62,7 +57,7 @@ def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
 
 def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the learning rate of each epoch; its axis is logarithmic if it spans a factor of 100 or more."""
-    figure = _one_column(runs, view or View(), "lr", Quantity("Learning rate", 1.0, ".3g", ""))
+    figure = _one_column(runs, view or View(), "lr", "Learning rate", "%{y:.3g}")
     rates = [rate for run in runs for rate in run.metrics["lr"] if rate > 0]
     if rates and max(rates) >= 100 * min(rates):
         figure.update_yaxes(type="log", exponentformat="power", uirevision="log")
@@ -71,8 +66,8 @@ def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Fig
 
 def speed(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the training images per second in each epoch."""
-    quantity = Quantity("Speed (images per second)", 1.0, ",.0f", " images/s")
-    return _one_column(runs, view or View(), "images_per_second", quantity).update_yaxes(rangemode="tozero")
+    title, hover = "Speed (images per second)", "%{y:,.0f} images/s"
+    return _one_column(runs, view or View(), "images_per_second", title, hover).update_yaxes(rangemode="tozero")
 
 
 def validation_texts(runs: Iterable[RunCurves]) -> list[str]:
@@ -81,7 +76,7 @@ def validation_texts(runs: Iterable[RunCurves]) -> list[str]:
     return [text for name, text in VALIDATION_TEXT.items() if name in sets]
 
 
-def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Kind) -> None:
+def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Metric) -> None:
     """Mark where each run begins to over-fit, if it does, in a figure of :func:`accuracy` or :func:`loss`.
 
     The mark is a diamond on the validation curve, with a vertical line if there is one run. ``runs`` and ``view`` are
@@ -100,29 +95,26 @@ def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: 
             figure.add_shape(type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, line_dash="dash", label=label)
 
 
-def _curves(runs: Sequence[RunCurves], view: View, kind: Kind) -> go.Figure:
-    figure = new_curve_figure(runs, view, QUANTITIES[kind].title, kind)
-    chart = _Chart(figure, runs, view, kind)
+def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tuple[str, float] | None) -> go.Figure:
+    figure = new_curve_figure(runs, view, TITLES[metric], metric)
+    chart = _Chart(figure, runs, view, metric)
     for run in runs:
         for part in ("train", "val") if view.train else ("val",):
             chart.add_curve(run, part)
         chart.mark_best(run)
     if len(runs) > 1 and view.train:
         add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
-    make_loss_logarithmic(figure, kind, view)
-    if view.chance:
-        add_chance_levels(figure, kind, (len(run.classes) for run in runs))
-    return figure
+    return finish_curves(figure, runs, view, metric, reference)
 
 
 @dataclass(frozen=True)
 class _Chart:
-    """A figure of one quantity of runs while it is drawn."""
+    """A figure of one metric of runs while it is drawn."""
 
     figure: go.Figure
     runs: Sequence[RunCurves]
     view: View
-    kind: Kind
+    metric: Metric
 
     @property
     def alone(self) -> bool:
@@ -130,16 +122,16 @@ class _Chart:
         return len(self.runs) == 1
 
     def add_curve(self, run: RunCurves, part: str) -> None:
-        quantity, view, label = QUANTITIES[self.kind], self.view, escape(run.label)
+        view, label = self.view, escape(run.label)
         x = (run.metrics[view.x] / x_divisor(self.runs, view)).tolist()
-        measured = run.metrics[f"{part}_{self.kind}"].astype(float) * quantity.scale
+        measured = run.metrics[f"{part}_{self.metric}"].astype(float) * MEASURES[self.metric].scale
         style: dict[str, Any] = {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5}
         text = _TRAINING_TEXT if part == "train" else VALIDATION_TEXT[run.selected_on]
         short = text.split(" ")[0]
-        uid, hover = f"{run.id} {part}", quantity.hover("customdata[1]")
+        uid, hover = f"{run.id} {part}", hover_text(self.metric, "customdata[1]")
         style["legendgroup"] = uid if self.alone else run.id
         if view.smoothing != "none":
-            hover += f" (smoothed {quantity.hover('y')})"
+            hover += f" (smoothed {hover_text(self.metric, 'y')})"
             faint = {**style, "opacity": 0.25, "uid": f"{uid} measured", "name": f"{text}, as measured"}
             add_faint_curve(self.figure, x, measured.tolist(), run.colour, **faint)
         epoch = "" if shows_epoch(self.figure) else "epoch %{customdata[0]}: "
@@ -160,7 +152,7 @@ class _Chart:
     def mark_best(self, run: RunCurves) -> None:
         if run.best_epoch is None:
             return
-        value = QUANTITIES[self.kind].text(run.at_epoch(run.best_epoch)[f"val_{self.kind}"])
+        value = MEASURES[self.metric].value_text(run.at_epoch(run.best_epoch)[f"val_{self.metric}"])
         text = f"best epoch {run.best_epoch}: {value}, chosen on {SELECTED_ON[run.selected_on]}"
         marker = {"symbol": "star", "size": 14, "line": {"width": 1, "color": "white"}}
         self.mark(run, run.best_epoch, "best", text, "★", marker)
@@ -171,7 +163,7 @@ class _Chart:
         x = float(row[self.view.x]) / x_divisor(self.runs, self.view)
         self.figure.add_scatter(
             x=[x],
-            y=[row[f"val_{self.kind}"] * QUANTITIES[self.kind].scale],
+            y=[row[f"val_{self.metric}"] * MEASURES[self.metric].scale],
             mode="markers",
             marker={"color": run.colour, **marker},
             name=text,
@@ -184,9 +176,9 @@ class _Chart:
         return x
 
 
-def _one_column(runs: Sequence[RunCurves], view: View, column: str, quantity: Quantity) -> go.Figure:
+def _one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, hover: str) -> go.Figure:
     """Return one curve per run, without smoothing."""
-    figure = new_curve_figure(runs, view, quantity.title, column)
+    figure = new_curve_figure(runs, view, title, column)
     for run in runs:
         add_curve(
             figure,
@@ -199,6 +191,6 @@ def _one_column(runs: Sequence[RunCurves], view: View, column: str, quantity: Qu
             showlegend=len(runs) > 1,
             meta=escape(run.label),
             customdata=run.metrics["epoch"].tolist(),
-            hovertemplate=f"%{{meta}}: {quantity.hover('y')} (epoch %{{customdata}})<extra></extra>",
+            hovertemplate=f"%{{meta}}: {hover} (epoch %{{customdata}})<extra></extra>",
         )
     return figure

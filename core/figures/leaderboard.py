@@ -64,7 +64,7 @@ def _add_dots(figure: go.Figure, rows: dict[int, Standing], uid: str, name: str,
         name=name,
         uid=uid,
         marker={"color": colour, "symbol": symbol, "size": size, "line": line},
-        error_x=error_bars(values, [low for low, _ in ends], [high for _, high in ends], colour, thickness=1, width=0),
+        error_x=error_bars(values, ends, colour, thickness=1, width=0),
         customdata=[_hover(result) for result in rows.values()],
         hovertemplate="%{customdata}<extra></extra>",
     )

@@ -17,7 +17,7 @@ from core.compare.settings import setting_name
 from core.config.run_config import SETTINGS
 from core.figures.compare import LOW_TO_HIGH, GroupCurves, bands
 from core.figures.curves import validation_texts
-from core.figures.style import QUANTITIES, View, add_chance_levels, add_message, error_bars, escape, new_figure
+from core.figures.style import View, add_chance_level, add_message, error_bars, escape, new_figure
 from core.published.points import LEGEND, Point
 from core.stats.finding import MEASURES, Metric
 from core.stats.intervals import wilson
@@ -68,7 +68,7 @@ def outcome(
         _add_series(figure, line, RUN_COLOURS[number % len(RUN_COLOURS)], metric, numbers, alone=len(lines) == 1)
     means = [group.spread.mean for line in lines for group in line.groups]
     if metric == "accuracy" and classes and means and 100 * (min(means) - 1 / classes) < _NEAR_CHANCE:
-        add_chance_levels(figure, "accuracy", [classes])
+        add_chance_level(figure, "accuracy", classes)
     return figure if lines else add_message(figure, _NO_RUN)
 
 
@@ -170,7 +170,7 @@ def _place(group: ValueGroup, numbers: bool) -> Any:
 
 
 def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, numbers: bool, *, alone: bool) -> None:
-    scale, label, uid = QUANTITIES[metric].scale, escape(line.label), line.label or "all"
+    scale, label, uid = MEASURES[metric].scale, escape(line.label), line.label or "all"
     x = [_place(group, numbers) for group in line.groups]
     means = [scale * group.spread.mean for group in line.groups]
     several = any(group.spread.n > 1 for group in line.groups)
@@ -178,9 +178,8 @@ def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, nu
         _add_single_runs(figure, line, colour, metric, numbers, uid=f"{uid} runs", legendgroup=uid)
     bars = "mean ± standard deviation over seeds" if several else "one seed each, no deviation"
     if metric == "accuracy":
-        low, high = zip(*(group.image_interval for group in line.groups), strict=True)
-        ends = ([100 * share for share in low], [100 * share for share in high])
-        thin = error_bars(means, *ends, colour, thickness=1, width=0)
+        ends = [(100 * low, 100 * high) for low, high in (group.image_interval for group in line.groups)]
+        thin = error_bars(means, ends, colour, thickness=1, width=0)
         marker = {"size": 1, "color": colour, "opacity": 0}
         hidden = {"showlegend": False, "hoverinfo": "skip", "opacity": 0.6, "legendgroup": uid}
         name = "thin bar: 95 % interval for the test images"
@@ -226,14 +225,14 @@ def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metri
         if group.spread.n > 1
         for run in group.runs.to_dict("records")
     ]
-    quantity = QUANTITIES[metric]
+    measure = MEASURES[metric]
     hover = [
-        f"{run['run_id']}, seed {run['train.seed']}: {quantity.text(run[metric])}, best epoch {run['best_epoch']}"
+        f"{run['run_id']}, seed {run['train.seed']}: {measure.value_text(run[metric])}, best epoch {run['best_epoch']}"
         for _, run in runs
     ]
     figure.add_scatter(
         x=[x for x, _ in runs],
-        y=[quantity.scale * run[metric] for _, run in runs],
+        y=[measure.scale * run[metric] for _, run in runs],
         mode="markers",
         marker={"color": colour, "size": 7},
         opacity=0.4,
@@ -246,19 +245,19 @@ def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metri
 
 
 def _add_published(figure: go.Figure, points: Sequence[Point], x: str, metric: Metric, scaled: float) -> None:
-    quantity = QUANTITIES[metric]
+    measure = MEASURES[metric]
     values = [point.best_accuracy if metric == "accuracy" else point.min_loss for point in points]
     name = LEGEND if metric == "accuracy" else "the report (one run each, lowest on its test images)"
     if scaled != 1 and x == "train.epochs":
         name += f", its epochs × {scaled:g}"
     hover = [
-        f"Figure {point.figure} of the report, {value_text(point.value)}: {quantity.text(value)} on "
+        f"Figure {point.figure} of the report, {value_text(point.value)}: {measure.value_text(value)} on "
         f"{point.images:,} test images"
         for point, value in zip(points, values, strict=True)
     ]
     figure.add_scatter(
         x=[report_value(point, x, scaled) for point in points],
-        y=[quantity.scale * value for value in values],
+        y=[measure.scale * value for value in values],
         mode="lines+markers",
         uid="report",
         name=name,

@@ -1,8 +1,8 @@
-"""What all figures share: the Plotly template, quantities and their units, the axes of curves, and reference lines."""
+"""What all figures share: the Plotly template, titles and units, the axes of curves, and reference lines."""
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -12,10 +12,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.io
 
+from core.stats.finding import MEASURES, Metric
 from core.views.curves import NEUTRAL, RunCurves
 
 X = Literal["epoch", "step", "images", "seconds"]
-Kind = Literal["accuracy", "loss", "objective"]
 Smoothing = Literal["none", "exponential", "median"]
 Values = Sequence[Any] | np.ndarray | pd.Series
 
@@ -48,29 +48,17 @@ plotly.io.templates[TEMPLATE] = go.layout.Template(
 )
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A measured quantity as charts show it: stored values times ``scale``, in ``digits`` (a format) with ``unit``."""
-
-    title: str
-    scale: float
-    digits: str
-    unit: str
-
-    def text(self, value: float) -> str:
-        """Return a stored value with its unit."""
-        return f"{self.scale * value:{self.digits}}{self.unit}"
-
-    def hover(self, variable: str) -> str:
-        """Return the part of a hover template that shows ``variable``, which is scaled already."""
-        return f"%{{{variable}:{self.digits}}}{self.unit}"
-
-
-QUANTITIES: dict[Kind, Quantity] = {
-    "accuracy": Quantity("Accuracy (%)", 100.0, ".2f", " %"),
-    "loss": Quantity("Cross-entropy (nats per image)", 1.0, ".4f", ""),
-    "objective": Quantity("Objective: cross-entropy + L2 penalty (nats per image)", 1.0, ".4f", ""),
+TITLES: dict[Metric, str] = {
+    "accuracy": "Accuracy (%)",
+    "loss": "Cross-entropy (nats per image)",
+    "objective": "Objective: cross-entropy + L2 penalty (nats per image)",
 }
+
+
+def hover_text(metric: Metric, variable: str) -> str:
+    """Return the part of a hover template that shows ``variable``, a value of the metric in the unit of its axis."""
+    measure = MEASURES[metric]
+    return f"%{{{variable}:.{measure.digits}f}}{measure.unit}"
 
 
 @dataclass(frozen=True)
@@ -139,19 +127,13 @@ def _time_unit(runs: Sequence[RunCurves], view: View) -> tuple[str, float]:
 
 
 def x_divisor(runs: Sequence[RunCurves], view: View) -> float:
-    """Return what horizontal values are divided by for display: seconds become minutes or hours in long runs."""
+    """Return what horizontal values are divided by: long runs are shown in minutes or hours instead of seconds."""
     return _time_unit(runs, view)[1]
 
 
 def shows_epoch(figure: go.Figure) -> bool:
     """Return whether the figure's hover box already names the epoch."""
     return str(figure.layout.hovermode) == "x unified" and figure.layout.xaxis.title.text == X_AXES["epoch"]
-
-
-def make_loss_logarithmic(figure: go.Figure, kind: Kind, view: View) -> None:
-    """Give the figure a logarithmic vertical axis if it shows a loss and ``view`` asks for one."""
-    if view.log_loss and kind != "accuracy":
-        figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{kind} {view.x} log")
 
 
 def add_curve(figure: go.Figure, x: Values, y: Values, colour: str, width: float = 2.5, **trace: Any) -> None:
@@ -167,11 +149,11 @@ def add_faint_curve(figure: go.Figure, x: Values, y: Values, colour: str, **trac
 
 
 def error_bars(
-    values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, **style: Any
+    values: Sequence[float], intervals: Sequence[tuple[float, float]], colour: str, **style: Any
 ) -> dict[str, Any]:
-    """Return error bars from ``low`` to ``high`` around ``values``."""
-    above = [end - value for value, end in zip(values, high, strict=True)]
-    below = [value - end for value, end in zip(values, low, strict=True)]
+    """Return error bars that reach from ``values`` to the ends of their ``intervals``."""
+    pairs = list(zip(values, intervals, strict=True))
+    above, below = [high - value for value, (_, high) in pairs], [value - low for value, (low, _) in pairs]
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": colour, **style}
 
 
@@ -187,23 +169,30 @@ def add_line_across(
     figure.add_shape(type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line_dash=dash, label=label)
 
 
-def add_chance_levels(figure: go.Figure, kind: Kind, class_counts: Iterable[int]) -> None:
-    """Draw the chance level of tasks with these numbers of classes. The objective has none: it adds a penalty."""
-    for k in sorted(set(class_counts)):
-        if kind == "accuracy":
-            add_line_across(figure, 100 / k, f"chance level {100 / k:.3g} %")
-        elif kind == "loss":
-            add_line_across(figure, math.log(k), f"chance level ln {k} = {math.log(k):.3f}", below=True)
+def add_chance_level(figure: go.Figure, metric: Metric, k: int) -> None:
+    """Draw the chance level of a task with ``k`` classes. The objective has none, because it includes a penalty."""
+    if metric == "accuracy":
+        add_line_across(figure, 100 / k, f"chance level {100 / k:.3g} %")
+    elif metric == "loss":
+        add_line_across(figure, math.log(k), f"chance level ln {k} = {math.log(k):.3f}", below=True)
 
 
-def add_published_line(figure: go.Figure, reference: tuple[str, float]) -> None:
-    """Draw a published result (its name and its accuracy from 0 to 1) across a chart of accuracies in percent.
+def finish_curves(
+    figure: go.Figure, runs: Sequence[RunCurves], view: View, metric: Metric, reference: tuple[str, float] | None = None
+) -> go.Figure:
+    """Add what ``view`` asks for: a logarithmic axis for losses, chance levels, and a published accuracy.
 
-    The text is at the start of the line, because curves reach it at its end, and below it, because the line may be
-    the highest thing in the chart.
+    ``reference`` is its name and its value (0 to 1). Its text is at the start of the line, because curves reach it at
+    its end, and below it, because the line may be the highest thing in the chart.
     """
-    name, accuracy = reference
-    add_line_across(figure, 100 * accuracy, f"{name}: {100 * accuracy:.2f} %", "dashdot", below=True, at="start")
+    if view.log_loss and metric != "accuracy":
+        figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{metric} {view.x} log")
+    if reference and metric == "accuracy":
+        name, accuracy = reference
+        add_line_across(figure, 100 * accuracy, f"{name}: {100 * accuracy:.2f} %", "dashdot", below=True, at="start")
+    for k in sorted({len(run.classes) for run in runs}) if view.chance else ():
+        add_chance_level(figure, metric, k)
+    return figure
 
 
 def add_message(figure: go.Figure, text: str) -> go.Figure:

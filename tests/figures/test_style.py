@@ -8,7 +8,7 @@ import pytest
 
 from core.config.presets import PRESETS
 from core.figures import bars, compare, curves, leaderboard, preview, study
-from core.figures.style import QUANTITIES, TEMPLATE, View, escape
+from core.figures.style import TEMPLATE, View, escape, hover_text
 from core.views.leaderboard import standings
 from tests.made import made_curves, made_record
 from tests.outcomes_made import outcomes
@@ -44,10 +44,9 @@ def test_every_figure_has_the_template_titles_and_ids(name):
     assert all(trace.uid for trace in figure.data)
 
 
-def test_quantities_are_written_with_their_unit():
-    assert QUANTITIES["accuracy"].text(0.9125) == "91.25 %"
-    assert QUANTITIES["loss"].text(0.5) == "0.5000"
-    assert QUANTITIES["accuracy"].hover("y") == "%{y:.2f} %"
+def test_values_are_shown_with_their_unit():
+    assert hover_text("accuracy", "y") == "%{y:.2f} %"
+    assert hover_text("loss", "y") == "%{y:.4f} nats"
 
 
 def test_a_name_is_never_markup():
