@@ -87,9 +87,11 @@ class _Comparison:
         kind, sentence = self._judged(ours, theirs, interval, report)
         if kind in ("direction", "disagrees"):
             if self._within_noise():
-                sentence += " The noise of its single runs could explain the rest."
+                sentence += " The noise of the report’s single runs could explain the rest."
             if self.scaled < 1:
-                sentence += f" Our runs had {100 * self.scaled:.3g} % of its epochs, which alone can change an effect."
+                sentence += (
+                    f" Our runs had {100 * self.scaled:.3g} % of the report’s epochs, which alone can change an effect."
+                )
         return Agreement(kind, ours, theirs, interval, sentence + self._best_values() + self._distance())
 
     def _judged(self, ours: float, theirs: float, interval: Interval | None, report: str) -> tuple[Kind, str]:
@@ -123,7 +125,7 @@ class _Comparison:
         ends = " to ".join(self.measure.value_text(end) for end in interval)
         sentence += f", {'inside' if inside else 'outside'} our 95 % interval ({ends})."
         if not inside and self.scaled < 1:
-            sentence += f" Our runs had {100 * self.scaled:.3g} % of its epochs."
+            sentence += f" Our runs had {100 * self.scaled:.3g} % of the report’s epochs."
         return Agreement("size" if inside else "disagrees", ours, theirs, interval, sentence)
 
     def _single_runs(self, at: int, report: Group) -> str:
@@ -145,7 +147,7 @@ class _Comparison:
         ours, _ = max(self.pairs, key=lambda pair: sign * self.groups[pair[0]].spread.mean)
         if ours == theirs or len(self.pairs) < 3:
             return ""
-        return f" It is best at {report.name}, ours at {self.groups[ours].name}."
+        return f" The report is best at {report.name}, ours at {self.groups[ours].name}."
 
     def _distance(self) -> str:
         """Return how far apart the results are, which an effect does not tell."""

@@ -245,13 +245,13 @@ def test_a_flat_study_does_not_agree_with_a_steep_report():
 def test_what_the_noise_of_the_reports_single_runs_could_explain_is_said():
     near = agreed(around(PAIR, 1.5), images=10_000)
     far = agreed(around(PAIR, 4.0), images=10_000)
-    assert "noise of its single runs" in near.sentence
-    assert "noise of its single runs" not in far.sentence
+    assert "noise of the report’s single runs" in near.sentence
+    assert "noise of the report’s single runs" not in far.sentence
 
 
 def test_scaling_down_is_a_reason_only_where_it_is_needed():
-    assert "10 % of its epochs" in agreed(around(PAIR, 3.0), images=10_000, scaled=0.1).sentence
-    assert "of its epochs" not in agreed(around(PAIR), scaled=0.1).sentence
+    assert "10 % of the report’s epochs" in agreed(around(PAIR, 3.0), images=10_000, scaled=0.1).sentence
+    assert "of the report’s epochs" not in agreed(around(PAIR), scaled=0.1).sentence
 
 
 def test_scaled_epochs_stand_for_the_reports():
