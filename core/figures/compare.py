@@ -12,22 +12,9 @@ from core.base.text import known
 from core.compare.gap import IMAGES, Gap, Side
 from core.compare.settings import NO_EFFECT, setting_name, setting_text
 from core.config.run_config import RunConfig
+from core.figures import style
 from core.figures.curves import validation_texts
-from core.figures.style import (
-    TITLES,
-    View,
-    add_curve,
-    add_faint_curve,
-    add_message,
-    error_bars,
-    escape,
-    finish_curves,
-    hover_text,
-    new_curve_figure,
-    new_figure,
-    shows_epoch,
-    x_divisor,
-)
+from core.figures.style import View
 from core.runs.summary import RunSummary
 from core.stats.finding import MEASURES
 from core.study.outcomes import are_numbers, in_order
@@ -75,22 +62,22 @@ def bands(
     """
     runs = [run for group in groups for run in group.runs]
     # What was measured takes lines of its own: next to the title it would be longer than the axis.
-    title = "<br>".join([TITLES[kind], *validation_texts(runs)])
-    figure = new_curve_figure(runs, view, title, kind)
+    title = "<br>".join([style.TITLES[kind], *validation_texts(runs)])
+    figure = style.new_curve_figure(runs, view, title, kind)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
-            _add_group(figure, group, view, kind, x_divisor(runs, view))
-    return finish_curves(figure, runs, view, kind, reference)
+            _add_group(figure, group, view, kind, style.x_divisor(runs, view))
+    return style.finish_curves(figure, runs, view, kind, reference)
 
 
 def _add_group(
     figure: go.Figure, group: GroupCurves, view: View, kind: Literal["accuracy", "loss"], divisor: float
 ) -> None:
-    measure, label, several = MEASURES[kind], escape(group.label), len(group.runs) > 1
+    measure, label, several = MEASURES[kind], style.escape(group.label), len(group.runs) > 1
     for run in group.runs if several else ():
         x, y = run.metrics[view.x].to_numpy(float) / divisor, run.metrics[f"val_{kind}"].to_numpy(float)
-        ids = {"uid": f"{run.id} single", "name": escape(run.label), "legendgroup": group.id}
-        add_faint_curve(figure, x, y * measure.scale, group.colour, width=1, opacity=0.35, **ids)
+        ids = {"uid": f"{run.id} single", "name": style.escape(run.label), "legendgroup": group.id}
+        style.add_faint_curve(figure, x, y * measure.scale, group.colour, width=1, opacity=0.35, **ids)
     table = mean_curve(group, f"val_{kind}", view.x)
     x = table["x"].to_numpy() / divisor
     mean = view.smooth(table["mean"] * measure.scale).to_numpy()
@@ -100,16 +87,16 @@ def _add_group(
         # The fill takes the line's colour at half strength, and therefore the theme's colour.
         wide = ~np.isnan(sd)
         edge: dict[str, Any] = {"width": 0, "opacity": 0.4, "legendgroup": group.id}
-        add_faint_curve(figure, x[wide], (mean - sd)[wide], group.colour, uid=f"{group.id} low", **edge)
+        style.add_faint_curve(figure, x[wide], (mean - sd)[wide], group.colour, uid=f"{group.id} low", **edge)
         edge |= {"uid": f"{group.id} high", "fill": "tonexty"}
-        add_faint_curve(figure, x[wide], (mean + sd)[wide], group.colour, **edge)
+        style.add_faint_curve(figure, x[wide], (mean + sd)[wide], group.colour, **edge)
     elif view.smoothing != "none":
         ids = {"uid": f"{group.id} measured", "name": f"{label}, as measured", "legendgroup": group.id}
-        add_faint_curve(figure, x, table["mean"] * measure.scale, group.colour, width=2, opacity=0.25, **ids)
-    hover = ("" if shows_epoch(figure) else "epoch %{customdata[0]}: ") + hover_text(kind, "y")
+        style.add_faint_curve(figure, x, table["mean"] * measure.scale, group.colour, width=2, opacity=0.25, **ids)
+    hover = ("" if style.shows_epoch(figure) else "epoch %{customdata[0]}: ") + style.hover_text(kind, "y")
     deviations = [f" ± {value:.{measure.digits}f}{measure.unit}" if known(value) else "" for value in sd]
     spread = [f"{text} (n = {n})" for text, n in zip(deviations, table["n"], strict=True)]
-    add_curve(
+    style.add_curve(
         figure,
         x,
         mean,
@@ -131,14 +118,14 @@ def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
 
     ``colours`` are those of the better and of the other contender. The interval is Wilson's.
     """
-    figure = new_figure(f"Accuracy on {IMAGES[gap.part]} (%)", height=170, showlegend=False)
+    figure = style.new_figure(f"Accuracy on {IMAGES[gap.part]} (%)", height=170, showlegend=False)
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
         _add_side(figure, side, colour, IMAGES[gap.part])
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
 def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
-    label, n = escape(side.label), side.spread.n
+    label, n = style.escape(side.label), side.spread.n
     mean, low, high = (100 * share for share in (side.spread.mean, *side.image_interval))
     if n > 1:
         marker = {"color": colour, "size": 8, "opacity": 0.45}
@@ -151,7 +138,7 @@ def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
         mode="markers",
         uid=f"{side.run_ids[0]} mean",
         marker={"color": colour, "size": 13, "symbol": "diamond"},
-        error_x=error_bars([mean], [(low, high)], colour, thickness=2, width=7),
+        error_x=style.error_bars([mean], [(low, high)], colour, thickness=2, width=7),
         hovertemplate=f"%{{x:.2f}} %, 95 % interval {low:.2f}–{high:.2f} % on {side.images:,} {images}<extra></extra>",
     )
 
@@ -171,11 +158,11 @@ def parallel_coordinates(runs: Sequence[RunSummary], paths: Sequence[str]) -> go
     cmin, cmax = np.quantile(percent, [0.1, 1.0]) if rows else (0.0, 1.0)
     dimensions = [_dimension([config for config, _ in rows], path) for path in paths]
     dimensions.append({"label": "Best validation accuracy (%)", "values": percent, "tickformat": ".1f"})
-    figure = new_figure(height=420, margin={"l": 60, "r": 90, "t": 84, "b": 24})
+    figure = style.new_figure(height=420, margin={"l": 60, "r": 90, "t": 84, "b": 24})
     line = {"color": percent, "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
     hidden = {"line": {"opacity": 0.06}}
     figure.add_parcoords(dimensions=dimensions, labelangle=-20, uid="parallel", line=line, unselected=hidden)
-    return figure if rows else add_message(figure, "No picked run has finished an epoch yet.")
+    return figure if rows else style.add_message(figure, "No picked run has finished an epoch yet.")
 
 
 def _dimension(configs: Sequence[RunConfig], path: str) -> dict[str, Any]:

@@ -13,18 +13,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from core.base.text import SELECTED_ON
-from core.figures.style import (
-    TITLES,
-    View,
-    add_curve,
-    add_faint_curve,
-    escape,
-    finish_curves,
-    hover_text,
-    new_curve_figure,
-    shows_epoch,
-    x_divisor,
-)
+from core.figures import style
+from core.figures.style import View
 from core.stats.finding import MEASURES, Metric
 from core.stats.overfitting import onset
 from core.views.curves import NEUTRAL, VALIDATION_TEXT, RunCurves
@@ -96,15 +86,15 @@ def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: 
 
 
 def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tuple[str, float] | None) -> go.Figure:
-    figure = new_curve_figure(runs, view, TITLES[metric], metric)
+    figure = style.new_curve_figure(runs, view, style.TITLES[metric], metric)
     chart = _Chart(figure, runs, view, metric)
     for run in runs:
         for part in ("train", "val") if view.train else ("val",):
             chart.add_curve(run, part)
         chart.mark_best(run)
     if len(runs) > 1 and view.train:
-        add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
-    return finish_curves(figure, runs, view, metric, reference)
+        style.add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
+    return style.finish_curves(figure, runs, view, metric, reference)
 
 
 @dataclass(frozen=True)
@@ -122,20 +112,20 @@ class _Chart:
         return len(self.runs) == 1
 
     def add_curve(self, run: RunCurves, part: str) -> None:
-        view, label = self.view, escape(run.label)
-        x = (run.metrics[view.x] / x_divisor(self.runs, view)).tolist()
+        view, label = self.view, style.escape(run.label)
+        x = (run.metrics[view.x] / style.x_divisor(self.runs, view)).tolist()
         measured = run.metrics[f"{part}_{self.metric}"].astype(float) * MEASURES[self.metric].scale
-        style: dict[str, Any] = {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5}
+        look: dict[str, Any] = {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5}
         text = _TRAINING_TEXT if part == "train" else VALIDATION_TEXT[run.selected_on]
         short = text.split(" ")[0]
-        uid, hover = f"{run.id} {part}", hover_text(self.metric, "customdata[1]")
-        style["legendgroup"] = uid if self.alone else run.id
+        uid, hover = f"{run.id} {part}", style.hover_text(self.metric, "customdata[1]")
+        look["legendgroup"] = uid if self.alone else run.id
         if view.smoothing != "none":
-            hover += f" (smoothed {hover_text(self.metric, 'y')})"
-            faint = {**style, "opacity": 0.25, "uid": f"{uid} measured", "name": f"{text}, as measured"}
-            add_faint_curve(self.figure, x, measured.tolist(), run.colour, **faint)
-        epoch = "" if shows_epoch(self.figure) else "epoch %{customdata[0]}: "
-        add_curve(
+            hover += f" (smoothed {style.hover_text(self.metric, 'y')})"
+            faint = {**look, "opacity": 0.25, "uid": f"{uid} measured", "name": f"{text}, as measured"}
+            style.add_faint_curve(self.figure, x, measured.tolist(), run.colour, **faint)
+        epoch = "" if style.shows_epoch(self.figure) else "epoch %{customdata[0]}: "
+        style.add_curve(
             self.figure,
             x,
             view.smooth(measured).tolist(),
@@ -146,7 +136,7 @@ class _Chart:
             meta=short if self.alone else f"{label} {short}",
             customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
             hovertemplate=f"%{{meta}}: {epoch}{hover}<extra></extra>",
-            **style,
+            **look,
         )
 
     def mark_best(self, run: RunCurves) -> None:
@@ -160,7 +150,7 @@ class _Chart:
     def mark(self, run: RunCurves, epoch: int, name: str, text: str, sign: str, marker: dict[str, Any]) -> float:
         """Put a marker on the validation curve at ``epoch``, and return its horizontal position."""
         row = run.at_epoch(epoch)
-        x = float(row[self.view.x]) / x_divisor(self.runs, self.view)
+        x = float(row[self.view.x]) / style.x_divisor(self.runs, self.view)
         self.figure.add_scatter(
             x=[x],
             y=[row[f"val_{self.metric}"] * MEASURES[self.metric].scale],
@@ -170,7 +160,7 @@ class _Chart:
             uid=f"{run.id} {name}",
             legendgroup=f"{run.id} val" if self.alone else run.id,
             showlegend=False,
-            meta="" if self.alone else f"{escape(run.label)}, ",
+            meta="" if self.alone else f"{style.escape(run.label)}, ",
             hovertemplate=f"{sign} %{{meta}}{text}<extra></extra>",
         )
         return x
@@ -178,18 +168,18 @@ class _Chart:
 
 def _one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, hover: str) -> go.Figure:
     """Return one curve per run, without smoothing."""
-    figure = new_curve_figure(runs, view, title, column)
+    figure = style.new_curve_figure(runs, view, title, column)
     for run in runs:
-        add_curve(
+        style.add_curve(
             figure,
-            (run.metrics[view.x] / x_divisor(runs, view)).tolist(),
+            (run.metrics[view.x] / style.x_divisor(runs, view)).tolist(),
             run.metrics[column].tolist(),
             run.colour,
             width=2,
-            name=escape(run.label),
+            name=style.escape(run.label),
             uid=f"{run.id} {column}",
             showlegend=len(runs) > 1,
-            meta=escape(run.label),
+            meta=style.escape(run.label),
             customdata=run.metrics["epoch"].tolist(),
             hovertemplate=f"%{{meta}}: {hover} (epoch %{{customdata}})<extra></extra>",
         )

@@ -164,14 +164,9 @@ def _scale_x(figure: go.Figure, lines: Sequence[Series], x: str, numbers: bool, 
         figure.update_xaxes(tickvals=ticks, ticktext=list(map(value_text, ticks)))
 
 
-def _place(group: ValueGroup, numbers: bool) -> Any:
-    """Return a value's position: on a scale if all values are ``numbers``, otherwise its text on a category axis."""
-    return group.value if numbers else group.name
-
-
 def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, numbers: bool, *, alone: bool) -> None:
     scale, label, uid = MEASURES[metric].scale, escape(line.label), line.label or "all"
-    x = [_place(group, numbers) for group in line.groups]
+    x = [group.value if numbers else group.name for group in line.groups]
     means = [scale * group.spread.mean for group in line.groups]
     several = any(group.spread.n > 1 for group in line.groups)
     if several:
@@ -219,12 +214,8 @@ def _hover(group: ValueGroup, metric: Metric) -> str:
 
 def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metric, numbers: bool, **ids: Any) -> None:
     """Add every run of the values that have several, faintly."""
-    runs = [
-        (_place(group, numbers), run)
-        for group in line.groups
-        if group.spread.n > 1
-        for run in group.runs.to_dict("records")
-    ]
+    several = [group for group in line.groups if group.spread.n > 1]
+    runs = [(group.value if numbers else group.name, run) for group in several for run in group.runs.to_dict("records")]
     measure = MEASURES[metric]
     hover = [
         f"{run['run_id']}, seed {run['train.seed']}: {measure.value_text(run[metric])}, best epoch {run['best_epoch']}"

@@ -1,6 +1,5 @@
 """What Home says: what trains and waits, the latest and best runs, and how ours compare with the report's results."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -79,13 +78,11 @@ def best_by_task(runs: Iterable[AnyRun], most: int) -> list[tuple[str, list[RunS
     for run in readable(runs):
         if run.best_val_accuracy is not None:
             by_task.setdefault(classes_text(run.config.data.classes), []).append(run)
-    tasks = [task for task, _ in Counter({task: len(of_task) for task, of_task in by_task.items()}).most_common(most)]
+    tasks = sorted(by_task, key=lambda task: -len(by_task[task]))[:most]
     each, more = divmod(most, len(tasks)) if tasks else (0, 0)
-    return [(task, _best_first(by_task[task])[: each + (at < more)]) for at, task in enumerate(tasks)]
-
-
-def _best_first(runs: list[RunSummary]) -> list[RunSummary]:
-    return sorted(runs, key=lambda run: run.best_val_accuracy or 0.0, reverse=True)
+    for of_task in by_task.values():
+        of_task.sort(key=lambda run: run.best_val_accuracy or 0.0, reverse=True)
+    return [(task, by_task[task][: each + (at < more)]) for at, task in enumerate(tasks)]
 
 
 # --- compared with the report ---------------------------------------------------------------------
@@ -159,13 +156,12 @@ def _recipe(task: str) -> tuple[RunConfig, Point]:
 
 
 def _best(runs: Sequence[RunSummary], point: Point, selected_on: str) -> BestRun | None:
-    accuracies = {run.id: run.accuracy_on_test for run in runs if run.selected_on == selected_on}
-    tested = {run_id: accuracy for run_id, accuracy in accuracies.items() if accuracy is not None}
+    same = [run for run in runs if run.selected_on == selected_on]
+    tested = [(run.accuracy_on_test, run) for run in same if run.accuracy_on_test is not None]
     if not tested:
         return None
-    best, accuracy = max(tested.items(), key=lambda item: item[1])
-    run = next(run for run in runs if run.id == best)
-    return BestRun(run, accuracy, accuracy - point.best_accuracy, len(tested))
+    accuracy, best = max(tested, key=lambda pair: pair[0])
+    return BestRun(best, accuracy, accuracy - point.best_accuracy, len(tested))
 
 
 def points_text(ahead: float) -> str:
