@@ -208,34 +208,23 @@ class Wording:
         picked = " The interval excludes zero, but compares only the two ends." if several and excludes_zero else ""
         return f"Chance could explain this ({test}).{picked}"
 
-    def seeds_to_add(self) -> int:
-        """Return how many seeds every group should get for clearer evidence; 0 if that would not help."""
+    def advice(self) -> tuple[str, int]:
+        """Return what to do where the evidence is weak (else empty), and how many seeds to add to every group."""
         judgement, counts = self.judgement, [len(group.results) for group in self.groups]
-        if not judgement.freedom:
-            return 2
-        if judgement.freedom < FEW_SEEDS:
-            return 1
-        needed = judgement.seeds_needed or 0
-        return 0 if judgement.verdict == "real" else max(0, needed - min(counts))
-
-    def advice(self) -> str:
-        """Return what to do where the evidence is weak; empty where it is not."""
-        judgement = self.judgement
         single = [group.name for group in self.groups if len(group.results) == 1]
         if not judgement.freedom:
-            return "One seed each cannot rule out seed-to-seed variation: add two seeds to each."
+            return "One seed each cannot rule out seed-to-seed variation: add two seeds to each.", 2
         if single:
-            return f"Add seeds to {', '.join(single)}: with one seed, its variation is taken from the other values."
+            return f"Add seeds to {', '.join(single)}: with one seed, its variation is taken from the other values.", 0
         if judgement.freedom < FEW_SEEDS:
-            runs = sum(len(group.results) for group in self.groups)
-            return f"Only {runs} runs measure seed-to-seed variation: add a seed to each."
+            return f"Only {sum(counts)} runs measure seed-to-seed variation: add a seed to each.", 1
         if judgement.verdict == "real" or not judgement.difference:
-            return ""
+            return "", 0
         if judgement.seeds_needed is None:
-            return "Even 20 seeds each would not make a difference of this size clear."
-        if self.seeds_to_add():
-            return f"About {judgement.seeds_needed} seeds each would make a difference of this size clear."
-        return ""
+            return "Even 20 seeds each would not make a difference of this size clear.", 0
+        if (more := judgement.seeds_needed - min(counts)) > 0:
+            return f"About {judgement.seeds_needed} seeds each would make a difference of this size clear.", more
+        return "", 0
 
 
 def _capital(text: str) -> str:

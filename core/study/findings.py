@@ -99,11 +99,12 @@ def _finding(
     )
     images = "test images" if metric == "accuracy" else "validation images"
     wording = Wording(groups, judgement, measure, setting, unit, numbers, images)
+    advice, seeds = wording.advice()
     return StudyFinding(
         headline=wording.headline(),
         summary=wording.summary(),
         details=(*wording.details(), *more),
-        advice=wording.advice() + _cost_text(groups, wording.seeds_to_add()),
+        advice=advice + _cost_text(groups, seeds),
         judgement=judgement,
         **about,
     )

@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -204,17 +204,19 @@ class Study:
         if not isinstance(content, Mapping):
             raise ConfigError({"study": "This is not a study: it holds no names and values."})
         _check_names(content)
-        base = content.get("base")
+        base, figure = content.get("base"), content.get("figure")
+        if figure is not None and figure not in FIGURES:
+            raise ConfigError({"figure": no_such_figure(figure)})
         return cls(
-            name=_text(content, "name").strip(),
+            name=one_line(_take(content, "name", "", "text", _is_text)).strip(),
             base=RunConfig() if base is None else RunConfig.from_dict(base),
             axes=_axes(content.get("vary")),
-            seeds=_seeds(content.get("seeds", [0])),
-            note=_text(content, "note"),
-            figure=_figure(content.get("figure")),
-            scale=_number(content, "scale", 1.0),
+            seeds=tuple(_take(content, "seeds", [0], "a list of whole numbers, as in [0, 1, 2]", _are_seeds)),
+            note=printable(_take(content, "note", "", "text", _is_text)),
+            figure=None if figure is None else int(figure),
+            scale=float(_take(content, "scale", 1.0, "a number", _is_amount)),
             reference=content.get("reference") is True,
-            created_at=_number(content, "created_at", 0.0),
+            created_at=float(_take(content, "created_at", 0.0, "a number", _is_amount)),
         ).checked()
 
 
@@ -257,9 +259,7 @@ def path_and_values(text: str) -> tuple[str, str]:
 def axis_from_text(text: str) -> Axis:
     """Return the axis of ``train.batch_size=32,64,128``; values that are lists are separated by semicolons."""
     path, values = path_and_values(text)
-    if path not in SETTINGS or path == SEED:
-        return axis(path, ())
-    return Axis(path, values_from_text(path, values))
+    return Axis(path, values_from_text(known_path(path), values))
 
 
 def values_from_text(path: str, text: str) -> tuple[Any, ...]:
@@ -303,24 +303,24 @@ def _check_names(content: Mapping[Any, Any]) -> None:
         raise ConfigError(problems)
 
 
-def _text(content: Mapping[str, Any], name: str) -> str:
-    value = content.get(name, "")
-    if not isinstance(value, str):
-        raise ConfigError({name: f"takes text, not “{str(value)[:40]}”."})
-    return printable(value) if name == "note" else one_line(value)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
-def _number(content: Mapping[str, Any], name: str, default: float) -> float:
+def _is_amount(value: Any) -> bool:
+    return are_numbers([value]) and 0 <= value < 1e12
+
+
+def _are_seeds(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(seed, int) for seed in value)
+
+
+def _take(content: Mapping[str, Any], name: str, default: Any, expected: str, is_allowed: Callable[[Any], bool]) -> Any:
+    """Return a part of a study file. Raises ConfigError if it is not what is ``expected``."""
     value = content.get(name, default)
-    if not are_numbers([value]) or not 0 <= value < 1e12:
-        raise ConfigError({name: f"takes a number, not “{str(value)[:40]}”."})
-    return float(value)
-
-
-def _figure(value: Any) -> int | None:
-    if value is not None and value not in FIGURES:
-        raise ConfigError({"figure": no_such_figure(value)})
-    return None if value is None else int(value)
+    if not is_allowed(value):
+        raise ConfigError({name: f"takes {expected}, not “{str(value)[:40]}”."})
+    return value
 
 
 def no_such_figure(value: Any) -> str:
@@ -336,9 +336,3 @@ def _axes(vary: Any) -> tuple[Axis, ...]:
     if problems:
         raise ConfigError(problems)
     return tuple(axis(str(path), values) for path, values in vary.items())
-
-
-def _seeds(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or not all(isinstance(seed, int) for seed in values):
-        raise ConfigError({"seeds": "takes a list of whole numbers, as in [0, 1, 2]."})
-    return tuple(values)
