@@ -198,61 +198,47 @@ def _canonical(path: str, value: Any) -> Any:
 
 
 def _problems_of_sets(config: RunConfig) -> dict[str, str]:
-    """Return what the images of these classes cannot fill, and sets too small for every class or a batch."""
+    """Return sets larger than the images of these classes, or too small for every class or a batch."""
     problems: dict[str, str] = {}
-    data, k = config.data, len(config.data.classes)
-    official = data.available()
-    pool, train, test = official.train + official.test, data.train_size or 0, data.test_size or 0
+    data, sizes, k = config.data, config.data.sizes(), len(config.data.classes)
+    train, test, official, pooled = data.train_size or 0, data.test_size or 0, data.available(), data.split == "pooled"
+    pool = official.train + official.test
+    most_train, most_test = (pool - k, pool - k) if pooled else (official.train, official.test)
     of_classes = f"images of these {k} classes"
-    if data.split == "official":
-        if train > official.train:
-            problems["data.train_size"] = (
-                f"{train:,} is more than the {official.train:,} official training {of_classes}. "
-                f"Use at most {official.train:,}, or the pooled split, which has {pool:,}."
-            )
-        if test > official.test:
-            problems["data.test_size"] = (
-                f"{test:,} is more than the {official.test:,} official test {of_classes}. "
-                f"Use at most {official.test:,}."
-            )
-    elif not train and not test:
+    if pooled and not train and not test:
         problems["data.train_size"] = (
             f"is missing: to split {pool:,} pooled images, set the size of the training or of the test set. "
             f"The report trains on {official.train:,}."
         )
-    elif test > pool - k:
-        problems["data.test_size"] = (
-            f"{test:,} leaves too few of the {pool:,} {of_classes} for training. Use at most {pool - k:,}."
-        )
-    elif train > pool - k:
+    if train > most_train:
         problems["data.train_size"] = (
-            f"{train:,} leaves too few of the {pool:,} {of_classes} for testing. Use at most {pool - k:,}."
+            f"{train:,} is too many: the {data.split} split can train on at most {most_train:,} {of_classes}."
         )
-    elif train + test > pool:
+    if test > most_test:
+        problems["data.test_size"] = (
+            f"{test:,} is too many: the {data.split} split can test on at most {most_test:,} {of_classes}."
+        )
+    if not problems and pooled and train + test > pool:
         problems["data.train_size"] = (
             f"{train:,} and a test set of {test:,} are more than the {pool:,} {of_classes}. "
             f"Use at most {pool - test:,}."
         )
-    return problems or _problems_of_sizes(config)
-
-
-def _problems_of_sizes(config: RunConfig) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    data, k = config.data, len(config.data.classes)
-    sizes, batch_size = data.sizes(), config.train.batch_size
+    if problems:  # the sizes mean nothing then
+        return problems
+    too_few = "{:,} images cannot cover {} classes. Use at least {}."
     if sizes.test < k:
-        problems["data.test_size"] = f"{sizes.test} images cannot cover {k} classes. Use at least {k}."
+        problems["data.test_size"] = too_few.format(sizes.test, k, k)
     if data.validation == "held-out" and sizes.validation < k:
-        problems["data.validation_size"] = f"{sizes.validation} images cannot cover {k} classes. Use at least {k}."
+        problems["data.validation_size"] = too_few.format(sizes.validation, k, k)
     if sizes.train < k:
         path = "data.validation_size" if data.validation == "held-out" and data.validation_size else "data.train_size"
         problems[path] = (
             f"leaves {max(sizes.train, 0)} training images for {k} classes. "
             "Use a larger training set or a smaller validation set."
         )
-    elif batch_size > sizes.train:
+    elif (batch := config.train.batch_size) > sizes.train:
         problems["train.batch_size"] = (
-            f"{batch_size:,} is more than the {sizes.train:,} training images. Use at most {sizes.train:,}."
+            f"{batch:,} is more than the {sizes.train:,} training images. Use at most {sizes.train:,}."
         )
     return problems
 

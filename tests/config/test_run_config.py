@@ -30,7 +30,6 @@ POOLED = {"data__split": "pooled"}
     ("changes", "path", "words"),
     [
         ({"data__classes": PAIR, "data__train_size": 10_001}, "data.train_size", "at most 10,000"),
-        ({"data__classes": PAIR, "data__train_size": 10_001}, "data.train_size", "pooled split, which has 12,000"),
         ({"data__classes": PAIR, "data__test_size": 2_001}, "data.test_size", "at most 2,000"),
         (POOLED, "data.train_size", "is missing"),
         (POOLED | {"data__train_size": 60_000}, "data.train_size", "at most 59,990"),
