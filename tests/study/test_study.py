@@ -71,7 +71,7 @@ def test_a_cell_has_a_label():
         ({"axes": (BATCHES, BATCHES)}, "vary", "twice"),
         ({"axes": (Axis("train.adam_eps", (1e-8, 1e-7)),)}, "train.adam_eps", "no effect"),
         ({"axes": (Axis("train.precision", ("fp32", "bf16")),)}, "train.precision", "not what it learns"),
-        ({"axes": (Axis("data.train_size", (4_000, 50_001)),)}, "data.train_size", "more than"),
+        ({"axes": (Axis("data.train_size", (4_000, 50_001)),)}, "data.train_size", "at most 50,000"),
         ({"seeds": tuple(range(MOST_CELLS))}, "vary", "at most 300"),
     ],
 )
