@@ -38,56 +38,32 @@ def redirect_to_run() -> None:
     st.switch_page("pages/run.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
+#: File, title, icon and description of each page.
+PAGES = (
+    ("home", "Home", "home", "Running and queued runs, the latest results, and the best ones."),
+    ("new_run", "New run", "add_circle", "Choose a preset, change its settings, and start training."),
+    ("run", "Run", "show_chart", "One run’s accuracy, loss and log, during training and afterwards."),
+    (
+        "compare",
+        "Compare",
+        "compare_arrows",
+        "All runs in one table; curves, settings and accuracy of the selected ones.",
+    ),
+    (
+        "studies",
+        "Studies",
+        "science",
+        "Train one recipe with several values of a setting, and see what the setting does.",
+    ),
+    ("leaderboard", "Leaderboard", "leaderboard", "Your runs among published results on CIFAR-10."),
+    ("dataset", "Dataset", "photo_library", "Browse the images, and preview augmentation and data splits."),
+    ("classify", "Classify", "image_search", "Classify your own images with a trained network."),
+)
 page = st.navigation(
     [
-        st.Page(
-            "pages/home.py",
-            title="Home",
-            icon=":material/home:",
-            default=True,
-            help="Running and queued runs, the latest results, and the best ones.",
-        ),
-        st.Page(
-            "pages/new_run.py",
-            title="New run",
-            icon=":material/add_circle:",
-            help="Choose a preset, change its settings, and start training.",
-        ),
-        st.Page(
-            "pages/run.py",
-            title="Run",
-            icon=":material/show_chart:",
-            help="One run’s accuracy, loss and log, during training and afterwards.",
-        ),
-        st.Page(
-            "pages/compare.py",
-            title="Compare",
-            icon=":material/compare_arrows:",
-            help="All runs in one table; curves, settings and accuracy of the selected ones.",
-        ),
-        st.Page(
-            "pages/studies.py",
-            title="Studies",
-            icon=":material/science:",
-            help="Train one recipe with several values of a setting, and see what the setting does.",
-        ),
-        st.Page(
-            "pages/leaderboard.py",
-            title="Leaderboard",
-            icon=":material/leaderboard:",
-            help="Your runs among published results on CIFAR-10.",
-        ),
-        st.Page(
-            "pages/dataset.py",
-            title="Dataset",
-            icon=":material/photo_library:",
-            help="Browse the images, and preview augmentation and data splits.",
-        ),
-        st.Page(
-            "pages/classify.py",
-            title="Classify",
-            icon=":material/image_search:",
-            help="Classify your own images with a trained network.",
+        *(
+            st.Page(f"pages/{file}.py", title=title, icon=f":material/{icon}:", help=help, default=file == "home")
+            for file, title, icon, help in PAGES
         ),
         st.Page(redirect_to_run, title="Run", url_path="live", visibility="hidden"),
     ]

@@ -13,7 +13,7 @@ from core.runs.folder import RESUMABLE
 from core.runs.summary import labels, readable
 from core.views import curves as curves_views
 from core.views import run as run_views
-from pages.parts.actions import act, forget_problems, show_problems
+from pages.parts.actions import act, action_button, forget_problems, show_problems
 from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.curve_controls import curve_controls
 from pages.parts.shared import error_box, get_store, literal, open_page, state_badge
@@ -81,33 +81,33 @@ def actions(view: run_views.RunView) -> None:
     with st.container(horizontal=True):
         if run.status.active:
             stopping = run.state == "stopping"
-            st.button(
+            action_button(
                 "Stop run",
                 key="stop",
                 icon=":material/stop:",
                 disabled=stopping,
                 help="Stops after this batch. Finished epochs are kept, and you can resume the run.",
-                on_click=act,
-                args=(lambda: store.queue.request_stop(run.id), f"Stopping “{view.label}”; finished epochs are kept"),
+                action=lambda: store.queue.request_stop(run.id),
+                done=f"Stopping “{view.label}”; finished epochs are kept",
             )
-            st.button(
+            action_button(
                 "Discard run",
                 key="discard",
                 icon=":material/delete:",
                 disabled=stopping,
                 help="Stops after this batch and moves the run to the trash. You can restore it on Compare.",
-                on_click=act,
-                args=(lambda: discard(run.id), f"Moving “{view.label}” to the trash"),
+                action=lambda: discard(run.id),
+                done=f"Moving “{view.label}” to the trash",
             )
         if run.state in RESUMABLE:
-            st.button(
+            action_button(
                 "Retry run" if run.state == "failed" else "Resume run",
                 key="resume",
                 icon=":material/play_arrow:",
                 type="primary",
                 help="Puts the run back into the queue. It continues after its last finished epoch.",
-                on_click=act,
-                args=(lambda: store.queue.enqueue(run.id), f"“{view.label}” is in the queue again"),
+                action=lambda: store.queue.enqueue(run.id),
+                done=f"“{view.label}” is in the queue again",
             )
         if run.state == "finished":
             with st.popover("Add epochs", icon=":material/more_time:"):

@@ -1,6 +1,7 @@
 """Studies: train one recipe with several values of a setting; start it, watch its runs, read its findings."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from core.study.form import grow as grow_study
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study
-from pages.parts.actions import act, forget_problems, runs_text, show_problems
+from pages.parts.actions import action_button, forget_problems, runs_text, show_problems
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
@@ -95,13 +96,13 @@ def undo_box() -> None:
     if trashed and trashed in studies.trash.ids():
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(":material/delete: Study moved to the trash. Its runs are kept.", width="content")
-            st.button(
+            action_button(
                 "Undo",
                 key="undo",
                 icon=":material/undo:",
                 type="primary",
-                on_click=act,
-                args=(lambda: bring_back(trashed), "Study restored"),
+                action=lambda: bring_back(trashed),
+                done="Study restored",
             )
 
 
@@ -111,43 +112,43 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
     begun = any(state != "missing" for state in states)
     with st.container(horizontal=True):
         if states.keys() & {"missing", "stopped", "interrupted"}:
-            st.button(
+            action_button(
                 "Continue study" if begun else "Start study",
                 key="start",
                 icon=":material/play_arrow:",
                 type="primary",
                 disabled=not have_data,
                 help="Queues the runs that are missing, stopped or interrupted. Finished runs are not trained again.",
-                on_click=act,
-                args=(lambda: progress_study.start(store, study_id), "queued"),
+                action=lambda: progress_study.start(store, study_id),
+                done="queued",
             )
         if "queued" in own:
-            st.button(
+            action_button(
                 "Pause study",
                 key="pause",
                 icon=":material/pause:",
                 help="Removes this study’s runs from the queue. A running one continues.",
-                on_click=act,
-                args=(lambda: progress_study.pause(store, study_id), "removed from the queue"),
+                action=lambda: progress_study.pause(store, study_id),
+                done="removed from the queue",
             )
         if own & set(AT_WORK):
-            st.button(
+            action_button(
                 "Stop study",
                 key="stop",
                 icon=":material/stop:",
                 help="Stops this study’s running run after this batch, and removes its other runs from the queue. You "
                 "can continue later.",
-                on_click=act,
-                args=(lambda: progress_study.pause(store, study_id, running_too=True), "stopped"),
+                action=lambda: progress_study.pause(store, study_id, running_too=True),
+                done="stopped",
             )
         if failed := states.get("failed"):
-            st.button(
+            action_button(
                 f"Retry {failed} failed run{'s' * (failed != 1)}",
                 key="retry",
                 icon=":material/refresh:",
                 disabled=not have_data,
-                on_click=act,
-                args=(lambda: progress_study.retry(store, study_id), "queued again"),
+                action=lambda: progress_study.retry(store, study_id),
+                done="queued again",
             )
         if not study.reference:
             with st.popover("Add values or seeds", icon=":material/add:"):
@@ -160,22 +161,21 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
             help="Opens Compare with this study’s runs.",
         ):
             st.switch_page("pages/compare.py", query_params={"runs": link_text(run_ids)})
-        st.button(
+        action_button(
             "Copy study",
             key="copy",
             icon=":material/content_copy:",
-            on_click=act,
-            args=(lambda: go_to(studies.create(copy_of(study))), "Study copied. You can change the copy."),
+            action=lambda: go_to(studies.create(copy_of(study))),
+            done="Study copied. You can change the copy.",
         )
         download_button("Export study (JSON)", as_text(study), "study.json", icon=":material/data_object:")
         if not study.reference:
-            st.button(
+            action_button(
                 "Move to trash",
                 key="trash",
                 icon=":material/delete:",
                 help="Its runs are kept. You can restore the study.",
-                on_click=act,
-                args=(lambda: put_away(study_id),),
+                action=lambda: put_away(study_id),
             )
 
 
@@ -268,12 +268,12 @@ def trash_box() -> None:
         for study_id, name in studies.trash.labels().items():
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(literal(name), width="content")
-                st.button(
+                action_button(
                     "Restore study",
                     key=f"restore {study_id}",
                     icon=":material/restore_from_trash:",
-                    on_click=act,
-                    args=(lambda study_id=study_id: bring_back(study_id), "Study restored"),
+                    action=partial(bring_back, study_id),
+                    done="Study restored",
                 )
 
 
@@ -283,7 +283,7 @@ def introduction() -> None:
         "A study trains one recipe with several values of a setting, each with one or more seeds, to find out what the "
         "setting does. You can add values and seeds later; finished runs are not trained again."
     )
-    st.caption(f"Four studies of the report can be repeated: {REPORT}.")
+    st.caption(f"The report is {REPORT}.")
     if not store.ids():
         st.caption("No runs yet. The quickest start is Figure 3 of the report at a tenth of its epochs.")
 
@@ -300,8 +300,8 @@ for study in damaged:
 wanted = st.query_params.get("study")
 if wanted and wanted != NEW and wanted not in known:
     try:
-        found = studies.find(wanted)
-        wanted = found if found in known else None  # its problem is on the page already
+        study_id = studies.find(wanted)
+        wanted = study_id if study_id in known else None  # its problem is on the page already
     except LabError as error:
         error_box(error)
         wanted = None

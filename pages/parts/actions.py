@@ -1,7 +1,7 @@
 """Running what a button asks for: a toast says that it worked, an error box why it did not."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -33,6 +33,19 @@ def act(action: Callable[[], T], done: str = "") -> T | None:
     if done:
         st.toast(literal(done), icon=":material/check:")
     return result
+
+
+def action_button(
+    label: str,
+    key: str,
+    icon: str,
+    action: Callable[[], object],
+    done: str = "",
+    help: str | None = None,
+    **options: Any,
+) -> None:
+    """Show a button that runs ``action`` with :func:`act`."""
+    st.button(label, key=key, icon=icon, help=help, on_click=act, args=(action, done), **options)
 
 
 def add_problems(problems: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from core.compare.picks import link_text
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
-from pages.parts.actions import act, runs_text
+from pages.parts.actions import act, action_button, runs_text
 from pages.parts.compare.table import PICKED, pick
 
 _TRASHED = "compare_trashed"
@@ -152,13 +152,12 @@ def trash_box(store: RunStore) -> None:
         size = filesize(store.trash.size())
         with st.popover(f"Empty trash ({size})", icon=":material/delete_forever:"):
             st.markdown(f"This deletes {runs_text(count)} permanently and frees {size}. You cannot undo it.")
-            st.button(
+            action_button(
                 "Delete permanently",
                 key="empty_trash",
                 icon=":material/delete_forever:",
                 type="primary",
-                on_click=act,
-                args=(lambda: f"Trash emptied, {filesize(store.trash.empty())} freed",),
+                action=lambda: f"Trash emptied, {filesize(store.trash.empty())} freed",
             )
 
 

@@ -1,4 +1,4 @@
-"""Is the gap real? Two of the picked experiments, what their accuracies allow to conclude, and a figure."""
+"""Is the gap real? What the accuracies of two of the selected experiments show, with a figure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,34 +15,36 @@ from pages.parts.shared import sentence
 
 
 def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
-    """Whether the difference of two runs, or of two groups of seeds, is more than chance."""
+    """Say whether the difference between two runs, or two groups of seeds, may be due to chance."""
     st.subheader("Is the gap real?", anchor=False)
     if len(groups) < 2:
-        st.caption("Pick runs of a second experiment to see whether the gap between the two is more than chance.")
+        st.caption("Select a run with other settings to see whether the difference may be due to chance.")
         return
     first, second = choose_two(groups)
     if first.id == second.id:
-        st.caption("Choose two different ones.")
+        st.caption("Choose two different experiments.")
         return
     try:
-        found = gap(first, second, looked_at=sum(not one.repeat for one in groups))
+        finding = gap(first, second, looked_at=sum(not group.repeat for group in groups))
     except LabError as error:
         st.info(sentence(error), icon=":material/info:")
         return
     by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
     left, right = st.columns(2)
     with left:
-        finding_box(found)
+        finding_box(finding)
     with right:
         live_chart(
-            figures_compare.gap_intervals(found, [by_run[side.run_ids[0]] for side in (found.better, found.other)]),
+            figures_compare.gap_intervals(
+                finding, [by_run[side.run_ids[0]] for side in (finding.better, finding.other)]
+            ),
             "compare-gap",
-            f"Accuracies with 95 % intervals. {found.summary}",
+            f"Accuracies with 95 % intervals. {finding.summary}",
         )
 
 
 def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
-    """The two to compare: of more than two the best, unless others are chosen."""
+    """Return the two to compare. Of more than two, the best unless others are chosen."""
     by_id = {group.id: group for group in groups}
     if len(groups) == 2:
         for key in ("a", "b"):
@@ -53,7 +55,7 @@ def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
     for key, column, usual in zip(("a", "b"), columns, contenders.best_two(groups), strict=True):
         if st.session_state.get(key) not in by_id:
             st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in by_id else usual
-        label = {"a": "Compare", "b": "with"}[key]
-        chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda one: by_id[one].label)])
+        label = {"a": "First experiment", "b": "Second experiment"}[key]
+        chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda id: by_id[id].label)])
         st.query_params[key] = st.session_state[key]
     return chosen[0], chosen[1]

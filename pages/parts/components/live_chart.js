@@ -1,9 +1,9 @@
-// A Plotly chart that is drawn once and then changed in place. Streamlit calls the default export again
-// with new data or another theme; the node stays, so zoom, hidden curves and the open hover stay too.
+// A Plotly chart that is drawn once and then updated in place. Streamlit calls the default export again with new data or
+// another theme; the node stays, so zoom, hidden curves and the open hover stay too.
 
 const FAILED = "The chart could not be drawn, because plotly.min.js did not load. Restart the app and reload this page.";
 
-/** Plotly from the server's static folder, loaded once for all charts of the page. */
+/** Load Plotly from the server's static folder, once for all charts of the page. */
 function loadPlotly(source) {
   window.resnetLabPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -19,17 +19,17 @@ function loadPlotly(source) {
   return window.resnetLabPlotly;
 }
 
-/** The figure's colours as the theme's: same order in both palettes. */
+/** Return the figure with the theme's colours, which have the same order as the palette. */
 function inThemeColours(figure, palette, themed) {
   const swap = new Map(palette.map((colour, at) => [colour, themed[at] || colour]));
   return JSON.parse(JSON.stringify(figure), (name, value) => (name === "color" && swap.get(value)) || value);
 }
 
-/** The figure with the page's colours and font. */
+/** Return the figure with the page's colours and font. */
 function dressed({ figure, palette, height }, node) {
   const css = getComputedStyle(node);
   const look = (name) => css.getPropertyValue(`--st-${name}`).trim();
-  const { data, layout } = inThemeColours(figure, palette, look("chart-categorical-colors").split(",").map((one) => one.trim()));
+  const { data, layout } = inThemeColours(figure, palette, look("chart-categorical-colors").split(",").map((colour) => colour.trim()));
   const axis = { gridcolor: look("border-color"), linecolor: look("border-color"), tickcolor: look("border-color") };
   return {
     data,
@@ -37,7 +37,7 @@ function dressed({ figure, palette, height }, node) {
       ...layout,
       height,
       autosize: true,
-      paper_bgcolor: look("background-color"), // a downloaded picture is readable then
+      paper_bgcolor: look("background-color"), // so that a downloaded image is readable
       font: { family: look("font"), size: 13, color: look("text-color") },
       xaxis: { ...axis, ...layout.xaxis },
       yaxis: { ...axis, ...layout.yaxis },
@@ -52,7 +52,7 @@ function dressed({ figure, palette, height }, node) {
   };
 }
 
-/** What was measured hides and shows with the smoothed curve over it, also where smoothing begins later. */
+/** Hide and show a raw curve with its smoothed curve, also if smoothing is switched on later. */
 function hideWithCurve(data, shown) {
   const visible = new Map(shown.map((trace) => [trace.uid, trace.visible ?? true]));
   return data.map((trace) =>
@@ -60,7 +60,7 @@ function hideWithCurve(data, shown) {
   );
 }
 
-// One function for all draws: with another in its place Plotly takes the settings for changed, and begins anew.
+// One function for all draws: Plotly starts anew if the settings hold another one.
 const saveSvg = (chart) => window.Plotly.downloadImage(chart, { format: "svg", filename: chart.latest.file });
 
 function draw(Plotly, node) {
@@ -78,7 +78,7 @@ function draw(Plotly, node) {
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };
   Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {
-    document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true"); // where Plotly measures words
+    document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true"); // where Plotly measures text
     node.querySelectorAll(".modebar svg").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
     node.querySelectorAll(".main-svg").forEach((svg, at) => {
       if (at > 0) return svg.setAttribute("aria-hidden", "true");
@@ -103,7 +103,7 @@ export default function ({ data, parentElement }) {
     });
     node.resizing.observe(node);
   }
-  // Drawing costs the training its cores; what looks the same, in the same colours, is left as it is.
+  // Drawing takes processor time from the training, so a chart that would look the same is not redrawn.
   const css = getComputedStyle(node);
   const looks = JSON.stringify([data, css.getPropertyValue("--st-background-color"), css.getPropertyValue("--st-font")]);
   if (node.looks === looks && !node.failed) return stop;

@@ -1,6 +1,7 @@
 """The queue: its runs in order, with buttons to move them, to cancel them, and to put a cancelled run back."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -8,7 +9,7 @@ from core.compare.settings import classes_text
 from core.runs.queue import Where
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
-from pages.parts.actions import act
+from pages.parts.actions import action_button
 from pages.parts.shared import literal, run_link
 
 #: Queued runs on one page of the list.
@@ -49,23 +50,21 @@ def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> Non
             st.caption(f"{position} · {epochs} epochs · {classes_text(run.config.data.classes)}")
         with st.container(horizontal=True, gap="xsmall", width="content"):
             for label, icon, where in _MOVES:
-                st.button(
+                action_button(
                     label,
                     icon=icon,
                     key=f"{where} {run_id}",
                     type="tertiary",
                     disabled=place == (count - 1 if where == "down" else 0),
-                    on_click=act,
-                    args=(lambda where=where: _moved(name, store.queue.move(run_id, where)),),
+                    action=partial(_move, store, run_id, name, where),
                 )
-            st.button(
+            action_button(
                 "Cancel run",
                 icon=":material/close:",
                 key=f"cancel {run_id}",
                 type="tertiary",
                 help="Removes the run from the queue. The run is kept as stopped; you can put it back.",
-                on_click=act,
-                args=(lambda: _cancel(store, run_id, name),),
+                action=lambda: _cancel(store, run_id, name),
             )
 
 
@@ -76,20 +75,19 @@ def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
         run_id, name = run.id, run.name or run.id
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/close: “{literal(name)}” was removed from the queue.", width="content")
-            st.button(
+            action_button(
                 "Put back",
                 key=f"back {run_id}",
                 icon=":material/undo:",
                 type="primary",
-                on_click=act,
-                args=(lambda run_id=run_id, name=name: _put_back(store, run_id, name),),
+                action=partial(_put_back, store, run_id, name),
             )
-            st.button(
+            action_button(
                 "Dismiss",
                 key=f"dismiss {run_id}",
+                icon=":material/close:",
                 type="tertiary",
-                on_click=act,
-                args=(lambda run_id=run_id: cancelled.pop(run_id),),
+                action=partial(cancelled.pop, run_id),
             )
 
 
@@ -106,6 +104,10 @@ def _cancel(store: RunStore, run_id: str, name: str) -> str:
 
 def _put_back(store: RunStore, run_id: str, name: str) -> str:
     return _moved(name, store.queue.put_back(run_id, st.session_state[_CANCELLED].pop(run_id)))
+
+
+def _move(store: RunStore, run_id: str, name: str, where: Where) -> str:
+    return _moved(name, store.queue.move(run_id, where))
 
 
 def _moved(name: str, place: int) -> str:

@@ -72,8 +72,8 @@ def panel_box(panel: Panel) -> None:
     """Show a figure and its findings."""
     st.markdown(f"**{panel.title}**")
     live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
-    for found in panel.findings:
-        finding_box(found, found.label)
+    for finding in panel.findings:
+        finding_box(finding, finding.label)
 
 
 def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
@@ -118,11 +118,11 @@ def one_run(cells: Sequence[CellStatus]) -> None:
         accuracy, loss = curves_figures.accuracy([run], view), curves_figures.loss([run], view)
         curves_figures.mark_onsets(accuracy, [run], view, "accuracy")
         curves_figures.mark_onsets(loss, [run], view, "loss")
-        words = overfitting.onset_text(metrics)
+        text = overfitting.onset_text(metrics)
         with st.grid(2, min_column_width=CHART_WIDTH):
-            live_chart(accuracy, "study-run-accuracy", f"Accuracy of each epoch. {words}")
-            live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {words}")
-        st.markdown(literal(words))
+            live_chart(accuracy, "study-run-accuracy", f"Accuracy of each epoch. {text}")
+            live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {text}")
+        st.markdown(literal(text))
         with st.container(horizontal=True, vertical_alignment="center"):
             download_button("Export epochs (CSV)", lambda: exports.metrics_csv(get_store(), [chosen]), "epochs.csv")
             run_link(chosen, "Open run")
