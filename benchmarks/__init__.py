@@ -1,1 +1,1 @@
-"""What the laboratory claims about speed and reliability, as scripts; what they share is in benchmarks.common."""
+"""Scripts that measure what the documentation claims about speed and reliability. They share benchmarks.common."""

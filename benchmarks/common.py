@@ -1,21 +1,23 @@
-"""What the benchmarks share: where results go, how figures are written, networks to time, and servers to visit.
+"""Functions that the benchmarks share: write results, format numbers, time networks, serve the app, open a browser.
 
-Each script measures, prints, and writes its table to ``benchmarks/results/`` and to a page in ``docs/``. Import from
-this module only; no benchmark imports another.
+A benchmark measures, prints a table, and writes it to ``benchmarks/results/`` and to a page in ``docs/``. Benchmarks
+import from this module and never from each other.
 """
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.base.paths import PROJECT
 from core.config.presets import preset
@@ -25,39 +27,46 @@ from core.records import BatchRecord
 from core.training.environment import Environment, processor_name, resolve
 from core.training.trainer import Trainer
 
+if TYPE_CHECKING:  # only the scripts that open a browser need Playwright
+    from playwright.sync_api import Browser, Page
+
 RESULTS = PROJECT / "benchmarks" / "results"
 #: Separates the results of different machines in one file.
 RULE = "\n\n---\n\n"
 #: The OpenMP and allocator settings that core/__init__.py changes, at their defaults.
 DEFAULT_ENVIRONMENT = {"GOMP_SPINCOUNT": "300000", "THP_MEM_ALLOC_ENABLE": "0"}
-#: The runs that time_to_accuracy.py has recorded, one a line.
+#: Runs recorded by time_to_accuracy.py: a JSON object per line.
 ACCURACY_NOTES = RESULTS / "time_to_accuracy.jsonl"
 
-# A browser without its own traffic, and the size of its window.
+#: Chromium without network traffic of its own.
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-WINDOW = {"width": 1440, "height": 900}
+#: Size of a browser window, in CSS pixels.
+WINDOW = (1_440, 900)
 
 
 # --- results --------------------------------------------------------------------------------------
 
 
 def publish(page: str, name: str, text: str) -> None:
-    """Write ``text`` between the marks of ``name`` in docs/``page``.md. Raises SystemExit if the page lacks them."""
+    """Replace the text between the markers of ``name`` in docs/``page``.md.
+
+    Raises SystemExit if the page has no such markers.
+    """
     path = PROJECT / "docs" / f"{page}.md"
-    marks = re.compile(rf"(<!-- {name}: written by [^>]+ -->).*?(<!-- /{name} -->)", re.DOTALL)
-    content, count = marks.subn(
-        lambda found: f"{found[1]}\n\n{text.strip()}\n\n{found[2]}", path.read_text(encoding="utf-8")
+    markers = re.compile(rf"(<!-- {name}: written by [^>]+ -->).*?(<!-- /{name} -->)", re.DOTALL)
+    content, count = markers.subn(
+        lambda match: f"{match[1]}\n\n{text.strip()}\n\n{match[2]}", path.read_text(encoding="utf-8")
     )
     if not count:
-        raise SystemExit(f"docs/{page}.md lacks the marks <!-- {name}: written by … --> and <!-- /{name} -->.")
+        raise SystemExit(f"docs/{page}.md has no markers <!-- {name}: written by … --> and <!-- /{name} -->. Add them.")
     path.write_text(content, encoding="utf-8")
 
 
 def keep_by_machine(name: str, text: str) -> str:
     """Write ``text`` to benchmarks/results/``name``.md and return the whole file.
 
-    The newest result comes first and replaces the earlier one of the same machine: what stands before the first date
-    of a text names the machine.
+    The newest result comes first and replaces an earlier result of the same machine. The text before the first date
+    identifies the machine.
     """
     path = RESULTS / f"{name}.md"
     earlier = path.read_text(encoding="utf-8").strip().split(RULE) if path.is_file() else []
@@ -71,22 +80,22 @@ def _machine(text: str) -> str:
 
 
 def heading(*details: str) -> str:
-    """Return processor, cores, ``details`` and date: the first line of each result."""
+    """Return the first line of a result: processor, number of cores, ``details`` and date."""
     return ", ".join([processor_name(), f"{os.cpu_count()} cores", *details, time.strftime("%Y-%m-%d")])
 
 
 def machine_text(environment: Environment) -> str:
-    """Return what trains, in a few words. Speeds and seed-to-seed variation are compared only within one machine."""
+    """Return processor, threads and precision. Only results with an equal text are compared with each other."""
     return f"{processor_name()}, {environment.threads} threads, {environment.precision}"
 
 
 def spread_text(values: list[float], digits: int = 0) -> str:
-    """Return median and extremes: ``12.3 (11.8–13.0)``."""
+    """Return the median, the lowest and the highest value: ``12.3 (11.8–13.0)``."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
 def percentile_95(values: list[float]) -> float:
-    """Return the value that 95 % of ``values`` do not exceed."""
+    """Return the 95th percentile of at least two ``values``."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
 
 
@@ -94,7 +103,7 @@ def percentile_95(values: list[float]) -> float:
 
 
 def measured_alone(module: str, *arguments: str, **environment: str) -> dict[str, float]:
-    """Run ``python -m benchmarks.MODULE ARGUMENTS`` in a new process; return the JSON of its last line."""
+    """Run ``python -m benchmarks.MODULE ARGUMENTS`` in a new process; return the JSON object in its last line."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     answer = subprocess.run(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True, cwd=PROJECT
@@ -103,26 +112,29 @@ def measured_alone(module: str, *arguments: str, **environment: str) -> dict[str
 
 
 def plain_speed(batch_size: int, workers: int, images: int = 6_400) -> float:
-    """Return the images per second of the plain loop (benchmarks/plain.py), with torch's default environment."""
-    words = (str(batch_size), str(workers), str(images))
-    return measured_alone("plain", *words, **DEFAULT_ENVIRONMENT)["training"]
+    """Return the images per second of the plain loop (benchmarks/plain.py) in PyTorch's default environment."""
+    arguments = (str(batch_size), str(workers), str(images))
+    return measured_alone("plain", *arguments, **DEFAULT_ENVIRONMENT)["training"]
 
 
 def best_workers(batch_size: int, images: int = 6_400) -> int:
-    """Return the number of loader processes with which the plain loop is fastest here."""
+    """Return the number of loader processes, 0, 2 or 4, with which the plain loop is fastest on this machine."""
     return max((0, 2, 4), key=lambda workers: plain_speed(batch_size, workers, images))
 
 
 def network_config(settings: list[str], shape: tuple[int, int, str, int]) -> RunConfig:
-    """Return a config of a network (depth, width, shortcut) and batch size, whose steps change next to nothing."""
+    """Return a config to time training steps with.
+
+    ``shape`` holds depth, width, shortcut and batch size. The learning rate is so low that training cannot diverge.
+    """
     depth, width, shortcut, batch = shape
-    changes = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "train.batch_size": batch}
-    low = {"train.epochs": 1_000, "train.lr": 1e-7, "train.warmup_epochs": 0.0}
-    return RunConfig().replace({**changes, **low}).set_from_text(settings).checked()
+    network = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "train.batch_size": batch}
+    training = {"train.epochs": 1_000, "train.lr": 1e-7, "train.warmup_epochs": 0.0}
+    return RunConfig().replace({**network, **training}).set_from_text(settings).checked()
 
 
 def step_seconds(config: RunConfig, clock: Callable[[], float], steps: int = 4) -> list[float]:
-    """Return the seconds of a few training steps of a new network, without those that prepare kernels."""
+    """Train a new network and return the seconds of ``steps`` steps after the warm-up, measured with ``clock``."""
     environment = resolve(config)
     trainer = Trainer(config, made_up_task(config, environment.torch_device), environment)
     seconds: list[float] = []
@@ -141,11 +153,11 @@ def step_seconds(config: RunConfig, clock: Callable[[], float], steps: int = 4) 
 
 
 def accuracy_notes(name: str) -> list[dict[str, Any]]:
-    """Return the recorded runs of a preset's recipe, in any number of epochs, sorted by that number and by seed."""
+    """Return the recorded runs of a preset's recipe with any number of epochs, sorted by epochs, then by seed."""
     lines = ACCURACY_NOTES.read_text(encoding="utf-8").splitlines() if ACCURACY_NOTES.is_file() else []
-    own = [note for note in map(json.loads, lines) if note["preset"] == name]
-    recorded = [note for note in own if note["settings"] == _recipe(name, note)]
-    return sorted(recorded, key=lambda note: (trained_epochs(note), note["seed"]))
+    notes = [note for note in map(json.loads, lines) if note["preset"] == name]
+    current = [note for note in notes if note["settings"] == _signature(name, trained_epochs(note))]
+    return sorted(current, key=lambda note: (trained_epochs(note), note["seed"]))
 
 
 def trained_epochs(note: dict[str, Any]) -> int:
@@ -153,16 +165,17 @@ def trained_epochs(note: dict[str, Any]) -> int:
     return len(note["epochs"]["epoch"])
 
 
-def _recipe(name: str, note: dict[str, Any]) -> str:
-    """Return the signature that the preset has today with the number of epochs of a recorded run."""
-    return preset(name).config.replace({"train.seed": 0, "train.epochs": trained_epochs(note)}).signature()
+def _signature(name: str, epochs: int) -> str:
+    """Return the signature of today's preset with another number of epochs."""
+    return preset(name).config.replace({"train.seed": 0, "train.epochs": epochs}).signature()
 
 
-# --- servers --------------------------------------------------------------------------------------
+# --- the app in a browser --------------------------------------------------------------------------------------
 
 
-def start_server(runs: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server over the folder ``runs`` and wait until it answers; return its process and address."""
+@contextlib.contextmanager
+def served(runs: Path) -> Iterator[str]:
+    """Serve the app over the folder ``runs``, yield its address once it answers, and kill the server at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -173,10 +186,41 @@ def start_server(runs: Path) -> tuple[subprocess.Popen[bytes], str]:
         stdout=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-        except OSError:
+    try:
+        while not _answers(address):
+            if server.poll() is not None:
+                raise SystemExit("The server stopped while starting; its messages above say why.")
             time.sleep(0.2)
-        else:
-            return server, address
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def chromium() -> "Iterator[Browser]":
+    """Yield a Chromium. Raises SystemExit if none is installed."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise SystemExit("Chromium is not installed; this script needs it.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()
+
+
+def new_window(browser: "Browser", size: tuple[int, int] = WINDOW) -> "Page":
+    """Open a window with a session of its own, ``size`` in CSS pixels."""
+    page = browser.new_context(viewport={"width": size[0], "height": size[1]}).new_page()
+    page.set_default_timeout(60_000)
+    return page

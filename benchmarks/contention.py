@@ -1,8 +1,8 @@
-"""What another program costs a training run, with our OpenMP spin count and with the default one.
+"""Measure how much another program slows down training, with our OpenMP spin count and with the default.
 
-Each figure is the speed of real training steps (preset quick) in a process of its own for a few seconds, while another
-program keeps one core busy for none, a fifth (like a page that refreshes) or most of the time. The kinds run in turn,
-so that drifts of the machine affect all of them; the table gives ratios to the median of "ours, alone".
+Each value is the speed of real training steps (preset quick) in a process of its own for a few seconds, while another
+program keeps one core busy for 0, 20 (like a page that refreshes) or 90 % of the time. All combinations run in turn, so
+that a drift of the machine's speed affects each of them. Ratios refer to our spin count without other load.
 
     python -m benchmarks.contention [rounds]
 """
@@ -16,15 +16,18 @@ import time
 from benchmarks.common import DEFAULT_ENVIRONMENT, heading, spread_text
 from core import SPINS
 
+#: How long each process trains.
 SECONDS = 6.0
-KINDS = {"ours": SPINS, "OpenMP's default": DEFAULT_ENVIRONMENT["GOMP_SPINCOUNT"]}
-SHARES = (0.0, 0.2, 0.9)
-
+#: GOMP_SPINCOUNT by its name in the table.
+SPIN_COUNTS = {"ours": SPINS, "OpenMP's default": DEFAULT_ENVIRONMENT["GOMP_SPINCOUNT"]}
+#: Shares of the time for which the other program keeps a core busy.
+LOADS = (0.0, 0.2, 0.9)
+#: The other program.
 BUSY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < {0}: pass\n time.sleep(1 - {0})"
 
 
 def train() -> None:
-    """Train for a few seconds at the training thread's priority and print images per second."""
+    """Train for a few seconds with the priority of the worker thread; print the images per second."""
     from core.config.presets import PRESETS
     from core.data import cifar10
     from core.data.task import make_task
@@ -37,8 +40,8 @@ def train() -> None:
     environment = resolve(config, {"device": "cpu", "precision": sys.argv[2], "threads": os.cpu_count()})
     trainer = Trainer(config, make_task(config, data.images, data.labels, environment.torch_device), environment)
     began, steps = 0.0, 0
-    for at, _ in enumerate(trainer.train()):
-        if at == 5:  # the first steps also prepare kernels
+    for step, _ in enumerate(trainer.train()):
+        if step == 5:  # the first steps also prepare kernels
             began, steps = time.perf_counter(), -1
         steps += 1
         if began and time.perf_counter() - began > SECONDS:
@@ -46,12 +49,12 @@ def train() -> None:
     print(steps * config.train.batch_size / (time.perf_counter() - began))
 
 
-def speed(spin: str, busy: float, precision: str) -> float:
-    """Return the images per second of a new process."""
-    other = subprocess.Popen([sys.executable, "-c", BUSY.format(busy)]) if busy else None
+def speed(spin_count: str, load: float, precision: str) -> float:
+    """Return the images per second of a new training process while another program makes ``load``."""
+    other = subprocess.Popen([sys.executable, "-c", BUSY.format(load)]) if load else None
     try:
         command = [sys.executable, "-m", "benchmarks.contention", "--train", precision]
-        environment = {**os.environ, "GOMP_SPINCOUNT": spin}
+        environment = {**os.environ, "GOMP_SPINCOUNT": spin_count}
         answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     finally:
         if other:
@@ -65,18 +68,18 @@ def main(rounds: int) -> None:
     from core.training.environment import faster_precision
 
     precision = faster_precision("cpu", os.cpu_count() or 1, 20, 16)
-    kinds = [(name, busy) for busy in SHARES for name in KINDS]
-    speeds: dict[tuple[str, float], list[float]] = {kind: [] for kind in kinds}
+    combinations = [(name, load) for load in LOADS for name in SPIN_COUNTS]
+    speeds: dict[tuple[str, float], list[float]] = {combination: [] for combination in combinations}
     for _ in range(rounds):
-        for kind in kinds:
-            speeds[kind].append(speed(KINDS[kind[0]], kind[1], precision))
+        for name, load in combinations:
+            speeds[name, load].append(speed(SPIN_COUNTS[name], load, precision))
     reference = statistics.median(speeds["ours", 0.0])
     print(f"{heading(precision)}, n = {rounds} each\n")
     print("| spin count | other load | images/s, median (lowest–highest) | ratio |\n| --- | --- | --- | --- |")
-    for name, busy in kinds:
-        got = speeds[name, busy]
-        load = f"one core busy {100 * busy:.0f} % of the time" if busy else "none"
-        print(f"| {name} ({KINDS[name]}) | {load} | {spread_text(got)} | {statistics.median(got) / reference:.2f} |")
+    for (name, load), values in speeds.items():
+        load_text = f"a core busy {100 * load:.0f} % of the time" if load else "none"
+        ratio = statistics.median(values) / reference
+        print(f"| {name} ({SPIN_COUNTS[name]}) | {load_text} | {spread_text(values)} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

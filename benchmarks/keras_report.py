@@ -1,10 +1,10 @@
-"""The published study's own recipe in Keras: images per second of training, for benchmarks/throughput.py.
+"""Measure the training speed of the report's own recipe in Keras, for benchmarks/throughput.py.
 
-    python benchmarks/keras_report.py BATCH_SIZE [PICTURES]
+    python benchmarks/keras_report.py BATCH_SIZE [IMAGES]
 
-Needs TensorFlow and SciPy; this project does not install the first. The network and the augmentation are those of
-Keras's example for CIFAR-10, which the report took: ResNet-20 v1, L2 1e-4 on every convolution, Adam,
-ImageDataGenerator. The pictures are noise: how fast it is does not depend on what they show.
+Needs TensorFlow and SciPy; TensorFlow is not installed with this project. Network and augmentation are those of Keras's
+example for CIFAR-10, which the report used: ResNet-20 v1, L2 of 1e-4 on every convolution, Adam, ImageDataGenerator.
+The images are noise, because the speed does not depend on their content.
 """
 
 import sys
@@ -15,12 +15,12 @@ import numpy as np
 
 
 def network(keras: Any) -> Any:
-    """ResNet-20 v1 of Keras's example."""
+    """Return ResNet-20 v1 of Keras's example."""
     layers = keras.layers
+    weights = {"kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(1e-4)}
 
     def layer(x: Any, filters: int, size: int = 3, strides: int = 1, relu: bool = True, norm: bool = True) -> Any:
-        x = layers.Conv2D(filters, size, strides, "same", kernel_initializer="he_normal",
-                          kernel_regularizer=keras.regularizers.L2(1e-4))(x)  # fmt: skip
+        x = layers.Conv2D(filters, size, strides, "same", **weights)(x)
         x = layers.BatchNormalization()(x) if norm else x
         return layers.Activation("relu")(x) if relu else x
 
@@ -38,22 +38,22 @@ def network(keras: Any) -> Any:
     return keras.Model(inputs, layers.Dense(10, "softmax", kernel_initializer="he_normal")(x))
 
 
-def main(batch_size: int, pictures: int) -> None:
-    """Train two epochs; print the speed of the second."""
+def main(batch_size: int, image_count: int) -> None:
+    """Train two epochs; print the images per second of the second."""
     import keras
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    chance = np.random.default_rng(0)
-    images = chance.random((pictures, 32, 32, 3), np.float32)
-    labels = keras.utils.to_categorical(chance.integers(0, 10, pictures), 10)
+    rng = np.random.default_rng(0)
+    images = rng.random((image_count, 32, 32, 3), np.float32)
+    labels = keras.utils.to_categorical(rng.integers(0, 10, image_count), 10)
     model = network(keras)
     model.compile(loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(1e-3), metrics=["accuracy"])
-    moved = ImageDataGenerator(width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True)
-    batches = moved.flow(images, labels, batch_size=batch_size)
+    augmentation = ImageDataGenerator(width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True)
+    batches = augmentation.flow(images, labels, batch_size=batch_size)
     model.fit(batches, epochs=1, verbose=0)
     began = time.perf_counter()
     model.fit(batches, epochs=1, verbose=0)
-    print(pictures / (time.perf_counter() - began))
+    print(image_count / (time.perf_counter() - began))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A usual training loop, as the reference: ResNet-20, torchvision transforms, a DataLoader, fp32, SGD.
+"""Train ResNet-20 with a typical PyTorch loop, as a reference for speed: torchvision transforms, DataLoader, fp32, SGD.
 
     python -m benchmarks.plain BATCH_SIZE WORKERS [IMAGES]     # prints the speed of the second epoch as JSON
 
-Follows the scripts that people share for this task: PIL transforms image by image in worker processes, tensors in
-PyTorch's default layout, loss and accuracy read after every batch. It uses only the images of this project.
+The loop is like the scripts that people share for this task: PIL transforms for each image in worker processes, tensors
+in PyTorch's default layout, loss and accuracy read after every batch. Of this project it uses only the images.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from core.data import cifar10
 
 
 class Cifar(Dataset[tuple[Tensor, int]]):
-    """The training images as torchvision's CIFAR10 returns them: PIL images, then transforms."""
+    """The training images as in torchvision's CIFAR10: PIL images, then transforms."""
 
     def __init__(self, image_count: int):
         data = cifar10.load()
@@ -42,12 +42,12 @@ class Cifar(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, at: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.images[at])), self.labels[at]
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
 class Block(nn.Module):
-    """A basic block with shortcut A."""
+    """A basic residual block with shortcut A (He et al. 2016)."""
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """He et al.'s network for CIFAR-10."""
+    """The ResNet-20 of He et al. (2016) for CIFAR-10."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class ResNet20(nn.Module):
 
 
 def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up: int = 5) -> Iterator[float]:
-    """Train epoch after epoch; yield the images per second of each, without its first batches."""
+    """Train without end; yield the images per second of each epoch, measured after ``warm_up`` batches."""
     torch.set_num_threads(threads)
     loader = DataLoader(Cifar(image_count), batch_size, shuffle=True, num_workers=workers, drop_last=True)
     model = ResNet20()
@@ -93,7 +93,7 @@ def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up
         losses = correct = seen = 0.0
         began = time.perf_counter()
         for batch, (images, labels) in enumerate(loader):
-            if batch == warm_up:  # workers have started, kernels are ready
+            if batch == warm_up:  # the workers have started and the kernels are ready
                 began, seen = time.perf_counter(), 0.0
             output = model(images)
             loss = criterion(output, labels)
@@ -107,7 +107,7 @@ def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up
 
 
 if __name__ == "__main__":
-    size, processes, number = (int(word) for word in (*sys.argv[1:], "6400")[:3])
-    speeds = train(number, size, processes, os.cpu_count() or 1)
+    batch_size, workers, image_count = (int(word) for word in (*sys.argv[1:], "6400")[:3])
+    speeds = train(image_count, batch_size, workers, os.cpu_count() or 1)
     next(speeds)
     print(json.dumps({"training": next(speeds)}))

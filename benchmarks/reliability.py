@@ -1,14 +1,12 @@
-"""What one can rely on, counted: runs the fault tests and writes their figures to the README and
-benchmarks/results/reliability.md.
+"""Run the fault tests, count what they injected, and write the counts to docs/reliability.md.
 
-Each test asserts what it counts, so a figure here is one that was checked: a fault after which another run had
-changed, or the run had not gone on to exactly the same weights, is a failed test, and then no table is written. A
-test tells what it did by pytest's ``record_property``: "faults injected", "inputs tried", "soak …". A test of
-tests/faults/test_inputs_*.py that tells nothing is one input.
+Each test asserts what it counts: if a fault changes another run, or a run does not resume to exactly the same weights,
+its test fails and no table is written. A test reports its counts with pytest's ``record_property``: "faults injected",
+"inputs tried", "soak …". A test in tests/faults/test_inputs_*.py that reports nothing counts as one input.
 
-    python -m benchmarks.reliability [--fast]
+    python -m benchmarks.reliability [--fast]     # writes results/reliability.md and docs/reliability.md
 
-With ``--fast`` the long tests are left out.
+``--fast`` omits the long tests.
 """
 
 import argparse
@@ -25,97 +23,135 @@ from pathlib import Path
 from benchmarks.common import RESULTS, publish
 from core.base.paths import PROJECT
 
-#: Kinds of faults: what, the file and a part of the name of the tests that inject it, what is asserted.
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault: its name in the table, the tests that inject it (file, and a word of their names), and what they
+    assert afterwards."""
+
+    name: str
+    file: str
+    test: str
+    asserted: str
+
+
 FAULTS = (
-    (
-        "killed at a step of an operation on runs",
+    Fault(
+        "killed during a step of an operation on runs",
         "test_killed",
         "everything",
-        "it happened or not; done again, it does",
+        "the operation happened completely or not at all, and can be repeated",
     ),
-    (
-        "killed at a step of a training run",
+    Fault(
+        "killed during a step of a training run",
         "test_killed",
         "steps_of_training",
-        "resumed to the same weights, bit for bit",
+        "the run resumes to the same weights, bit for bit",
     ),
-    ("killed at a random moment of a training run", "test_killed", "random_moments", "the same"),
-    ("folder copied at a random moment of a run", "test_killed", "a_copy", "the copy goes on to the same weights"),
-    ("write refused: disk full, I/O error, permission", "test_errors", "refusal", "the run says so, and goes on later"),
+    Fault(
+        "killed at a random moment of a training run",
+        "test_killed",
+        "random_moments",
+        "the run resumes to the same weights, bit for bit",
+    ),
+    Fault(
+        "folder copied at a random moment of a run",
+        "test_killed",
+        "a_copy",
+        "the copy resumes to the same weights, bit for bit",
+    ),
+    Fault(
+        "write refused: disk full, I/O error, permission",
+        "test_errors",
+        "refusal",
+        "the run fails with the cause, and resumes later",
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Case:
-    """A test that ran: where it is, how it ended, what it told."""
+    """A test that ran: its file and name, its outcome ("passed", "skipped", "failure", "error"), what it reported."""
 
     file: str
     name: str
     outcome: str
-    told: dict[str, str]
+    reported: dict[str, str]
 
 
-def tested(fast: bool) -> list[Case]:
-    """Run the fault tests; how each ended. A file that cannot even be read is a case that failed."""
+def run_tests(fast: bool) -> list[Case]:
+    """Run the fault tests. A test file that cannot be imported is a case with the outcome "error"."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/faults",
-            f"--junitxml={report}",
-            *(["-m", "not slow"] if fast else []),
-        ]
-        subprocess.run(words, cwd=PROJECT, check=False)
-        return [_case(one) for one in ET.parse(report).getroot().iter("testcase")]
+        selection = ["-m", "not slow"] if fast else []
+        command = [sys.executable, "-m", "pytest", "tests/faults", f"--junitxml={report}", *selection]
+        subprocess.run(command, cwd=PROJECT, check=False)
+        return [_case(element) for element in ET.parse(report).getroot().iter("testcase")]
 
 
-def _case(one: ET.Element) -> Case:
-    outcome = next((kind for kind in ("failure", "error", "skipped") if one.find(kind) is not None), "passed")
-    told = {each.get("name", ""): each.get("value", "") for each in one.iter("property")}
-    return Case(one.get("classname", "").rpartition(".")[2], one.get("name", ""), outcome, told)
+def _case(element: ET.Element) -> Case:
+    failures = [kind for kind in ("failure", "error", "skipped") if element.find(kind) is not None]
+    reported = {each.get("name", ""): each.get("value", "") for each in element.iter("property")}
+    file = element.get("classname", "").rpartition(".")[2]
+    return Case(file, element.get("name", ""), (failures or ["passed"])[0], reported)
 
 
-def total(cases: Iterable[Case], what: str) -> int:
-    """The sum of what the tests told."""
-    return sum(int(one.told.get(what, 0)) for one in cases)
+def total(cases: Iterable[Case], count: str) -> int:
+    """Return the sum of a count over all tests that reported it."""
+    return sum(int(case.reported.get(count, 0)) for case in cases)
 
 
 def inputs(cases: Iterable[Case]) -> int:
-    """Odd and hostile inputs: as told, or one a test."""
-    return sum(int(one.told.get("inputs tried", 1)) for one in cases if one.file.startswith("test_inputs"))
+    """Return the number of malformed and hostile inputs: as reported, or one per test."""
+    return sum(int(case.reported.get("inputs tried", 1)) for case in cases if case.file.startswith("test_inputs"))
 
 
 def table(cases: list[Case], fast: bool) -> str:
-    """The figures as Markdown."""
-    rows = []
-    for what, file, test, how in FAULTS:
-        count = total((one for one in cases if one.file == file and test in one.name), "faults injected")
-        rows.append((what, f"{count:,}", how))
-    rows.append(("**faults injected**", f"**{total(cases, 'faults injected'):,}**", "the sum"))
-    rows.append(("**runs lost or changed by them**", "**0**", "every other run compared byte for byte"))
-    rows.append(("odd and hostile inputs", f"{inputs(cases):,}", "each answered by a sentence that is asserted"))
-    for one in cases:
-        if "soak epoch" in one.told:
-            soak = [f"{name}: {one.told[f'soak {name}']}" for name in ("kB", "threads", "files")]
-            rows.append((f"epochs in one run, {one.told['soak epoch']}", "; ".join(soak), "nothing else grows"))
-    passed, skipped = (sum(one.outcome == kind for one in cases) for kind in ("passed", "skipped"))
-    lines = [f"| {' | '.join(row)} |" for row in (("what", "figure", "how"), ("---", "---", "---"), *rows)]
-    kind = "without the long ones" if fast else "with the long ones"
+    """Return the counts as Markdown. Raises SystemExit if a kind of fault was not injected."""
+    rows = [("fault", "count", "what is asserted"), ("---", "---", "---")]
+    for fault in FAULTS:
+        injecting = [case for case in cases if case.file == fault.file and fault.test in case.name]
+        count = total(injecting, "faults injected")
+        if not count:
+            raise SystemExit(
+                f"No test of {fault.file} with {fault.test!r} in its name injected a fault. Was it renamed?"
+            )
+        rows.append((fault.name, f"{count:,}", fault.asserted))
+    rows.append(("**all faults**", f"**{total(cases, 'faults injected'):,}**", ""))
+    rows.append(("**runs lost or changed by them**", "**0**", "every other run is compared byte for byte"))
+    rows.append(
+        (
+            "malformed and hostile inputs",
+            f"{inputs(cases):,}",
+            "each is answered as asserted, most with an error message",
+        )
+    )
+    for case in cases:
+        if "soak epoch" in case.reported:
+            soak = "; ".join(f"{name}: {case.reported[f'soak {name}']}" for name in ("kB", "threads", "files"))
+            rows.append(
+                (
+                    f"epochs in one run, {case.reported['soak epoch']}",
+                    soak,
+                    "memory grows less than a limit; threads and files do not",
+                )
+            )
+    passed, skipped = (sum(case.outcome == outcome for case in cases) for outcome in ("passed", "skipped"))
+    selection = "without the long tests" if fast else "with the long tests"
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
-    return "\n".join([*lines, "", f"{passed} fault tests passed ({kind}), {skipped} skipped; {where}.", ""])
+    summary = f"{passed} fault tests passed ({selection}), {skipped} skipped; {where}."
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", summary, ""])
 
 
 def main() -> int:
-    """Run, count, write; 1 if a test failed."""
+    """Run the tests and write the table; return 1 if a test failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="leave out the long tests")
+    parser.add_argument("--fast", action="store_true", help="omit the long tests")
     fast = parser.parse_args().fast
-    cases = tested(fast)
-    failed = [f"{one.file}: {one.name}" for one in cases if one.outcome in ("failure", "error")]
+    cases = run_tests(fast)
+    failed = [f"{case.file}: {case.name}" for case in cases if case.outcome in ("failure", "error")]
     if failed or not cases:
-        print("\n".join(["No table is written, since these failed:", *failed]), file=sys.stderr)
+        print("\n".join(["No table is written, because these tests failed:", *failed]), file=sys.stderr)
         return 1
     text = table(cases, fast)
     (RESULTS / "reliability.md").write_text(text, encoding="utf-8")

@@ -1,12 +1,12 @@
-"""Where a training step's time goes, and what share of the processor's arithmetic it uses.
+"""Measure where the time of a training step goes, and what share of the processor's arithmetic it uses.
 
-    python -m benchmarks.steps [batch_size …]     # writes benchmarks/results/steps.md, quoted in the README
+    python -m benchmarks.steps [batch_size …]     # writes benchmarks/results/steps.md and docs/speed.md
 
-Steps of the trainer itself, seen by PyTorch's profiler, each operator's own time; "data" is what Trainer does to make a
-batch (normalise, mirror, move), with all operators in it. The peak is that of matrix products of this precision and
-number of threads; an image costs three times the network's forward multiply-accumulates, at two operations each.
-Then two things one might do and ``fast`` does not: larger batches where pictures are small, and ``torch.compile``; and
-one that core/__init__.py does: tensors in large pages.
+Profiles steps of the trainer with PyTorch's profiler and counts each operator's own time. "data" is all that the
+trainer does to make a batch (normalize, flip, translate). The peak is the speed of matrix products in this precision
+and with these threads; an image costs three times the multiply-accumulates of a forward pass, two operations each.
+Then it measures two options that ``fast`` does not use, larger batches for smaller images and ``torch.compile``, and an
+option that core/__init__.py sets: tensors in large memory pages.
 """
 
 import os
@@ -30,24 +30,27 @@ from core.training.environment import Environment, resolve
 from core.training.trainer import Trainer
 
 WARM_UP, STEPS = 4, 12
-#: Of runs with large pages and without.
+#: Pairs of runs with and without large memory pages.
 ROUNDS = 3
-SIDES = range(16, IMAGE_SIZE + 1, 4)
-#: Parts of a step by what an operator's name holds, the first that fits.
+#: Image sizes to time, in pixels.
+SIZES = range(16, IMAGE_SIZE + 1, 4)
+#: Row of the time that preparing batches takes; the other rows contain it.
+DATA = "included above: data"
+#: Kinds of work by words in an operator's name; the first kind that matches counts.
 KINDS = {
     "convolution, backward": ("convolution_backward",),
     "convolution, forward": ("convolution",),
     "batch norm, backward": ("batch_norm_backward",),
     "batch norm, forward": ("batch_norm",),
-    "ReLU and sums": ("relu", "threshold", "aten::add", "clamp"),
-    "optimiser": ("Optimizer", "_fused_sgd", "_foreach", "aten::bmm", "aten::baddbmm"),
-    "shortcut's padding and subsampling": ("constant_pad", "slice", "aten::fill_", "aten::zero_"),
+    "ReLU and additions": ("relu", "threshold", "aten::add", "clamp"),
+    "optimizer": ("Optimizer", "_fused_sgd", "_foreach", "aten::bmm", "aten::baddbmm"),
+    "padding and subsampling of shortcuts": ("constant_pad", "slice", "aten::fill_", "aten::zero_"),
     "copies between layouts and precisions": ("copy_", "aten::to", "contiguous", "clone"),
 }
 
 
 def peak_gflops(environment: Environment) -> float:
-    """The best of a few matrix products, in 10⁹ operations a second."""
+    """Return the speed of the fastest of a few matrix products, in 10⁹ operations per second."""
     environment.claim_threads()
     dtype = torch.bfloat16 if environment.precision == "bf16" else torch.float32
     a, b = (torch.randn(2048, 2048, dtype=dtype) for _ in range(2))
@@ -60,94 +63,97 @@ def peak_gflops(environment: Environment) -> float:
 
 
 class Profiled(Trainer):
-    """A trainer whose making of batches is marked."""
+    """A trainer whose preparation of batches is marked in the profile."""
 
-    def _batch(self, *arguments: object, **named: object) -> torch.Tensor:
+    def _batch(self, *args: object, **kwargs: object) -> torch.Tensor:
         with record_function("data"):
-            return super()._batch(*arguments, **named)  # type: ignore[arg-type]
+            return super()._batch(*args, **kwargs)  # type: ignore[arg-type]
 
 
-def parts(config: RunConfig, environment: Environment) -> tuple[dict[str, float], float]:
-    """Shares of the profiled time by kind, and seconds of an unobserved step (median)."""
+def profiled(config: RunConfig, environment: Environment) -> tuple[dict[str, float], float]:
+    """Return the share of the profiled time of each kind of work, and the median seconds of a step without profiler."""
     trainer = Profiled(config, made_up_task(config, environment.torch_device), environment)
     records, times = trainer.train(), []
     for _ in range(WARM_UP + STEPS):
         began = time.perf_counter()
         next(records)
         times.append(time.perf_counter() - began)
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(STEPS):
             next(records)
-    averages = seen.key_averages()
-    data = sum(one.cpu_time_total for one in averages if one.key == "data")
+    operators = profiler.key_averages()
+    data = sum(operator.cpu_time_total for operator in operators if operator.key == "data")
     spent: dict[str, float] = defaultdict(float)
-    for one in averages:
-        if one.key != "data":
-            kind = next((kind for kind, names in KINDS.items() if any(name in one.key for name in names)), "all else")
-            spent[kind] += one.self_cpu_time_total
-    whole = sum(spent.values())
-    shares = {kind: value / whole for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
-    return {**shares, "of all this, data": data / whole}, statistics.median(times[WARM_UP:])
+    for operator in operators:
+        if operator.key != "data":
+            spent[_kind(operator.key)] += operator.self_cpu_time_total
+    total = sum(spent.values())
+    shares = {kind: value / total for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
+    return {**shares, DATA: data / total}, statistics.median(times[WARM_UP:])
 
 
-def by_side(base: RunConfig, environment: Environment, batch_sizes: list[int]) -> list[str]:
-    """Images per second of windows of each side, in turn: medians."""
+def _kind(operator: str) -> str:
+    return next((kind for kind, names in KINDS.items() if any(name in operator for name in names)), "other")
+
+
+def speed_by_size(base: RunConfig, environment: Environment, batch_sizes: list[int]) -> list[str]:
+    """Return a table of the median images per second for each size of image, with the batch sizes taking turns."""
     trainers = {
         size: Trainer(config, made_up_task(config, environment.torch_device), environment)
         for size in batch_sizes
         for config in [base.replace({"train.batch_size": size})]
     }
-    lines = ["", f"| side of the pictures |{''.join(f' batch {size}, images/s |' for size in batch_sizes)}"]
+    lines = ["", f"| image size, pixels |{''.join(f' batch {size}, images/s |' for size in batch_sizes)}"]
     lines.append(f"|{' --- |' * (1 + len(batch_sizes))}")
-    for side in SIDES:
+    for pixels in SIZES:
         times: dict[int, list[float]] = {size: [] for size in batch_sizes}
-        for at in range(WARM_UP + STEPS):
+        for step in range(WARM_UP + STEPS):
             for size, trainer in trainers.items():
-                seconds = step_of(trainer, side)
-                if at >= WARM_UP:
+                seconds = time_step(trainer, pixels)
+                if step >= WARM_UP:
                     times[size].append(seconds)
         speeds = [f"{size / statistics.median(own):.0f}" for size, own in times.items()]
-        lines.append(f"| {side} | {' | '.join(speeds)} |")
+        lines.append(f"| {pixels} | {' | '.join(speeds)} |")
     return lines
 
 
-def step_of(trainer: Trainer, side: int) -> float:
-    """Seconds of one step on the first images, at that side."""
+def time_step(trainer: Trainer, pixels: int) -> float:
+    """Return the seconds of a step on the first images, cropped to ``pixels`` × ``pixels``."""
     draws = draw(trainer.config.augment, len(trainer.task.train), 0, 1)
     rows = draws.order[: trainer.config.train.batch_size]
     began = time.perf_counter()
-    trainer._step(rows, draws, side)
+    trainer._step(rows, draws, pixels)
     return time.perf_counter() - began
 
 
-def compiled(base: RunConfig, environment: Environment) -> str:
-    """What ``torch.compile`` makes of the same steps, in a sentence."""
+def compile_text(base: RunConfig, environment: Environment) -> str:
+    """Return a sentence on the speed of the same steps with ``torch.compile``."""
     task = made_up_task(base, environment.torch_device)
-    plain, other = (Trainer(base, task, environment) for _ in range(2))
-    other.model = torch.compile(other.model, dynamic=False)  # type: ignore[assignment]
+    plain, compiled = (Trainer(base, task, environment) for _ in range(2))
+    compiled.model = torch.compile(compiled.model, dynamic=False)  # type: ignore[assignment]
     began = time.perf_counter()
-    step_of(other, IMAGE_SIZE)
+    time_step(compiled, IMAGE_SIZE)
     waited = time.perf_counter() - began
-    ratios = []
-    for at in range(WARM_UP + STEPS):
-        ratio = step_of(plain, IMAGE_SIZE) / step_of(other, IMAGE_SIZE)
-        if at >= WARM_UP:
-            ratios.append(ratio)
+    ratios = [time_step(plain, IMAGE_SIZE) / time_step(compiled, IMAGE_SIZE) for _ in range(WARM_UP + STEPS)]
     return (
-        f"By `torch.compile` a step at batch {base.train.batch_size} is {spread_text(ratios, 2)} times as fast, after "
-        f"{waited:.0f} s of compiling for each size of picture."
+        f"With `torch.compile`, a step with batch size {base.train.batch_size} is {spread_text(ratios[WARM_UP:], 2)} "
+        f"times as fast, after {waited:.0f} s of compilation for each image size."
     )
 
 
-def large_pages() -> str:
-    """What large pages bring to whole training at batch 128, each run in a process of its own, in a sentence."""
+def large_pages_text() -> str:
+    """Return a sentence on the speed of whole runs with and without large memory pages, each in its own process."""
     ratios = []
     for _ in range(ROUNDS):
-        with_them, without = (
-            measured_alone("throughput", "--ours", "128", THP_MEM_ALLOC_ENABLE=one)["training"] for one in ("1", "0")
+        large, small = (
+            measured_alone("throughput", "--ours", "128", THP_MEM_ALLOC_ENABLE=enabled)["training"]
+            for enabled in ("1", "0")
         )
-        ratios.append(with_them / without)
-    return f"With tensors in large pages, as here, training at batch 128 is {spread_text(ratios, 2)} times as fast."
+        ratios.append(large / small)
+    return (
+        "With tensors in large memory pages, which this program enables, training with batch size 128 is "
+        f"{spread_text(ratios, 2)} times as fast."
+    )
 
 
 def main(batch_sizes: list[int]) -> None:
@@ -155,31 +161,31 @@ def main(batch_sizes: list[int]) -> None:
     base = PRESETS["he2016"].config.replace({"train.lr": 1e-6, "data.normalization": "channel"})
     environment = resolve(base)
     peak, cost = peak_gflops(environment), network_cost(base)
-    found = {size: parts(base.replace({"train.batch_size": size}), environment) for size in batch_sizes}
-    head = ["part of a step", *(f"batch {size}" for size in batch_sizes)]
+    profiles = {size: profiled(base.replace({"train.batch_size": size}), environment) for size in batch_sizes}
+    header = ["share of a step", *(f"batch {size}" for size in batch_sizes)]
     lines = [
         f"{heading(environment.precision, f'{environment.threads} threads')}, n = {STEPS} steps each; "
         f"a matrix product reaches {peak:.0f} GFLOP/s",
         "",
-        f"| {' | '.join(head)} |",
-        f"|{' --- |' * len(head)}",
+        f"| {' | '.join(header)} |",
+        f"|{' --- |' * len(header)}",
     ]
-    names = dict.fromkeys(name for shares, _ in found.values() for name in shares)
-    last = "of all this, data"
-    for name in [*(one for one in names if one != last), last]:
-        lines.append(f"| {name} | " + " | ".join(f"{shares.get(name, 0):.1%}" for shares, _ in found.values()) + " |")
-    speeds = [size / seconds for size, (_, seconds) in found.items()]
-    lines.append("| images per second | " + " | ".join(f"{one:.0f}" for one in speeds) + " |")
-    used = [6 * cost.macs * one / 1e9 / peak for one in speeds]
-    lines.append("| share of the matrix product's speed | " + " | ".join(f"{one:.0%}" for one in used) + " |")
-    lines += by_side(base, environment, batch_sizes)
-    with tempfile.TemporaryDirectory() as folder:  # what an earlier run has compiled would hide the wait
+    kinds = dict.fromkeys(kind for shares, _ in profiles.values() for kind in shares if kind != DATA)
+    for kind in (*kinds, DATA):
+        shares = [f"{shares.get(kind, 0):.1%}" for shares, _ in profiles.values()]
+        lines.append(f"| {kind} | {' | '.join(shares)} |")
+    speeds = [size / seconds for size, (_, seconds) in profiles.items()]
+    lines.append("| images per second | " + " | ".join(f"{speed:.0f}" for speed in speeds) + " |")
+    used = [6 * cost.macs * speed / 1e9 / peak for speed in speeds]
+    lines.append("| share of the matrix product's speed | " + " | ".join(f"{share:.0%}" for share in used) + " |")
+    lines += speed_by_size(base, environment, batch_sizes)
+    with tempfile.TemporaryDirectory() as folder:  # an earlier run's compiled code would hide the wait
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
-        lines += ["", compiled(base, environment), "", large_pages()]
+        lines += ["", compile_text(base, environment), "", large_pages_text()]
     print("\n".join(lines))
     keep_by_machine("steps", "\n".join(lines))
     publish("speed", "steps", "\n".join(lines))
 
 
 if __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or [32, 128, 256])
+    main([int(word) for word in sys.argv[1:]] or [32, 128, 256])

@@ -1,12 +1,12 @@
-"""Training speed against a usual training loop and against Keras, measured in turn: ratios with their spread.
+"""Compare the training speed with a typical PyTorch loop and with Keras.
 
     python -m benchmarks.throughput [rounds]     # writes benchmarks/results/throughput.md and docs/speed.md
 
-"Ours" is a whole run as the app trains it: augmentation, metrics and progress, without the evaluation after the epoch,
-which is timed separately. The plain loop is benchmarks/plain.py with the number of loader processes that is fastest
-here. Keras trains the report's recipe (benchmarks/keras_report.py) if KERAS_PYTHON names a Python that has Keras. Each
-measurement runs in a process of its own, one after the other, in every round. Keep the machine free of other work:
-slow drifts cancel in the ratio of a round, sudden load does not.
+"Ours" is a complete run as the app trains it, with augmentation, metrics and progress. The evaluation after the epoch
+is timed separately. The plain loop is benchmarks/plain.py with the number of loader processes that is fastest on this
+machine. Keras trains the report's recipe (benchmarks/keras_report.py) if KERAS_PYTHON is the path of a Python with
+Keras. In every round each of them runs in a process of its own, in turn. Keep the machine free of other load: a slow
+drift cancels in the ratio of a round, a sudden load does not.
 """
 
 import json
@@ -15,15 +15,23 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks.common import RULE, best_workers, heading, keep_by_machine, measured_alone, plain_speed, publish
-from benchmarks.common import spread_text as text
+from benchmarks.common import (
+    RULE,
+    best_workers,
+    heading,
+    keep_by_machine,
+    measured_alone,
+    plain_speed,
+    publish,
+    spread_text,
+)
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
 from core.jobs.runner import run
 from core.runs.store import RunStore
 from core.training.environment import resolve
 
-#: Training images of an epoch, by batch size.
+#: Training images per epoch, by batch size.
 IMAGES = {128: 6_400, 32: 3_200}
 
 
@@ -59,9 +67,9 @@ def keras_speed(python: str, batch_size: int) -> float:
 def main(rounds: int) -> None:
     """Measure, print and write."""
     keras = os.environ.get("KERAS_PYTHON")
-    first = heading(resolve(PRESETS["fast"].config).precision)
+    first_line = heading(resolve(PRESETS["fast"].config).precision)
     lines = [
-        f"{first}, n = {rounds} rounds: training images per second, median (lowest–highest)",
+        f"{first_line}, n = {rounds} rounds: training images per second, median (lowest–highest)",
         "",
         "| batch size | ours | plain loop | ours / plain loop | Keras, the report's recipe | ours / Keras |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -78,16 +86,16 @@ def main(rounds: int) -> None:
             if keras:
                 speeds["keras"].append(keras_speed(keras, batch_size))
         ratios = {
-            name: [ours / theirs for ours, theirs in zip(speeds["ours"], others, strict=True)]
-            for name, others in speeds.items()
-            if others
+            name: [ours / theirs for ours, theirs in zip(speeds["ours"], values, strict=True)]
+            for name, values in speeds.items()
+            if values
         }
-        cells = [str(batch_size), text(speeds["ours"]), f"{text(speeds['plain'])}, {workers} workers"]
-        cells += [text(ratios["plain"], 2)]
-        cells += [text(speeds["keras"]), text(ratios["keras"], 2)] if keras else ["not installed", "–"]
+        cells = [str(batch_size), spread_text(speeds["ours"]), f"{spread_text(speeds['plain'])}, {workers} workers"]
+        cells += [spread_text(ratios["plain"], 2)]
+        cells += [spread_text(speeds["keras"]), spread_text(ratios["keras"], 2)] if keras else ["not installed", "–"]
         lines.append(f"| {' | '.join(cells)} |")
         print("\n".join(lines), flush=True)
-    lines += ["", f"Evaluating 10,000 images takes {text(evaluations, 1)} s."]
+    lines += ["", f"Evaluating 10,000 images takes {spread_text(evaluations, 1)} s."]
     print(lines[-1])
     publish("speed", "throughput", keep_by_machine("throughput", "\n".join(lines)).replace(RULE, "\n\n"))
 

@@ -1,17 +1,17 @@
-"""How good a preset gets in how many minutes: seeds trained to their end, a curve, and a table.
+"""Measure what accuracy a preset reaches in how many minutes: several seeds trained to the end, a table and a chart.
 
     python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3] [--go-on] [--precision fp32]
 
-What counts is the accuracy of the last epoch on the 10,000 official test images, which the run touches once, at its
-end: nothing is chosen on them, and nothing is averaged at test time. The curve is of the held-out images. Before and
-after each run the plain loop (benchmarks/plain.py) trains for a moment; the run's time is told as a ratio to that in
-which the plain loop would do 9 epochs of the 50,000 images, because machines and their neighbours differ.
+The table gives the accuracy of the last epoch on the 10,000 official test images, which each run uses once, at its end:
+nothing is chosen on them, and nothing is averaged at test time. The chart shows the held-out images. Before and after
+each run the plain loop (benchmarks/plain.py) trains for a moment. The time of the run is also given as a ratio to the
+time in which the plain loop would train 9 epochs of 50,000 images, because computers and their load differ.
 
-Every run is also one of the laboratory's own. A line of results/time_to_accuracy.jsonl keeps what it came to, with
-all its epochs; the table is of all lines with the preset's present settings, machine by machine, so that one run more,
-by ``--seeds 1``, stands beside those before and is told whether it lies among them. Runs of the same recipe in other
-numbers of epochs have rows of their own: what was seen before the preset's number was chosen is not left out. Writes
-results/time_to_accuracy.md, docs/time-to-accuracy.png, and the README's part.
+The runs are stored in the runs folder like any other. results/time_to_accuracy.jsonl keeps a line with the outcome and
+all epochs of each. The table has a row for each number of epochs and machine, made from all lines with the preset's
+current settings, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. Runs of the same
+recipe with other numbers of epochs have rows of their own, because the number of epochs was chosen after seeing them.
+Writes results/time_to_accuracy.md, docs/time-to-accuracy.png and docs/speed.md.
 """
 
 import argparse
@@ -46,22 +46,23 @@ from core.training.environment import resolve
 from core.views import curves as curves_views
 from core.views.curves import RunCurves
 
-PICTURE = PROJECT / "docs" / "time-to-accuracy"
-#: Epochs of the plain loop in twenty minutes on the machine for which the goal was set.
+CHART = PROJECT / "docs" / "time-to-accuracy"
+#: What the plain loop trains in twenty minutes on the machine for which the goal was set.
 PLAIN_EPOCHS, PLAIN_IMAGES = 9, 50_000
-KEPT = ["epoch", "seconds", "lr", "images_per_second", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+#: Columns of a run's epochs that its line keeps.
+COLUMNS = ["epoch", "seconds", "lr", "images_per_second", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
-def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[str, Any]:
-    """Train a preset's ``config`` between two moments of the plain loop; what is noted of it."""
+def train(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[str, Any]:
+    """Train a preset's ``config``, with the plain loop before and after it; return the line to record."""
     before = plain_speed(128, workers)
     run_id = store.create(config, name=f"{name}, seed {config.train.seed}", tags=("time to accuracy",))
 
-    def tell(record: EpochRecord) -> None:
-        print(f"  {name} seed {config.train.seed} epoch {record.epoch}: {record.val_accuracy:.2%}, "
-              f"{record.seconds / 60:.1f} min", flush=True)  # fmt: skip
+    def print_epoch(record: EpochRecord) -> None:
+        progress = f"{record.val_accuracy:.2%}, {record.seconds / 60:.1f} min"
+        print(f"  {name} seed {config.train.seed} epoch {record.epoch}: {progress}", flush=True)
 
-    status = run(store, run_id, on_epoch=tell)
+    status = run(store, run_id, on_epoch=print_epoch)
     result = store.run(run_id).result()
     if status.state != "finished" or result is None:
         raise SystemExit(status.error)
@@ -78,100 +79,109 @@ def trained(store: RunStore, name: str, config: RunConfig, workers: int) -> dict
         "seconds": wall,
         "plain": [before, after],
         "ratio": wall * statistics.mean((before, after)) / (PLAIN_EPOCHS * PLAIN_IMAGES),
-        "epochs": store.metrics(run_id)[KEPT].round(5).to_dict("list"),
+        "epochs": store.metrics(run_id)[COLUMNS].round(5).to_dict("list"),
     }
 
 
-def present(name: str) -> list[dict[str, Any]]:
-    """The runs noted of a preset as it is now."""
-    return [one for one in accuracy_notes(name) if trained_epochs(one) == preset(name).config.train.epochs]
+def current_notes(name: str) -> list[dict[str, Any]]:
+    """Return the recorded runs of a preset with its current number of epochs."""
+    return [note for note in accuracy_notes(name) if trained_epochs(note) == preset(name).config.train.epochs]
 
 
-def compared(note: dict[str, Any], others: list[dict[str, Any]]) -> str:
-    """Whether a run lies among the others, in a sentence."""
-    told_of = f"{note['preset']} seed {note['seed']}: {note['accuracy']:.2%} on the test images"
-    accuracies = [one["accuracy"] for one in others]
+def comparison_text(note: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
+    """Return a sentence with a run's accuracy and its distance from the mean of the earlier runs."""
+    outcome = f"{note['preset']} seed {note['seed']}: {note['accuracy']:.2%} of the test images"
+    accuracies = [run["accuracy"] for run in earlier]
     if len(accuracies) < 2:
-        return f"{told_of}."
+        return f"{outcome}."
     mean, sd = statistics.mean(accuracies), statistics.stdev(accuracies)
-    return f"{told_of}; {(note['accuracy'] - mean) / sd:+.1f} standard deviations from the {len(others)} before."
+    distance = (note["accuracy"] - mean) / sd
+    return f"{outcome}; {distance:+.1f} standard deviations from the mean of the {len(earlier)} earlier runs."
 
 
-def row(name: str, own: list[dict[str, Any]]) -> str:
-    """A preset's line of the table."""
-    accuracies = [one["accuracy"] for one in own]
-    sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(own) > 1 else ""
+def row(name: str, notes: list[dict[str, Any]]) -> str:
+    """Return the row of a preset's recorded runs with one number of epochs on one machine."""
+    accuracies = [note["accuracy"] for note in notes]
+    sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(notes) > 1 else ""
     cells = [
         f"`{name}`",
-        str(trained_epochs(own[0])),
-        str(len(own)),
-        f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{one:.2%}' for one in accuracies)})",
-        spread_text([one["seconds"] / 60 for one in own], 1),
-        spread_text([one["ratio"] for one in own], 2),
-        f"{own[0]['machine']}, {', '.join(dict.fromkeys(one['date'] for one in own))}",
+        str(trained_epochs(notes[0])),
+        str(len(notes)),
+        f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{accuracy:.2%}' for accuracy in accuracies)})",
+        spread_text([note["seconds"] / 60 for note in notes], 1),
+        spread_text([note["ratio"] for note in notes], 2),
+        f"{notes[0]['machine']}, {', '.join(dict.fromkeys(note['date'] for note in notes))}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def groups(name: str) -> list[list[dict[str, Any]]]:
-    """What is noted of a preset's recipe, a list for each number of epochs and machine; the preset's own come first."""
-    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    """Return a preset's recorded runs by number of epochs and machine; the preset's own number of epochs is first."""
+    by_kind: dict[tuple[int, str], list[dict[str, Any]]] = {}
     own = preset(name).config.train.epochs
-    for one in sorted(accuracy_notes(name), key=lambda one: trained_epochs(one) != own):
-        found.setdefault((trained_epochs(one), one["machine"]), []).append(one)
-    return list(found.values())
+    for note in sorted(accuracy_notes(name), key=lambda note: trained_epochs(note) != own):
+        by_kind.setdefault((trained_epochs(note), note["machine"]), []).append(note)
+    return list(by_kind.values())
 
 
 def write() -> None:
-    """The table, the README's part and the curve, of all that is noted of all presets."""
-    names = [name for name in PRESETS if present(name)]
+    """Write the table, its section of docs/speed.md and the chart from all recorded runs."""
+    names = [name for name in PRESETS if current_notes(name)]
+    epochs = " and ".join(f"`{name}` has {preset(name).config.train.epochs} epochs" for name in names)
     lines = [
-        "| preset | epochs | runs | test accuracy of the last epoch, % | minutes | to 9 plain epochs | where, when |",
+        "| preset | epochs | runs | test accuracy, last epoch | minutes | ratio to 9 plain epochs | machine, date |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(row(name, own) for name in names for own in groups(name)),
+        *(row(name, notes) for name in names for notes in groups(name)),
         "",
-        "Accuracy: mean ± standard deviation (each run); minutes and ratios: median (least–most). "
-        f"The presets are {' and '.join(f'`{one}` in {preset(one).config.train.epochs} epochs' for one in names)}; the "
-        "curves are of each one's first row. The other rows are of the same recipe, elsewhere, in another precision or "
-        "in another number of epochs.",
+        "Accuracy: mean ± standard deviation in percentage points (each run); minutes and ratio: median "
+        f"(lowest–highest). The preset {epochs}; the chart shows the first row of each. The other rows are the same "
+        "recipe on another machine, in another precision or with another number of epochs.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    publish(
-        "speed", "time_to_accuracy", "\n".join([*lines, "", f"![Held-out accuracy by minutes]({PICTURE.name}.png)"])
-    )
-    every = [one for name in names for one in groups(name)[0]]
-    colour = curves_views.colours([one["run"] for one in every])
-    curves = [
-        RunCurves.of(one["run"], f"{one['preset']}, {one['machine'].rpartition(', ')[2]}, seed {one['seed']}",
-                     preset(one["preset"]).config, pd.DataFrame(one["epochs"]), colour[one["run"]])
-        for one in every
-    ]  # fmt: skip
-    draw([(PICTURE, curves_figures.accuracy(curves, View(x="seconds", train=False, chance=False)))])
-    PICTURE.with_suffix(".svg").unlink()  # the README shows the PNG
+    chart = f"![Accuracy on the held-out images by minutes of training]({CHART.name}.png)"
+    publish("speed", "time_to_accuracy", "\n".join([*lines, "", chart]))
+    draw([(CHART, curves_figures.accuracy(curves(names), View(x="seconds", train=False, chance=False)))])
+    CHART.with_suffix(".svg").unlink()  # the page shows the PNG
+
+
+def curves(names: list[str]) -> list[RunCurves]:
+    """Return the curves of the runs in the first row of each preset."""
+    notes = [note for name in names for note in groups(name)[0]]
+    colours = curves_views.colours([note["run"] for note in notes])
+    return [
+        RunCurves.of(
+            note["run"],
+            f"{note['preset']}, {note['machine'].rpartition(', ')[2]}, seed {note['seed']}",
+            preset(note["preset"]).config,
+            pd.DataFrame(note["epochs"]),
+            colours[note["run"]],
+        )
+        for note in notes
+    ]
 
 
 def main() -> None:
-    """Train, note, draw, write."""
+    """Train and record the runs, then write the table and the chart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", default=["fast", "fast-10"])
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N − 1; 0 only draws and writes anew")
-    parser.add_argument("--go-on", action="store_true", help="do not train a seed again that is noted here already")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("presets", nargs="*", default=["fast", "fast-10"], help="presets to train")
+    parser.add_argument("--seeds", type=int, default=3, help="train seeds 0 to N − 1; 0 only writes and draws")
+    parser.add_argument("--go-on", action="store_true", help="skip seeds that this machine has recorded")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as in a run")
     args = parser.parse_args()
     store = RunStore(runs_folder())
     workers = best_workers(128) if args.seeds else 0
     for name in args.presets:
         for seed in range(args.seeds):
             config = preset(name).config.replace({"train.seed": seed, "train.precision": args.precision})
-            here = machine_text(resolve(config))
-            before = [one for one in present(name) if one["machine"] == here]
-            if args.go_on and any(one["seed"] == seed for one in before):
+            machine = machine_text(resolve(config))
+            earlier = [note for note in current_notes(name) if note["machine"] == machine]
+            if args.go_on and any(note["seed"] == seed for note in earlier):
                 continue
-            note = trained(store, name, config, workers)
+            note = train(store, name, config, workers)
             with ACCURACY_NOTES.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
-            print(compared(note, before), flush=True)
+            print(comparison_text(note, earlier), flush=True)
     write()
 
 

