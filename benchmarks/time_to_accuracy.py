@@ -149,16 +149,14 @@ def curves(names: list[str]) -> list[RunCurves]:
     """Return the curves of the runs in the first row of each preset."""
     notes = [note for name in names for note in groups(name)[0]]
     colours = curves_views.colours([note["run"] for note in notes])
-    return [
-        RunCurves.of(
-            note["run"],
-            f"{note['preset']}, {note['machine'].rpartition(', ')[2]}, seed {note['seed']}",
-            preset(note["preset"]).config,
-            pd.DataFrame(note["epochs"]),
-            colours[note["run"]],
-        )
-        for note in notes
-    ]
+    return [_curve(note, colours[note["run"]]) for note in notes]
+
+
+def _curve(note: dict[str, Any], colour: str) -> RunCurves:
+    label = f"{note['preset']}, {note['machine'].rpartition(', ')[2]}, seed {note['seed']}"
+    metrics, data = pd.DataFrame(note["epochs"]), preset(note["preset"]).config.data
+    best_epoch = int(metrics["epoch"][metrics["val_accuracy"].argmax()])
+    return RunCurves(note["run"], label, colour, metrics, data.classes, "held-out", best_epoch)
 
 
 def main() -> None:
