@@ -252,6 +252,8 @@ def heading(study: Study) -> None:
         texts.append("This study is part of ResNet Lab and read-only. Copy it to make changes.")
     if study.note:
         st.markdown(literal(study.note))
+    if study.figure is not None:
+        st.caption(f"Repeats Figure {study.figure} of the report: {REPORT}.")
     st.caption(literal(" ".join(texts)))
 
 

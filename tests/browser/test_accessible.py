@@ -1,4 +1,4 @@
-"""By keyboard and by ear: every control has a name and is reached by Tab, every picture and chart has words."""
+"""Keyboard and screen reader: every control, image and chart has a name, and Tab reaches every control."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -6,10 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.made import made_run, made_weights
 
 PAGES = ("", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
-CONTROLS = {
-    "button", "link", "textbox", "combobox", "checkbox", "switch", "radio", "slider", "spinbutton", "tab", "img",
-    "image",
-}  # fmt: skip
+CONTROLS = "button link textbox combobox checkbox switch radio slider spinbutton tab img image"
 IDLE = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 #: A number for the element that has the focus, the same whenever it has it; null outside the page.
 FOCUSED = """() => {
@@ -28,12 +25,12 @@ def runs(lab):
 
 
 def nameless(page: Page) -> list[str]:
-    """Roles of what a screen reader would announce without a word, and what it is in the document."""
+    """Return the role and element of what a screen reader would announce without a name."""
     session = page.context.new_cdp_session(page)
     found = []
     for node in session.send("Accessibility.getFullAXTree")["nodes"]:
         role = node.get("role", {}).get("value")
-        if role in CONTROLS and not node.get("ignored") and not node.get("name", {}).get("value", "").strip():
+        if role in CONTROLS.split() and not node.get("ignored") and not node.get("name", {}).get("value", "").strip():
             described = session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
             about = dict(zip(*[iter(described.get("attributes", []))] * 2, strict=True))
             kept = {name: about[name] for name in ("data-testid", "class", "aria-label", "type") if name in about}
@@ -43,16 +40,16 @@ def nameless(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_everything_that_can_be_used_or_seen_has_a_name(lab, page, runs, path):
+def test_every_control_image_and_chart_has_a_name(lab, page, runs, path):
     page.goto(f"{lab.url}/{path}" + (f"?runs={runs[0]},{runs[1]}" if path == "compare" else ""))
     page.locator("h1").first.wait_for()
     page.wait_for_function(IDLE)
-    page.wait_for_timeout(1_500)  # charts and pictures come after the script
+    page.wait_for_timeout(1_500)  # charts and images come after the script
     assert nameless(page) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_tab_goes_through_the_page_and_is_caught_nowhere(lab, page, runs, path):
+def test_tab_goes_through_the_page_and_out_of_it(lab, page, runs, path):
     page.goto(f"{lab.url}/{path}")
     page.locator("h1").first.wait_for()
     page.wait_for_timeout(1_500)
@@ -65,11 +62,11 @@ def test_tab_goes_through_the_page_and_is_caught_nowhere(lab, page, runs, path):
         seen.append(now)
     else:
         pytest.fail("Tab does not come out of the page")
-    # A table is gone through cell by cell, of all else no part holds one up for long.
+    # Tab stops at each cell of a table, so many stops can be one element.
     assert len(set(seen)) >= 9, "the eight pages in the menu, and what the page itself has"
 
 
-def test_arrow_keys_choose_among_pictures(lab, page):
+def test_arrow_keys_choose_an_image(lab, page):
     page.goto(f"{lab.url}/dataset")
     tiles = page.locator(".tiles button")
     tiles.first.wait_for()
@@ -79,5 +76,5 @@ def test_arrow_keys_choose_among_pictures(lab, page):
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     assert tiles.evaluate_all("all => all.map((one, at) => one.tabIndex === 0 ? at : -1).filter(at => at >= 0)") == [1]
-    page.keyboard.press("Enter")  # the picture's page is the next tab
+    page.keyboard.press("Enter")  # opens the next tab
     expect(page.get_by_role("tab", name="Augmentation")).to_have_attribute("aria-selected", "true")

@@ -1,4 +1,4 @@
-"""What only a browser shows of hostile input: names that are no markup, files that are refused, other addresses."""
+"""Hostile input in a real browser: names with markup, refused files, other addresses."""
 
 import http.client
 import re
@@ -18,7 +18,7 @@ HOSTILE = (
     "![p](https://evil.example/pixel.png)",
 )
 PAGES = ("", "new_run?from={}", "run?run={}", "compare?runs={}", "dataset", "classify?run={}", "studies")
-#: Elements that a name made: an icon, a picture, a link, something that is run.
+#: Elements that a name could create: an icon, an image, a link, a script.
 MADE = (
     "[aria-label='rocket icon'], img[src='x'], a[href*='evil.example'], a[href^='javascript'], "
     "img[src*='evil.example'], [data-testid=stMarkdownContainer] .katex"
@@ -57,7 +57,7 @@ def test_a_name_is_a_name_on_every_page(serve, page, store):
     assert not [url for url in asked if "evil.example" in url]
 
 
-def test_a_file_that_is_too_large_is_told_beside_one_that_is_read_and_none_is_anothers(serve, page, store, tmp_path):
+def test_a_file_that_is_too_large_does_not_stop_others_and_no_session_sees_them(serve, page, store, tmp_path):
     run_with_weights(store)
     (tmp_path / "good.png").write_bytes(png(1))
     (tmp_path / "large.png").write_bytes(png(2) + bytes(11 << 20))
@@ -68,12 +68,12 @@ def test_a_file_that_is_too_large_is_told_beside_one_that_is_read_and_none_is_an
     expect(page.get_by_text(re.compile(r"must be 10(\.0)? ?MB or smaller"))).to_be_visible()
     other = page.context.browser.new_context().new_page()
     settled(other, f"{server.url}/classify")
-    expect(other.get_by_text(re.compile("takes anything else for one of them"))).to_be_visible()
+    expect(other.get_by_text(re.compile("always picks one of them"))).to_be_visible()
     assert "good.png" not in other.content()
     other.context.close()
 
 
-def test_another_address_is_listened_on_alone_and_told_on_every_page(serve, page, store):
+def test_another_address_is_the_only_one_and_warned_of_on_every_page(serve, page, store):
     run_id = made_run(store)
     server = serve(address="127.0.0.2")
     with socket.socket() as here:
@@ -84,15 +84,17 @@ def test_another_address_is_listened_on_alone_and_told_on_every_page(serve, page
     assert "Everyone who reaches this address" in server.log.read_text()
 
 
-def test_a_page_elsewhere_can_neither_steer_the_app_nor_send_it_files(serve, page):
+def test_another_site_can_neither_steer_the_app_nor_upload_files(serve, page):
     server = serve()
     host = server.url.removeprefix("http://")
     settled(page, server.url)
     assert page.get_by_text("Everyone who reaches this address").count() == 0
     upgrade = {
-        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-    }  # fmt: skip
+    }
 
     def status(method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> int:
         line = http.client.HTTPConnection(host, timeout=20)
