@@ -167,7 +167,7 @@ def places(root: Path) -> dict[str, Any]:
     """Return every run's state by id, the queue, and what is in the trash."""
     store = RunStore(root)
     states = {run["id"]: run["state"] for run in answer(root, ["list"])["answer"]}
-    return {"states": states, "queue": store.queue(), "trash": store.trashed()}
+    return {"states": states, "queue": store.queue.ids(), "trash": store.trash.ids()}
 
 
 def meta_and_status(root: Path) -> dict[str, Any]:
@@ -338,14 +338,14 @@ def test_a_stopped_run_resumes_to_its_end(
         assert last[name] == known["epoch"][name], name
     for name in ("train_loss", "train_objective", "val_loss", "val_objective", "val_loss_by_class"):
         assert last[name] == pytest.approx(known["epoch"][name], rel=CLOSE), name
-    assert RunStore(root).status(run_id).state == "finished"
+    assert RunStore(root).run(run_id).status().state == "finished"
     assert files(root, run_id) == known["files"]
     result = json.loads((root / run_id / "result.json").read_text())
     assert {images: sorted(fields) for images, fields in result.items()} == known["result"]
 
     assert_same(answer(root, ["extend", run_id, "--epochs", "5", "--queue"]), known["extend"])
     child = RunStore(root).ids()[0]
-    assert (RunStore(root).meta(child).parent, files(root, child)) == (run_id, known["files of the extended run"])
+    assert (RunStore(root).run(child).meta().parent, files(root, child)) == (run_id, known["files of the extended run"])
 
 
 # --- writing what is expected ---------------------------------------------------------------------

@@ -1,9 +1,8 @@
-"""A program that lets children of itself be killed: ``python -m tests.faults.killed WHAT FOLDER [SEED] [TIMES]``.
+"""Fork child processes and kill each at a different instant: ``python -m tests.faults.killed WHAT FOLDER [NUMBER…]``.
 
-Each child does the same thing to a store and is killed at another instant, until one comes to its end. What is to be
-killed is imported once, here, and each child is a fork. A line of JSON on stdout tells of each child: where it was
-killed, in which store, which runs it was about, the digest of every file that was there before, and, if it trained,
-how many epochs it had told of.
+Every child does the same thing to a store, until one reaches the end. The modules are imported once, before the first
+fork. For each child a line of JSON on stdout says at which step it was killed, its exit code, its store, the runs
+concerned, the digest of every file that existed before, and, if it trained, how many epochs it had reported.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from tests.faults.steps import die_at, watched
 
 
 def digests(store: RunStore) -> dict[str, str]:
-    """SHA-256 of every file of every run, here and in the trash, by path."""
+    """Return the SHA-256 of every file of every run, in the store and in its trash, by path."""
     return {
         str(path.relative_to(store.root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(store.root.rglob("*"))
@@ -34,7 +33,7 @@ def digests(store: RunStore) -> dict[str, str]:
 
 
 def forked(work: Callable[[], object]) -> int:
-    """Do ``work`` in a child; its process id."""
+    """Do ``work`` in a child process and return its process id."""
     child = os.fork()
     if child == 0:
         try:
@@ -49,19 +48,19 @@ def forked(work: Callable[[], object]) -> int:
 
 
 def ended(child: int) -> int:
-    """Wait for a child; 0 if it came to its end, the negative signal if it was killed."""
+    """Wait for a child; return 0 if it reached the end, the negative signal if it was killed."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def tell(**facts: Any) -> None:
-    print(json.dumps(facts), flush=True)
+def report(**values: Any) -> None:
+    print(json.dumps(values), flush=True)
 
 
 # --- at every step --------------------------------------------------------------------------------
 
 
 def every_step(name: str, folder: Path) -> None:
-    """Kill an operation at its first step, its second, and so on, each time in a store of its own."""
+    """Kill an operation at its first step, its second, and so on, each time in a new store."""
     operation = OPERATIONS[name]
     for number in range(1, 1_000):
         store = RunStore(folder / f"{name}-{number}" / "runs")
@@ -75,13 +74,13 @@ def every_step(name: str, folder: Path) -> None:
 
             code = ended(forked(work))
         step = (store.root.parent / "step").read_text() if code else "the end"
-        tell(step=step, code=code, root=str(store.root), subject=subject, before=before)
+        report(step=step, code=code, root=str(store.root), subject=subject, before=before)
         if code != -signal.SIGKILL:
             return
 
 
 def _noted(act: Callable[[Any], object], path: Path) -> Callable[[Any], object]:
-    """``act``, after what it is about was written down outside the watched folder."""
+    """Return ``act`` preceded by writing the step into ``path``, outside the watched folder."""
 
     def noted(step: Any) -> None:
         path.write_text(f"{step.number}: {step.what} {Path(step.path).name}")
@@ -93,12 +92,12 @@ def _noted(act: Callable[[Any], object], path: Path) -> Callable[[Any], object]:
 # --- training -------------------------------------------------------------------------------------
 
 
-def trained(store: RunStore, run_id: str, heard: int, act: Callable[[Any], object] | None) -> None:
-    """Train a run, tell each finished epoch through the pipe ``heard``, with ``act`` at each step if given."""
+def train(store: RunStore, run_id: str, pipe: int, act: Callable[[Any], object] | None) -> None:
+    """Train a run and report each finished epoch through ``pipe``, with ``act`` at each step if given."""
     from core.jobs.runner import run
 
     def on_epoch(record: EpochRecord) -> None:
-        os.write(heard, b".")
+        os.write(pipe, b".")
 
     if act is None:
         run(store, run_id, on_epoch=on_epoch)
@@ -109,11 +108,11 @@ def trained(store: RunStore, run_id: str, heard: int, act: Callable[[Any], objec
 
 
 def killed_training(store: RunStore, act: Callable[[Any], object] | None, strike: Callable[[int], object]) -> int:
-    """Train a new run in a child that ``act`` or ``strike`` (given its process id) kills, and tell of it."""
+    """Train a new run in a child that ``act`` or ``strike`` (called with its process id) kills, and report it."""
     run_id = store.create(tiny())
     before = {path: digest for path, digest in digests(store).items() if run_id not in path}
     reader, writer = os.pipe()
-    child = forked(lambda: trained(store, run_id, writer, act))
+    child = forked(lambda: train(store, run_id, writer, act))
     os.close(writer)
     strike(child)
     code = ended(child)
@@ -121,44 +120,44 @@ def killed_training(store: RunStore, act: Callable[[Any], object] | None, strike
         epochs = len(pipe.read())
     noted = store.root.parent / "step"
     step = noted.read_text() if act and code else "a random moment" if code else "the end"
-    tell(step=step, code=code, root=str(store.root), subject=run_id, before=before, epochs=epochs)
+    report(step=step, code=code, root=str(store.root), subject=run_id, before=before, epochs=epochs)
     return code
 
 
 def every_step_of_training(store: RunStore, first: int, stride: int) -> None:
-    """Kill a run at each step from ``first`` on, ``stride`` apart."""
+    """Kill a run at every ``stride``-th step from ``first`` on."""
     number = first
     while killed_training(store, die_at(number), lambda child: None) == -signal.SIGKILL:
         number += stride
 
 
 def random_moments(store: RunStore, seed: int, times: int, copies: Path | None = None) -> None:
-    """Kill so many runs at moments spread evenly over their time; with ``copies``, copy the folder there before."""
+    """Kill ``times`` runs at random moments, after copying the folder into ``copies`` if given."""
     began = time.monotonic()
     killed_training(store, None, lambda child: None)
-    whole, chance = time.monotonic() - began, random.Random(seed)
+    duration, rng = time.monotonic() - began, random.Random(seed)
     done = 0
     while done < times:
 
-        def strike(child: int, at: int = done, moment: float = chance.uniform(0, whole)) -> None:
+        def strike(child: int, index: int = done, moment: float = rng.uniform(0, duration)) -> None:
             time.sleep(moment)
             if copies is not None:
-                copied(store.root, copies / f"{at}" / "runs")
+                copy_folder(store.root, copies / f"{index}" / "runs")
             os.kill(child, signal.SIGKILL)
 
         in_time = killed_training(store, None, strike) != 0
-        whole *= 1.0 if in_time else 0.9  # the machine is quicker than it was
+        duration *= 1.0 if in_time else 0.9  # the machine has become faster
         done += in_time or copies is not None
 
 
-def copied(source: Path, target: Path) -> None:
-    """Copy a folder that is being written to, as far as its files stay where they are."""
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder while it is being written to; files that vanish meanwhile are left out."""
 
-    def copy(one: str, other: str) -> None:
+    def copy(path: str, copied: str) -> None:
         try:
-            shutil.copyfile(one, other)
+            shutil.copyfile(path, copied)
         except FileNotFoundError:  # it was temporary
-            Path(other).unlink(missing_ok=True)
+            Path(copied).unlink(missing_ok=True)
 
     shutil.copytree(source, target, copy_function=copy)
 
@@ -168,11 +167,11 @@ def main() -> None:
     if what in OPERATIONS:
         every_step(what, folder)
         return
-    import core.jobs.runner  # noqa: F401 - torch, once for all children
+    import core.jobs.runner  # noqa: F401 - imports torch once for all children
     from core.data import cifar10
 
     cifar10.load()
-    numbers = [int(one) for one in sys.argv[3:]]
+    numbers = [int(word) for word in sys.argv[3:]]
     store = RunStore(folder / "runs")
     match what:
         case "steps":

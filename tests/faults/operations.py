@@ -1,4 +1,4 @@
-"""What can be done to a store, to be cut short anywhere: how each begins, and what must hold wherever it ended."""
+"""Operations on a store that can be interrupted anywhere: how to prepare, perform and check each."""
 
 import contextlib
 import json
@@ -14,18 +14,16 @@ from tests.made import made_run, tiny_config
 
 
 def tiny(*settings: str) -> RunConfig:
-    """A run of two epochs that trains for real in a moment."""
-    return tiny_config(
-        "data.train_size=160", "data.validation_size=40", "data.test_size=40", "model.width=4", "train.epochs=2",
-        "train.batch_size=60", *settings,
-    )  # fmt: skip
+    """Return the configuration of a run of two epochs that really trains, in about a second."""
+    sizes = ("data.train_size=160", "data.validation_size=40", "data.test_size=40", "model.width=4")
+    return tiny_config(*sizes, "train.epochs=2", "train.batch_size=60", *settings)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """``begin`` makes what it needs and returns the runs it is about; ``act`` does it; ``done`` is whether it happened.
+    """An operation: ``begin`` prepares it and returns the runs concerned, ``act`` performs it, ``done`` checks it.
 
-    Where it is not done, ``act`` again must do it.
+    An interrupted operation either happened, or ``act`` must succeed when it is called again.
     """
 
     begin: Callable[[RunStore], Any]
@@ -34,7 +32,7 @@ class Operation:
 
     @contextlib.contextmanager
     def prepared(self, store: RunStore) -> Iterator[Any]:
-        """A store with runs that have nothing to do with it, and its subject."""
+        """Add two unrelated runs to the store, and give the runs that the operation concerns."""
         made_run(store, epochs=2, name="bystander")
         store.trash.put(made_run(store, epochs=2, name="in the trash"))
         yield self.begin(store)
@@ -55,7 +53,7 @@ def _reference(store: RunStore) -> str:
 
 
 def _doomed(store: RunStore) -> str:
-    """A run whose process died after somebody asked for it to be discarded."""
+    """Return a run that was to be discarded when its process died."""
     run_id = made_run(store, epochs=2, state="running")
     (store.run(run_id).path / "stop").write_text("discard")
     return run_id
@@ -70,7 +68,7 @@ def _outdated(store: RunStore) -> str:
 
 
 def _archive(store: RunStore) -> list[str]:
-    """Two runs in a .zip beside the store; the runs themselves are gone."""
+    """Export two runs into a .zip file, then take them out of the store; return their ids."""
     ids = [_weighted(store, name=name) for name in ("first", "second")]
     with (store.root.parent / "runs.zip").open("wb") as file:
         transfer.export(store, ids, file)
@@ -95,10 +93,12 @@ def _enqueue(store: RunStore, run_id: str) -> None:
 
 
 def _discard(store: RunStore, run_id: str) -> None:
-    if run_id not in store.trash.ids():
-        store.queue.request_stop(run_id, keep=False) if store.run(
-            run_id
-        ).status().state == "queued" else store.trash.put(run_id)
+    if run_id in store.trash.ids():
+        return
+    if store.run(run_id).status().state == "queued":
+        store.queue.request_stop(run_id, keep=False)
+    else:
+        store.trash.put(run_id)
 
 
 def _bring_in(store: RunStore, _: list[str]) -> None:
@@ -106,9 +106,11 @@ def _bring_in(store: RunStore, _: list[str]) -> None:
 
 
 def _named(name: str) -> Callable[[RunStore, Any], bool]:
+    """Return a check that runs called ``name`` exist and are complete."""
+
     def made(store: RunStore, _: Any) -> bool:
-        found = [one for one in store.ids() if store.run(one).meta().name == name]
-        return bool(found) and all((store.run(one).path / "status.json").is_file() for one in found)
+        ids = [run_id for run_id in store.ids() if store.run(run_id).meta().name == name]
+        return bool(ids) and all((store.run(run_id).path / "status.json").is_file() for run_id in ids)
 
     return made
 
@@ -128,44 +130,51 @@ OPERATIONS = {
     "enqueue": Operation(lambda store: made_run(store, epochs=2, state="failed"), _enqueue, _state("queued")),
     "stop": Operation(
         lambda store: made_run(store, epochs=0, state="queued"),
-        lambda store, run_id: store.queue.request_stop(run_id), _state("stopped"),
+        lambda store, run_id: store.queue.request_stop(run_id),
+        _state("stopped"),
     ),
     "discard": Operation(
-        lambda store: made_run(store, epochs=0, state="queued"), _discard,
+        lambda store: made_run(store, epochs=0, state="queued"),
+        _discard,
         lambda store, run_id: run_id in store.trash.ids(),
     ),
     "annotate": Operation(
-        made_run, lambda store, run_id: store.run(run_id).annotate(name="new"),
+        made_run,
+        lambda store, run_id: store.run(run_id).annotate(name="new"),
         lambda store, run_id: store.run(run_id).meta().name == "new",
     ),
     "annotate_reference": Operation(
-        _reference, lambda store, run_id: store.run(run_id).annotate(name="new"),
+        _reference,
+        lambda store, run_id: store.run(run_id).annotate(name="new"),
         lambda store, run_id: store.run(run_id).meta().name == "new",
     ),
     "trash": Operation(
         made_run, lambda store, run_id: store.trash.put(run_id), lambda store, run_id: run_id in store.trash.ids()
     ),
     "restore": Operation(
-        lambda store: store.trash.ids()[0], lambda store, run_id: store.trash.restore(run_id),
+        lambda store: store.trash.ids()[0],
+        lambda store, run_id: store.trash.restore(run_id),
         lambda store, run_id: run_id in store.ids(),
     ),
     "empty_trash": Operation(
         lambda store: [store.trash.put(run_id) or run_id for run_id in (_weighted(store), _weighted(store))],
-        lambda store, _: store.trash.empty(), lambda store, _: store.trash.ids() == [],
+        lambda store, _: store.trash.empty(),
+        lambda store, _: store.trash.ids() == [],
     ),
     "mark_interrupted": Operation(
-        _doomed, lambda store, _: store.queue.mark_interrupted(),
+        _doomed,
+        lambda store, _: store.queue.mark_interrupted(),
         lambda store, run_id: run_id in store.trash.ids() or store.run(run_id).stored_status().state == "interrupted",
     ),
     "migrate": Operation(
-        _outdated, lambda store, run_id: store.run(run_id).migrate(),
+        _outdated,
+        lambda store, run_id: store.run(run_id).migrate(),
         lambda store, run_id: json.loads((store.run(run_id).path / "config.json").read_text())["schema"] == 1,
     ),
     "import": Operation(_archive, _bring_in, lambda store, ids: set(ids) <= set(store.ids())),
     "table": Operation(
-        _nothing, lambda store, _: store.frame(),
-        lambda store, _: (store.cache_folder / "summaries.json").is_file(),
+        _nothing, lambda store, _: store.frame(), lambda store, _: (store.cache_folder / "summaries.json").is_file()
     ),
-}  # fmt: skip
-#: What of the files that were there before an operation may go or change.
+}
+#: Which of the files that existed before an operation may change, where that is not just the runs concerned.
 CHANGES = {"empty_trash": lambda path: path.startswith(".trash/")}

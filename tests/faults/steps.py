@@ -1,9 +1,9 @@
-"""Every step by which this process changes files under a folder, counted, and something done at the n-th of them.
+"""Count every step by which this process changes files under a folder, and act at the n-th step.
 
-The interpreter tells of each file it is about to open for writing, rename, remove, and of each folder it makes or
-removes (``sys.addaudithook``), so no part of the program has to be patched, and none can be forgotten. The flush to the
-disk is not told and is wrapped. A process that dies in the middle of writing leaves half of what it wrote: each flush
-has a step before it, at which the file is torn.
+The interpreter reports each file that is about to be opened for writing, renamed or removed, and each folder that is
+made or removed (``sys.addaudithook``), so nothing has to be patched and nothing can be missed. Flushes to the disk are
+not reported; ``os.fsync`` is wrapped instead. A process that dies while writing leaves half of the file: before each
+flush there is a step "tear" that truncates it.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _fsync = os.fsync
 
 @dataclass(frozen=True)
 class Step:
-    """``what`` is about to be done to the file at ``path``; ``number`` counts from 1."""
+    """The operation ``what`` that is about to happen to the file at ``path``; ``number`` counts from 1."""
 
     number: int
     what: str
@@ -29,7 +29,7 @@ class Step:
 
 
 class Watch:
-    """Counts the steps under ``root`` and calls ``act`` before each is done; what ``act`` raises is its end."""
+    """Count the steps under ``root`` and call ``act`` before each one; an exception from ``act`` prevents the step."""
 
     def __init__(self, root: Path, act: Callable[[Step], object], tears: bool):
         self.root, self.act, self.tears = os.path.realpath(root) + os.sep, act, tears
@@ -49,10 +49,10 @@ class Watch:
 
 
 _watch: Watch | None = None
-_heard = False
+_hooked = False
 
 
-def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if _watch is None:
         return
     match event:
@@ -65,7 +65,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _within(path: Any, folder: int) -> str:
-    """The path of a file that was named within an open folder."""
+    """Return the path of a file named relative to an open folder."""
     return str(Path(_opened(folder) if folder >= 0 else "", os.fspath(path)))
 
 
@@ -75,11 +75,11 @@ def _opened(handle: int) -> str:
 
 @contextlib.contextmanager
 def watched(root: Path, act: Callable[[Step], object] = lambda step: None, *, tears: bool = False) -> Iterator[Watch]:
-    """Watch what this process does to files under ``root``."""
-    global _watch, _heard
-    if not _heard:
-        sys.addaudithook(_hear)  # stays as long as the process; it does nothing outside this block
-        _heard = True
+    """Call ``act`` before each change that this process makes to a file under ``root``."""
+    global _watch, _hooked
+    if not _hooked:
+        sys.addaudithook(_audit)  # cannot be removed; outside this block it does nothing
+        _hooked = True
     watch = Watch(root, act, tears)
 
     def fsync(handle: int) -> None:
@@ -94,12 +94,12 @@ def watched(root: Path, act: Callable[[Step], object] = lambda step: None, *, te
 
 
 def die() -> None:
-    """End this process as a power cut would."""
+    """End this process as a power failure would."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_at(number: int) -> Callable[[Step], None]:
-    """Die before the step of this number is done; at a tear, after the file was torn."""
+    """Return an action that ends the process before step ``number``; at a tear, after truncating the file."""
 
     def act(step: Step) -> None:
         if step.number == number:
@@ -111,7 +111,7 @@ def die_at(number: int) -> Callable[[Step], None]:
 
 
 def fail_at(number: int, code: int, *, lasting: bool = False) -> Callable[[Step], None]:
-    """Refuse the step of this number with an error of the system; if ``lasting``, all that follow too."""
+    """Return an action that refuses step ``number`` with the error ``code``, and if ``lasting`` all later steps."""
 
     def act(step: Step) -> None:
         if step.number == number or (lasting and step.number > number):
@@ -121,7 +121,7 @@ def fail_at(number: int, code: int, *, lasting: bool = False) -> Callable[[Step]
 
 
 def _tear(path: str) -> None:
-    """Leave half of what was written last: of the file, or of its last line where lines are appended."""
+    """Truncate the file to half; where lines are appended, its last line."""
     content = Path(path).read_bytes()
     start = content.rstrip(b"\n").rfind(b"\n") + 1 if path.endswith(".jsonl") else 0
     os.truncate(path, start + (len(content) - start) // 2)

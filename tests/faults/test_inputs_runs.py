@@ -1,7 +1,7 @@
-"""Run folders from elsewhere: files of the wrong kind, with the wrong things in them, or leading somewhere else.
+"""Hostile run folders: files of the wrong kind, with wrong content, or linked to somewhere else.
 
-Each case stands in the folder of a run beside a sound one. What is wrong is said in a sentence on the page that
-was asked for the run, and every page shows the sound run as before.
+Each case is put into one of two runs. The page of the damaged run must explain what is wrong, and every page must
+show the other run as before.
 """
 
 import io
@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 
 from core.base.errors import StoreError
 from core.records import BatchRecord
+from core.runs.folder import STATES
 from core.runs.store import RunStore
 from core.runs.transfer import export
-from tests.faults.opened import PAGES, app_on, opened, sentences
+from tests.faults.app import PAGES, app_on, assert_names, errors_on, open_page
 from tests.made import made_record, made_run
 
 HUGE = 10**15
 
 
 def with_values(file: str, /, **values: Any) -> Callable[[Path], None]:
-    """Changes that put ``values`` into a JSON file."""
+    """Return a change that puts ``values`` into a JSON file."""
 
     def change(folder: Path) -> None:
         path = folder / file
@@ -38,12 +39,12 @@ def with_values(file: str, /, **values: Any) -> Callable[[Path], None]:
 
 
 def with_text(name: str, text: str) -> Callable[[Path], None]:
-    """A file that holds ``text``."""
+    """Return a change that writes ``text`` into a file."""
     return lambda folder: (folder / name).write_text(text)  # type: ignore[return-value]
 
 
 def with_link(name: str, target: str) -> Callable[[Path], None]:
-    """A link in place of a file."""
+    """Return a change that replaces a file by a link to ``target``."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -53,7 +54,7 @@ def with_link(name: str, target: str) -> Callable[[Path], None]:
 
 
 def with_pipe(name: str) -> Callable[[Path], None]:
-    """A pipe nobody writes into: to read it would never end."""
+    """Return a change that replaces a file by a pipe: reading it would never end."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -63,7 +64,7 @@ def with_pipe(name: str) -> Callable[[Path], None]:
 
 
 def of_size(name: str, size: int) -> Callable[[Path], None]:
-    """A file with so many bytes, none of them on the disk."""
+    """Return a change that makes a sparse file of ``size`` bytes."""
 
     def change(folder: Path) -> None:
         with (folder / name).open("wb") as file:
@@ -72,66 +73,70 @@ def of_size(name: str, size: int) -> Callable[[Path], None]:
     return change
 
 
-DAMAGED: dict[str, tuple[Callable[[Path], None], str]] = {
+#: Changes that make a run unreadable, and what the message must name.
+DAMAGED: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     # meta.json
-    "a number for a name": (with_values("meta.json", name=5), "“name” is 5, where text belongs"),
-    "tags that are no list": (with_values("meta.json", tags="one"), "“tags” is “one”, where a list of texts belongs"),
-    "a tag that is a table": (with_values("meta.json", tags=[{}]), "“tags” is [{}], where a list of texts belongs"),
-    "no number for a time": (with_values("meta.json", created_at=float("nan")), "“created_at” is nan, where a number"),
-    "a time beyond all calendars": (with_values("meta.json", created_at=1e300), "“created_at” is 1e+300"),
-    "an environment without names": (with_values("meta.json", environment=[1]), "where names and values belongs"),
-    "a field of another program": (with_values("meta.json", **{"<b>x": 1}), "it has no place for “<b>x”"),
+    "number as name": (with_values("meta.json", name=5), ["meta.json", "name", "5"]),
+    "text as tags": (with_values("meta.json", tags="solo"), ["meta.json", "tags", "solo"]),
+    "table as tag": (with_values("meta.json", tags=[{}]), ["meta.json", "tags"]),
+    "NaN as time": (with_values("meta.json", created_at=float("nan")), ["meta.json", "nan"]),
+    "time beyond all calendars": (with_values("meta.json", created_at=1e300), ["meta.json", "created_at", "1e+300"]),
+    "list as environment": (with_values("meta.json", environment=[1]), ["meta.json", "environment"]),
+    "unknown field": (with_values("meta.json", **{"<b>x": 1}), ["meta.json", "<b>x"]),
     # status.json
-    "a text for an epoch": (with_values("status.json", epoch="two"), "“epoch” is “two”, where a whole number belongs"),
-    "an epoch below zero": (with_values("status.json", epoch=-1), "“epoch” is -1, where a whole number belongs"),
-    "an epoch without end": (with_values("status.json", epoch=10**400), "“epoch” is 10000"),
-    "an unknown state": (with_values("status.json", state="dancing"), "“state” is “dancing”, where one of queued"),
-    "a list for a state": (with_values("status.json", state=["queued"]), "“state” is ['queued'], where one of queued"),
-    "a queue place that is text": (with_values("status.json", queued_at="now"), "“queued_at” is “now”"),
-    "names given twice": (with_text("status.json", '{"state": "queued", "state": "failed"}'), "names “state” twice"),
+    "text as epoch": (with_values("status.json", epoch="two"), ["status.json", "epoch", "two"]),
+    "negative epoch": (with_values("status.json", epoch=-1), ["status.json", "epoch", "-1"]),
+    "huge epoch": (with_values("status.json", epoch=10**400), ["status.json", "epoch", "10000"]),
+    "unknown state": (with_values("status.json", state="dancing"), ["status.json", "state", "dancing"]),
+    "list as state": (with_values("status.json", state=["queued"]), ["status.json", "state", "queued"]),
+    "text as queue time": (with_values("status.json", queued_at="now"), ["status.json", "queued_at", "now"]),
+    "duplicate name": (with_text("status.json", '{"state": "queued", "state": "failed"}'), ["status.json", "state"]),
     # result.json
-    "a result that is a list": (with_values("result.json", best=[1]), "“best” is [1], where a test evaluation belongs"),
-    "an accuracy above one": (with_values("result.json", best={"accuracy": 91}), "“accuracy” of “best” is 91"),
-    "a loss that is text": (with_values("result.json", last={"loss": "high"}), "“loss” of “last” is “high”"),
-    # what stands where a file should
-    "a link to a secret": (with_link("meta.json", "/etc/passwd"), "it is a link, and links are not followed"),
-    "a link to itself": (with_link("config.json", "config.json"), "it is a link, and links are not followed"),
-    "a pipe for a status": (with_pipe("status.json"), "status.json in RUN cannot be read: it is no file"),
-    "a pipe for a result": (with_pipe("result.json"), "result.json in RUN cannot be read: it is no file"),
-    "a status of a terabyte": (of_size("status.json", 10**12), "larger than the 16 MB such a file can have"),
-    "epochs of a terabyte": (of_size("metrics.jsonl", 10**12), "larger than the 256 MB such a file can have"),
-}  # fmt: skip
+    "list as result": (with_values("result.json", best=[1]), ["result.json", "best"]),
+    "accuracy above 1": (with_values("result.json", best={"accuracy": 91}), ["result.json", "accuracy", "best", "91"]),
+    "text as loss": (with_values("result.json", last={"loss": "high"}), ["result.json", "loss", "last", "high"]),
+    # links, pipes and huge files
+    "link to a secret": (with_link("meta.json", "/etc/passwd"), ["meta.json", "link"]),
+    "link to itself": (with_link("config.json", "config.json"), ["config.json", "link"]),
+    "pipe as status": (with_pipe("status.json"), ["status.json"]),
+    "pipe as result": (with_pipe("result.json"), ["result.json"]),
+    "status of a terabyte": (of_size("status.json", 10**12), ["status.json", "16 MB"]),
+    "epochs of a terabyte": (of_size("metrics.jsonl", 10**12), ["metrics.jsonl", "256 MB"]),
+}
 
-HARMLESS: dict[str, Callable[[Path], None]] = {
+#: Changes that leave a run readable.
+HARMLESS: dict[str, Callable[[Path], object]] = {
     "half a character in the name": with_values("meta.json", name="a\ud800b\x00\x1b[31m", note="\udfff"),
-    "a name of a megabyte": with_values("meta.json", name="x" * 2**20),
-    "an environment of anything": with_values(
+    "name of a megabyte": with_values("meta.json", name="x" * 2**20),
+    "any values as environment": with_values(
         "meta.json", environment={"\ud800": ["\ud800", {"a": None}], "x": 10**400}
     ),
-    "the log is a link": with_link("log.txt", "/etc/passwd"),
-    "the log is a pipe": with_pipe("log.txt"),
-    "the log is a terabyte": of_size("log.txt", 10**12),
-    "the wish to stop is a pipe": with_pipe("stop"),
-    "the lock is a folder": lambda folder: ((folder / ".lock").unlink(missing_ok=True), (folder / ".lock").mkdir()),
+    "link as log": with_link("log.txt", "/etc/passwd"),
+    "pipe as log": with_pipe("log.txt"),
+    "log of a terabyte": of_size("log.txt", 10**12),
+    "pipe as stop request": with_pipe("stop"),
+    "folder as lock": lambda folder: ((folder / ".lock").unlink(missing_ok=True), (folder / ".lock").mkdir()),
     "more epochs than planned": with_values("status.json", epoch=HUGE, best_epoch=HUGE, state="running"),
-    "a result without an epoch": with_values("result.json", best={"accuracy": 0.5}),
-    "epochs without figures by class": lambda folder: (folder / "metrics.jsonl").write_text(
+    "result without an epoch": with_values("result.json", best={"accuracy": 0.5}),
+    "epochs without values per class": lambda folder: (folder / "metrics.jsonl").write_text(
         "".join(
-            json.dumps({name: one[name] for name in one if not name.endswith("_by_class")}) + "\n"
-            for one in (asdict(made_record(epoch)) for epoch in range(1, 5))
+            json.dumps(
+                {name: value for name, value in asdict(made_record(epoch)).items() if not name.endswith("_by_class")}
+            )
+            + "\n"
+            for epoch in range(1, 5)
         )
     ),
-}  # type: ignore[dict-item]
+}
 
 
-@pytest.mark.parametrize(("change", "sentence"), DAMAGED.values(), ids=DAMAGED.keys())
-def test_what_is_wrong_with_a_run_is_said_and_the_others_are_shown(store, monkeypatch, change, sentence):
-    bad, good = made_run(store, name="the bad one"), made_run(store, name="the sound one")
+@pytest.mark.parametrize(("change", "words"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_run_is_explained_and_the_rest_are_shown(store, monkeypatch, change, words):
+    bad, good = made_run(store, name="the damaged run"), made_run(store, name="the intact run")
     change(store.root / bad)
-    app = opened(app_on(store, monkeypatch), "run", run=bad)
-    assert sentence.replace("RUN", bad) in sentences(app)
-    assert bad in sentences(app) and "another run instead" in sentences(app)
-    assert app.selectbox(key="live_run").value == good
+    app = open_page(app_on(store, monkeypatch), "run", run=bad)
+    assert_names(errors_on(app), bad, *words)
+    assert app.selectbox(key="run").value == good
     rows = store.frame().set_index("id")
     assert (rows.loc[bad, "state"], rows.loc[good, "state"]) == ("damaged", "finished")
 
@@ -139,73 +144,74 @@ def test_what_is_wrong_with_a_run_is_said_and_the_others_are_shown(store, monkey
 def test_every_page_opens_with_all_of_them_at_once(store, monkeypatch):
     for change in (*(change for change, _ in DAMAGED.values()), *HARMLESS.values()):
         change(store.root / made_run(store, name="another"))
-    good = made_run(store, name="the sound one")
+    good = made_run(store, name="the intact run")
     app = app_on(store, monkeypatch)
     for page in PAGES:
-        opened(app, page)
-    assert "the sound one" in {one.proto.label for one in opened(app, "home").get("page_link")}
+        open_page(app, page)
+    assert "the intact run" in {link.proto.label for link in open_page(app, "home").get("page_link")}
     assert store.run(good).status().state == "finished"
-    opened(app, "compare", runs=",".join(store.ids()))
+    open_page(app, "compare", runs=",".join(store.ids()))
     assert store.queue.ids() == [] and len(store.ids()) == len(DAMAGED) + len(HARMLESS) + 1
 
 
-def test_a_result_whose_epochs_are_lost_is_none(store, monkeypatch):
-    bad = made_run(store, name="the bad one")
+def test_a_result_without_epochs_is_ignored(store, monkeypatch):
+    bad = made_run(store, name="the damaged run")
     (store.root / bad / "metrics.jsonl").unlink()
     store.run(bad).write_result({"best": {"accuracy": 0.99, "loss": 0.1, "epoch": 4}})
     app = app_on(store, monkeypatch)
     for page in PAGES:
-        opened(app, page)
+        open_page(app, page)
     assert store.frame()["test_accuracy"].isna().all()
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())
-def test_what_costs_no_run_is_shown_as_far_as_it_can_be(store, monkeypatch, change):
+def test_harmless_damage_hides_no_run(store, monkeypatch, change):
     run_id = made_run(store, name="a run", note="a note")
     change(store.root / run_id)
-    app = opened(app_on(store, monkeypatch), "run", run=run_id)
-    assert app.selectbox(key="live_run").value == run_id
+    app = open_page(app_on(store, monkeypatch), "run", run=run_id)
+    assert app.selectbox(key="run").value == run_id
     assert len(store.metrics(run_id)) == 4
     for page in PAGES:
-        opened(app, page, run=run_id)
+        open_page(app, page, run=run_id)
 
 
-def test_a_link_for_a_log_shows_and_changes_nothing_elsewhere(store, monkeypatch, tmp_path):
+def test_a_link_as_log_neither_shows_nor_changes_its_target(store, monkeypatch, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("do not tell\n")
     run_id = made_run(store)
     with_link("log.txt", str(secret))(store.root / run_id)
-    with pytest.raises(StoreError, match="it is a link, and links are not followed"):
+    with pytest.raises(StoreError, match=r"log\.txt.*link"):
         store.run(run_id).log()
-    with pytest.raises(StoreError, match="it is a link, and links are not followed"):
+    with pytest.raises(StoreError, match=r"log\.txt.*link"):
         store.run(run_id).append_log("written by us")
     with_link("metrics.jsonl", str(secret))(store.root / run_id)
-    with pytest.raises(StoreError, match="it is a link"):
+    with pytest.raises(StoreError, match=r"metrics\.jsonl.*link"):
         store.run(run_id).append_record(made_record(5))
-    app = opened(app_on(store, monkeypatch), "run", run=run_id)
-    assert "do not tell" not in "".join(one.value for one in app.code)
+    app = open_page(app_on(store, monkeypatch), "run", run=run_id)
+    assert "do not tell" not in "".join(element.value for element in app.code)
     assert secret.read_text() == "do not tell\n"
 
 
 @pytest.mark.parametrize("name", ["log.txt", "last.pt", "result.json"])
-def test_a_link_takes_nothing_from_elsewhere_along(store, tmp_path, name):
+def test_an_export_never_follows_a_link(store, tmp_path, name):
     (tmp_path / "secret").write_text("do not tell\n")
     run_id = made_run(store)
     with_link(name, str(tmp_path / "secret"))(store.root / run_id)
-    taken = io.BytesIO()
-    with pytest.raises(StoreError, match=f"{name} in {run_id} cannot be read: it is a link"):
-        export(store, [run_id], taken)
-    assert b"do not tell" not in taken.getvalue()
+    exported = io.BytesIO()
+    with pytest.raises(StoreError) as caught:
+        export(store, [run_id], exported)
+    assert_names(caught.value, name, run_id, "link")
+    assert b"do not tell" not in exported.getvalue()
 
 
-def test_a_link_for_a_lock_empties_nothing_elsewhere(store, tmp_path):
+def test_a_link_as_lock_empties_nothing_elsewhere(store, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("a thesis")
     run_id = made_run(store, state="running")
     (store.root / run_id / ".lock").unlink(missing_ok=True)
     (store.root / run_id / ".lock").symlink_to(precious)
     assert store.run(run_id).status().state == "interrupted"
-    with pytest.raises(StoreError, match=r"its file \.lock is a link; remove it"), store.run(run_id).hold():
+    with pytest.raises(StoreError, match=r"\.lock.*link"), store.run(run_id).hold():
         pass
     store.queue.mark_interrupted()
     assert precious.read_text() == "a thesis"
@@ -213,30 +219,31 @@ def test_a_link_for_a_lock_empties_nothing_elsewhere(store, tmp_path):
 
 # --- metrics.jsonl --------------------------------------------------------------------------------
 
+#: Lines of metrics.jsonl, after two valid epochs, that are not the next epoch.
 LINES: dict[str, str] = {
-    "a truth value for an epoch": json.dumps(asdict(made_record(3)) | {"epoch": True}),
-    "an epoch before the first": json.dumps(asdict(made_record(3)) | {"epoch": 0}),
-    "an epoch twice": json.dumps(asdict(made_record(2)) | {"val_accuracy": 0.99}),
-    "an earlier epoch": json.dumps(asdict(made_record(1)) | {"val_accuracy": 0.99}),
-    "an accuracy of 91": json.dumps(asdict(made_record(3)) | {"val_accuracy": 91}),
-    "an accuracy that is no number": json.dumps(asdict(made_record(3)) | {"val_accuracy": float("nan")}),
-    "seconds without end": json.dumps(asdict(made_record(3)) | {"seconds": float("inf")}),
-    "an epoch without end": json.dumps(asdict(made_record(3)) | {"epoch": 10**400}),
+    "truth value as epoch": json.dumps(asdict(made_record(3)) | {"epoch": True}),
+    "epoch 0": json.dumps(asdict(made_record(3)) | {"epoch": 0}),
+    "same epoch again": json.dumps(asdict(made_record(2)) | {"val_accuracy": 0.99}),
+    "earlier epoch": json.dumps(asdict(made_record(1)) | {"val_accuracy": 0.99}),
+    "accuracy of 91": json.dumps(asdict(made_record(3)) | {"val_accuracy": 91}),
+    "NaN as accuracy": json.dumps(asdict(made_record(3)) | {"val_accuracy": float("nan")}),
+    "infinite seconds": json.dumps(asdict(made_record(3)) | {"seconds": float("inf")}),
+    "huge epoch": json.dumps(asdict(made_record(3)) | {"epoch": 10**400}),
     "text among classes": json.dumps(asdict(made_record(3)) | {"val_accuracy_by_class": ["high"]}),
-    "a list within a list": json.dumps(asdict(made_record(3)) | {"val_loss_by_class": [[1.0]]}),
+    "nested list": json.dumps(asdict(made_record(3)) | {"val_loss_by_class": [[1.0]]}),
 }
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
-def test_a_line_that_is_no_further_epoch_is_passed_over(store, monkeypatch, line):
+def test_a_line_that_is_not_the_next_epoch_is_ignored(store, monkeypatch, line):
     run_id = made_run(store, epochs=2)
     with (store.root / run_id / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
-    app = opened(app_on(store, monkeypatch), "run", run=run_id)
+    app = open_page(app_on(store, monkeypatch), "run", run=run_id)
     best = f"{100 * made_record(2).val_accuracy:.2f} %"
-    assert [one.value for one in app.metric][:2] == [best, best]
+    assert [metric.value for metric in app.metric][:2] == [best, best]
     store.run(run_id).append_record(made_record(3))
-    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3] == list(store.metrics(run_id)["epoch"])
+    assert [record.epoch for record in store.run(run_id).records()] == [1, 2, 3] == list(store.metrics(run_id)["epoch"])
     assert RunStore(store.root).frame().loc[0, "last_val_accuracy"] == made_record(3).val_accuracy
 
 
@@ -244,56 +251,43 @@ def test_a_line_that_is_no_further_epoch_is_passed_over(store, monkeypatch, line
 
 
 @pytest.mark.parametrize(
-    ("progress", "sentence"),
+    ("progress", "words"),
     [
-        ({}, "“epoch” is None, where a whole number belongs"),
-        ({"batches": 0}, "“batches” is 0, where a whole number belongs"),
-        ({"batch": "x"}, "“batch” is “x”, where a whole number belongs"),
-        ({"seconds_left": float("inf")}, "“seconds_left” is inf, where a number belongs"),
+        ({}, ["epoch"]),
+        ({"batches": 0}, ["batches", "0"]),
+        ({"batch": "x"}, ["batch", "x"]),
+        ({"seconds_left": float("inf")}, ["seconds_left", "inf"]),
     ],
 )
-def test_a_damaged_progress_is_told_until_the_next_batch(store, monkeypatch, progress, sentence):
+def test_damaged_progress_is_explained_until_the_next_batch(store, monkeypatch, progress, words):
     run_id = made_run(store, epochs=2, state="running")
-    sound = {
-        "epoch": 3, "epochs": 4, "batch": 1, "batches": 9, "loss": 1.0, "accuracy": 0.5, "lr": 0.1,
-        "images_per_second": 1.0, "seconds_left": 1.0,
-    }  # fmt: skip
+    position = {"epoch": 3, "epochs": 4, "batch": 1, "batches": 9, "seconds_left": 1.0}
+    valid = {**position, "loss": 1.0, "accuracy": 0.5, "lr": 0.1, "images_per_second": 1.0}
     path = store.run(run_id).path / "progress.json"
-    path.write_text(json.dumps({**sound, **progress} if progress else {}))
+    path.write_text(json.dumps({**valid, **progress} if progress else {}))
     with store.run(run_id).hold():
         app = app_on(store, monkeypatch)
-        assert not app.exception and sentence in sentences(app)
-        assert sentence in sentences(opened(app, "run", run=run_id))
-        store.run(run_id).write_progress(BatchRecord(**sound | {"loss": float("nan")}))
-        assert not sentences(opened(app, "run", run=run_id))
+        assert not app.exception
+        assert_names(errors_on(app), "progress.json", *words)
+        assert_names(errors_on(open_page(app, "run", run=run_id)), "progress.json", *words)
+        store.run(run_id).write_progress(BatchRecord(**valid | {"loss": float("nan")}))
+        assert not errors_on(open_page(app, "run", run=run_id))
 
 
-# --- what nobody imagined -------------------------------------------------------------------------
+# --- generated inputs -----------------------------------------------------------------------------
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_NAMES = ("meta.json", "status.json", "config.json", "result.json", "progress.json")
-_FIELDS = (
-    "name",
-    "tags",
-    "note",
-    "created_at",
-    "environment",
-    "state",
-    "epoch",
-    "best_epoch",
-    "error",
-    "best",
-    "train",
-)
+_FILES = ("meta.json", "status.json", "config.json", "result.json", "progress.json")
+_FIELDS = ("name", "tags", "created_at", "environment", "state", "epoch", "best_epoch", "error", "best", "train")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.sampled_from(_NAMES), field=st.sampled_from(_FIELDS), value=_json)
-def test_any_json_is_a_run_or_a_sentence(store, name, field, value):
+@given(name=st.sampled_from(_FILES), field=st.sampled_from(_FIELDS), value=_json)
+def test_any_json_is_a_run_or_an_error(store, name, field, value):
     run_id = made_run(store, epochs=1)
     try:
         with_values(name, **{field: value})(store.root / run_id)
@@ -304,28 +298,18 @@ def test_any_json_is_a_run_or_a_sentence(store, name, field, value):
             except StoreError as error:
                 assert run_id in str(error)
         row = store.frame().set_index("id").loc[run_id]
-        assert row["state"] in (
-            "finished",
-            "damaged",
-            "queued",
-            "stopped",
-            "failed",
-            "running",
-            "interrupted",
-            "stopping",
-        )
+        assert row["state"] in (*STATES, "damaged")
         str(store.run(run_id).meta().name).encode() if row["state"] != "damaged" else None
     finally:
         store.trash.put(run_id)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(st.binary(max_size=40) | st.builds(lambda one: json.dumps(one).encode(), _json), max_size=5))
-def test_any_lines_of_metrics_are_passed_over_or_epochs(tmp_path, lines):
+@given(lines=st.lists(st.binary(max_size=40) | st.builds(lambda value: json.dumps(value).encode(), _json), max_size=5))
+def test_any_lines_of_metrics_are_ignored_or_epochs(tmp_path, lines):
     store = RunStore(tmp_path / "runs")
     run_id = store.ids()[0] if store.ids() else made_run(store, epochs=1)
     path = store.root / run_id / "metrics.jsonl"
     path.write_bytes(b"\n".join([*lines, json.dumps(asdict(made_record(1))).encode(), b""]))
-    assert (
-        [one.epoch for one in store.run(run_id).records()] == [1] == list(RunStore(store.root).metrics(run_id)["epoch"])
-    )
+    epochs = [record.epoch for record in store.run(run_id).records()]
+    assert epochs == [1] == list(RunStore(store.root).metrics(run_id)["epoch"])

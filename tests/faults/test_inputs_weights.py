@@ -1,4 +1,4 @@
-"""Weights and states from elsewhere: of another network, of no numbers, with code in them, or packed to burst."""
+"""Hostile weights and training states: of another network, full of NaN, with code in them, or packed as a bomb."""
 
 import os
 import pickle
@@ -12,15 +12,14 @@ from core.base.errors import LabError, StoreError
 from core.images.classify import Classifier
 from core.model import resnet
 from core.training.checkpoint import load_state
-from tests.faults.opened import app_on, opened, sentences
+from tests.faults.app import app_on, assert_names, errors_on, open_page
 from tests.made import made_run, tiny_config
 
 CLASSES = ("cat", "deer", "dog")
-NO_USE = "cannot be used: the file is damaged or belongs to another network"
 
 
 class Trap:
-    """Makes a folder when it is unpickled."""
+    """Make a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -31,7 +30,7 @@ class Trap:
 
 @pytest.fixture
 def run_id(store):
-    """A run of three classes with weights that were never trained."""
+    """Return a run of three classes with untrained weights."""
     made = made_run(store, config=tiny_config("data.classes=cat,deer,dog"))
     model = resnet(8, 3, 8, generator=torch.Generator().manual_seed(0))
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
@@ -42,48 +41,50 @@ def run_id(store):
 
 
 def changed(name, change):
-    """The weights with one tensor changed."""
+    """Return a function that changes one tensor of the weights."""
     return lambda tensors: save({**tensors, name: change(tensors[name])}, {"classes": ",".join(CLASSES)})
 
 
+#: Files that are not the run's weights, and what the message must name.
 WEIGHTS = {
-    "no weights": (lambda _: b"no weights", NO_USE),
-    "a pickle": (lambda tensors: pickle.dumps({name: one.tolist() for name, one in tensors.items()}), NO_USE),
-    "a head that is longer than the file": (lambda _: (2**40).to_bytes(8, "little") + b"{}", NO_USE),
-    "another shape": (changed("classifier.weight", lambda one: torch.zeros(10, 32)), NO_USE),
-    "an input of another shape": (changed("input.mean", lambda one: torch.zeros(1)), NO_USE),
-    "a tensor more": (lambda tensors: save({**tensors, "more": torch.zeros(1)}), NO_USE),
-    "no input": (lambda tensors: save({k: v for k, v in tensors.items() if k != "input.std"}), NO_USE),
-    "no numbers": (changed("classifier.weight", lambda one: one * float("nan")), "some are no numbers"),
-    "a deviation of nothing": (changed("input.std", torch.zeros_like), "some are no numbers"),
-    "other classes": (lambda tensors: save(tensors, {"classes": "ship,deer,dog"}), "they tell ship, deer, dog apart"),
+    "text": (lambda _: b"no weights", []),
+    "pickle": (lambda tensors: pickle.dumps({name: tensor.tolist() for name, tensor in tensors.items()}), []),
+    "header longer than the file": (lambda _: (2**40).to_bytes(8, "little") + b"{}", []),
+    "wrong shape": (changed("classifier.weight", lambda _: torch.zeros(10, 32)), []),
+    "input of the wrong shape": (changed("input.mean", lambda _: torch.zeros(1)), []),
+    "additional tensor": (lambda tensors: save({**tensors, "more": torch.zeros(1)}), []),
+    "no input": (lambda tensors: save({k: v for k, v in tensors.items() if k != "input.std"}), []),
+    "NaN": (changed("classifier.weight", lambda tensor: tensor * float("nan")), ["numbers"]),
+    "zero deviation": (changed("input.std", torch.zeros_like), ["numbers"]),
+    "different classes": (lambda tensors: save(tensors, {"classes": "ship,deer,dog"}), ["ship, deer, dog"]),
 }
 
 
-@pytest.mark.parametrize(("make", "sentence"), WEIGHTS.values(), ids=WEIGHTS.keys())
-def test_weights_that_are_not_the_runs_give_a_sentence_and_no_answer(store, monkeypatch, run_id, make, sentence):
+@pytest.mark.parametrize(("make", "words"), WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_unusable_weights_are_explained_and_classify_nothing(store, monkeypatch, run_id, make, words):
     path = store.run(run_id).best_weights()
     path.write_bytes(make(load_file(path)))
-    with pytest.raises(StoreError, match=f"The weights of run {run_id} cannot be used"):
+    with pytest.raises(StoreError) as caught:
         Classifier.load(store, run_id)
-    app = opened(app_on(store, monkeypatch), "classify", run=run_id)
-    app.file_uploader[0].upload("one.png", PNG)
+    assert_names(caught.value, run_id, *words)
+    app = open_page(app_on(store, monkeypatch), "classify", run=run_id)
+    app.file_uploader[0].upload("image.png", PNG)
     app.run()
     assert not app.exception and not app.dataframe
-    assert sentence in sentences(app) and run_id in sentences(app)
+    assert_names(errors_on(app), run_id, *words)
 
 
-def test_a_pickle_with_code_in_place_of_weights_does_not_run(store, run_id, tmp_path):
+def test_a_pickle_with_code_as_weights_does_not_run(store, run_id, tmp_path):
     store.run(run_id).best_weights().write_bytes(pickle.dumps(Trap(tmp_path / "trap")))
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(StoreError, match=run_id):
         Classifier.load(store, run_id)
     assert not (tmp_path / "trap").exists()
 
 
-def test_weights_so_large_that_nothing_is_a_number_give_no_answer(store, run_id):
+def test_weights_whose_output_overflows_classify_nothing(store, run_id):
     path = store.run(run_id).best_weights()
-    path.write_bytes(changed("classifier.weight", lambda one: torch.full_like(one, 3e38))(load_file(path)))
-    with pytest.raises(StoreError, match="no numbers come out"):
+    path.write_bytes(changed("classifier.weight", lambda tensor: torch.full_like(tensor, 3e38))(load_file(path)))
+    with pytest.raises(StoreError, match="numbers"):
         Classifier.load(store, run_id).probabilities(torch.full((1, 3, 32, 32), 200, dtype=torch.uint8).numpy())
 
 
@@ -92,7 +93,7 @@ def saved(path, content):
 
 
 def packed(path, _):
-    """A state of a few kilobytes that unpacks to a gigabyte."""
+    """Write a state of a few kilobytes that unpacks to a gigabyte."""
     torch.save({"model": {"weight": torch.zeros(4)}}, path)
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
@@ -104,23 +105,22 @@ def packed(path, _):
 STATES = {
     "code": (saved, Trap),
     "code in a state": (saved, lambda trap: {"model": Trap(trap)}),
-    "a bare pickle with code": (lambda path, content: path.write_bytes(pickle.dumps(content)), Trap),
-    "the old form with code": (
-        lambda path, content: torch.save(content, path, _use_new_zipfile_serialization=False), Trap,
-    ),
-    "a packed bomb": (packed, lambda trap: None),
-    "a zip of something": (lambda path, _: zipfile.ZipFile(path, "w").writestr("a", "b"), lambda trap: None),
-    "a list": (saved, lambda trap: [1, 2]),
-    "nothing": (lambda path, _: path.write_bytes(b""), lambda trap: None),
-}  # fmt: skip
+    "bare pickle with code": (lambda path, content: path.write_bytes(pickle.dumps(content)), Trap),
+    "old format with code": (lambda path, code: torch.save(code, path, _use_new_zipfile_serialization=False), Trap),
+    "zip bomb": (packed, lambda trap: None),
+    "other zip file": (lambda path, _: zipfile.ZipFile(path, "w").writestr("a", "b"), lambda trap: None),
+    "list": (saved, lambda trap: [1, 2]),
+    "empty file": (lambda path, _: path.write_bytes(b""), lambda trap: None),
+}
 
 
 @pytest.mark.parametrize(("write", "make"), STATES.values(), ids=STATES.keys())
-def test_a_state_from_elsewhere_runs_nothing_and_gives_a_sentence(store, tmp_path, write, make):
+def test_a_hostile_state_runs_nothing_and_is_explained(store, tmp_path, write, make):
     path, trap = store.root / made_run(store) / "last.pt", tmp_path / "trap"
     write(path, make(trap))
-    with pytest.raises(LabError, match=f"last.pt of run {path.parent.name} (is damaged|holds no state)"):
+    with pytest.raises(LabError) as caught:
         load_state(path)
+    assert_names(caught.value, "last.pt", path.parent.name)
     assert not trap.exists()
 
 

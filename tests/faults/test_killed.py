@@ -1,4 +1,4 @@
-"""Killed at any instant: no other run is touched, the killed one is readable and goes on to the very same weights."""
+"""Kill the program at any instant: other runs stay untouched, and the killed run resumes to the same weights."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ from tests.faults.operations import CHANGES, OPERATIONS, tiny
 
 
 def killed(what: str, folder: Path, *numbers: int) -> Iterator[dict[str, Any]]:
-    """What :mod:`tests.faults.killed` tells of each child."""
-    words = [sys.executable, "-m", "tests.faults.killed", what, str(folder), *map(str, numbers)]
+    """Yield the report of :mod:`tests.faults.killed` on each child."""
+    command = [sys.executable, "-m", "tests.faults.killed", what, str(folder), *map(str, numbers)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(words, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         for line in program.stdout:
             yield json.loads(line)
@@ -33,7 +33,7 @@ def killed(what: str, folder: Path, *numbers: int) -> Iterator[dict[str, Any]]:
 
 
 def changed(store: RunStore, before: dict[str, str]) -> list[str]:
-    """Of the files that were there before, those that are gone or differ."""
+    """Return the files of ``before`` that are missing or different now."""
     now = {
         path: hashlib.sha256((store.root / path).read_bytes()).hexdigest()
         for path in before
@@ -43,49 +43,48 @@ def changed(store: RunStore, before: dict[str, str]) -> list[str]:
 
 
 def litter(store: RunStore) -> list[Path]:
-    """What is left of things half done, after the time in which somebody might still be doing them."""
+    """Return temporary files that remain after a cleanup, once they are too old to be in use."""
     for path in store.root.rglob("*"):
         os.utime(path, (1.0, 1.0), follow_symlinks=False)
     store.queue.mark_interrupted()
-    return [one for one in store.root.rglob(".*") if one.suffix == ".tmp" or one.name.startswith(".gone-")] + list(
-        store.cache_folder.glob("new-*")
-    )
+    hidden = [path for path in store.root.rglob(".*") if path.suffix == ".tmp" or path.name.startswith(".gone-")]
+    return [*hidden, *store.cache_folder.glob("new-*")]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_at_every_step_of_everything_that_is_done_to_a_store(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    """It happened or it did not; done again it happens; nothing else is touched, nothing half done stays."""
+    """The operation happened or can be repeated; nothing else changes, and nothing half-done remains."""
     monkeypatch.setitem(run_config.MIGRATIONS, 0, dict)
     operation, kills = OPERATIONS[name], 0
-    for told in killed(name, tmp_path):
-        kills += told["code"] != 0
-        where, store, subject = f"{name}, {told['step']}", RunStore(told["root"]), told["subject"]
-        touched = changed(store, told["before"])
-        assert [one for one in touched if not _may_change(name, subject, one)] == [], where
+    for child in killed(name, tmp_path):
+        kills += child["code"] != 0
+        where, store, subject = f"{name}, {child['step']}", RunStore(child["root"]), child["subject"]
+        touched = changed(store, child["before"])
+        assert [path for path in touched if not _may_change(name, subject, path)] == [], where
         assert "damaged" not in set(store.frame()["state"]), where
         for gone in store.trash.ids():
             RunStore(store.trash.folder).run(gone).stored_status()  # raises if it is damaged
         if not operation.done(store, subject):
-            assert told["code"] != 0, where
+            assert child["code"] != 0, where
             operation.act(store, subject)
         assert operation.done(store, subject), where
         assert litter(store) == [], where
-    assert told["code"] == 0 and kills >= 1, "the last child came to its end"
+    assert child["code"] == 0 and kills >= 1, "the last child reached the end"
     record_property("faults injected", kills)
 
 
 def _may_change(name: str, subject: Any, path: str) -> bool:
     ids = [subject] if isinstance(subject, str) else list(subject or [])
-    return CHANGES.get(name, lambda path: any(one in path for one in ids))(path)
+    return CHANGES.get(name, lambda path: any(run_id in path for run_id in ids))(path)
 
 
 # --- training -------------------------------------------------------------------------------------
 
 
 class Undisturbed:
-    """What a run that nothing disturbs comes to, to compare others with."""
+    """The result of a run that was never disturbed, for comparison."""
 
     def __init__(self, folder: Path):
         store = RunStore(folder)
@@ -95,7 +94,7 @@ class Undisturbed:
         self.best, self.last = weights(store, run_id)
 
     def assert_reached(self, store: RunStore, run_id: str, where: str) -> None:
-        """The run has the same records, test result and weights, to the last bit."""
+        """Check that the run has the same records, test result and weights, bit for bit."""
         assert untimed(store, run_id) == self.records, where
         assert store.run(run_id).result() == self.result, where
         for ours, theirs in zip(weights(store, run_id), (self.best, self.last), strict=True):
@@ -104,15 +103,16 @@ class Undisturbed:
 
 
 def untimed(store: RunStore, run_id: str) -> list[dict[str, Any]]:
-    """The epochs without what a clock decides."""
+    """Return the records without the values that depend on a clock."""
+    timed = ("seconds", "images_per_second")
     return [
-        {name: value for name, value in asdict(one).items() if name not in ("seconds", "images_per_second")}
-        for one in store.run(run_id).records()
+        {name: value for name, value in asdict(record).items() if name not in timed}
+        for record in store.run(run_id).records()
     ]
 
 
 def weights(store: RunStore, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Best and last."""
+    """Return the best and the last weights."""
     state = store.run(run_id).last_state()
     assert state
     return load_file(store.run(run_id).best_weights()), torch.load(state, weights_only=True)["model"]
@@ -120,27 +120,27 @@ def weights(store: RunStore, run_id: str) -> tuple[dict[str, torch.Tensor], dict
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The same run without any fault."""
+    """Return the same run trained without any fault."""
     return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "runs")
 
 
 def all_killed(what: str, folder: Path, *numbers: int) -> list[dict[str, Any]]:
-    """What is told of children that trained, one after the other in one store; none touched a run of another."""
-    told = list(killed(what, folder, *numbers))
-    for one in told:
-        assert changed(RunStore(one["root"]), one["before"]) == [], one["step"]
-    return told
+    """Kill children that train one after the other in one store; return the reports. No child may touch other runs."""
+    children = list(killed(what, folder, *numbers))
+    for child in children:
+        assert changed(RunStore(child["root"]), child["before"]) == [], child["step"]
+    return children
 
 
-def assert_survived(told: dict[str, Any], undisturbed: Undisturbed, root: Path | None = None) -> None:
-    """The killed run tells what it finished, as interrupted, and goes on to the same end."""
-    store, run_id, where = RunStore(root or told["root"]), told["subject"], told["step"]
+def assert_survived(child: dict[str, Any], undisturbed: Undisturbed, root: Path | None = None) -> None:
+    """Check that the killed run is interrupted, keeps its finished epochs and resumes to the same end."""
+    store, run_id, where = RunStore(root or child["root"]), child["subject"], child["step"]
     status, records = store.run(run_id).status(), untimed(store, run_id)
     assert status.state in ("queued", "interrupted", "finished"), where
     assert records == undisturbed.records[: len(records)], where
     if root is None:
-        assert len(records) >= told["epochs"], where
-        assert status.state != "queued" or told["epochs"] == 0, where
+        assert len(records) >= child["epochs"], where
+        assert status.state != "queued" or child["epochs"] == 0, where
     assert "damaged" not in set(store.frame()["state"]), where
     if status.state == "interrupted":
         store.queue.mark_interrupted()
@@ -152,9 +152,8 @@ def assert_survived(told: dict[str, Any], undisturbed: Undisturbed, root: Path |
     undisturbed.assert_reached(store, run_id, where)
 
 
-#: The fast test kills at every tenth step, the long ones at those between.
+#: The fast test kills at every tenth step, the slow tests at the steps between.
 STRIDE = 10
-
 
 BETWEEN = [pytest.param(first, marks=pytest.mark.slow) for first in range(2, STRIDE + 1)]
 
@@ -163,11 +162,11 @@ BETWEEN = [pytest.param(first, marks=pytest.mark.slow) for first in range(2, STR
 def test_at_the_steps_of_training(
     first: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
-    """Together the parameters are every step: before each file is opened, torn, flushed, renamed, removed."""
+    """All parameters together cover every step: before a file is opened, torn, flushed, renamed or removed."""
     kills = 0
-    for told in all_killed("steps", tmp_path, first, STRIDE):
-        kills += told["code"] != 0
-        assert_survived(told, undisturbed)
+    for child in all_killed("steps", tmp_path, first, STRIDE):
+        kills += child["code"] != 0
+        assert_survived(child, undisturbed)
     assert kills > 5
     record_property("faults injected", kills)
 
@@ -177,22 +176,22 @@ def test_at_random_moments_of_training(
     times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
     kills = 0
-    for told in all_killed("moments", tmp_path, times, times):
-        kills += told["code"] != 0
-        assert_survived(told, undisturbed)
+    for child in all_killed("moments", tmp_path, times, times):
+        kills += child["code"] != 0
+        assert_survived(child, undisturbed)
     assert kills == times
     record_property("faults injected", kills)
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(25, marks=pytest.mark.slow)])
-def test_a_copy_of_the_folder_at_a_random_moment_goes_on_like_the_run(
+def test_a_copy_of_the_folder_at_a_random_moment_resumes_like_the_run(
     times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
-    """As after a power cut, and worse: a copy holds its files as they were at different instants."""
-    told = all_killed("copies", tmp_path, times, times)[1:]
-    assert len(told) == times
-    for at, one in enumerate(told):
-        copy = tmp_path / "copies" / str(at) / "runs"
-        assert changed(RunStore(copy), one["before"]) == []
-        assert_survived(one, undisturbed, copy)
+    """This is worse than a power failure: the copy holds its files as they were at different instants."""
+    children = all_killed("copies", tmp_path, times, times)[1:]
+    assert len(children) == times
+    for index, child in enumerate(children):
+        copy = tmp_path / "copies" / str(index) / "runs"
+        assert changed(RunStore(copy), child["before"]) == []
+        assert_survived(child, undisturbed, copy)
     record_property("faults injected", times)

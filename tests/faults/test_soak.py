@@ -1,4 +1,4 @@
-"""Very many epochs: nothing grows that should not, neither memory nor threads nor open files."""
+"""Train for very many epochs: memory, threads and open files must not grow."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from core.jobs.runner import run
 from core.runs.store import RunStore
 
 store, run_id, often = RunStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-def look(record):
+def sample(record):
     if record.epoch % often == 0:
         status = Path("/proc/self/status").read_text().split()
         print(json.dumps({
@@ -27,27 +27,27 @@ def look(record):
             "state": store.run(run_id).last_state().stat().st_size,
         }), flush=True)
         store.metrics(run_id), store.frame()  # as a page does
-sys.exit(run(store, run_id, on_epoch=look).state != "finished")
+sys.exit(run(store, run_id, on_epoch=sample).state != "finished")
 """
 
 
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("epochs", [150, pytest.param(2_000, marks=pytest.mark.slow)])
-def test_many_epochs_take_no_more_than_few(epochs: int, store: RunStore, record_property) -> None:
-    """Measured from a third of the way on, when everything that is made once was made."""
+def test_many_epochs_need_no_more_than_few(epochs: int, store: RunStore, record_property) -> None:
+    """Compare the end with a third of the way, when everything that is made once has been made."""
     small = ("data.classes=cat,dog", "data.train_size=50", "data.validation_size=20", "data.test_size=20")
     config = tiny(*small, f"train.epochs={epochs}", "train.batch_size=30", "train.schedule=constant")
     run_id = store.create(config)
-    words = [sys.executable, "-c", PROGRAM, str(store.root), run_id, str(epochs // 15)]
-    told = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    seen = [json.loads(line) for line in told.splitlines()]
-    settled, last = seen[4], seen[-1]
+    command = [sys.executable, "-c", PROGRAM, str(store.root), run_id, str(epochs // 15)]
+    output = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    samples = [json.loads(line) for line in output.splitlines()]
+    settled, last = samples[4], samples[-1]
     assert last["epoch"] == epochs // 15 * 15 and len(store.run(run_id).records()) == epochs
     assert last["threads"] == settled["threads"] and last["files"] == settled["files"]
-    # An epoch's record takes some 2 kB in memory, twice: in the trainer and in the reader of the table.
+    # An epoch's record takes about 2 kB of memory, twice: in the trainer and in the reader of the table.
     assert last["kB"] - settled["kB"] < 20_000 + 10 * (last["epoch"] - settled["epoch"])
-    # The history in last.pt grows by an epoch's figures, not by anything the size of the network.
-    assert (last["state"] - seen[0]["state"]) / (last["epoch"] - seen[0]["epoch"]) < 1_000
+    # The history in last.pt grows by an epoch's record, not by anything as large as the network.
+    assert (last["state"] - samples[0]["state"]) / (last["epoch"] - samples[0]["epoch"]) < 1_000
     assert not list(Path(store.run(run_id).path).glob("*.tmp")) and not list(store.run(run_id).path.glob(".*.tmp"))
     for name in ("epoch", "kB", "threads", "files", "state"):
         record_property(f"soak {name}", f"{settled[name]} → {last[name]}")
