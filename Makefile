@@ -20,7 +20,7 @@ run: $(READY) data ## set up, get the images, open the laboratory on 127.0.0.1:8
 	@$(BIN)/streamlit run serve.py
 
 data: $(READY) ## get and verify CIFAR-10, once
-	@$(BIN)/python -m core data
+	@$(BIN)/resnet-lab data
 
 test: $(READY) data ## run the tests, two at a time
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -40,7 +40,7 @@ format: $(READY) ## format the code and sort its imports
 
 lock: ## renew constraints.txt: install the newest versions within the ranges, test them, record them
 	@$(MAKE) test-newest
-	@{ echo "# The exact versions that were tested together; written by \`make lock\`."; .venv-newest/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	@{ echo "# The exact versions that were tested together; written by \`make lock\`."; .venv-newest/bin/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.txt
 	@echo "constraints.txt is renewed. Commit it."
 
 screenshots: $(READY) data ## draw the README's images from the real app
@@ -49,7 +49,7 @@ screenshots: $(READY) data ## draw the README's images from the real app
 clean: ## remove the virtual environments and caches; runs and images stay
 	rm -rf $(VENV) .venv-newest static .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-$(READY): requirements.txt constraints.txt
+$(READY): requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed. Install it, or name it: make run PYTHON=…"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed. Name another: make run PYTHON=python3.12"; exit 1; }
@@ -59,4 +59,6 @@ $(READY): requirements.txt constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt $(CONSTRAINTS) \
 	  || { echo "The packages could not be installed; the lines above say which. Check the connection and repeat."; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@echo "Installed the command $(BIN)/resnet-lab."
 	@touch $@

@@ -1,7 +1,4 @@
-"""How the command line answers: one :class:`Answer` a command, printed as text or as JSON.
-
-Here are the words and columns of a terminal; what is told is decided in the other ``cli_`` files.
-"""
+"""How a command answers: one :class:`Answer`, printed as text or as JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +9,9 @@ from core.base.strict_json import to_json
 
 @dataclass
 class Answer:
-    """What a command has to say: ``text`` for a person, ``data`` for a script, and how it went.
+    """The result of a command: ``text`` for a person, ``data`` for a script.
 
-    ``errors`` are sentences for stderr; ``code`` is the exit code, 0 only where all was done.
+    ``errors`` are printed on stderr. ``code`` is the exit code, 0 only if everything succeeded.
     """
 
     text: str
@@ -23,26 +20,30 @@ class Answer:
     code: int = 0
 
     def as_json(self) -> str:
-        """``data`` as strict JSON: no NaN, no Infinity."""
+        """Return ``data`` as JSON, with null for NaN and infinity."""
         return to_json(self.data, indent=1, ensure_ascii=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> str:
-    """Columns side by side under their names, those in ``right`` aligned there."""
-    lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-    aligned = [
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for name, cell, width in zip(columns, line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join(aligned)
+    """Return rows in aligned columns under upper-case names; the columns in ``right`` are aligned to the right."""
+    lines = [[name.upper() for name in columns], *([str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+    def aligned(line: Sequence[str]) -> str:
+        cells = zip(columns, line, widths, strict=True)
+        padded = (text.rjust(width) if name in right else text.ljust(width) for name, text, width in cells)
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(map(aligned, lines))
 
 
-def facts(pairs: Mapping[str, object]) -> str:
-    """Names and values in two columns; what is ``None`` or empty is left out."""
-    told = {name: str(value) for name, value in pairs.items() if value not in (None, "", ())}
-    width = max(map(len, told), default=0)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in told.items())
+def facts(values: Mapping[str, object]) -> str:
+    """Return names and values in two columns, without those that are ``None`` or empty."""
+    known = {name: value for name, value in values.items() if value not in (None, "", ())}
+    width = max(map(len, known), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in known.items())
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 run``, ``2 runs`` or ``1,000 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,238 @@
+"""The commands and options of ``resnet-lab``, and their help texts. What a command does is in the other modules."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.base.text import one_line
+from core.cli import about, runs, study, train
+from core.cli.answer import Answer
+from core.config.presets import PRESETS
+from core.runs.store import RunStore
+
+#: The most runs that one command makes.
+MOST_SEEDS = 1_000
+
+_RUN = "a run: its id, a unique start or end of the id, its name, or “latest”"
+_STUDY = _RUN.replace("run", "study")
+
+_Command = Callable[[argparse.Namespace, RunStore], Answer]
+
+
+class _Commands:
+    """The commands of a parser; without a command, it prints its help."""
+
+    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser):
+        self._commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+        self._common = common
+        parser.set_defaults(command=None, parser=parser)
+
+    def group(self, name: str, help: str) -> "_Commands":
+        """Add a command that has commands of its own."""
+        return _Commands(self._add(name, help), self._common)
+
+    def add(self, name: str, command: _Command, help: str, *, makes_runs: bool = False) -> "_Parser":
+        """Add a command. One that ``makes_runs`` may create the folder given as ``--runs``."""
+        parser = self._add(name, help)
+        parser.set_defaults(command=command, makes_runs=makes_runs)
+        return parser
+
+    def rename(self, old: str, name: str) -> None:
+        """Accept the ``old`` name of a command, without listing it."""
+        self._commands.choices[old] = self._commands.choices[name]
+
+    def _add(self, name: str, help: str) -> "_Parser":
+        description = f"{help[0].upper()}{help[1:]}."
+        return self._commands.add_parser(name, help=help, description=description, parents=[self._common])
+
+
+_Parser = argparse.ArgumentParser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser. ``args.command`` is the function to call, or ``None`` to print the help of ``args.parser``."""
+    # Allowed before and after the command; without defaults, so that neither place resets the other.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument(
+        "--runs", type=Path, metavar="DIR", help="folder of the runs (default: $RESNET_LAB_RUNS or runs)"
+    )
+    common.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser = argparse.ArgumentParser(
+        prog="resnet-lab",
+        description="Train, compare and use residual networks on CIFAR-10.",
+        epilog="`resnet-lab COMMAND --help` shows the options of a command.",
+        parents=[common],
+    )
+    commands = _Commands(parser, common)
+    _add_training(commands)
+    _add_runs(commands)
+    _add_studies(commands.group("study", "vary settings over values and seeds, or repeat the report's studies"))
+    _add_about(commands)
+    return parser
+
+
+def _add_training(commands: _Commands) -> None:
+    command = commands.add("train", train.train, "train a new run", makes_runs=True)
+    _add_config(command, required=True)
+    command.add_argument("--name", default="", metavar="NAME", help="name of the run")
+    command.add_argument("--tag", action="append", default=[], metavar="TAG", help="tag of the run; repeatable")
+    command.add_argument("--note", default="", metavar="TEXT", help="note to keep with the run")
+    command.add_argument("--seeds", type=_seeds, default=1, metavar="N", help="train N runs with consecutive seeds")
+    _add_queue(command)
+
+    command = commands.add("resume", train.resume, "train a stopped, failed or interrupted run to its end")
+    _add_run(command)
+    _add_queue(command)
+
+    command = commands.add("extend", train.extend, "train a finished run for more epochs, as a new run")
+    _add_run(command)
+    command.add_argument(
+        "--epochs",
+        type=_positive,
+        required=True,
+        metavar="N",
+        help="total number of epochs, including the finished ones",
+    )
+    _add_queue(command)
+
+    command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains")
+    _add_run(command)
+    command.add_argument("--discard", action="store_true", help="then move the run to the trash")
+
+
+def _add_runs(commands: _Commands) -> None:
+    commands.add("list", runs.list_runs, "list all runs, newest first")
+    _add_run(commands.add("show", runs.show, "show a run's settings, results and environment"))
+
+    command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class")
+    _add_run(command)
+    command.add_argument(
+        "--part", choices=("validation", "test"), default="validation", help="set to evaluate on (default: validation)"
+    )
+
+    command = commands.add("classify", runs.classify, "classify images with a run's best weights")
+    _add_run(command)
+    command.add_argument("image", nargs="+", type=Path, metavar="IMAGE", help="image file")
+    command.add_argument(
+        "--top", type=_positive, default=3, metavar="K", help="number of classes to print (default: 3)"
+    )
+    command.add_argument(
+        "--crop",
+        choices=("centre", "whole"),
+        default="centre",
+        help="centre: use the largest square in the middle (default); whole: stretch the whole image to a square",
+    )
+
+    _add_run(commands.add("trash", runs.trash, "move runs to the trash"), nargs="+")
+    command = commands.add("restore", runs.restore, "restore runs from the trash, or list the trash")
+    _add_run(command, nargs="*", help="a run in the trash: its id, a unique start or end of the id, or “latest”")
+
+    command = commands.add("export", runs.export, "export runs into a .zip file")
+    _add_run(command, nargs="+")
+    command.add_argument("--to", type=Path, required=True, metavar="FILE", help=".zip file to write; must not exist")
+    command = commands.add("import", runs.import_runs, "import runs from a .zip file", makes_runs=True)
+    command.add_argument("file", type=Path, metavar="FILE", help=".zip file written by `resnet-lab export`")
+
+    command = commands.add("empty-trash", runs.empty_trash, "delete the runs in the trash permanently")
+    command.add_argument("--yes", action="store_true", help="delete; without it, only show how much space that frees")
+
+
+def _add_studies(commands: _Commands) -> None:
+    help = "list the report's studies and the time each takes on this machine"
+    commands.add("presets", study.presets, help, makes_runs=True)
+
+    command = commands.add("create", study.create, "create a study", makes_runs=True)
+    _add_config(command, required=False)
+    command.add_argument("--figure", type=int, metavar="N", help="one of the report's studies: 3, 5, 7 or 9")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--scale", type=float, metavar="S", help="multiply its epochs and milestones by S, from 0.1 to 1")
+    size.add_argument("--minutes", type=float, metavar="M", help="scale it to about M minutes on this machine")
+    command.add_argument(
+        "--split",
+        choices=("common", "report"),
+        help="where the training size varies: test all runs on the same images (default), or split as in the report",
+    )
+    command.add_argument("--file", type=Path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
+    command.add_argument("--name", default="", metavar="NAME", help="name of the study")
+    _add_values(command)
+
+    commands.add("list", study.list_studies, "list all studies, newest first")
+    _add_study(commands.add("status", study.status, "show the state and result of each run of a study"))
+
+    command = _add_study(commands.add("run", study.run, "train all unfinished runs of a study"))
+    _add_queue(command)
+    _add_values(_add_study(commands.add("add", study.add, "add values or seeds to a study")))
+    command = _add_study(commands.add("pause", study.pause, "take a study's runs out of the queue"))
+    command.add_argument("--running-too", action="store_true", help="also stop the running one")
+    _add_study(commands.add("retry", study.retry, "queue a study's failed runs again"))
+
+    command = _add_study(commands.add("figures", study.figures, "write a study's figures and findings"))
+    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for the files")
+    command = _add_study(commands.add("export", study.export, "write a study's definition as JSON"))
+    command.add_argument("--to", type=Path, metavar="FILE", help="file to write (default: print it)")
+
+    _add_study(commands.add("trash", study.trash, "move a study to the trash; its runs are kept"))
+    command = commands.add("restore", study.restore, "restore a study from the trash, or list the trash")
+    _add_study(command, nargs="?", help="a study in the trash: its id, or a unique start or end of the id")
+
+
+def _add_about(commands: _Commands) -> None:
+    command = commands.add("data", about.data, "get CIFAR-10 and verify it")
+    command.add_argument("--folder", type=Path, metavar="DIR", help="folder to keep it in (default: $RESNET_LAB_DATA)")
+    command.add_argument(
+        "--source", type=Path, metavar="PATH", help="folder or archive of CIFAR-10 that you already have"
+    )
+
+    command = commands.add("layers", about.layers, "list the layers of a network")
+    _add_run(command, nargs="?")
+    _add_config(command, required=False)
+
+    commands.add("settings", about.settings, "list all settings with range and default")
+    commands.rename("knobs", "settings")
+    commands.add("presets", about.presets, "list the presets to start from")
+
+
+def _add_run(parser: _Parser, help: str = _RUN, **more: Any) -> None:
+    parser.add_argument("run", metavar="RUN", help=help, **more)
+
+
+def _add_study(parser: _Parser, help: str = _STUDY, **more: Any) -> _Parser:
+    parser.add_argument("study", metavar="STUDY", help=help, **more)
+    return parser
+
+
+def _add_config(parser: _Parser, *, required: bool) -> None:
+    base = parser.add_mutually_exclusive_group(required=required)
+    base.add_argument("--preset", metavar="NAME", help=f"start from a preset: {', '.join(PRESETS)}")
+    base.add_argument("--config", type=Path, metavar="FILE", help="start from a file, such as a run's config.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="change a setting, such as train.batch_size=64; repeatable (`resnet-lab settings` lists all)",
+    )
+
+
+def _add_values(parser: _Parser) -> None:
+    parser.add_argument(
+        "--vary", action="append", default=[], metavar="SETTING=V1,V2,…", help="setting and its values; repeatable"
+    )
+    parser.add_argument("--seeds", default="", metavar="SEEDS", help="seeds, such as 0,1,2 or 0-4")
+
+
+def _add_queue(parser: _Parser) -> None:
+    parser.add_argument("--queue", action="store_true", help="let the app train, instead of training here")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is not a whole number of at least 1")
+    return int(text)
+
+
+def _seeds(text: str) -> int:
+    if (number := _positive(text)) > MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{number:,} runs are too many; at most {MOST_SEEDS:,} are allowed")
+    return number

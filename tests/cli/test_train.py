@@ -1,0 +1,226 @@
+"""The commands train, resume and extend."""
+
+import io
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from core.base.paths import PROJECT
+from core.cli.train import Display
+from core.config.presets import PRESETS
+from core.data import cifar10
+from core.jobs import runner
+from core.records import BatchRecord
+from core.runs.folder import Status
+from core.runs.store import RunStore
+from tests.cli.conftest import TINY, Cli, FakeTraining
+from tests.made import made_record, made_run
+
+QUICK = ["train", "--preset", "quick"]
+
+
+def test_train_makes_a_complete_run(trained_once: RunStore) -> None:
+    (run_id,) = trained_once.ids()
+    run = trained_once.run(run_id)
+    assert run.config() == PRESETS["quick"].config.set_from_text(TINY[3::2])
+    assert (run.meta().name, run.meta().tags, run.meta().note) == ("tiny", ("a", "b"), "why")
+    assert run.status().state == "finished" and not run.held()
+    assert [record.epoch for record in run.records()] == [1, 2]
+    assert run.best_weights() and run.last_state()
+    assert run.result()["best"]["images"] == 60
+
+
+def test_train_reports_epochs_on_stderr_and_results_on_stdout(cli: Cli, store: RunStore) -> None:
+    result = cli("train", *TINY, "--json")
+    (outcome,) = result.data["runs"]
+    assert result.code == 0 and [outcome["id"]] == store.ids()
+    run = store.run(outcome["id"])
+    best = max(run.records(), key=lambda record: record.val_accuracy)
+    assert outcome == {
+        "id": run.id,
+        "state": "finished",
+        "epoch": 2,
+        "epochs": 2,
+        "best_epoch": best.epoch,
+        "best_val_accuracy": best.val_accuracy,
+        "error": None,
+        "seed": 0,
+        "selected_on": "held-out",
+        "test_accuracy": run.result()["best"]["accuracy"],
+    }
+    lines = [line for line in result.err.splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"], "without a terminal: a line per epoch and no bar"
+    assert f"val loss {run.records()[1].val_loss:.4f}" in lines[1]
+
+
+def test_train_from_a_runs_config_repeats_its_numbers(cli: Cli, store: RunStore, trained: RunStore) -> None:
+    (original,) = trained.ids()
+    result = cli("train", "--config", trained.root / original / "config.json", "--json")
+    names = ("epoch", "step", "lr", "train_loss", "val_loss", "val_accuracy_by_class")
+
+    def numbers(runs: RunStore, run_id: str) -> list[list[Any]]:
+        return [[getattr(record, name) for name in names] for record in runs.run(run_id).records()]
+
+    assert numbers(store, result.data["runs"][0]["id"]) == numbers(trained, original)
+
+
+def test_seeds_are_trained_one_after_the_other(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    result = cli(*QUICK, "--set", "train.seed=5", "--seeds", "3", "--name", "n")
+    assert result.code == 0
+    assert training.trained == store.ids()[::-1]
+    runs = [store.run(run_id) for run_id in training.trained]
+    assert [run.config().train.seed for run in runs] == [5, 6, 7]
+    assert [run.meta().name for run in runs] == ["n, seed 5", "n, seed 6", "n, seed 7"]
+    assert "60.00 ± 10.00 %" in result.out.splitlines()[-1]
+
+
+def test_queue_leaves_runs_to_the_app(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    result = cli(*QUICK, "--queue", "--seeds", "2", "--json")
+    assert result.code == 0 and training.trained == []
+    assert [run["id"] for run in result.data["runs"]] == store.queue.ids()
+    assert [run["seed"] for run in result.data["runs"]] == [0, 1]
+
+
+def test_a_failed_run_is_an_error_with_its_cause(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    training.end = {"state": "failed", "error": "The loss became infinite."}
+    result = cli(*QUICK)
+    assert (result.code, result.out) == (1, "")
+    last = result.err.splitlines()[-1]
+    assert store.ids()[0] in last and "1 of 5 epochs" in last and last.endswith("The loss became infinite.")
+    assert cli(*QUICK, "--json").data["runs"][0]["error"] == "The loss became infinite."
+
+
+def test_a_run_stopped_elsewhere_names_the_command_that_continues(
+    cli: Cli, store: RunStore, training: FakeTraining
+) -> None:
+    training.during = lambda: store.queue.request_stop(store.ids()[0])
+    result = cli(*QUICK)
+    assert result.code == 1
+    assert f"resnet-lab resume {store.ids()[0]}" in result.err.splitlines()[-1]
+    assert store.run(store.ids()[0]).stop_request() is None
+
+
+def test_a_run_discarded_elsewhere_is_in_the_trash(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    training.during = lambda: store.queue.request_stop(store.ids()[0], keep=False)
+    assert cli(*QUICK).code == 1
+    assert store.ids() == [] and len(store.trash.ids()) == 1
+
+
+def test_ctrl_c_keeps_the_run_and_starts_no_other(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    training.during = lambda: signal.raise_signal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+    result = cli(*QUICK, "--seeds", "3")
+    assert result.code == 130
+    (run_id,) = store.ids()
+    assert store.run(run_id).status().state == "stopped" and store.run(run_id).stop_request() is None
+    assert "Ctrl-C again" in result.err and f"resume {run_id}" in result.err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_ends_at_once(cli: Cli, training: FakeTraining) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("training continued")
+
+    training.during = twice
+    result = cli(*QUICK)
+    assert result.code == 130 and result.err.endswith("Interrupted.\n")
+
+
+def test_ctrl_c_in_a_shell_stops_and_resume_continues(cli: Cli, store: RunStore) -> None:
+    command = [sys.executable, "-m", "core", "train", *TINY, "--set", "train.epochs=500", "--runs", str(store.root)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("epoch   1/500") for line in lines)
+        process.send_signal(signal.SIGINT)
+        rest = "".join(lines)
+        assert process.wait() == 130
+    (run_id,) = store.ids()
+    run = store.run(run_id)
+    status = run.status()
+    assert status.state == "stopped" and 1 <= status.epoch < 500
+    assert f"resume {run_id}" in rest and "Traceback" not in rest
+
+    path = run.path / "config.json"
+    path.write_text(path.read_text().replace('"epochs": 500', f'"epochs": {status.epoch + 1}'))
+    assert cli("resume", run_id[-4:]).code == 0
+    assert [record.epoch for record in run.records()] == list(range(1, status.epoch + 2))
+
+
+def test_resume_trains_an_interrupted_run(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    run_id = made_run(store, state="interrupted")
+    assert cli("resume", "latest").code == 0
+    assert training.trained == [run_id]
+
+
+def test_resume_can_leave_the_run_to_the_app(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    run_id = made_run(store, state="failed")
+    for _ in range(2):
+        (run,) = cli("resume", run_id, "--queue", "--json").data["runs"]
+        assert (run["id"], run["state"]) == (run_id, "queued")
+    assert store.queue.ids() == [run_id] and training.trained == []
+
+
+def test_a_finished_run_is_not_resumed(cli: Cli, store: RunStore) -> None:
+    run_id = made_run(store)
+    result = cli("resume", run_id)
+    assert (result.code, result.out) == (1, "")
+    assert run_id in result.err and "extend" in result.err
+    assert cli("resume", run_id, "--queue").code == 1
+
+
+def test_extend_continues_as_a_new_run(cli: Cli, trained: RunStore) -> None:
+    (parent,) = trained.ids()
+    result = cli("extend", "tiny", "--epochs", 3, "--json", on=trained)
+    assert result.code == 0, result.err
+    (run,) = result.data["runs"]
+    assert run["epoch"] == 3 and trained.run(run["id"]).meta().parent == parent
+    assert [record.epoch for record in trained.run(run["id"]).records()] == [1, 2, 3]
+    assert len(trained.run(parent).records()) == 2
+
+
+def test_an_extended_run_is_held_from_the_start(cli: Cli, trained: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No app can take the new run from the queue: it never waits there without being held."""
+    held = []
+    run_held = runner.run_held
+
+    def observe(store: RunStore, run_id: str, **callbacks: Any) -> Status:
+        held.append((store.run(run_id).stored_status().state, store.run(run_id).held()))
+        return run_held(store, run_id, **callbacks)
+
+    monkeypatch.setattr(runner, "run_held", observe)
+    assert cli("extend", "tiny", "--epochs", 3, on=trained).code == 0
+    assert held == [("queued", True)]
+
+
+def test_a_schedule_that_ends_at_zero_is_not_extended(cli: Cli, store: RunStore) -> None:
+    run_id = made_run(store)
+    store.run(run_id).write_file("last.pt", b"state")
+    result = cli("extend", run_id, "--epochs", 30)
+    assert result.code == 1 and "zero" in result.err
+
+
+def test_without_data_no_run_is_made(cli: Cli, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESNET_LAB_DATA", str(store.root / "nothing"))
+    result = cli(*QUICK)
+    assert result.code == 1 and "resnet-lab data" in result.err
+    assert store.ids() == [] and cifar10.available() is False
+
+
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    display = Display(epochs=12)
+    display.on_batch(BatchRecord(3, 12, 40, 125, 1.875, 0.345, 0.1, 500.0, 200.0))
+    display.close()
+    assert "epoch 3/12" in terminal.getvalue() and "/125" in terminal.getvalue()
+    display.on_epoch(made_record(3))
+    assert terminal.getvalue().splitlines()[-1].startswith("epoch  3/12  train loss ")
