@@ -3,8 +3,8 @@
     python -m benchmarks.compare_many [--runs 1000] [--epochs 200] [--repeats 10]
 
 Creates the runs in a temporary folder (without flushing each file to the disk, since they are deleted afterwards). Then
-measures, in this process, the table of all runs: read for the first time, read by a new server that has the cache of an
-earlier server, read again without a change, and read after one run changed. Then opens and refreshes the page in
+measures, in this process, the summaries of all runs: read for the first time, read by a new server that has the cache
+of an earlier server, read again without a change, and read after one run changed. Then opens and refreshes the page in
 Streamlit's AppTest, with no, 6 and 100 selected runs. The browser's own time is not included. Memory is given as the
 increase of the process's peak, so only the first value can be large.
 """
@@ -19,12 +19,12 @@ import time
 from collections.abc import Callable
 from unittest import mock
 
-import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
+from core.runs.summary import AnyRun
 from tests.made import made_record, made_run
 
 
@@ -66,10 +66,10 @@ def print_memory(label: str, work: Callable[[], object]) -> None:
     print(f"{label:<44} n =  1   {duration:13.3f} s   peak memory + {increase:.0f} MiB")
 
 
-def change_a_run(store: RunStore, run_id: str) -> pd.DataFrame:
-    """Rename a run and return the table of all runs."""
+def change_a_run(store: RunStore, run_id: str) -> list[AnyRun]:
+    """Rename a run and return the summaries of all runs."""
     store.run(run_id).annotate(name=f"{store.run(run_id).meta().name}!")
-    return store.frame()
+    return store.runs()
 
 
 def page(selected: list[str]) -> AppTest:
@@ -102,13 +102,13 @@ def main() -> None:
         print(f"{args.runs:,} runs of {args.epochs} epochs, created in {duration:.0f} s")
         store = RunStore(folder)
         ids = store.ids()
-        print_memory("table of all runs, first read", store.frame)
-        print_memory("table of all runs, new server", RunStore(folder).frame)
+        print_memory("summaries of all runs, first read", store.runs)
+        print_memory("summaries of all runs, new server", RunStore(folder).runs)
         new_servers = [RunStore(folder) for _ in range(args.repeats)]
-        print_times("table of all runs, new server", [seconds(server.frame) for server in new_servers])
-        print_times("table of all runs, no change", [seconds(store.frame) for _ in range(args.repeats)])
+        print_times("summaries of all runs, new server", [seconds(server.runs) for server in new_servers])
+        print_times("summaries of all runs, no change", [seconds(store.runs) for _ in range(args.repeats)])
         print_times(
-            "table of all runs, one run changed", [seconds(lambda: change_a_run(store, ids[0])) for _ in range(5)]
+            "summaries of all runs, one run changed", [seconds(lambda: change_a_run(store, ids[0])) for _ in range(5)]
         )
         print_times("page opened by a new server", [seconds(page([]).run)])
         time_page("no run selected", [], args.repeats)
