@@ -23,7 +23,7 @@ from core.data.task import Normalization
 from core.images.classify import Classifier
 from core.images.read import LoadedImage, read_many
 from core.images.tray import TrayImage, classify
-from core.model import resnet
+from core.model.resnet import make_network
 
 PHOTOS = 100
 #: Different photos among them. Nothing is cached between photos, so a few are enough.
@@ -49,7 +49,7 @@ def jpeg(image: Image.Image, *, progressive: bool) -> bytes:
 def untrained_classifier() -> Classifier:
     """Return the default ResNet-20 with random weights, which is as fast as a trained network."""
     config = RunConfig()
-    model = resnet(config.model.depth, len(config.data.classes), config.model.width).eval()
+    model = make_network(config).eval()
     level = torch.full((3, 1, 1), 0.5)
     return Classifier("none", config, None, model, Normalization(level, level))
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from core.base.paths import PROJECT
 from core.config.presets import preset
 from core.config.run_config import RunConfig
-from core.jobs.probe import WARM_UP, made_up_task
+from core.jobs.probe import WARM_UP, random_task
 from core.records import BatchRecord
 from core.training.environment import Environment, processor_name, resolve
 from core.training.trainer import Trainer
@@ -136,7 +136,7 @@ def network_config(settings: list[str], shape: tuple[int, int, str, int]) -> Run
 def step_seconds(config: RunConfig, clock: Callable[[], float], steps: int = 4) -> list[float]:
     """Train a new network and return the seconds of ``steps`` steps after the warm-up, measured with ``clock``."""
     environment = resolve(config)
-    trainer = Trainer(config, made_up_task(config, environment.torch_device), environment)
+    trainer = Trainer(config, random_task(config, environment.torch_device), environment)
     seconds: list[float] = []
     records, last = trainer.train(), 0.0
     for record in records:

@@ -24,8 +24,8 @@ from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE
 from core.cost.network import network_cost
-from core.data.augment import draw
-from core.jobs.probe import made_up_task
+from core.data.augmentation import plan_epoch
+from core.jobs.probe import random_task
 from core.training.environment import Environment, resolve
 from core.training.trainer import Trainer
 
@@ -72,7 +72,7 @@ class Profiled(Trainer):
 
 def profiled(config: RunConfig, environment: Environment) -> tuple[dict[str, float], float]:
     """Return the share of the profiled time of each kind of work, and the median seconds of a step without profiler."""
-    trainer = Profiled(config, made_up_task(config, environment.torch_device), environment)
+    trainer = Profiled(config, random_task(config, environment.torch_device), environment)
     records, times = trainer.train(), []
     for _ in range(WARM_UP + STEPS):
         began = time.perf_counter()
@@ -99,7 +99,7 @@ def _kind(operator: str) -> str:
 def speed_by_size(base: RunConfig, environment: Environment, batch_sizes: list[int]) -> list[str]:
     """Return a table of the median images per second for each size of image, with the batch sizes taking turns."""
     trainers = {
-        size: Trainer(config, made_up_task(config, environment.torch_device), environment)
+        size: Trainer(config, random_task(config, environment.torch_device), environment)
         for size in batch_sizes
         for config in [base.replace({"train.batch_size": size})]
     }
@@ -119,16 +119,16 @@ def speed_by_size(base: RunConfig, environment: Environment, batch_sizes: list[i
 
 def time_step(trainer: Trainer, pixels: int) -> float:
     """Return the seconds of a step on the first images, cropped to ``pixels`` × ``pixels``."""
-    draws = draw(trainer.config.augment, len(trainer.task.train), 0, 1)
-    rows = draws.order[: trainer.config.train.batch_size]
+    plan = plan_epoch(trainer.config.augment, len(trainer.task.train), 0, 1)
+    rows = plan.order[: trainer.config.train.batch_size]
     began = time.perf_counter()
-    trainer._step(rows, draws, pixels)
+    trainer._step(rows, plan, pixels)
     return time.perf_counter() - began
 
 
 def compile_text(base: RunConfig, environment: Environment) -> str:
     """Return a sentence on the speed of the same steps with ``torch.compile``."""
-    task = made_up_task(base, environment.torch_device)
+    task = random_task(base, environment.torch_device)
     plain, compiled = (Trainer(base, task, environment) for _ in range(2))
     compiled.model = torch.compile(compiled.model, dynamic=False)  # type: ignore[assignment]
     began = time.perf_counter()

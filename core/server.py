@@ -8,40 +8,38 @@ import plotly
 from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.paths import PROJECT
 
-#: Addresses and names that reach this machine from itself alone.
-HERE = ("127.0.0.1", "localhost", "::1")
+#: Addresses and names that only this computer can reach.
+LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def warning(address: str | None, xsrf_protection: bool = True) -> str | None:
-    """What every page says of the address the server listens on; ``None`` where nobody else reaches it.
+    """Return the warning to show on every page if others can reach the server; ``None`` if they cannot.
 
-    Without an ``address`` Streamlit listens on all there are.
+    Without an ``address`` Streamlit listens on all of the computer's addresses.
     """
-    told = []
-    if address not in HERE:
-        told.append(
-            f"This server listens on {address or 'every address of this computer'}. Everyone who reaches this address "
-            "can start and delete runs and see all there is here. Start it without another address to keep it to "
-            "yourself."
+    warnings = []
+    if address not in LOCAL:
+        warnings.append(
+            f"This server listens on {address or 'every address of this computer'}. Everyone who can reach it can see, "
+            "start and delete runs. To keep it to yourself, start it without another address."
         )
     if not xsrf_protection:
-        told.append(
-            "XSRF protection is switched off: a web page elsewhere could send files here. Start the server "
-            "without that option."
+        warnings.append(
+            "XSRF protection is off, so other web sites could send files here. Start the server without that option."
         )
-    return " ".join(told) or None
+    return " ".join(warnings) or None
 
 
 def allowed_hosts(address: str | None) -> Sequence[str]:
-    """Names by which a browser may ask for the app (``server.allowedHosts``); ``*`` is any."""
-    return HERE if address in HERE else ("*",)
+    """Return the names by which a browser may address the app (``server.allowedHosts``); ``*`` means any."""
+    return LOCAL if address in LOCAL else ("*",)
 
 
 def publish_plotly(project: Path = PROJECT) -> Path:
-    """Copy plotly.min.js into the ``static`` folder of ``project``; returns the copy's path.
+    """Copy plotly.min.js into the ``static`` folder of ``project`` and return the copy's path.
 
-    A copy of the same size is left alone. It must be a copy: the server refuses links that lead out of
-    ``static/``. Raises StoreError when it cannot be written.
+    A copy of the right size is kept. A link would not do: the server refuses links that lead out of ``static/``.
+    Raises StoreError if the copy cannot be written.
     """
     source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     copy = project / "static" / source.name

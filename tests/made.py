@@ -84,11 +84,11 @@ def made_weights(store: RunStore, run_id: str, seed: int = 0) -> None:
     import torch
     from safetensors.torch import save
 
-    from core.model import resnet
+    from core.model.resnet import make_network
 
     config = store.run(run_id).config()
     chance = torch.Generator().manual_seed(seed)
-    model = resnet(config.model.depth, len(config.data.classes), config.model.width, generator=chance)
+    model = make_network(config, chance)
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
     store.run(run_id).write_file("best.safetensors", save({**model.state_dict(), **inputs}))
 

@@ -11,18 +11,19 @@ from core.cli.train import chosen_config
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import ALL_IMAGES
+from core.model.layers import layer_table
 from core.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from core.data.cifar10 import Progress
+    from core.data.sources import Progress
 
 
 def data(args: argparse.Namespace, store: RunStore) -> Answer:
     """Get CIFAR-10 from the cache, a given source or the network, and verify it against the official hashes."""
-    from core.data import cifar10
+    from core.data.fetch import acquire
 
     with _Bar() as bar:
-        folder = cifar10.acquire(args.folder, args.source, bar.show)
+        folder = acquire(args.folder, args.source, bar.show)
     text = f"CIFAR-10 is in {folder}: {ALL_IMAGES:,} images, verified against the official hashes."
     return Answer(text, {"folder": str(folder), "images": ALL_IMAGES, "verified": True})
 
@@ -53,8 +54,6 @@ class _Bar:
 
 def layers(args: argparse.Namespace, store: RunStore) -> Answer:
     """List the network's layers, for a configuration or a run."""
-    from core.model.layers import layer_table
-
     config = store.run(store.find(args.run)).config() if args.run else chosen_config(args)
     found = layer_table(config)
     parameters, macs = int(found["parameters"].sum()), int(found["macs"].sum())

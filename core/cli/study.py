@@ -15,7 +15,7 @@ from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, count, table
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_new, train_watched
-from core.cost.network import memory_in_words
+from core.cost.network import memory_text
 from core.runs.folder import AT_WORK, RESUMABLE
 from core.runs.store import RunStore
 from core.study import progress
@@ -218,7 +218,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
 
 def _left_text(left: progress.Preview) -> str:
     time = "unknown time" if left.seconds is None else f"about {duration(left.seconds)} on this machine"
-    disk = f", {memory_in_words(left.bytes)} of disk space" if left.bytes else ""
+    disk = f", {memory_text(left.bytes)} of disk space" if left.bytes else ""
     return f"To do: {count(left.runs, 'run')}, {time}{disk}."
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from core.base.errors import ConfigError, DataError, LabError
+from core.base.errors import ConfigError, LabError
 from core.base.files import MOST_BYTES
 from core.base.strict_json import from_json
 from core.base.text import SELECTED_ON, duration, nats, percent
@@ -112,8 +112,7 @@ def require_data() -> None:
     """Raise DataError if CIFAR-10 is not on this computer."""
     from core.data import cifar10
 
-    if not cifar10.available():
-        raise DataError("CIFAR-10 is not on this computer yet; run `resnet-lab data` first.")
+    cifar10.require()
 
 
 # --- training one run -----------------------------------------------------------------------------
@@ -125,10 +124,6 @@ def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c:
 
     with store.create_held(config, **about) as run_id:
         status = train_watched(store, run_id, runner.run_held, ctrl_c)
-        discard = store.run(run_id).stop_request() == "discard"
-        store.run(run_id).clear_stop()
-    if discard and status.state == "stopped":
-        store.trash.put(run_id)
     return _outcome(store, run_id, status, config)
 
 

@@ -1,39 +1,40 @@
-"""TODO: core.cost.speed."""
+"""How fast this machine trains a network, from earlier runs or from measurements kept in ``.cache/speed.json``."""
 
 import contextlib
-import json
 import math
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import pandas as pd
-
 from core.base.errors import StoreError
 from core.base.files import os_errors_as_store_errors, write_atomically
+from core.base.strict_json import from_json, to_json
 from core.config.run_config import RunConfig
-from core.cost.network import area_shares, step_work
+from core.cost.network import crop_shares, step_work
+from core.records import EpochRecord
 from core.runs.folder import this_host
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
 
-#: A picture is evaluated about this much faster than it is trained on: forward only, nothing kept.
+#: Evaluating an image is about this many times faster than training on it: forward only, nothing stored.
 EVALUATION_GAIN = 4.0
-
-
-#: Earlier runs that are looked at, the most alike and newest first, and how many of them are averaged.
-LOOKED_AT, USED = 40, 5
-
-
+#: Earlier runs from which a speed is estimated, at most.
+USED_RUNS = 5
+#: Measurements that are kept.
 KEPT_PROBES = 50
 
-
-#: Depth, width, shortcut and batch size.
+#: Depth, width, shortcut and batch size: what a speed depends on besides the machine.
 Shape = tuple[int, int, str, int]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """A measured speed. ``training`` and ``evaluation`` in images per second; ``asked`` are the settings device,
-    precision and threads (which may be ``auto``), ``used`` what they came to; ``source`` is ``run`` or ``probe``."""
+    """A measured speed: ``training`` and ``evaluation`` in images per second.
+
+    ``asked`` has the settings device, precision and threads (which may be ``auto``), ``used`` what they were resolved
+    to; ``source`` is ``run`` or ``probe``.
+    """
 
     host: str
     asked: tuple[Any, ...]
@@ -48,115 +49,118 @@ class Speed:
 
     @property
     def shape(self) -> Shape:
-        """What the speed depends on beside the machine."""
+        """What the speed depends on besides the machine."""
         return self.depth, self.width, self.shortcut, self.batch_size
-
-    def fits(self, config: RunConfig) -> bool:
-        """Whether a run of ``config`` would be computed on the same device, precision and threads."""
-        pairs = zip(how(config), self.asked, self.used, strict=True)
-        return self.host == this_host() and all(wanted in (asked, used) for wanted, asked, used in pairs)
 
 
 def how(config: RunConfig) -> tuple[Any, ...]:
-    """The settings that say what a run is computed on."""
+    """Return the settings that say what a run is computed with: device, precision and threads."""
     return config.train.device, config.train.precision, config.train.threads
 
 
 def shape(config: RunConfig) -> Shape:
-    """The settings that a speed depends on beside the machine."""
+    """Return the settings that a speed depends on besides the machine."""
     return config.model.depth, config.model.width, config.model.shortcut, config.train.batch_size
 
 
-def of_runs(store: RunStore, config: RunConfig, frame: pd.DataFrame) -> list[Speed]:
-    """Speeds of earlier runs on this machine with the most alike network, at most :data:`USED`, newest first;
-    ``frame`` is the table of all runs."""
-    frame = frame[frame["images_per_second"].notna() & (frame["state"] != "damaged")]
-    found: list[Speed] = []
-    for run_id in _by_likeness(frame, config)[:LOOKED_AT]:
-        with contextlib.suppress(StoreError):  # deleted or damaged since the table was made
-            speed = _of_run(store, run_id)
-            if speed and speed.fits(config) and (not found or speed.shape == found[0].shape):
-                found.append(speed)
-        if len(found) == USED:
-            break
-    return found
+def with_shape(config: RunConfig, other: Shape) -> RunConfig:
+    """Return ``config`` with another :func:`shape`."""
+    paths = ("model.depth", "model.width", "model.shortcut", "train.batch_size")
+    return config.replace(dict(zip(paths, other, strict=True)))
 
 
-def _by_likeness(frame: pd.DataFrame, config: RunConfig) -> list[str]:
-    """Ids of runs, those whose step costs the most alike first; newest first among equals, as the table has them."""
-    if frame.empty:
-        return []
-    settings = ["model.depth", "model.width", "model.shortcut", "train.batch_size"]
-    distances = {
-        one: _distance(config, one) for one in frame[settings].drop_duplicates().itertuples(index=False, name=None)
-    }
-    keys = [distances[one] for one in frame[settings].itertuples(index=False, name=None)]
-    return frame["id"].iloc[pd.Series(keys).argsort(kind="stable")].tolist()
-
-
-def _distance(config: RunConfig, other: Shape) -> float:
+def distance(config: RunConfig, other: Shape) -> float:
+    """Return how much the cost of a step differs from that of another shape: -1 for the same shape, else 0 or more."""
     if other == shape(config):
         return -1.0
-    return abs(math.log(step_work(config) / step_work(_shaped(config, other))))
+    return abs(math.log(step_work(config) / step_work(with_shape(config, other))))
 
 
-def _shaped(config: RunConfig, other: Shape) -> RunConfig:
-    depth, width, shortcut, batch_size = other
-    return config.replace(
-        {
-            "model.depth": int(depth),
-            "model.width": int(width),
-            "model.shortcut": shortcut,
-            "train.batch_size": int(batch_size),
-        }
-    )
+def computed_alike(config: RunConfig, host: str | None, asked: tuple[Any, ...], used: tuple[Any, ...]) -> bool:
+    """Return whether a run of ``config`` would use the same host, device, precision and threads."""
+    pairs = zip(how(config), asked, used, strict=True)
+    return host == this_host() and all(wanted in values for wanted, *values in pairs)
 
 
-def _of_run(store: RunStore, run_id: str) -> Speed | None:
-    """The speed a run was trained at: the median of its epochs, so that a disturbed one does not count."""
-    environment, config = store.run(run_id).meta().environment, store.run(run_id).config()
-    metrics = store.metrics(run_id)
-    if metrics.empty or not {"device", "precision", "threads"} <= environment.keys():
+# --- earlier runs ---------------------------------------------------------------------------------
+
+
+def run_speeds(store: RunStore, config: RunConfig, runs: Iterable[RunSummary]) -> list[Speed]:
+    """Return the speeds of this machine's runs with the most similar network, at most :data:`USED_RUNS`.
+
+    ``runs``: all runs, newest first; of equally similar runs the newest count.
+    """
+    used = [(run, _used(run)) for run in runs if run.epochs]
+    alike = [run for run, values in used if values and computed_alike(config, run.status.host, how(run.config), values)]
+    distances = {other: distance(config, other) for other in {shape(run.config) for run in alike}}
+    speeds: list[Speed] = []
+    for run in sorted(alike, key=lambda run: distances[shape(run.config)]):
+        if len(speeds) == USED_RUNS or (speeds and shape(run.config) != speeds[0].shape):
+            break
+        with contextlib.suppress(StoreError):  # deleted or damaged since it was listed
+            if speed := run_speed(run, store.run(run.id).records()):
+                speeds.append(speed)
+    return speeds
+
+
+def run_speed(run: RunSummary, records: Sequence[EpochRecord]) -> Speed | None:
+    """Return the speed at which a run was trained: the median of its epochs, which ignores disturbed ones.
+
+    Epochs with smaller crops count as if they had trained on whole images.
+    """
+    used, config = _used(run), run.config
+    shares = dict(enumerate(crop_shares(config), start=1))
+    training = _median(record.images_per_second * shares.get(record.epoch, 1.0) for record in records)
+    if not used or not training > 0:
         return None
-    whole = _whole_pictures_per_second(config, metrics)
-    training = float(whole.median())
-    if not training > 0:
-        return None
-    used = environment["device"], environment["precision"], environment["threads"]
-    host = store.run(run_id).stored_status().host or ""
-    evaluation = _evaluation_speed(config, metrics) or EVALUATION_GAIN * training
-    return Speed(host, how(config), used, *shape(config), training, evaluation, "run")
+    evaluation = _evaluation_speed(config, records) or EVALUATION_GAIN * training
+    return Speed(run.status.host or "", how(config), used, *shape(config), training, evaluation, "run")
 
 
-def _whole_pictures_per_second(config: RunConfig, metrics: pd.DataFrame) -> pd.Series:
-    """The speed of each epoch as if its pictures had been whole: a smaller window costs what its area is."""
-    shares = pd.Series(area_shares(config), index=range(1, config.train.epochs + 1))
-    return metrics["images_per_second"] * metrics["epoch"].map(shares)
+def _used(run: RunSummary) -> tuple[Any, ...] | None:
+    """Return the device, precision and threads that a run was computed with; ``None`` if not recorded."""
+    names = ("device", "precision", "threads")
+    environment = run.meta.environment
+    return tuple(environment[name] for name in names) if set(names) <= environment.keys() else None
 
 
-def _evaluation_speed(config: RunConfig, metrics: pd.DataFrame) -> float | None:
-    """Images per second of the evaluations: what an epoch took beyond its training; None if that is no figure."""
-    sizes = config.data.sizes()
+def _evaluation_speed(config: RunConfig, records: Sequence[EpochRecord]) -> float | None:
+    """Return the images per second of the evaluations: what epochs took besides training; ``None`` if not known."""
     if config.train.averaging != "off":
         return None  # its epochs also estimate batch-norm statistics
-    whole = metrics["seconds"].diff().fillna(metrics["seconds"])
-    beyond = float((whole - sizes.train / metrics["images_per_second"]).median())
-    return (sizes.validation or sizes.test) / beyond if beyond > 0.01 else None
+    sizes = config.data.sizes()
+    starts = [0.0, *(record.seconds for record in records)]
+    evaluation = _median(
+        record.seconds - start - sizes.train / record.images_per_second
+        for start, record in zip(starts, records, strict=False)
+        if record.images_per_second > 0
+    )
+    return (sizes.validation or sizes.test) / evaluation if evaluation > 0.01 else None
+
+
+def _median(values: Iterable[float]) -> float:
+    """Return the median, or 0 without values."""
+    return statistics.median([*values] or [0.0])
+
+
+# --- measurements ---------------------------------------------------------------------------------
 
 
 def probes(store: RunStore) -> list[Speed]:
-    """Speeds measured by probes, newest first; none if the file is missing or damaged."""
+    """Return the speeds measured by :mod:`core.jobs.probe`, newest first; none if their file is missing or damaged."""
     try:
-        content = json.loads((store.cache_folder / "speed.json").read_text())
-        return [Speed(**{**one, "asked": tuple(one["asked"]), "used": tuple(one["used"])}) for one in reversed(content)]
+        content = from_json((store.cache_folder / "speed.json").read_bytes())
+        tuples = [{**speed, "asked": tuple(speed["asked"]), "used": tuple(speed["used"])} for speed in content]
+        return [Speed(**values) for values in reversed(tuples)]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 
 
 def remember(store: RunStore, speed: Speed) -> None:
-    """Keep a probe's speed in place of an earlier one of the same network and machine. Raises StoreError."""
-    others = [one for one in reversed(probes(store)) if (one.asked, one.shape) != (speed.asked, speed.shape)]
+    """Keep a measured speed instead of an earlier one of the same network and settings. Raises StoreError."""
+    others = [other for other in reversed(probes(store)) if (other.asked, other.shape) != (speed.asked, speed.shape)]
     kept = [*others, speed][-KEPT_PROBES:]
-    with os_errors_as_store_errors(store.cache_folder):
-        store.cache_folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(store.cache_folder / "speed.json", json.dumps([asdict(one) for one in kept], indent=1))
+    path = store.cache_folder / "speed.json"
+    with os_errors_as_store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_json([asdict(speed) for speed in kept], indent=1))

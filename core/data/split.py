@@ -1,8 +1,8 @@
-"""Which of the 60,000 images train, validate and test: decided by the config alone, the same everywhere.
+"""Which of the 60,000 images train, validate and test: a function of the config alone, the same on every machine.
 
-Within a class the images are put in an order that only the split seed and the class decide. Parts are
-taken from fixed ends of that order, so that a larger training part contains the smaller one, and the
-fixed test or validation part is the same whatever the training size.
+The images of each class are put in an order that depends only on the split seed and the class. Sets are taken from
+fixed ends of that order, so that a larger training set contains the smaller one, and a test or validation set of
+fixed size is the same for every training size.
 """
 
 from dataclasses import dataclass
@@ -15,42 +15,41 @@ from core.config.sections import CLASSES, TRAIN_IMAGES
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Indices (int64) into the 60,000 images, training images first. Without a held-out part,
-    ``validation`` is the test part itself."""
+class Split:
+    """Indices (int64) into the 60,000 images; ``validation`` is the test set if none is held out."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
 
 
-def split(config: RunConfig, labels: NDArray[np.int64]) -> Parts:
-    """The parts of ``config`` (checked), stratified: classes differ by one image at most.
+def make_split(config: RunConfig, labels: NDArray[np.int64]) -> Split:
+    """Return the split of a checked ``config``; the classes of a set differ by one image at most.
 
-    ``labels``: int64 (60000,), CIFAR-10's official order, training images first.
+    ``labels``: int64 (60000,), in CIFAR-10's official order, training images first.
     """
     sizes, k = config.data.sizes(), len(config.data.classes)
     held_out = shares(sizes.validation, k)
     training = shares(sizes.train + sizes.validation, k)
-    # The test part's odd images go to the last classes: with a full pool the first are used up.
+    # The last classes get the test set's odd images: where all images are used, the first classes have none left.
     testing = shares(sizes.test, k)[::-1]
     train, validation, test = [], [], []
-    for at, name in enumerate(config.data.classes):
+    for index, name in enumerate(config.data.classes):
         front, back = _ordered(config, labels, CLASSES.index(name))
-        validation.append(front[: held_out[at]])
-        train.append(front[held_out[at] : training[at]])
-        test.append(back[: testing[at]])
-    parts = [np.sort(np.concatenate(part)) for part in (train, validation, test)]
-    return Parts(parts[0], parts[1] if sizes.validation else parts[2], parts[2])
+        validation.append(front[: held_out[index]])
+        train.append(front[held_out[index] : training[index]])
+        test.append(back[: testing[index]])
+    train_set, validation_set, test_set = (np.sort(np.concatenate(images)) for images in (train, validation, test))
+    return Split(train_set, validation_set if sizes.validation else test_set, test_set)
 
 
 def shares(total: int, k: int) -> list[int]:
-    """``total`` images over ``k`` classes, as evenly as whole images go; the first classes get the odd ones."""
-    return [total // k + (at < total % k) for at in range(k)]
+    """Divide ``total`` images among ``k`` classes as evenly as possible; the first classes get the odd ones."""
+    return [total // k + (index < total % k) for index in range(k)]
 
 
 def _ordered(config: RunConfig, labels: NDArray[np.int64], label: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One class's images in the split's order: those for training from the front, those for testing."""
+    """Return a class's images in the split's order, twice: from where training and from where testing starts."""
     order = np.random.default_rng([config.data.split_seed, label]).permutation(np.flatnonzero(labels == label))
     if config.data.split == "pooled":
         return order, order[::-1]

@@ -1,4 +1,4 @@
-"""The task a run learns: its images as bytes on the training device, its labels, how inputs are normalised."""
+"""The task a run learns: its images as bytes on the training device, their labels, and how inputs are normalised."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,17 @@ from torch import Tensor
 
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
-from core.data.split import split
+from core.data import cifar10
+from core.data.split import make_split
 
 
 @dataclass(frozen=True)
-class Part:
-    """``images``: uint8 (N, 3, 32, 32); ``labels``: int64 (N,), 0…k-1 in the order of the task's classes;
-    ``indices``: int64 (N,), where each image stands among CIFAR-10's 60,000."""
+class ImageSet:
+    """A training, validation or test set.
+
+    ``images``: uint8 (N, 3, 32, 32); ``labels``: int64 (N,), 0…k-1 in the order of the task's classes; ``indices``:
+    int64 (N,), the images' places among CIFAR-10's 60,000.
+    """
 
     images: Tensor
     labels: Tensor
@@ -33,54 +37,60 @@ class Normalization:
     std: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, 32, 32) → float32 of the same shape."""
+        """Normalise uint8 (N, 3, 32, 32) to float32 of the same shape."""
         return (images.to(torch.float32) / 255 - self.mean) / self.std
 
     def to(self, device: torch.device) -> "Normalization":
-        """The same on ``device``."""
+        """Return the normalisation on ``device``."""
         return Normalization(self.mean.to(device), self.std.to(device))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a run learns from and is judged by. ``validation`` is the test part where none is held out."""
+    """What a run is trained, validated and tested on; ``validation`` is the test set if none is held out."""
 
     classes: tuple[str, ...]
-    train: Part
-    validation: Part
-    test: Part
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
     normalization: Normalization
 
 
-def make_task(config: RunConfig, images: NDArray[np.uint8], labels: NDArray[np.int64], device: torch.device) -> Task:
-    """The task of a checked ``config``, from CIFAR-10's 60,000 ``images`` (N, 3, 32, 32) and ``labels`` (N,)."""
-    parts = split(config, labels)
-    new_label = np.full(len(CLASSES), -1, dtype=np.int64)
-    for at, name in enumerate(config.data.classes):
-        new_label[CLASSES.index(name)] = at
+def load_task(config: RunConfig, device: torch.device) -> Task:
+    """Return the task of a checked ``config``. Raises DataError if CIFAR-10 is not on this computer."""
+    data = cifar10.load()
+    return make_task(config, data.images, data.labels, device)
 
-    def part(indices: NDArray[np.int64]) -> Part:
-        return Part(
+
+def make_task(config: RunConfig, images: NDArray[np.uint8], labels: NDArray[np.int64], device: torch.device) -> Task:
+    """Return the task of a checked ``config`` from CIFAR-10's ``images`` (60000, 3, 32, 32) and ``labels`` (60000,)."""
+    split = make_split(config, labels)
+    new_label = np.full(len(CLASSES), -1, dtype=np.int64)
+    for index, name in enumerate(config.data.classes):
+        new_label[CLASSES.index(name)] = index
+
+    def image_set(indices: NDArray[np.int64]) -> ImageSet:
+        return ImageSet(
             torch.from_numpy(images[indices]).to(device),
             torch.from_numpy(new_label[labels[indices]]).to(device),
             indices,
         )
 
-    train, test = part(parts.train), part(parts.test)
-    validation = part(parts.validation) if config.data.validation == "held-out" else test
-    return Task(config.data.classes, train, validation, test, normalization(config, images[parts.train]).to(device))
+    train, test = image_set(split.train), image_set(split.test)
+    validation = image_set(split.validation) if config.data.validation == "held-out" else test
+    return Task(config.data.classes, train, validation, test, normalization(config, images[split.train]).to(device))
 
 
 def normalization(config: RunConfig, images: NDArray[np.uint8]) -> Normalization:
-    """Mean (and deviation) of the training images (N, 3, 32, 32) the weights are fitted to."""
+    """Return the mean (and standard deviation) of the training ``images`` (N, 3, 32, 32)."""
     if config.data.normalization == "pixel-mean":
         mean = images.mean(axis=0, dtype=np.float64) / 255
         return Normalization(_float32(mean), torch.ones(3, 1, 1))
-    # From counts of the 256 byte values: exact, and without a float copy of all images. A few thousand images at a
-    # time, because bincount makes eight bytes of each.
+    # From counts of the 256 values: exact, and without a float copy of all images. In chunks, because bincount
+    # converts its input to 8 bytes per pixel.
     counts = np.zeros((3, 256))
-    for some in np.array_split(images, -(-len(images) // 4_000)):
-        counts += [np.bincount(some[:, channel].ravel(), minlength=256) for channel in range(3)]
+    for chunk in np.array_split(images, -(-len(images) // 4_000)):
+        counts += [np.bincount(chunk[:, channel].ravel(), minlength=256) for channel in range(3)]
     share, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
     mean = share @ values
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))

@@ -17,7 +17,7 @@ from PIL import Image
 from core.config.run_config import RunConfig
 from core.config.sections import ALL_IMAGES, CLASSES, IMAGE_SIZE, TRAIN_IMAGES, DataConfig
 from core.data.cifar10 import Cifar10
-from core.data.split import split
+from core.data.split import make_split
 
 if TYPE_CHECKING:
     from core.data.task import Normalization
@@ -65,12 +65,12 @@ def description(data: Cifar10, index: int) -> str:
 
 def trains_on(config: RunConfig, data: Cifar10, index: int) -> bool:
     """Return whether a run of ``config`` trains on the image."""
-    return bool(np.isin(index, split(config, data.labels).train))
+    return bool(np.isin(index, make_split(config, data.labels).train))
 
 
 def sample_training_images(config: RunConfig, data: Cifar10, number: int) -> list[int]:
     """Return a few images of the training set, class by class in turn; the same every time."""
-    train, names = split(config, data.labels).train, config.data.classes
+    train, names = make_split(config, data.labels).train, config.data.classes
     by_class = [train[data.labels[train] == CLASSES.index(name)] for name in names]
     turns = [divmod(at, len(names)) for at in range(number)]
     return [int(by_class[which][turn % len(by_class[which])]) for turn, which in turns]
@@ -111,10 +111,10 @@ def as_trained(config: RunConfig, data: Cifar10, images: Sequence[int], epochs: 
     import torch
     import torch.nn.functional as F
 
-    from core.data.augment import augment, draw
+    from core.data.augmentation import augment, plan_epoch
     from core.training.environment import one_thread
 
-    train = split(config, data.labels).train
+    train = make_split(config, data.labels).train
     wanted = np.asarray(images, np.int64)
     # An image outside the training set borrows the random numbers of another image: it has none of its own.
     place = np.minimum(np.searchsorted(train, wanted), len(train) - 1)
@@ -126,10 +126,10 @@ def as_trained(config: RunConfig, data: Cifar10, images: Sequence[int], epochs: 
         shown = []
         for epoch in epochs:
             size = sizes[min(epoch, len(sizes)) - 1]
-            draws = draw(config.augment, len(train), config.train.seed, epoch)
+            plan = plan_epoch(config.augment, len(train), config.train.seed, epoch)
             before = (IMAGE_SIZE - size) // 2
             border = (before, IMAGE_SIZE - size - before) * 2  # a crop is shown in the middle of a full image
-            shown.append(F.pad(augment(normalized, config.augment, draws, rows, size), border))
+            shown.append(F.pad(augment(normalized, config.augment, plan, rows, size), border))
         colours = torch.stack(shown) * normalization.std + normalization.mean
         return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
@@ -140,7 +140,7 @@ def _normalization(config: DataConfig, data: Cifar10) -> "Normalization":
     from core.data.task import normalization
 
     whole = RunConfig(data=config)
-    return normalization(whole, data.images[split(whole, data.labels).train[::10]])
+    return normalization(whole, data.images[make_split(whole, data.labels).train[::10]])
 
 
 def augmentation_text(config: RunConfig) -> str:
@@ -174,7 +174,7 @@ def class_counts(config: RunConfig, labels: Indices) -> pd.DataFrame:
     Columns: ``Training``, then ``Validation`` and ``Test``, or ``Test (also validates)`` if no images are held out;
     ``Unused`` are in no set.
     """
-    parts = split(config, labels)
+    parts = make_split(config, labels)
     sets = {"Training": parts.train, "Validation": parts.validation, "Test": parts.test}
     if config.data.validation == "test":
         sets = {"Training": parts.train, "Test (also validates)": parts.test}

@@ -20,7 +20,7 @@ from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
-from core.data.split import Parts, split
+from core.data.split import Split, make_split
 from core.images.gallery import data_url
 from core.images.read import CROPS, Crop, LoadedImage, Square, crop_box, read_many, to_network
 from core.runs.folder import BEST
@@ -180,7 +180,7 @@ class Tray:
 
 def sample_test_images(config: RunConfig, data: Cifar10, draw: int) -> list[TrayImage]:
     """Return one image per class from a run's test set; another ``draw`` gives other images."""
-    test = split(config, data.labels).test
+    test = make_split(config, data.labels).test
     rng = np.random.default_rng(draw)
     images = []
     for name in config.data.classes:
@@ -237,11 +237,11 @@ def not_counted(images: Sequence[TrayImage], config: RunConfig) -> list[str]:
     """
     if all(image.index is None for image in images):
         return [""] * len(images)
-    parts = split(config, cifar10.load().labels)
+    parts = make_split(config, cifar10.load().labels)
     return [_not_counted(image, config.data.classes, parts) for image in images]
 
 
-def _not_counted(image: TrayImage, classes: Sequence[str], parts: Parts) -> str:
+def _not_counted(image: TrayImage, classes: Sequence[str], parts: Split) -> str:
     if image.index is None or image.index in parts.test:
         return ""
     if image.truth not in classes:

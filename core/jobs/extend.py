@@ -1,4 +1,4 @@
-"""TODO: core.jobs.extend."""
+"""Extend a finished run: a child run continues from its saved state to more epochs."""
 
 import math
 from dataclasses import fields
@@ -10,12 +10,12 @@ from core.runs.store import RunStore
 from core.training.environment import Environment
 from core.training.schedule import ENDS_AT_ZERO, stops_early
 
-#: Of a run's environment what a child must share to be the run that had been longer.
-_GOES_ON = tuple(one.name for one in fields(Environment))
+#: What a child must share with its parent to become the run that had been trained longer.
+SHARED = tuple(field.name for field in fields(Environment))
 
 
 def extend(store: RunStore, run_id: str, epochs: int) -> str:
-    """Queue a child run that goes on from the end of a finished run, to ``epochs`` in all; returns its id.
+    """Queue a child run that continues a finished run to ``epochs`` in all, and return its id.
 
     Raises LabError for a run that is not finished, and for schedules that end at zero.
     """
@@ -24,37 +24,37 @@ def extend(store: RunStore, run_id: str, epochs: int) -> str:
 
 
 def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dict[str, Any]]:
-    """The child of :func:`extend`, not yet made: its config, and what ``store.create`` is to be told about it."""
-    config, status = store.run(run_id).config(), store.run(run_id).status()
+    """Return the config of :func:`extend`'s child and the other arguments of ``store.create``."""
+    run = store.run(run_id)
+    config, status, meta, state = run.config(), run.status(), run.meta(), run.last_state()
     if status.active:
         raise RunBusy(f"Run {run_id} is {status.state}; it can be extended when it is finished.")
-    state = store.run(run_id).last_state()
     if status.state != "finished":
         raise StoreError(f"Run {run_id} is {status.state}; resume it instead of extending it.")
     if state is None:
-        raise StoreError(f"Run {run_id} came without the state to go on from; clone it with more epochs instead.")
+        raise StoreError(f"Run {run_id} has no saved state to continue from; clone it with more epochs instead.")
     if config.train.schedule in ENDS_AT_ZERO:
         raise StoreError(
-            f"The {config.train.schedule} schedule has brought the learning rate to zero: more epochs would change "
+            f"The {config.train.schedule} schedule has brought the learning rate to zero, so more epochs would change "
             "nothing. Clone the run with more epochs instead."
         )
     if epochs <= status.epoch:
-        raise ConfigError(
-            {"train.epochs": f"{epochs} is no more than the {status.epoch} it has; take a higher number."}
-        )
-    meta = store.run(run_id).meta()
-    about = {
-        "name": f"{meta.name or run_id} → {epochs} epochs", "tags": meta.tags, "parent": run_id,
-        # What makes it go on exactly. Versions and processor are of where the child is trained.
-        "environment": {name: meta.environment[name] for name in _GOES_ON if name in meta.environment},
-        "files": {"last.pt": state, "best.safetensors": store.run(run_id).best_weights()},
-    }  # fmt: skip
+        raise ConfigError({"train.epochs": f"The run has {status.epoch} epochs already; enter more than that."})
     changes: dict[str, Any] = {"train.epochs": epochs}
     if config.in_effect("augment.grow_until"):
-        # Windows that grow have grown: a share of more epochs would make them small again.
-        grown = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
-        changes["augment.grow_until"] = min(grown, 1.0)
-    records = store.run(run_id).records()
-    if stops_early(config.train, [one.val_loss for one in records], [one.val_accuracy for one in records]):
+        # Crops that have grown stay full: the same share of more epochs would make them small again.
+        share = math.floor(1e9 * config.augment.grow_until * config.train.epochs / epochs) / 1e9
+        changes["augment.grow_until"] = min(share, 1.0)
+    records = run.records()
+    losses, accuracies = [record.val_loss for record in records], [record.val_accuracy for record in records]
+    if stops_early(config.train, losses, accuracies):
         changes["train.early_stopping"] = "off"  # or the child would stop at once
+    about = {
+        "name": f"{meta.name or run_id} → {epochs} epochs",
+        "tags": meta.tags,
+        "parent": run_id,
+        # Versions and processor are recorded where the child is trained.
+        "environment": {name: meta.environment[name] for name in SHARED if name in meta.environment},
+        "files": {"last.pt": state, "best.safetensors": run.best_weights()},
+    }
     return config.replace(changes), about

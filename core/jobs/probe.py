@@ -1,6 +1,6 @@
-"""A short measurement of how fast this machine trains a network, for an estimate before any run.
+"""A short measurement of how fast this machine trains a network, for an estimate before the first run.
 
-It trains on made-up pictures by the trainer itself, so that a step costs what a run's step costs.
+The trainer itself trains on random images, so a step costs as much as in a run.
 """
 
 import statistics
@@ -15,95 +15,93 @@ from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE
 from core.cost.network import step_work
 from core.cost.speed import Speed, how, remember, shape
-from core.data.task import Normalization, Part, Task
+from core.data.task import ImageSet, Normalization, Task
 from core.records import BatchRecord
-from core.runs.folder import AT_WORK, this_host
+from core.runs.folder import this_host
 from core.runs.store import RunStore
 from core.training.environment import resolve
 from core.training.evaluation import evaluate
 from core.training.trainer import Trainer
 
-#: Training steps stop after so many seconds; with the choice of a precision a probe takes about five.
+#: Training ends after so many seconds; with the choice of a precision a measurement takes about five.
 PROBE_SECONDS = 3.0
-#: The first steps also prepare kernels and memory.
+#: Steps that are not counted: they also prepare kernels and memory.
 WARM_UP = 2
-MOST_STEPS = 60
-#: A step that costs more is timed with fewer pictures, which by then cost the same each.
-MOST_WORK = 16e9
+MAX_STEPS = 60
+#: A step that costs more is measured with a smaller batch; large batches cost the same per image.
+MAX_WORK = 16e9
 
 
 def measure(config: RunConfig, store: RunStore) -> Speed:
     """Time a few training steps of a checked ``config``, keep the speed for estimates, and return it.
 
-    Raises LabError while a run is training, because the two would slow each other, and for a device that
-    is not here.
+    Raises LabError while a run is training, which would slow the measurement, and for a missing device.
     """
-    if any(state in AT_WORK for state in store.frame()["state"]):
-        raise LabError("A run is training, and measuring beside it would tell a wrong speed. Measure when it is done.")
-    # In a thread of its own: how many threads compute is a property of the thread that asks.
-    with ThreadPoolExecutor(max_workers=1) as own:
-        speed = own.submit(_measured, config).result()
+    if any(run.at_work for run in store.summaries()):
+        raise LabError("A run is training and would slow the measurement. Measure when it has finished.")
+    # In a thread of its own: the number of threads that PyTorch uses is set per thread.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        speed = thread.submit(_measure, config).result()
     remember(store, speed)
     return speed
 
 
-def _measured(config: RunConfig) -> Speed:
+def _measure(config: RunConfig) -> Speed:
     environment = resolve(config)
-    # A rate this low cannot make the loss infinite, however strange the config.
-    probed = config.replace(
+    batch_size = _affordable_batch(config)
+    measured = config.replace(
         {
-            "train.lr": 1e-7,
+            "train.lr": 1e-7,  # too small to diverge, whatever the config
             "train.epochs": 1_000,
             "train.early_stopping": "off",
-            "augment.grow_from": IMAGE_SIZE,  # an estimate counts smaller windows by itself
-            "train.batch_size": _affordable_batch(config),
+            "augment.grow_from": IMAGE_SIZE,  # estimates count smaller crops themselves
+            "train.batch_size": batch_size,
         }
     )
-    task = made_up_task(probed, environment.torch_device)
-    trainer = Trainer(probed, task, environment)
+    task = random_task(measured, environment.torch_device)
+    trainer = Trainer(measured, task, environment)
     seconds = _step_seconds(trainer)
-    evaluate(trainer.model, task.test, task.normalization, environment)  # prepares its kernels too
-    began = time.perf_counter()
-    evaluate(trainer.model, task.test, task.normalization, environment)
-    evaluation = len(task.test) / (time.perf_counter() - began)
+    for _ in range(2):  # the first evaluation prepares kernels
+        began = time.perf_counter()
+        evaluate(trainer.model, task.test, task.normalization, environment)
+        evaluation = len(task.test) / (time.perf_counter() - began)
     used = environment.device, environment.precision, environment.threads
-    training = probed.train.batch_size / seconds
-    return Speed(this_host(), how(config), used, *shape(config), training, evaluation, "probe")
+    return Speed(this_host(), how(config), used, *shape(config), batch_size / seconds, evaluation, "probe")
 
 
 def _affordable_batch(config: RunConfig) -> int:
-    share = min(1.0, MOST_WORK / step_work(config))
+    share = min(1.0, MAX_WORK / step_work(config))
     return max(1, int(config.train.batch_size * share))
 
 
 def _step_seconds(trainer: Trainer) -> float:
-    """The median of timed training steps."""
+    """Return the median seconds of a training step."""
     steps: list[float] = []
     began = last = time.perf_counter()
     records = trainer.train()
     for record in records:
         now = time.perf_counter()
-        if isinstance(record, BatchRecord):  # what comes between two epochs is no step
+        if isinstance(record, BatchRecord):  # not the evaluation between epochs
             steps.append(now - last)
         last = now
-        if len(steps) > WARM_UP and (len(steps) >= MOST_STEPS or now - began > PROBE_SECONDS):
+        if len(steps) > WARM_UP and (len(steps) >= MAX_STEPS or now - began > PROBE_SECONDS):
             records.close()
             break
     return statistics.median(steps[WARM_UP:])
 
 
-def made_up_task(config: RunConfig, device: torch.device) -> Task:
-    """Noise for pictures and chance for labels, in parts of a few thousand: enough to train on for a moment."""
-    chance = torch.Generator().manual_seed(0)
+def random_task(config: RunConfig, device: torch.device) -> Task:
+    """Return a task with random images and labels, a few thousand for training."""
+    generator = torch.Generator().manual_seed(0)
     k = len(config.data.classes)
 
-    def part(images: int) -> Part:
-        pixels = torch.randint(0, 256, (images, 3, 32, 32), dtype=torch.uint8, generator=chance)
-        labels = torch.randint(0, k, (images,), generator=chance)
-        return Part(pixels.to(device), labels.to(device), np.arange(images))
+    def image_set(images: int) -> ImageSet:
+        pixels = torch.randint(0, 256, (images, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=generator)
+        labels = torch.randint(0, k, (images,), generator=generator)
+        return ImageSet(pixels.to(device), labels.to(device), np.arange(images))
 
-    test = part(1_000)
+    test = image_set(1_000)
     normalization = Normalization(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25)).to(device)
-    # Enough batches that the time between epochs is rare, and no more memory than a run has.
-    train = part(config.train.batch_size * max(4, min(MOST_STEPS, 20_000 // config.train.batch_size)))
+    # Enough batches that evaluations between epochs are rare, and no more memory than a run needs.
+    train = image_set(config.train.batch_size * max(4, min(MAX_STEPS, 20_000 // config.train.batch_size)))
     return Task(config.data.classes, train, test, test, normalization)

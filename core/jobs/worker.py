@@ -1,8 +1,8 @@
-"""The queue and the background thread that works it.
+"""The background thread that trains the queued runs.
 
-The queue is the folders in state ``queued``; this module only decides who works them. Every process
-may start a :class:`Worker`; the one that gets the queue's lock works, the others wait for it to be
-free. A worker that died leaves its lock free and its run marked as found.
+The queue is the runs in state ``queued`` (:mod:`core.runs.queue`). Every process may start a :class:`Worker`; the one
+that gets the queue's lock works, the others wait for it. A worker that dies frees its lock, and the next one marks its
+run as interrupted.
 """
 
 import contextlib
@@ -21,76 +21,74 @@ POLL_SECONDS = 0.5
 
 
 class Worker:
-    """Works the queue of one store in a daemon thread."""
+    """Trains the queued runs of one store in a daemon thread."""
 
     def __init__(self, store: RunStore):
         self.store = store
         self.thread: threading.Thread | None = None
-        #: Why the queue does not go on, or passed a run over: a sentence, while that is so.
+        #: Why the queue stands still or a run was skipped, as long as that is so.
         self.trouble: str | None = None
-        self._ended = threading.Event()
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Start the thread, unless it is running; returns at once."""
         if self.thread is None or not self.thread.is_alive():
-            self._ended.clear()
+            self._stopping.clear()
             self.thread = threading.Thread(target=self._work, name="resnet-lab-worker", daemon=True)
             self.thread.start()
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Take no further run and wait for the thread; the run at work goes on until it ends."""
-        self._ended.set()
+        """Start no further run and wait for the thread, which trains its present run to the end."""
+        self._stopping.set()
         if self.thread:
             self.thread.join(timeout)
 
     def _work(self) -> None:
         yield_to_pages()
-        while not self._ended.is_set():
+        while not self._stopping.is_set():
             try:
                 with self.store.queue.lock().acquire(timeout=0):
                     self.store.queue.mark_interrupted()
-                    while not self._ended.is_set():
-                        self._take_next()
+                    while not self._stopping.is_set():
+                        self._train_next()
             except Timeout:
-                self.trouble = None  # another process works the queue; look again in a moment
-            except Exception as error:
-                # The folder may be gone or the disk full; whatever it is, the queue must go on when it is over.
-                self._note(error)
-            self._ended.wait(POLL_SECONDS)
+                self.trouble = None  # another process works the queue
+            except Exception as error:  # the folder is gone, the disk is full, ...: try again later
+                self._report(error)
+            self._stopping.wait(POLL_SECONDS)
 
-    def _take_next(self) -> None:
-        """Train the first waiting run that can be, or wait a moment if there is none."""
-        passed_over = False
+    def _train_next(self) -> None:
+        """Train the first queued run that can be trained, or wait a moment if there is none."""
+        skipped = False
         for run_id in self.store.queue.ids():
             try:
                 if self.store.run(run_id).held() or self.store.run(run_id).status().state != "queued":
                     continue
-                from core.jobs.runner import run  # torch takes seconds to import; the server answers meanwhile
+                from core.jobs.runner import run  # imports torch, which takes seconds; the server answers meanwhile
 
-                if not passed_over:
+                if not skipped:
                     self.trouble = None
                 run(self.store, run_id, only_queued=True)
                 return
             except RunBusy:
-                pass  # someone else has taken, stopped or deleted it since we looked
-            except StoreError as error:
-                # It could not even be begun: its folder is gone or may not be written. The next one may be sound.
-                self._note(error)
-                passed_over = True
-        if not passed_over:
+                pass  # taken, stopped or deleted since the queue was read
+            except StoreError as error:  # its folder is gone or read-only; the next run may be fine
+                self._report(error)
+                skipped = True
+        if not skipped:
             self.trouble = None
-        self._ended.wait(POLL_SECONDS)
+        self._stopping.wait(POLL_SECONDS)
 
-    def _note(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         """Keep a sentence for the pages; the terminal gets the traceback, once."""
-        told = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
-        if told != self.trouble:
+        text = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        if text != self.trouble:
             traceback.print_exception(error)
-        self.trouble = told
+        self.trouble = text
 
 
 def yield_to_pages() -> None:
-    """Let other threads go first. Threads that this one starts, OpenMP's among them, inherit it."""
+    """Lower the priority of this thread and of the threads that it starts, such as OpenMP's."""
     if hasattr(os, "setpriority"):
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
@@ -101,7 +99,7 @@ _starting = threading.Lock()
 
 
 def ensure_worker(root: Path | None = None) -> Worker:
-    """This process's worker for the runs in ``root`` (default: the setting), started if it was not."""
+    """Return this process's worker for the runs in ``root`` (default: the setting), started if necessary."""
     root = (root or runs_folder()).resolve()
     with _starting:
         if root not in _workers:

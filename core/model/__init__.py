@@ -1,6 +1,10 @@
-"""The network: a residual net of 6n+2 layers for 32×32 pictures, and the table of its layers."""
+"""The networks: residual networks for 32×32 images, and the list of their layers.
 
-from core.model.layers import layer_table
-from core.model.resnet import ResNet, resnet
+Optimisers and training are in :mod:`core.training`. Importing this package does not import PyTorch.
+"""
 
-__all__ = ["ResNet", "layer_table", "resnet"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"layers": ["Layer", "layer_table", "list_layers"], "resnet": ["ResNet", "make_network"]}
+)

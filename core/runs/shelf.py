@@ -139,9 +139,13 @@ class Trash:
         self._shelf, self._guard, self._label = shelf, guard, label
         self._deleted = Shelf(self.folder, shelf.noun, shelf.suffix, listing)
 
-    def put(self, item_id: str) -> None:
-        """Move an item to the trash. Raises LabError if it does not exist or must stay."""
-        with self._guard(item_id), os_errors_as_store_errors(self.folder / item_id):
+    def put(self, item_id: str, *, held: bool = False) -> None:
+        """Move an item to the trash. Raises LabError if it does not exist or must stay.
+
+        ``held``: the caller holds the item already and knows that it may go, so the guard is not entered.
+        """
+        guard = contextlib.nullcontext() if held else self._guard(item_id)
+        with guard, os_errors_as_store_errors(self.folder / item_id):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._shelf.path(item_id).rename(self._deleted.place(item_id))
 

@@ -1,4 +1,4 @@
-"""What a run is computed with: device, precision and threads, resolved once and then kept."""
+"""What a run is computed with: device, precision and threads, chosen once per run and then kept."""
 
 import contextlib
 import functools
@@ -19,21 +19,21 @@ import torchvision
 from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
-from core.model import resnet
+from core.model.resnet import ResNet
 
-#: The candidates of precision take so many steps in turn, and of each the fastest counts: what else the machine does
-#: makes steps slower, never faster, and in turn it meets both. One that is clearly slower at once ends it early, and so
-#: do these seconds.
+#: To choose a precision, both take up to PROBE_ROUNDS steps in turn, and the fastest step of each counts: other
+#: programs make steps slower, never faster. It ends early after PROBE_SECONDS, when one precision is CLEARLY (so many
+#: times) slower, or when the first step in bf16 takes GIVE_UP times as long as one in fp32.
 PROBE_ROUNDS, PROBE_SECONDS = 8, 4.0
 PROBE_BATCH = 32
 CLEARLY, GIVE_UP = 4.0, 10.0
-#: A choice of precision holds at most so long.
+#: Seconds after which the precision is chosen again.
 CHOICE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Environment:
-    """``device`` as PyTorch names it, ``precision`` fp32 or bf16, ``threads`` of the processor."""
+    """``device``: cpu, cuda or mps; ``precision``: fp32 or bf16; ``threads``: number of CPU threads."""
 
     device: str
     precision: str
@@ -41,21 +41,21 @@ class Environment:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device as PyTorch's own object."""
+        """The device as a PyTorch object."""
         return torch.device(self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Convolutions in bf16 where that is the precision; weights stay fp32."""
+        """Return a context in which the network computes in the precision; weights stay in fp32."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
 
     def claim_threads(self) -> None:
-        """Give the calling thread the run's number of threads: the setting holds for the thread that makes it."""
+        """Set the number of threads for the calling thread; PyTorch keeps it per thread."""
         torch.set_num_threads(self.threads)
 
     def describe(self) -> dict[str, Any]:
-        """For meta.json: the choice made, and versions, processor and commit that a reader may ask for."""
+        """Return what meta.json records: device, precision and threads, and versions, processor and commit."""
         return {
             "device": self.device,
             "precision": self.precision,
@@ -83,20 +83,20 @@ def one_thread() -> Iterator[None]:
 
 
 def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
-    """The environment of a run: as ``recorded`` when it began, else by its settings and this machine.
+    """Return the environment ``recorded`` when the run began, or choose one by its settings and this machine.
 
-    Raises LabError when the device asked for is not here.
+    Raises LabError for a device that this machine does not have.
     """
     if recorded and {"device", "precision", "threads"} <= recorded.keys():
         environment = Environment(recorded["device"], recorded["precision"], recorded["threads"])
         _require(environment.device)
         if environment.precision not in ("fp32", "bf16") or environment.threads not in range(1, 1025):
             raise LabError(
-                f"The run was begun with the precision “{environment.precision}” and {environment.threads} threads, "
-                "says its meta.json; it takes fp32 or bf16, and 1 to 1,024 threads. Clone the run to start anew."
+                f"The run's meta.json records precision “{environment.precision}” and {environment.threads} threads; "
+                "allowed are fp32 or bf16 and 1 to 1,024 threads. Clone the run to start again."
             )
         return environment
-    device = config.train.device if config.train.device != "auto" else _best_device()
+    device = config.train.device if config.train.device != "auto" else _available_devices()[0]
     _require(device)
     threads = config.train.threads or os.cpu_count() or 1
     precision: str = config.train.precision
@@ -105,60 +105,59 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
     return Environment(device, precision, threads)
 
 
-def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
-    """``fp32`` or ``bf16``, whichever makes training steps faster here and now.
+# --- choosing a precision -------------------------------------------------------------------------
 
-    Timed anew after :data:`CHOICE_SECONDS` at the latest: beside another program bf16 may be the slower by far, and a
-    server that met it once should not train in fp32 ever after.
+
+def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
+    """Return ``fp32`` or ``bf16``, whichever makes training steps faster on this machine now.
+
+    The choice holds for :data:`CHOICE_SECONDS` at most: while another program computes, bf16 may be much slower, and
+    a server should not train in fp32 for ever because of that.
     """
-    return _timed(device, threads, depth, width, int(time.monotonic() // CHOICE_SECONDS))
+    return _choose_precision(device, threads, depth, width, int(time.monotonic() // CHOICE_SECONDS))
 
 
 @functools.lru_cache(maxsize=8)
-def _timed(device: str, threads: int, depth: int, width: int, period: int) -> str:
-    """The choice of a ``period``, which is there for the cache alone."""
+def _choose_precision(device: str, threads: int, depth: int, width: int, period: int) -> str:
+    """Time both precisions; ``period`` only makes the cache expire."""
     if not _may_have_bf16(device):
-        return "fp32"  # emulated it is never faster, and on a busy machine a short timing could say so
-    steps = {one: _step(Environment(device, one, threads), depth, width) for one in ("fp32", "bf16")}
-    least: dict[str, float] = {}
+        return "fp32"  # emulated bf16 is never faster, but a short timing on a busy machine could say so
+    steps = {name: _step(Environment(device, name, threads), depth, width) for name in ("fp32", "bf16")}
+    fastest: dict[str, float] = {}
     began = time.monotonic()
     try:
-        for one, step in steps.items():
-            # The first also prepares kernels. Without bf16 instructions one step can take more than ten times as long.
-            if step() > GIVE_UP * least.get("fp32", math.inf):
+        for name, step in steps.items():
+            # The first step also prepares kernels. Without bf16 instructions it can take more than ten times as long.
+            if step() > GIVE_UP * fastest.get("fp32", math.inf):
                 return "fp32"
-            least[one] = step()
+            fastest[name] = step()
         for _ in range(PROBE_ROUNDS):
-            clear = max(least.values()) > CLEARLY * min(least.values())
+            clear = max(fastest.values()) > CLEARLY * min(fastest.values())
             if clear or time.monotonic() - began > PROBE_SECONDS:
                 break
-            for one, step in steps.items():
-                least[one] = min(least[one], step())
-    except RuntimeError:  # no bf16 kernels for this device
+            for name, step in steps.items():
+                fastest[name] = min(fastest[name], step())
+    except RuntimeError:  # PyTorch has no bf16 kernels for this device
         return "fp32"
-    return "bf16" if least["bf16"] < least["fp32"] else "fp32"
+    return "bf16" if fastest["bf16"] < fastest["fp32"] else "fp32"
 
 
 def _may_have_bf16(device: str) -> bool:
-    """Whether ``device`` computes in bf16 itself, as far as it tells; true where that is not known."""
+    """Return whether ``device`` has bf16 instructions; true where that is not known."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
-    if device == "cpu":
-        with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
-            for line in file:
-                name, _, flags = line.partition(":")
-                if name.strip() in ("flags", "Features"):  # x86 has avx512_bf16 or amx_bf16, ARM bf16
-                    return "bf16" in flags
-    return True
+    flags = _cpuinfo().get("flags") or _cpuinfo().get("Features")  # x86 has avx512_bf16 or amx_bf16, ARM bf16
+    return "bf16" in flags if device == "cpu" and flags else True
 
 
 def _step(environment: Environment, depth: int, width: int) -> Callable[[], float]:
-    """A function that takes a training step on made-up pictures and tells its seconds."""
+    """Return a function that takes a training step on random images and returns its seconds."""
     environment.claim_threads()
     device = environment.torch_device
-    chance = torch.Generator().manual_seed(0)
-    model = resnet(depth, width=width, generator=chance).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.rand(PROBE_BATCH, 3, 32, 32, generator=chance).to(device, memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    model = ResNet(depth, width=width, generator=generator)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.rand(PROBE_BATCH, 3, 32, 32, generator=generator).to(device, memory_format=torch.channels_last)
     labels = torch.zeros(PROBE_BATCH, dtype=torch.int64, device=device)
 
     def step() -> float:
@@ -173,38 +172,49 @@ def _step(environment: Environment, depth: int, width: int) -> Callable[[], floa
     return step
 
 
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+# --- this machine ---------------------------------------------------------------------------------
+
+
+def _available_devices() -> list[str]:
+    """Return the devices of this machine, the fastest first."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [device for device, is_available in available.items() if is_available]
 
 
 def _require(device: str) -> None:
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not isinstance(device, str) or not here.get(device, False):
-        there = ", ".join(name for name, available in here.items() if available)
-        raise LabError(f"The device {device} is not available on this computer; available: {there}. "
-                       "Clone the run and choose another device.")  # fmt: skip
+    """Raise LabError if this machine does not have ``device``."""
+    if device not in _available_devices():
+        raise LabError(
+            f"The device {device} is not available on this computer; available: {', '.join(_available_devices())}. "
+            "Clone the run and choose another device."
+        )
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says about the first core, by name; empty on other systems."""
+    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
+        lines = (line.partition(":") for line in itertools.takewhile(str.strip, file))
+        return {name.strip(): value.strip() for name, _, value in lines}
+    return {}
 
 
 @functools.cache
 def processor_name() -> str:
-    """The processor as the system names it. A virtual machine may tell no more than "AMD EPYC", which is the name of
-    generations that differ twofold in speed; then with its family and model."""
-    told: dict[str, str] = {}
-    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
-        for line in itertools.takewhile(str.strip, file):  # of the first core
-            key, _, value = line.partition(":")
-            told[key.strip()] = value.strip()
-    name = told.get("model name") or platform.processor() or platform.machine()
-    if any(map(str.isdigit, name)) or not {"cpu family", "model"} <= told.keys():
+    """Return the processor's name.
+
+    On a virtual machine the name may be just "AMD EPYC", which covers generations that differ twofold in speed; its
+    family and model are then added.
+    """
+    cpu = _cpuinfo()
+    name = cpu.get("model name") or platform.processor() or platform.machine()
+    if any(map(str.isdigit, name)) or not {"cpu family", "model"} <= cpu.keys():
         return name
-    return f"{name} (family {told['cpu family']}, model {told['model']})"
+    return f"{name} (family {cpu['cpu family']}, model {cpu['model']})"
 
 
 @functools.cache
 def commit() -> str | None:
-    """The commit of this code, with ``+`` if files differ from it; ``None`` outside a repository."""
+    """Return the commit of this code, with ``+`` if files differ from it; ``None`` outside a repository."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""How good a network is on a part of the data, overall and class by class."""
+"""How good a network is on a set of images, overall and class by class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,17 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.data.task import Normalization, Part
+from core.data.task import ImageSet, Normalization
 from core.training.environment import Environment
-
-#: By trial: of 25, 50, 100, 200 and 500 one of the two fastest on a processor.
-BATCH = 100
+from core.training.schedule import EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses in nats per image, accuracies from 0 to 1. ``smoothed_loss`` is the cross-entropy against smoothed
-    labels; ``confusion``: int64 (k, k), rows the true class; ``loss_by_class``: one mean per true class."""
+    """The result of :func:`evaluate`.
+
+    Losses in nats per image, accuracies from 0 to 1. ``smoothed_loss`` is the cross-entropy against smoothed labels;
+    ``loss_by_class`` and ``accuracy_by_class`` have one mean per true class; ``confusion``: int64 (k, k), a row per
+    true class.
+    """
 
     loss: float
     smoothed_loss: float
@@ -27,7 +29,7 @@ class Evaluation:
     confusion: Tensor
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Return the values of result.json, JSON-ready."""
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
@@ -39,11 +41,11 @@ class Evaluation:
 
 
 def predict(model: nn.Module, images: Tensor, normalization: Normalization, environment: Environment) -> Tensor:
-    """Logits, float32 (N, k), of uint8 images (N, 3, 32, 32), none of them augmented."""
+    """Return logits, float32 (N, k), of uint8 images (N, 3, 32, 32), without augmentation."""
     model.eval()
     logits = []
     with torch.inference_mode():
-        for batch in images.split(BATCH):
+        for batch in images.split(EVALUATION_BATCH):
             x = normalization(batch).contiguous(memory_format=torch.channels_last)
             with environment.autocast():
                 logits.append(model(x))
@@ -51,11 +53,15 @@ def predict(model: nn.Module, images: Tensor, normalization: Normalization, envi
 
 
 def evaluate(
-    model: nn.Module, part: Part, normalization: Normalization, environment: Environment, label_smoothing: float = 0.0
+    model: nn.Module,
+    images: ImageSet,
+    normalization: Normalization,
+    environment: Environment,
+    label_smoothing: float = 0.0,
 ) -> Evaluation:
-    """Evaluate ``model`` on ``part``; leaves it in evaluation mode."""
-    # Summed on the processor, in float64: not every accelerator has that (Apple's has not).
-    logits, labels = predict(model, part.images, normalization, environment).cpu(), part.labels.cpu()
+    """Evaluate ``model`` on ``images``; leaves it in evaluation mode."""
+    # Summed on the CPU, in float64, which Apple's accelerator does not have.
+    logits, labels = predict(model, images.images, normalization, environment).cpu(), images.labels.cpu()
     k = logits.shape[1]
     losses = F.cross_entropy(logits, labels, reduction="none").double()
     smoothed = losses.mean()
@@ -67,7 +73,7 @@ def evaluate(
     return Evaluation(
         loss=losses.mean().item(),
         smoothed_loss=smoothed.item(),
-        accuracy=confusion.diagonal().sum().item() / len(part),
+        accuracy=confusion.diagonal().sum().item() / len(images),
         loss_by_class=(loss_sums / counts).tolist(),
         accuracy_by_class=(confusion.diagonal() / counts).tolist(),
         confusion=confusion,

@@ -1,8 +1,8 @@
-"""Muon for convolutions: steps of which every direction is equally long.
+"""Muon for convolutions: momentum SGD whose steps are made orthogonal.
 
 After Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), and its use for CIFAR-10 in
-airbench94_muon. PyTorch's own ``torch.optim.Muon`` takes matrices alone, one at a time, and computes in bf16, even
-where the processor has no instructions for it; this one takes kernels as they are, those of one shape together.
+airbench94_muon. PyTorch's ``torch.optim.Muon`` takes only matrices, one at a time, and computes in bf16 even on a CPU
+without bf16 instructions; this one takes kernels of any shape, all kernels of a shape together.
 """
 
 from collections import defaultdict
@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-#: Of the quintic iteration, and how often it is applied; singular values end between 0.7 and 1.2.
+#: Coefficients of the quintic iteration, and how often it is applied; singular values end between 0.7 and 1.2.
 COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """About the nearest semi-orthogonal matrices to ``matrices`` (B, m, n): U·S'·Vᵀ with S' near one.
+    """Return approximately the nearest semi-orthogonal matrices to ``matrices`` (B, m, n): U·S'·Vᵀ with S' near 1.
 
-    Newton and Schulz's iteration x ← (aI + bG + cG²)·x, G = x·xᵀ, with Jordan's coefficients, which are steepest at
-    zero and do not quite converge. A step's factor p is a polynomial in G, so that the next G is p·G·p: the iteration
-    needs the small square matrices alone, and x once at its end.
+    Newton–Schulz iteration x ← (aI + bG + cG²)·x with G = x·xᵀ and Jordan's coefficients, which rise fastest at zero
+    and do not quite converge. The factor p of a step is a polynomial in G, so the next G is p·G·p: the iteration
+    needs only the small square matrices, and x once at the end.
     """
     a, b, c = COEFFICIENTS
     wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
@@ -37,10 +37,10 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose sum is made orthogonal before it is applied; afterwards a kernel of ``c_out`` filters is scaled
-    to the norm √c_out, so that its size says nothing and weight decay has nothing to do.
+    """Momentum SGD that makes the step of each kernel orthogonal, then scales the kernel to the norm √c_out.
 
-    ``kernels`` are (c_out, c_in, h, w) and count as matrices (c_out, c_in·h·w).
+    ``kernels`` (c_out, c_in, h, w) are treated as matrices (c_out, c_in·h·w). As their norm is fixed, weight decay
+    does not apply to them.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], lr: float, momentum: float = 0.6, nesterov: bool = True):
@@ -48,16 +48,16 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One step along the gradients at hand."""
-        assert closure is None, "this optimiser does not compute losses itself"
+        """Take one step along the current gradients."""
+        assert closure is None, "closures are not supported"
         for group in self.param_groups:
-            alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            by_shape: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for kernel in group["params"]:
                 if kernel.grad is not None:
-                    alike[kernel.shape].append(kernel)
-            for kernels in alike.values():
-                sums = torch.stack([self._momentum(one, group).flatten(1) for one in kernels])
-                for kernel, direction in zip(kernels, orthogonal(sums), strict=True):
+                    by_shape[kernel.shape].append(kernel)
+            for kernels in by_shape.values():
+                momenta = torch.stack([self._momentum(kernel, group).flatten(1) for kernel in kernels])
+                for kernel, direction in zip(kernels, orthogonal(momenta), strict=True):
                     kernel.sub_(direction.view(kernel.shape), alpha=group["lr"])
                     kernel.mul_(len(kernel) ** 0.5 / kernel.norm())
 
@@ -66,5 +66,5 @@ class Muon(torch.optim.Optimizer):
         assert gradient is not None
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
-        kept: Tensor = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-        return gradient.add(kept, alpha=group["momentum"]) if group["nesterov"] else kept
+        buffer: Tensor = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+        return gradient.add(buffer, alpha=group["momentum"]) if group["nesterov"] else buffer

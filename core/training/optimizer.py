@@ -1,88 +1,106 @@
-"""The optimiser of a config, and the penalty its weight decay stands for."""
+"""The optimiser of a config, and the L2 penalty that its weight decay stands for."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.config.sections import TrainConfig
-from core.model.resnet import decayed
 from core.training.muon import Muon
 
 
-class Together:
-    """Several optimisers, each with parameters of its own, used as one."""
+class CombinedOptimizer:
+    """Several optimisers, each with its own parameters, used like one."""
 
-    def __init__(self, *parts: torch.optim.Optimizer):
-        self.parts = parts
+    def __init__(self, *optimizers: torch.optim.Optimizer):
+        self.optimizers = optimizers
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Those of all parts."""
-        return [group for part in self.parts for group in part.param_groups]
+        """The parameter groups of all optimisers."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients."""
-        for part in self.parts:
-            part.zero_grad(set_to_none)
+        """Reset the gradients of all parameters."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
 
     def step(self) -> None:
-        """One step of each."""
-        for part in self.parts:
-            part.step()
+        """Take one step with each optimiser."""
+        for optimizer in self.optimizers:
+            optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of all parts, in their order."""
-        return {"parts": [part.state_dict() for part in self.parts]}
+        """Return the states of all optimisers, in order."""
+        return {"parts": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises KeyError or ValueError if ``state`` is of other optimisers."""
-        for part, own in zip(self.parts, state["parts"], strict=True):
-            part.load_state_dict(own)
+        """Load :meth:`state_dict`. Raises KeyError or ValueError if ``state`` is of other optimisers."""
+        for optimizer, own_state in zip(self.optimizers, state["parts"], strict=True):
+            optimizer.load_state_dict(own_state)
 
 
-def make_optimizer(config: TrainConfig, model: nn.Module, device: torch.device) -> torch.optim.Optimizer | Together:
-    """The config's optimiser over the model's parameters; decay only on those the config names.
+def make_optimizer(
+    config: TrainConfig, model: nn.Module, device: torch.device
+) -> torch.optim.Optimizer | CombinedOptimizer:
+    """Return the config's optimiser over the model's parameters; weight decay only where the config applies it.
 
-    Muon takes the kernels and SGD all else. A group's ``scale`` is what its rate is to the schedule's.
+    With ``muon``, Muon takes the kernels and SGD the rest. A parameter group's ``scale``, if any, is the ratio of its
+    learning rate to the schedule's.
     """
-    pulled = pulled_to_zero(config, model)
-    chosen = {id(one) for one in pulled}
-    kernels = decayed(model, "kernels") if config.optimizer == "muon" else []
-    elsewhere = chosen | {id(one) for one in kernels}
+    decayed = decayed_parameters(config, model)
+    by_muon = kernels(model) if config.optimizer == "muon" else []
+    others = _without(model.parameters(), [*decayed, *by_muon])
     groups: list[dict[str, Any]] = [
-        {"params": pulled, "weight_decay": config.weight_decay},
-        {"params": [one for one in model.parameters() if id(one) not in elsewhere], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    fused = device.type in ("cpu", "cuda")  # one kernel for all parameters; on the processor only when asked for
+    fused = device.type in ("cpu", "cuda")  # one kernel for all parameters; on the CPU only if asked for
     if config.optimizer in ("sgd", "muon"):
         nesterov = config.nesterov and config.momentum > 0
         sgd = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
         if config.optimizer == "sgd":
             return sgd
-        muon = Muon(kernels, config.muon_lr, config.muon_momentum)
+        muon = Muon(by_muon, config.muon_lr, config.muon_momentum)
         muon.param_groups[0]["scale"] = config.muon_lr / config.lr
-        return Together(muon, sgd)
+        return CombinedOptimizer(muon, sgd)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=config.lr, eps=config.adam_eps, fused=fused)
 
 
-def pulled_to_zero(config: TrainConfig, model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that weight decay acts on. Muon keeps its kernels at a norm of their own."""
-    pulled = decayed(model, config.decay_on)
-    kernels = {id(one) for one in decayed(model, "kernels")} if config.optimizer == "muon" else set()
-    return [one for one in pulled if id(one) not in kernels]
+def kernels(model: nn.Module) -> list[nn.Parameter]:
+    """Return the kernels of the convolutions."""
+    return [module.get_parameter("weight") for module in model.modules() if isinstance(module, nn.Conv2d)]
 
 
-def penalty(config: TrainConfig, pulled: list[Tensor]) -> float:
-    """The L2 penalty in the objective: weight_decay/2 · Σw² over the decayed parameters ``pulled``.
+def decayed_parameters(config: TrainConfig, model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that weight decay acts on; not Muon's kernels, whose norm is fixed."""
+    match config.decay_on:
+        case "all":
+            parameters = list(model.parameters())
+        case "weights":
+            layers = (module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+            parameters = [layer.get_parameter("weight") for layer in layers]
+        case _:
+            parameters = kernels(model)
+    return _without(parameters, kernels(model)) if config.optimizer == "muon" else parameters
+
+
+def _without(parameters: Iterable[nn.Parameter], excluded: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    ids = {id(parameter) for parameter in excluded}
+    return [parameter for parameter in parameters if id(parameter) not in ids]
+
+
+def l2_penalty(config: TrainConfig, decayed: list[nn.Parameter]) -> float:
+    """Return the L2 penalty in the objective: weight_decay/2 · Σw² over the ``decayed`` parameters.
 
     Keras's ``l2(c)`` adds c·Σw², so its c is half our weight decay. AdamW has no penalty: it shrinks weights
     outside the gradient (arXiv:1711.05101).
     """
-    if config.optimizer == "adamw" or not config.weight_decay or not pulled:
+    if config.optimizer == "adamw" or not config.weight_decay or not decayed:
         return 0.0
     with torch.no_grad():
-        norms = torch.stack(torch._foreach_norm(pulled))
+        norms = torch.stack(torch._foreach_norm(tuple(decayed)))
     return 0.5 * config.weight_decay * float((norms * norms).sum())

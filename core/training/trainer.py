@@ -1,9 +1,8 @@
-"""The epoch loop: a generator of records, and the state to go on from.
+"""The epoch loop: a generator of records, and the state to resume from.
 
-:class:`Trainer` knows a config, a task and an environment. Iterating :meth:`Trainer.train` trains;
-closing it stops, and the unfinished epoch is forgotten by whoever goes on from :meth:`Trainer.state`,
-which is exact: on the same device, precision and threads, a run that stopped and went on ends with the
-same weights, bit for bit, as one that did not.
+A :class:`Trainer` has a config, a task and an environment. Iterating over :meth:`Trainer.train` trains; closing the
+generator stops, and the unfinished epoch is lost. Resuming from :meth:`Trainer.state` is exact: on the same device,
+precision and threads, a run that stopped and resumed ends with the same weights, bit for bit, as one that did not.
 """
 
 import math
@@ -20,21 +19,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 from core.base.errors import LabError
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE
-from core.data.augment import Draws, augment, draw, generator
+from core.data.augmentation import EpochPlan, augment, plan_epoch, seeded_generator
 from core.data.task import Task
-from core.model.resnet import resnet
-from core.records import BatchRecord, EpochRecord
+from core.model.resnet import make_network
+from core.records import BatchRecord, EpochRecord, best
 from core.training.environment import Environment
 from core.training.evaluation import evaluate
-from core.training.optimizer import make_optimizer, penalty, pulled_to_zero
-from core.training.schedule import learning_rate, stops_early
-
-#: Training images from which an averaged network's batch-norm statistics are estimated.
-STATISTICS_IMAGES = 5_000
+from core.training.optimizer import decayed_parameters, l2_penalty, make_optimizer
+from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES, learning_rate, stops_early
 
 
 class Diverged(LabError):
-    """The loss is no number any more."""
+    """The training loss is no longer finite."""
 
 
 class Trainer:
@@ -43,11 +39,9 @@ class Trainer:
     def __init__(self, config: RunConfig, task: Task, environment: Environment):
         self.config, self.task, self.environment = config, task, environment
         environment.claim_threads()
-        device = environment.torch_device
-        model, train = config.model, config.train
-        self.model: nn.Module = resnet(
-            model.depth, len(task.classes), model.width, model.shortcut, generator(train.seed, 0)
-        ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device, train = environment.torch_device, config.train
+        network = make_network(config, seeded_generator(train.seed, 0))
+        self.model: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(train, self.model, device)
         self.average = self._make_average()
         self.history: list[EpochRecord] = []
@@ -57,142 +51,152 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
-        """Finished epochs."""
+        """The number of finished epochs."""
         return len(self.history)
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that is validated and kept: the average once averaging has begun."""
-        return self.average.module if self.average is not None and self._averages(self.epoch) else self.model
+    def evaluated_model(self) -> nn.Module:
+        """The network that is validated and kept: the average once averaging has started, else the trained one."""
+        average = self._average_at(self.epoch)
+        return average.module if average is not None else self.model
 
     @property
     def is_best(self) -> bool:
-        """Whether the last finished epoch has strictly the best validation accuracy so far."""
-        *before, last = [one.val_accuracy for one in self.history]
-        return last > max(before, default=-1.0)
+        """Whether the last finished epoch has strictly the highest validation accuracy so far."""
+        return best(self.history) is self.history[-1]
 
     def train(self) -> Generator[BatchRecord | EpochRecord, None, None]:
-        """Train from the epoch reached to the last, or until stopping early. Raises Diverged."""
+        """Train from the first unfinished epoch to the last, or until stopping early. Raises Diverged."""
         while self.epoch < self.config.train.epochs and not self._stops_early():
             yield from self._train_epoch(self.epoch + 1)
 
-    # --- the state to go on from ------------------------------------------------------------------
+    # --- the state to resume from -----------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything :meth:`load` needs, made of tensors, numbers and text only."""
+        """Return everything that :meth:`load` needs, made of tensors, numbers and text only."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
-            "history": [asdict(one) for one in self.history],
+            "history": [asdict(record) for record in self.history],
             "best": self.best,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``. Raises LabError if it belongs to another network or optimiser."""
+        """Resume from ``state``. Raises LabError if it belongs to another network or optimiser."""
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None and state["average"] is not None:
                 self.average.load_state_dict(state["average"])
-            self.history = [EpochRecord(**one) for one in state["history"]]
-            self.best = self._fitting(state.get("best"))  # states of before it was kept have none
+            self.history = [EpochRecord(**record) for record in state["history"]]
+            self.best = self._checked_best(state.get("best"))  # older states do not have it
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LabError(
-                "The state to go on from does not fit this configuration; another network saved it or it is damaged."
+                "The saved training state does not fit this configuration: it is damaged or of another network."
             ) from error
 
-    def _fitting(self, best: Any) -> dict[str, Tensor] | None:
-        """The best epoch's tensors of a state, or ``None``; ValueError if they are not this network's."""
-        if best is not None and {name: one.shape for name, one in best.items()} != {
-            name: one.shape for name, one in self.weights().items()
-        }:
+    def _checked_best(self, best: Any) -> dict[str, Tensor] | None:
+        """Return ``best`` if it is ``None`` or has this network's tensors; else raise ValueError."""
+        if best is not None and _shapes(best) != _shapes(self.weights()):
             raise ValueError
         return best
 
     def weights(self) -> dict[str, Tensor]:
-        """Tensors that classify a picture: the judged network's, ``input.mean`` and ``input.std``; on the processor."""
+        """Return the tensors that classify an image, on the CPU: the evaluated network's, input.mean and input.std."""
         normalization = self.task.normalization
-        tensors = {**self.judged.state_dict(), "input.mean": normalization.mean, "input.std": normalization.std}
+        inputs = {"input.mean": normalization.mean, "input.std": normalization.std}
+        tensors = {**self.evaluated_model.state_dict(), **inputs}
         return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
     # --- one epoch --------------------------------------------------------------------------------
 
     def _train_epoch(self, epoch: int) -> Generator[BatchRecord | EpochRecord, None, None]:
-        train = self.config.train
+        train, images = self.config.train, len(self.task.train)
         began = time.perf_counter()
-        draws = draw(self.config.augment, len(self.task.train), train.seed, epoch).to(self.environment.torch_device)
-        pulled: list[Tensor] = list(pulled_to_zero(train, self.model))
-        side, later = self._pictures_left(epoch)
-        beside = self._beside_steps() * (train.epochs - epoch + 1)
-        loss_sum = objective_sum = correct = seen = 0.0
-        lr = 0.0
+        plan = plan_epoch(self.config.augment, images, train.seed, epoch).to(self.environment.torch_device)
+        side, later_images = self._crop_size(epoch)
+        seconds_outside = self._seconds_outside_steps() * (train.epochs - epoch + 1)
+        decayed = decayed_parameters(train, self.model)
+        average = self._average_at(epoch)
+        loss_sum = objective_sum = lr = 0.0
+        correct = seen = 0
         self.model.train()
-        for batch, rows in enumerate(draws.order.split(train.batch_size), 1):
+        for batch, rows in enumerate(plan.order.split(train.batch_size), 1):
             lr = self._set_learning_rate((epoch - 1) * self.batches + batch - 1)
-            penalized = penalty(train, pulled)
-            loss, smoothed, hits = self._step(rows, draws, side)
+            penalty = l2_penalty(train, decayed)
+            loss, smoothed, hits = self._step(rows, plan, side)
             if not math.isfinite(loss):
                 raise Diverged(
                     f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. Try a smaller "
-                    f"learning rate (it was {lr:g}), some warm-up, or fp32 precision."
+                    f"learning rate (it was {lr:g}), a warm-up or fp32 precision."
                 )
-            if train.averaging == "ema" and self._averages(epoch):
-                self._update_average()
+            if train.averaging == "ema" and average is not None:
+                average.update_parameters(self.model)
             seen += len(rows)
             loss_sum += loss * len(rows)
-            objective_sum += (smoothed + penalized) * len(rows)
+            objective_sum += (smoothed + penalty) * len(rows)
             correct += hits
             speed = seen / (time.perf_counter() - began)
-            left = len(self.task.train) - seen + later
             yield BatchRecord(
-                epoch, train.epochs, batch, self.batches, loss_sum / seen, correct / seen, lr, speed,
-                left / speed + beside,
-            )  # fmt: skip
-        trained = time.perf_counter() - began
-        self._finish_average(epoch, draws)
-        judged = self.average.module if self.average is not None and self._averages(epoch) else self.model
-        part, smoothing = self.task.validation, train.label_smoothing
-        judgement = evaluate(judged, part, self.task.normalization, self.environment, smoothing)
-        before = self.history[-1] if self.history else None
+                epoch=epoch,
+                epochs=train.epochs,
+                batch=batch,
+                batches=self.batches,
+                loss=loss_sum / seen,
+                accuracy=correct / seen,
+                lr=lr,
+                images_per_second=speed,
+                seconds_left=(images - seen + later_images) / speed + seconds_outside,
+            )
+        speed = seen / (time.perf_counter() - began)
+        if average is not None:
+            self._finish_average(average, plan)
+        model = average.module if average is not None else self.model
+        normalization, smoothing = self.task.normalization, train.label_smoothing
+        validation = evaluate(model, self.task.validation, normalization, self.environment, smoothing)
+        penalty = l2_penalty(train, decayed_parameters(train, model))
         record = EpochRecord(
             epoch=epoch,
             step=epoch * self.batches,
-            images=epoch * len(self.task.train),
-            seconds=(before.seconds if before else 0.0) + time.perf_counter() - began,
+            images=epoch * images,
+            seconds=(self.history[-1].seconds if self.history else 0.0) + time.perf_counter() - began,
             lr=lr,
-            images_per_second=seen / trained,
+            images_per_second=speed,
             train_loss=loss_sum / seen,
             train_objective=objective_sum / seen,
             train_accuracy=correct / seen,
-            val_loss=judgement.loss,
-            val_objective=judgement.smoothed_loss + penalty(train, list(pulled_to_zero(train, judged))),
-            val_accuracy=judgement.accuracy,
-            val_loss_by_class=judgement.loss_by_class,
-            val_accuracy_by_class=judgement.accuracy_by_class,
+            val_loss=validation.loss,
+            val_objective=validation.smoothed_loss + penalty,
+            val_accuracy=validation.accuracy,
+            val_loss_by_class=validation.loss_by_class,
+            val_accuracy_by_class=validation.accuracy_by_class,
         )
         self.history.append(record)
         if self.is_best:
             self.best = self.weights()
         yield record
 
-    def _pictures_left(self, epoch: int) -> tuple[int, float]:
-        """The side of this epoch's pictures, and how many of that size the later epochs come to."""
+    def _crop_size(self, epoch: int) -> tuple[int, float]:
+        """Return the side of this epoch's crops, and how many images of that size the later epochs amount to."""
         sides = self.config.crop_sizes()
         side = sides[epoch - 1]
-        return side, len(self.task.train) * sum((one / side) ** 2 for one in sides[epoch:])
+        return side, len(self.task.train) * sum((later / side) ** 2 for later in sides[epoch:])
 
-    def _beside_steps(self) -> float:
-        """Seconds that the last epoch took beside its steps, to judge the network; none is known before the first."""
+    def _seconds_outside_steps(self) -> float:
+        """Return the seconds that the last epoch took besides its steps, for the evaluation; 0 before the first."""
         if not self.history:
             return 0.0
         *before, last = self.history
         whole = last.seconds - (before[-1].seconds if before else 0.0)
         return max(0.0, whole - len(self.task.train) / last.images_per_second)
 
-    def _step(self, rows: Tensor, draws: Draws, side: int) -> tuple[float, float, int]:
-        """One step on the images ``rows``: cross-entropy, cross-entropy of smoothed labels, number right."""
-        images, labels = self._batch(rows, draws, side), self.task.train.labels[rows]
+    def _step(self, rows: Tensor, plan: EpochPlan, side: int) -> tuple[float, float, int]:
+        """Take one step on the images ``rows``.
+
+        Returns the cross-entropy, the cross-entropy of smoothed labels and the number of correct predictions.
+        """
+        images, labels = self._batch(rows, plan, side), self.task.train.labels[rows]
         with self.environment.autocast():
             logits = self.model(images)
         logits = logits.float()
@@ -204,21 +208,21 @@ class Trainer:
             plain = F.cross_entropy(logits, labels) if self.config.train.label_smoothing else loss
             return plain.item(), loss.item(), int((logits.argmax(1) == labels).sum())
 
-    def _batch(self, rows: Tensor, draws: Draws, side: int = IMAGE_SIZE) -> Tensor:
+    def _batch(self, rows: Tensor, plan: EpochPlan, side: int = IMAGE_SIZE) -> Tensor:
         images = self.task.normalization(self.task.train.images[rows])
-        changed = augment(images, self.config.augment, draws, rows, side)
-        return changed.contiguous(memory_format=torch.channels_last)
+        augmented = augment(images, self.config.augment, plan, rows, side)
+        return augmented.contiguous(memory_format=torch.channels_last)
 
     def _set_learning_rate(self, step: int) -> float:
-        objectives = [one.val_objective for one in self.history]
+        objectives = [record.val_objective for record in self.history]
         lr = learning_rate(self.config.train, step, self.batches, objectives)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("scale", 1.0)
         return lr
 
     def _stops_early(self) -> bool:
-        losses = [one.val_loss for one in self.history]
-        return stops_early(self.config.train, losses, [one.val_accuracy for one in self.history])
+        losses = [record.val_loss for record in self.history]
+        return stops_early(self.config.train, losses, [record.val_accuracy for record in self.history])
 
     # --- averaging --------------------------------------------------------------------------------
 
@@ -229,23 +233,21 @@ class Trainer:
         rule = get_ema_multi_avg_fn(train.averaging_decay) if train.averaging == "ema" else get_swa_multi_avg_fn()
         return AveragedModel(self.model, multi_avg_fn=rule)
 
-    def _averages(self, epoch: int) -> bool:
-        return self.average is not None and epoch >= self.config.train.averaging_start
+    def _average_at(self, epoch: int) -> AveragedModel | None:
+        """Return the average if averaging has started by ``epoch``."""
+        return self.average if epoch >= self.config.train.averaging_start else None
 
-    def _update_average(self) -> None:
-        assert self.average is not None
-        self.average.update_parameters(self.model)
-
-    def _finish_average(self, epoch: int, draws: Draws) -> None:
-        """Add the epoch's end to an equal average, and estimate the average's batch-norm statistics anew.
+    def _finish_average(self, average: AveragedModel, plan: EpochPlan) -> None:
+        """Add the epoch's weights to an equal average, and estimate the average's batch-norm statistics.
 
         The trained network's own running statistics belong to other weights (arXiv:1803.05407, section 3.2).
         """
-        if self.average is None or not self._averages(epoch):
-            return
         if self.config.train.averaging == "equal":
-            self._update_average()
-        batch_size = max(self.config.train.batch_size, 100)
-        rows = draws.order[:STATISTICS_IMAGES].split(batch_size)
+            average.update_parameters(self.model)
+        batches = plan.order[:STATISTICS_IMAGES].split(max(self.config.train.batch_size, EVALUATION_BATCH))
         with torch.no_grad(), self.environment.autocast():
-            update_bn((self._batch(one, draws) for one in rows), self.average.module)
+            update_bn((self._batch(rows, plan) for rows in batches), average.module)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

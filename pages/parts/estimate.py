@@ -11,8 +11,8 @@ from pages.parts.shared import error_box, get_store
 def estimate_line(config: RunConfig, runs: int = 1) -> None:
     """Show the expected time and memory of ``runs`` runs; without a measurement, the button that makes one."""
     expected = estimate(config, get_store())
-    text = expected.in_words(runs)
-    st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.span_in_words(runs) or None)
+    text = expected.text(runs)
+    st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.range_text(runs) or None)
     if not expected.measured:
         measure_button(config)
 

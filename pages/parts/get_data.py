@@ -34,4 +34,4 @@ def get_data_box(problem: str | None = None) -> None:
 def _progress() -> None:
     if not FETCH.running:
         st.rerun()
-    st.progress(FETCH.share(), FETCH.in_words())
+    st.progress(FETCH.progress.share, FETCH.progress.text)

@@ -105,5 +105,5 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     fake = FakeTraining()
     monkeypatch.setattr(runner, "run_held", fake.run_held)
     monkeypatch.setattr(runner, "run", fake.run)
-    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
+    monkeypatch.setattr(cifar10, "require", lambda folder=None: None)
     return fake

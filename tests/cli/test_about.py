@@ -9,7 +9,7 @@ import pytest
 from core.base.errors import DataError
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
-from core.data import cifar10
+from core.data import fetch
 from core.data.sources import Progress
 from core.runs.store import RunStore
 from tests.cli.conftest import Cli
@@ -55,7 +55,7 @@ def test_data_prints_where_the_images_are(cli: Cli, tmp_path: Path, monkeypatch:
         progress(Progress("source", "Checking", 60_000, 60_000, "images"))
         return folder
 
-    monkeypatch.setattr(cifar10, "acquire", acquire)
+    monkeypatch.setattr(fetch, "acquire", acquire)
     result = cli("data", "--folder", tmp_path, "--source", "a.tar.gz", "--json")
     assert requests == [(tmp_path, Path("a.tar.gz"))]
     assert result.data == {"folder": str(tmp_path), "images": 60_000, "verified": True}
@@ -66,6 +66,6 @@ def test_data_that_cannot_be_had_is_an_error(cli: Cli, monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise DataError("No source worked.")
 
-    monkeypatch.setattr(cifar10, "acquire", refuse)
+    monkeypatch.setattr(fetch, "acquire", refuse)
     result = cli("data")
     assert (result.code, result.out, result.err) == (1, "", "No source worked.\n")

@@ -100,13 +100,6 @@ def test_a_run_stopped_elsewhere_names_the_command_that_continues(
     result = cli(*QUICK)
     assert result.code == 1
     assert f"resnet-lab resume {store.ids()[0]}" in result.err.splitlines()[-1]
-    assert store.run(store.ids()[0]).stop_request() is None
-
-
-def test_a_run_discarded_elsewhere_is_in_the_trash(cli: Cli, store: RunStore, training: FakeTraining) -> None:
-    training.during = lambda: store.queue.request_stop(store.ids()[0], keep=False)
-    assert cli(*QUICK).code == 1
-    assert store.ids() == [] and len(store.trash.ids()) == 1
 
 
 def test_ctrl_c_keeps_the_run_and_starts_no_other(cli: Cli, store: RunStore, training: FakeTraining) -> None:
@@ -115,7 +108,7 @@ def test_ctrl_c_keeps_the_run_and_starts_no_other(cli: Cli, store: RunStore, tra
     result = cli(*QUICK, "--seeds", "3")
     assert result.code == 130
     (run_id,) = store.ids()
-    assert store.run(run_id).status().state == "stopped" and store.run(run_id).stop_request() is None
+    assert store.run(run_id).status().state == "stopped"
     assert "Ctrl-C again" in result.err and f"resume {run_id}" in result.err
     assert signal.getsignal(signal.SIGINT) is before
 

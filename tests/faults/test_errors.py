@@ -12,6 +12,7 @@ import torch
 from core.base import paths
 from core.base.errors import StoreError
 from core.jobs import runner
+from core.jobs.recorder import Recorder
 from core.jobs.runner import run
 from core.jobs.worker import Worker
 from core.runs.store import RunStore
@@ -105,14 +106,14 @@ def test_the_worker_takes_the_next_run(store: RunStore, monkeypatch: pytest.Monk
         if Path(step.path).is_relative_to(folder):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-    def on_epoch(self: Any, record: Any, trainer: Any) -> None:
-        if self.run_id == bad:
+    def epoch(self: Any, *arguments: Any) -> None:
+        if self._run.id == bad:
             shutil.rmtree(folder)
-        real(self, record, trainer)
+        real(self, *arguments)
 
-    real = runner._Desk.on_epoch
+    real = Recorder.epoch
     if trouble == "folder gone":
-        monkeypatch.setattr(runner._Desk, "on_epoch", on_epoch)
+        monkeypatch.setattr(Recorder, "epoch", epoch)
     worker = Worker(store)
     with watched(store.root, act if trouble == "permission lost" else lambda step: None):
         worker.start()

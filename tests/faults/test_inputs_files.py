@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from core.base.errors import ConfigError, DataError
 from core.cli.main import main
 from core.config.run_config import RunConfig
-from core.data import cifar10, sources
+from core.data import sources
+from core.data.fetch import acquire
 from core.study.store import study_from_text
 from tests.faults.app import app_on, assert_names, errors_on, open_page
 from tests.made import made_run
@@ -149,7 +150,7 @@ def test_an_archive_that_is_not_cifar10_is_refused_and_writes_nothing_elsewhere(
     archive, cache = tmp_path / "given.tar.gz", tmp_path / "deep" / "cache"
     archive.write_bytes(make())
     with pytest.raises(DataError) as caught:
-        cifar10.acquire(cache, archive, offline=True)
+        acquire(cache, archive)
     assert_names(caught.value, str(archive), "RESNET_LAB_CIFAR10", *words)
     assert {path.name for path in cache.iterdir()} <= {".lock"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "given.tar.gz"]
@@ -164,7 +165,7 @@ def test_labels_nested_too_deeply_are_refused(tmp_path):
         for name, content in chunks:
             file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)))
     with pytest.raises(DataError, match=r"test_lables\.json"):
-        sources._read_npm(tmp_path, "test_batch")
+        sources._read_npm({path.name: path for path in tmp_path.iterdir()}, "test_batch")
 
 
 @settings(max_examples=60, deadline=None)

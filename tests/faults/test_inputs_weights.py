@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 from core.base.errors import LabError, StoreError
 from core.images.classify import Classifier
-from core.model import resnet
+from core.model.resnet import ResNet
 from core.training.checkpoint import load_state
 from tests.faults.app import app_on, assert_names, errors_on, open_page
 from tests.made import made_run, tiny_config
@@ -32,7 +32,7 @@ class Trap:
 def run_id(store):
     """Return a run of three classes with untrained weights."""
     made = made_run(store, config=tiny_config("data.classes=cat,deer,dog"))
-    model = resnet(8, 3, 8, generator=torch.Generator().manual_seed(0))
+    model = ResNet(8, 3, 8, generator=torch.Generator().manual_seed(0))
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
     store.run(made).write_file(
         "best.safetensors", save({**model.state_dict(), **inputs}, {"classes": ",".join(CLASSES)})

@@ -179,5 +179,5 @@ def test_streamlit_is_configured_to_keep_others_out():
 
     server = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["server"]
     assert (server["address"], server["enableXsrfProtection"], server["maxUploadSize"]) == ("127.0.0.1", True, 10)
-    assert server["allowedHosts"] == list(server_module.HERE)
+    assert server["allowedHosts"] == list(server_module.LOCAL)
     assert_names(server_module.warning("127.0.0.1", xsrf_protection=False), "XSRF")

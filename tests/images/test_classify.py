@@ -6,10 +6,9 @@ import torch
 
 from core.base.errors import StoreError
 from core.data import cifar10
+from core.data.task import load_task
 from core.images.classify import Classifier
-from core.jobs.evaluate import load_task
 from core.jobs.runner import run
-from core.training.environment import Environment
 from tests.made import tiny_config
 
 
@@ -26,7 +25,7 @@ def trained(tmp_path_factory):
 def test_it_agrees_with_the_validation_of_its_run(trained):
     store, run_id = trained
     classifier = Classifier.load(store, run_id)
-    task = load_task(store.run(run_id).config(), Environment("cpu", "fp32", 1))
+    task = load_task(store.run(run_id).config(), torch.device("cpu"))
     share = (
         classifier.probabilities(task.validation.images.numpy()).argmax(1) == task.validation.labels.numpy()
     ).mean()

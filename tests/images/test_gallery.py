@@ -15,9 +15,9 @@ from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
-from core.data.augment import augment, draw
+from core.data.augmentation import augment, plan_epoch
 from core.data.cifar10 import Cifar10
-from core.data.split import split
+from core.data.split import make_split
 from core.data.task import make_task
 from core.images import gallery
 
@@ -116,9 +116,9 @@ def test_what_is_shown_is_what_training_computes(real):
     changed = PRESETS["report"].config.replace({"train.seed": 5, "augment.cutout": 8})
     task = make_task(changed, real.images, real.labels, torch.device("cpu"))
     rows = torch.tensor([4, 40_000])
-    draws = draw(changed.augment, len(task.train), 5, 3)
+    plan = plan_epoch(changed.augment, len(task.train), 5, 3)
     normalized = task.normalization(task.train.images[rows])
-    expected = augment(normalized, changed.augment, draws, rows) * task.normalization.std + task.normalization.mean
+    expected = augment(normalized, changed.augment, plan, rows) * task.normalization.std + task.normalization.mean
     shown = gallery.as_trained(changed, real, [int(task.train.indices[row]) for row in rows], [3])[0]
     # Blanked pixels have the mean of every tenth image instead of all.
     assert np.abs(shown - (255 * expected).numpy()).max() < 6
@@ -155,7 +155,7 @@ def test_augmenting_leaves_the_number_of_threads_alone(uniform):
 
 def test_trains_on_agrees_with_the_split(real):
     held_out = RunConfig()
-    parts = split(held_out, real.labels)
+    parts = make_split(held_out, real.labels)
     assert gallery.trains_on(held_out, real, int(parts.train[0]))
     assert not gallery.trains_on(held_out, real, int(parts.validation[0]))
     assert not gallery.trains_on(held_out, real, 50_000)

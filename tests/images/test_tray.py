@@ -13,7 +13,7 @@ from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
-from core.data.split import split
+from core.data.split import make_split
 from core.images.read import LoadedImage, Square, to_network
 from core.images.tray import (
     BROWSER_SIDE,
@@ -180,7 +180,7 @@ def test_only_images_of_a_runs_own_test_set_count(monkeypatch):
     config = RunConfig().replace(
         {"data.classes": ("deer", "dog"), "data.split": "pooled", "data.train_size": 9_000, "data.test_size": 1_000}
     )
-    parts = split(config, LABELS)
+    parts = make_split(config, LABELS)
     used = np.concatenate([parts.train, parts.validation, parts.test])
     unused = np.setdiff1d(np.flatnonzero(LABELS == CLASSES.index("deer")), used)
     indices = [parts.test[0], parts.train[0], parts.validation[0], unused[0], CLASSES.index("cat")]
@@ -211,7 +211,7 @@ def test_sampled_test_images_are_of_every_class_and_in_the_test_set():
     images = np.random.default_rng(0).integers(0, 256, (60_000, 1, 32, 32), np.uint8).repeat(3, axis=1)
     config = RunConfig().replace({"data.classes": ("cat", "frog"), "data.split": "pooled", "data.train_size": 9_000})
     data = Cifar10(images, LABELS)
-    test = split(config, LABELS).test
+    test = make_split(config, LABELS).test
     names = set()
     for draw in range(5):
         sample = sample_test_images(config, data, draw)

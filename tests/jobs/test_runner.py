@@ -18,10 +18,10 @@ from core.base import files
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
-from core.jobs import runner
+from core.jobs import recorder, runner
 from core.jobs.evaluate import evaluate_best
 from core.jobs.extend import extend
-from core.jobs.runner import run
+from core.jobs.runner import run, run_held
 from core.jobs.worker import Worker
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
@@ -100,7 +100,7 @@ def test_stopped_after_two_of_four_and_resumed_equals_four_straight(store, recip
 
 KILLED = """
 import os, signal, sys
-from core.jobs.runner import run
+from core.jobs.runner import run, run_held
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 store, run_id = RunStore(sys.argv[1]), sys.argv[2]
@@ -187,8 +187,15 @@ def test_stop_takes_effect_within_a_batch_and_discards_on_request(store):
     assert len(store.run(run_id).records()) == 1
 
 
+def test_a_new_run_held_from_the_start_is_discarded_on_request(store):
+    with store.create_held(tiny_config()) as run_id:
+        status = run_held(store, run_id, on_batch=lambda record: store.queue.request_stop(run_id, keep=False))
+    assert status.state == "stopped"
+    assert store.ids() == [] and store.trash.ids() == [run_id]
+
+
 def test_progress_tells_where_the_epoch_is(store, monkeypatch):
-    monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "PROGRESS_SECONDS", 0.0)
     run_id = store.create(tiny_config("train.epochs=2"))
     seen = []
     run(store, run_id, on_batch=lambda record: seen.append(store.run(run_id).progress()))
@@ -292,7 +299,7 @@ def test_a_run_without_the_state_to_go_on_from_keeps_what_it_has(store):
     before = {name: (store.run(run_id).path / name).read_bytes() for name in ("metrics.jsonl", "best.safetensors")}
     store.queue.enqueue(run_id)
     status = run(store, run_id)
-    assert status.state == "failed" and "without the state to go on from" in status.error
+    assert status.state == "failed" and "no saved state" in status.error
     assert before == {name: (store.run(run_id).path / name).read_bytes() for name in before}
 
 
@@ -328,7 +335,7 @@ def test_without_the_data_the_run_says_what_to_do(store, monkeypatch, tmp_path):
     monkeypatch.setenv("RESNET_LAB_DATA", str(tmp_path / "nothing"))
     run_id = store.create(tiny_config())
     status = run(store, run_id)
-    assert status.state == "failed" and "python -m core data" in status.error
+    assert status.state == "failed" and "resnet-lab data" in status.error
 
 
 def test_an_edited_config_fails_its_run_alone(store):
@@ -439,7 +446,7 @@ def test_extending_is_refused_with_the_reason(store):
     with pytest.raises(StoreError, match="one-cycle schedule has brought the learning rate to zero"):
         extend(store, finished, 4)
     constant = ran(store, *CONSTANT, "train.epochs=2")
-    with pytest.raises(LabError, match="no more than the 2 it has"):
+    with pytest.raises(LabError, match="has 2 epochs already"):
         extend(store, constant, 2)
     with pytest.raises(RunBusy, match="queued"):
         extend(store, store.create(tiny_config()), 8)

@@ -91,7 +91,7 @@ def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
     cancelled = store.create(tiny_config(*SHORT))
     store.queue.request_stop(cancelled)
     worker = Worker(Late(store.root))
-    worker._take_next()
+    worker._train_next()
     assert store.run(cancelled).status().state == "stopped" and not store.run(cancelled).records()
     assert worker.trouble is None
 
@@ -149,7 +149,7 @@ def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
 
 def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
     niceness = []
-    monkeypatch.setattr(Worker, "_take_next", lambda self: self._ended.set())
+    monkeypatch.setattr(Worker, "_train_next", lambda self: self._stopping.set())
 
     def note(self):
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))

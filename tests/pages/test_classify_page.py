@@ -15,7 +15,7 @@ import core.jobs.worker
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
-from core.data.split import split
+from core.data.split import make_split
 from core.images.classify import Classifier
 from core.images.read import Square, read_image, to_network
 from tests.made import idle_worker, made_record, made_run, made_weights
@@ -268,7 +268,7 @@ def test_another_runs_test_images_count_only_where_they_test_this_one(app, store
     app.selectbox(key="classify.run").set_value(pair).run()
     assert not app.exception
     table = app.dataframe[0].value
-    test = split(store.run(pair).config(), cifar.labels).test
+    test = make_split(store.run(pair).config(), cifar.labels).test
     counted = [int(name.removeprefix("CIFAR-10 ")) in test for name in table["image"]]
     assert 0 < sum(counted) < 16, "of the 16 deer and dogs some are in the training set"
     assert f"of {sum(counted)} " in app.caption[-1].value

@@ -32,10 +32,10 @@ def fetch(monkeypatch):
     """A download of the test's own, which fails as without a network."""
     fetch = fetch_module.Fetch()
 
-    def refuse(progress):
+    def refuse(report):
         raise DataError("CIFAR-10 could not be downloaded. Connect to the internet, and try again.")
 
-    monkeypatch.setattr(cifar10, "acquire", refuse)
+    monkeypatch.setattr(fetch_module, "acquire", refuse)
     monkeypatch.setattr("pages.parts.get_data.FETCH", fetch)
     return fetch
 

@@ -1,4 +1,4 @@
-"""Device, precision and threads: chosen by measuring, kept on going on, refused where not there."""
+"""Device, precision and threads: measured, recorded for resuming, refused where not available."""
 
 import json
 import time
@@ -14,17 +14,17 @@ from tests.made import tiny_config
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Makes each precision's steps take the seconds given, one after the other; tells how many were taken."""
+    """Makes the steps of each precision take the given seconds; counts the steps."""
     taken = {"fp32": 0, "bf16": 0}
 
     def use(**seconds):
-        def step(one, *_):
+        def step(candidate, *_):
             def next_step():
-                taken[one.precision] += 1
-                told = seconds[one.precision]
-                if isinstance(told, Exception):
-                    raise told
-                return told[min(taken[one.precision], len(told)) - 1]
+                taken[candidate.precision] += 1
+                given = seconds[candidate.precision]
+                if isinstance(given, Exception):
+                    raise given
+                return given[min(taken[candidate.precision], len(given)) - 1]
 
             return next_step
 
@@ -32,30 +32,30 @@ def timed(monkeypatch):
         return taken
 
     monkeypatch.setattr(environment, "_may_have_bf16", lambda device: True)
-    environment._timed.cache_clear()
+    environment._choose_precision.cache_clear()
     yield use
-    environment._timed.cache_clear()
+    environment._choose_precision.cache_clear()
 
 
-def test_auto_keeps_the_faster(timed):
+def test_auto_chooses_the_faster(timed):
     timed(fp32=[2.0], bf16=[1.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "bf16"
-    environment._timed.cache_clear()
+    environment._choose_precision.cache_clear()
     timed(fp32=[1.0], bf16=[2.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
 
 
 def test_a_choice_is_kept_for_a_while_and_made_anew_later(timed, monkeypatch):
     chosen = []
-    for at, seconds in ((0, 1.0), (environment.CHOICE_SECONDS - 1, 3.0), (environment.CHOICE_SECONDS, 3.0)):
-        monkeypatch.setattr(time, "monotonic", lambda at=at: at)
+    for now, seconds in ((0, 1.0), (environment.CHOICE_SECONDS - 1, 3.0), (environment.CHOICE_SECONDS, 3.0)):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
         timed(fp32=[seconds], bf16=[2.0])
         chosen.append(resolve(tiny_config("train.precision=auto")).precision)
     assert chosen == ["fp32", "fp32", "bf16"]
 
 
 def test_a_busy_moment_does_not_decide(timed):
-    """Both are disturbed at first; the one that is faster when it is left alone for a step is kept."""
+    """Both are slow at first; the one that is faster in an undisturbed step is chosen."""
     taken = timed(fp32=[9.0, 6.0, 6.0, 6.0, 1.0, 6.0], bf16=[3.0, 2.0])
     assert resolve(tiny_config("train.precision=auto")).precision == "fp32"
     assert taken["fp32"] > 5
@@ -78,7 +78,7 @@ def test_the_processor_is_asked_for_its_instructions(tmp_path, monkeypatch, line
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "name"),
     [
         (
             "cpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\ncpu family\t: 1\n",
@@ -88,10 +88,10 @@ def test_the_processor_is_asked_for_its_instructions(tmp_path, monkeypatch, line
         ("model name\t: Some processor\n", "Some processor"),
     ],
 )
-def test_a_processor_whose_name_says_too_little_is_named_by_its_family(tmp_path, monkeypatch, lines, told):
+def test_a_processor_with_a_vague_name_is_named_with_its_family(tmp_path, monkeypatch, lines, name):
     (tmp_path / "cpuinfo").write_text(lines)
     monkeypatch.setattr(environment, "Path", lambda path: tmp_path / "cpuinfo")
-    assert environment.processor_name.__wrapped__() == told
+    assert environment.processor_name.__wrapped__() == name
 
 
 def test_a_candidate_that_cannot_run_is_not_chosen(timed):
@@ -105,26 +105,26 @@ def test_a_slow_candidate_is_given_up_at_its_first_step(timed):
     assert taken == {"fp32": 2, "bf16": 1}
 
 
-def test_the_probe_times_real_steps():
+def test_steps_are_real():
     step = environment._step(Environment("cpu", "fp32", 1), 8, 4)
     assert 0 < step() < 60
 
 
-def test_what_was_recorded_is_used_again():
+def test_a_recorded_environment_is_used_again():
     recorded = {"device": "cpu", "precision": "bf16", "threads": 3}
     assert resolve(tiny_config("train.precision=fp32"), recorded) == Environment("cpu", "bf16", 3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has the device that must be missing")
-def test_a_device_that_is_not_here_is_refused_with_those_that_are():
-    with pytest.raises(LabError, match="cuda is not available on this computer; available: cpu"):
+def test_a_missing_device_is_refused():
+    with pytest.raises(LabError, match=r"cuda is not available.*available: cpu"):
         resolve(tiny_config("train.device=cuda"))
 
 
-def test_the_description_is_complete_and_speaks_json():
-    told = Environment("cpu", "fp32", 2).describe()
-    assert json.loads(json.dumps(told)) == told
-    assert {"device", "precision", "threads", "python", "torch", "torchvision", "processor", "commit"} <= set(told)
+def test_the_description_is_complete_and_json_ready():
+    described = Environment("cpu", "fp32", 2).describe()
+    assert json.loads(json.dumps(described)) == described
+    assert {"device", "precision", "threads", "python", "torch", "torchvision", "processor", "commit"} <= set(described)
 
 
 def test_threads_are_claimed_for_the_calling_thread():

@@ -1,4 +1,4 @@
-"""The epoch loop against an independent one, and what it promises: exact going on, honest figures."""
+"""The epoch loop against an independent one; exact resume; what its records say."""
 
 import copy
 import itertools
@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from core.base.errors import LabError
-from core.data import cifar10
-from core.data.augment import draw, generator
-from core.data.task import make_task
-from core.model import resnet
+from core.data.augmentation import plan_epoch, seeded_generator
+from core.data.task import load_task
+from core.model.resnet import ResNet
 from core.records import BatchRecord, EpochRecord
 from core.training.environment import Environment
 from core.training.trainer import Diverged, Trainer
@@ -23,25 +22,25 @@ ENVIRONMENT = Environment("cpu", "fp32", 1)
 
 
 def trainer_of(*settings: str) -> Trainer:
-    config, data = tiny_config(*settings), cifar10.load()
-    return Trainer(config, make_task(config, data.images, data.labels, torch.device("cpu")), ENVIRONMENT)
+    config = tiny_config(*settings)
+    return Trainer(config, load_task(config, torch.device("cpu")), ENVIRONMENT)
 
 
 def epochs_of(trainer: Trainer) -> list[EpochRecord]:
-    return [one for one in trainer.train() if isinstance(one, EpochRecord)]
+    return [record for record in trainer.train() if isinstance(record, EpochRecord)]
 
 
-def plain_batch(trainer: Trainer, rows: torch.Tensor, draws) -> torch.Tensor:
-    """One augmented batch, picture by picture, in NumPy."""
+def plain_batch(trainer: Trainer, rows: torch.Tensor, plan) -> torch.Tensor:
+    """One augmented batch, image by image, in NumPy."""
     images = trainer.task.train.images.numpy()
     mean = images.mean(axis=(0, 2, 3)) / 255
     std = images.std(axis=(0, 2, 3)) / 255
     batch = []
     for row in rows.tolist():
         image = (images[row] / 255 - mean[:, None, None]) / std[:, None, None]
-        if draws.mirror[row]:
+        if plan.flip[row]:
             image = image[:, :, ::-1]
-        down, right = draws.move[row].tolist()
+        down, right = plan.shift[row].tolist()
         padded = np.pad(image, ((0, 0), (4, 4), (4, 4)))
         batch.append(padded[:, 4 - down : 36 - down, 4 - right : 36 - right])
     return torch.tensor(np.stack(batch), dtype=torch.float32)
@@ -53,19 +52,19 @@ def test_first_batches_agree_with_a_plain_loop(optimizer):
         "augment.translate=crop", "train.label_smoothing=0.1", f"train.optimizer={optimizer}", "train.lr=0.01",
         "train.schedule=constant", "train.warmup_epochs=0", "train.nesterov=true", "train.weight_decay=0.01",
     )  # fmt: skip
-    model = resnet(8, 10, 8, generator=generator(0, 0))
+    model = ResNet(8, 10, 8, generator=seeded_generator(0, 0))
     plain = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01, foreach=False),
         "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01, foreach=False),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01, foreach=False),
     }[optimizer](model.parameters())
-    draws = draw(trainer.config.augment, 600, 0, 1)
+    plan = plan_epoch(trainer.config.augment, 600, 0, 1)
     losses, seen = 0.0, 0
     records = trainer.train()
     for start in range(0, 320, 64):
-        rows = draws.order[start : start + 64]
+        rows = plan.order[start : start + 64]
         labels = trainer.task.train.labels[rows]
-        logits = model.train()(plain_batch(trainer, rows, draws))
+        logits = model.train()(plain_batch(trainer, rows, plan))
         losses += F.cross_entropy(logits, labels).item() * len(rows)
         seen += len(rows)
         plain.zero_grad()
@@ -97,19 +96,19 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_going_on_from_the_state_is_exact(recipe):
+def test_resuming_from_the_state_is_exact(recipe):
     straight = trainer_of(*RECIPES[recipe])
     records = epochs_of(straight)
     first = trainer_of(*RECIPES[recipe])
-    going = first.train()
+    records_of_first = first.train()
     while first.epoch < 2:
-        next(going)
-    kept = copy.deepcopy(first.state())
-    next(going)  # a batch of the third epoch, which whoever goes on from `kept` forgets
+        next(records_of_first)
+    state = copy.deepcopy(first.state())
+    next(records_of_first)  # a batch of the third epoch, which is lost
     second = trainer_of(*RECIPES[recipe])
-    second.load(kept)
+    second.load(state)
     rest = epochs_of(second)
-    assert [one.epoch for one in rest] == [3, 4]
+    assert [record.epoch for record in rest] == [3, 4]
     for name, tensor in straight.weights().items():
         assert torch.equal(tensor, second.weights()[name]), name
     for ours, theirs in zip(records[2:], rest, strict=True):
@@ -119,32 +118,32 @@ def test_going_on_from_the_state_is_exact(recipe):
 
 def test_records_count_steps_images_and_time():
     records = epochs_of(trainer_of())
-    assert [one.epoch for one in records] == [1, 2, 3, 4]
-    assert [one.step for one in records] == [10, 20, 30, 40]
-    assert [one.images for one in records] == [600, 1_200, 1_800, 2_400]
+    assert [record.epoch for record in records] == [1, 2, 3, 4]
+    assert [record.step for record in records] == [10, 20, 30, 40]
+    assert [record.images for record in records] == [600, 1_200, 1_800, 2_400]
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(records))
 
 
-def test_the_validation_figures_are_those_of_the_weights_kept():
+def test_the_validation_results_belong_to_the_saved_weights():
     trainer = trainer_of("train.label_smoothing=0.2")
     last = epochs_of(trainer)[-1]
-    model = resnet(8, 10, 8).eval()
+    model = ResNet(8, 10, 8).eval()
     weights = trainer.weights()
     mean, std = weights.pop("input.mean"), weights.pop("input.std")
     model.load_state_dict(weights)
-    part = trainer.task.validation
+    images = trainer.task.validation
     with torch.no_grad():
-        logits = model((part.images / 255 - mean) / std)
-    correct = logits.argmax(1) == part.labels
-    losses = F.cross_entropy(logits, part.labels, reduction="none")
+        logits = model((images.images / 255 - mean) / std)
+    correct = logits.argmax(1) == images.labels
+    losses = F.cross_entropy(logits, images.labels, reduction="none")
     assert last.val_accuracy == pytest.approx(correct.float().mean().item())
     assert last.val_loss == pytest.approx(losses.mean().item(), rel=1e-4)
     for label in range(10):
-        of_class = part.labels == label
+        of_class = images.labels == label
         assert last.val_accuracy_by_class[label] == pytest.approx(correct[of_class].float().mean().item())
         assert last.val_loss_by_class[label] == pytest.approx(losses[of_class].mean().item(), rel=1e-4)
-    smoothed = F.cross_entropy(logits, part.labels, label_smoothing=0.2).item()
-    squares = sum(float((one.detach() ** 2).sum()) for one in model.parameters())
+    smoothed = F.cross_entropy(logits, images.labels, label_smoothing=0.2).item()
+    squares = sum(float((weight.detach() ** 2).sum()) for weight in model.parameters())
     assert last.val_objective == pytest.approx(smoothed + 0.5 * 5e-4 * squares, rel=1e-4)
 
 
@@ -156,32 +155,34 @@ def test_the_penalty_is_keras_l2_on_the_kernels():
     ]  # fmt: skip
     trainer = trainer_of(*settings)
     record = epochs_of(trainer)[-1]
-    kernels = [one.weight for one in trainer.model.modules() if isinstance(one, torch.nn.Conv2d)]
+    kernels = [layer.weight for layer in trainer.model.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert record.val_objective - record.val_loss == pytest.approx(
         1e-4 * sum(float((w.detach() ** 2).sum()) for w in kernels), rel=1e-4
     )
 
 
-def test_averaging_is_the_mean_it_says_it_is():
+def test_equal_averaging_is_the_mean_of_the_epochs_ends():
     trainer = trainer_of("train.averaging=equal", "train.averaging_start=3")
     ends = []
     for record in trainer.train():
         if isinstance(record, EpochRecord) and record.epoch >= 3:
             ends.append(trainer.model.classifier.weight.detach().clone())
         elif isinstance(record, EpochRecord):
-            assert trainer.judged is trainer.model
-    assert trainer.judged is not trainer.model
-    torch.testing.assert_close(trainer.judged.classifier.weight, (ends[0] + ends[1]) / 2)
+            assert trainer.evaluated_model is trainer.model
+    assert trainer.evaluated_model is not trainer.model
+    torch.testing.assert_close(trainer.evaluated_model.classifier.weight, (ends[0] + ends[1]) / 2)
 
 
-def test_an_averages_statistics_belong_to_its_own_weights():
+def test_an_average_has_batch_norm_statistics_of_its_own_weights():
     trainer = trainer_of("train.averaging=ema", "train.averaging_decay=0.9")
     epochs_of(trainer)
-    draws = draw(trainer.config.augment, 600, 0, 4)
-    images = trainer._batch(draws.order, draws)
+    plan = plan_epoch(trainer.config.augment, 600, 0, 4)
+    images = trainer._batch(plan.order, plan)
     with torch.no_grad():
-        seen = trainer.judged.conv(images)
-    torch.testing.assert_close(trainer.judged.norm.running_mean, seen.mean(dim=(0, 2, 3)), rtol=1e-2, atol=1e-2)
+        seen = trainer.evaluated_model.conv(images)
+    torch.testing.assert_close(
+        trainer.evaluated_model.norm.running_mean, seen.mean(dim=(0, 2, 3)), rtol=1e-2, atol=1e-2
+    )
 
 
 def test_a_pair_learns_more_than_chance():
@@ -190,7 +191,7 @@ def test_a_pair_learns_more_than_chance():
     assert len(records[-1].val_accuracy_by_class) == 2
 
 
-def test_divergence_is_told_with_what_to_try():
+def test_divergence_is_an_error_that_says_what_to_try():
     trainer = trainer_of("train.lr=10", "train.schedule=constant", "train.warmup_epochs=0", "train.weight_decay=1")
     with pytest.raises(Diverged, match="smaller learning rate"):
         epochs_of(trainer)
@@ -198,7 +199,7 @@ def test_divergence_is_told_with_what_to_try():
 
 def test_stopping_early_ends_the_run():
     trainer = trainer_of("train.early_stopping=loss", "train.patience=1", "train.min_delta=1", "train.epochs=8")
-    assert [one.epoch for one in epochs_of(trainer)][-1] < 8
+    assert epochs_of(trainer)[-1].epoch < 8
 
 
 def test_a_state_of_another_network_is_refused():
@@ -217,7 +218,7 @@ def test_best_is_strictly_better():
     assert not math.isnan(sum(accuracies))
 
 
-def test_growing_windows_are_what_the_network_is_shown(monkeypatch):
+def test_growing_crops_are_what_the_network_sees(monkeypatch):
     trainer = trainer_of("augment.grow_from=24", "train.epochs=4", "augment.grow_until=0.5")
     shown = []
     forward = type(trainer.model).forward
@@ -229,22 +230,22 @@ def test_growing_windows_are_what_the_network_is_shown(monkeypatch):
     epochs = epochs_of(trainer)
     assert [side for trained, side in shown if trained] == [24] * 10 + [28] * 10 + [32] * 20
     assert {side for trained, side in shown if not trained} == {32}
-    assert [one.images for one in epochs] == [600, 1_200, 1_800, 2_400]
+    assert [record.images for record in epochs] == [600, 1_200, 1_800, 2_400]
 
 
-def test_time_left_counts_what_later_windows_cost():
+def test_time_left_counts_the_larger_crops_to_come():
     trainer = trainer_of("augment.grow_from=16", "train.epochs=4", "augment.grow_until=1")
     assert trainer.config.crop_sizes() == [16, 20, 24, 28]
     first = next(trainer.train())
-    pictures = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
-    assert first.seconds_left == pytest.approx(pictures / first.images_per_second)
+    images = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
+    assert first.seconds_left == pytest.approx(images / first.images_per_second)
 
 
-def test_time_left_counts_what_an_epoch_takes_beside_its_steps():
+def test_time_left_counts_the_evaluations():
     trainer = trainer_of("train.epochs=3", "train.schedule=constant")
     records = trainer.train()
-    first = next(one for one in records if isinstance(one, EpochRecord))
-    beside = first.seconds - 600 / first.images_per_second
-    assert beside > 0
+    first = next(record for record in records if isinstance(record, EpochRecord))
+    evaluation = first.seconds - 600 / first.images_per_second
+    assert evaluation > 0
     batch = next(records)
-    assert batch.seconds_left == pytest.approx((2 * 600 - 64) / batch.images_per_second + 2 * beside)
+    assert batch.seconds_left == pytest.approx((2 * 600 - 64) / batch.images_per_second + 2 * evaluation)

@@ -6,7 +6,6 @@ All expect a config without problems.
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.base.errors import LabError
@@ -15,6 +14,7 @@ from core.config.sections import CLASSES, AugmentConfig, DataConfig
 from core.data import cifar10
 from core.figures import preview as figures
 from core.images import gallery
+from core.model.layers import layer_table
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.shared import error_box
@@ -78,8 +78,7 @@ def _first_epochs(data: DataConfig, augment: AugmentConfig, seed: int, epochs: i
 
 def layers_preview(config: RunConfig) -> None:
     """Show every layer with its output, parameters and cost."""
-    model = config.model
-    table = _layers(model.depth, model.width, model.shortcut, config.data.classes)
+    table = layer_table(config)
     parameters, macs = table["parameters"].sum(), table["macs"].sum()
     st.caption(f"{parameters:,} trainable parameters, {macs / 1e6:,.1f} million multiply–accumulates per image.")
     of = st.column_config
@@ -96,11 +95,3 @@ def layers_preview(config: RunConfig) -> None:
         },
         alt=f"The network’s {len(table)} layers with {parameters:,} parameters",
     )
-
-
-@st.cache_data(max_entries=16, show_spinner="Building the network…")
-def _layers(depth: int, width: int, shortcut: str, classes: tuple[str, ...]) -> pd.DataFrame:
-    from core.model import layer_table  # imports torch, which takes seconds
-
-    settings = {"model.depth": depth, "model.width": width, "model.shortcut": shortcut, "data.classes": classes}
-    return layer_table(RunConfig().replace(settings))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.config.sections import AugmentConfig
-from core.data.augment import augment, draw, generator
+from core.data.augmentation import augment, plan_epoch, seeded_generator
 
 IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(40)
@@ -13,30 +13,30 @@ ROWS = torch.arange(40)
 
 @pytest.mark.parametrize(("kind", "mode"), [("shift", "edge"), ("crop", "constant"), ("reflect-crop", "reflect")])
 @pytest.mark.parametrize("reach", [1, 3, 4])
-def test_moves_agree_with_numpy(kind, mode, reach):
+def test_shifts_agree_with_numpy(kind, mode, reach):
     config = AugmentConfig(flip="random", translate=kind, translate_pixels=reach)
-    draws = draw(config, 40, seed=1, epoch=1)
-    got = augment(IMAGES, config, draws, ROWS).numpy()
+    plan = plan_epoch(config, 40, seed=1, epoch=1)
+    got = augment(IMAGES, config, plan, ROWS).numpy()
     for at in range(40):
         image = IMAGES[at].numpy()
-        if draws.mirror[at]:
+        if plan.flip[at]:
             image = image[:, :, ::-1]
         padded = np.pad(image, ((0, 0), (reach, reach), (reach, reach)), mode=mode)
-        down, right = draws.move[at].tolist()
+        down, right = plan.shift[at].tolist()
         top, left = reach - down, reach - right
         np.testing.assert_array_equal(got[at], padded[:, top : top + 32, left : left + 32])
-    assert set(draws.move.flatten().tolist()) == set(range(-reach, reach + 1))
+    assert set(plan.shift.flatten().tolist()) == set(range(-reach, reach + 1))
 
 
-def test_mirrors_about_half_at_random():
+def test_about_half_are_flipped_at_random():
     config = AugmentConfig(flip="random")
-    share = draw(config, 4_000, seed=0, epoch=1).mirror.float().mean().item()
+    share = plan_epoch(config, 4_000, seed=0, epoch=1).flip.float().mean().item()
     assert 0.45 < share < 0.55
 
 
 def test_alternating_flip_shows_both_sides_in_two_epochs():
     config = AugmentConfig(flip="alternating")
-    first, second, third = (draw(config, 500, seed=3, epoch=epoch).mirror for epoch in (1, 2, 3))
+    first, second, third = (plan_epoch(config, 500, seed=3, epoch=epoch).flip for epoch in (1, 2, 3))
     assert torch.equal(first, ~second)
     assert torch.equal(first, third)
     assert 0.4 < first.float().mean() < 0.6
@@ -44,59 +44,58 @@ def test_alternating_flip_shows_both_sides_in_two_epochs():
 
 def test_cutout_blanks_a_square():
     config = AugmentConfig(flip="none", cutout=8)
-    draws = draw(config, 40, seed=0, epoch=1)
-    got = augment(IMAGES + 1, config, draws, ROWS)
+    plan = plan_epoch(config, 40, seed=0, epoch=1)
+    got = augment(IMAGES + 1, config, plan, ROWS)
     for at in range(40):
-        row, column = draws.blank[at].tolist()
+        row, column = plan.cutout[at].tolist()
         expected = (IMAGES[at] + 1).clone()
         expected[:, max(row - 4, 0) : row + 4, max(column - 4, 0) : column + 4] = 0
         assert torch.equal(got[at], expected)
 
 
-def test_rows_pick_the_draws_that_belong_to_the_images():
+def test_rows_pick_the_choices_of_their_images():
     config = AugmentConfig(flip="random", translate="crop", cutout=6)
-    draws = draw(config, 40, seed=2, epoch=5)
-    whole = augment(IMAGES, config, draws, ROWS)
+    plan = plan_epoch(config, 40, seed=2, epoch=5)
+    whole = augment(IMAGES, config, plan, ROWS)
     some = torch.tensor([31, 4, 17])
-    assert torch.equal(augment(IMAGES[some], config, draws, some), whole[some])
+    assert torch.equal(augment(IMAGES[some], config, plan, some), whole[some])
 
 
-def test_chance_depends_on_seed_and_epoch_alone():
+def test_the_plan_depends_on_seed_and_epoch_alone():
     config = AugmentConfig(flip="random", translate="shift")
-    again, same = draw(config, 100, 7, 3), draw(config, 100, 7, 3)
+    again, same = plan_epoch(config, 100, 7, 3), plan_epoch(config, 100, 7, 3)
     assert torch.equal(again.order, same.order)
-    assert torch.equal(again.move, same.move)
+    assert torch.equal(again.shift, same.shift)
     for seed, epoch in [(7, 4), (8, 3)]:
-        assert not torch.equal(draw(config, 100, seed, epoch).order, same.order)
-    without = draw(AugmentConfig(flip="none"), 100, 7, 3)
+        assert not torch.equal(plan_epoch(config, 100, seed, epoch).order, same.order)
+    without = plan_epoch(AugmentConfig(flip="none"), 100, 7, 3)
     assert torch.equal(without.order, same.order)
 
 
-def test_nothing_asked_changes_nothing():
+def test_without_augmentation_images_stay_the_same():
     config = AugmentConfig(flip="none")
-    assert torch.equal(augment(IMAGES, config, draw(config, 40, 0, 1), ROWS), IMAGES)
+    assert torch.equal(augment(IMAGES, config, plan_epoch(config, 40, 0, 1), ROWS), IMAGES)
 
 
 @pytest.mark.parametrize("side", [20, 28])
-def test_a_window_is_cut_from_the_moved_picture(side):
+def test_a_smaller_crop_is_cut_from_the_shifted_image(side):
     config = AugmentConfig(flip="random", translate="crop", translate_pixels=4, cutout=6)
-    draws = draw(config, 400, seed=4, epoch=2)
+    plan = plan_epoch(config, 400, seed=4, epoch=2)
     rows = torch.arange(40)
-    whole, got = augment(IMAGES, config, draws, rows), augment(IMAGES, config, draws, rows, side)
+    whole, got = augment(IMAGES, config, plan, rows), augment(IMAGES, config, plan, rows, side)
     assert got.shape == (40, 3, side, side)
     room = 32 - side + 1
     for at in range(40):
-        top, left = (min(int(one * room), 32 - side) for one in draws.corner[at].tolist())
+        top, left = (min(int(share * room), 32 - side) for share in plan.corner[at].tolist())
         assert torch.equal(got[at], whole[at, :, top : top + side, left : left + side])
-    corners = (draws.corner * room).long()
+    corners = (plan.corner * room).long()
     assert set(corners.flatten().tolist()) == set(range(room))
 
 
-def test_windows_change_nothing_else_of_an_epochs_chance():
-    """A run of an older program goes on with the same draws."""
-    chance = generator(7, 3)
-    order = torch.randperm(100, generator=chance)
-    mirror = torch.rand(100, generator=chance) < 0.5
-    draws = draw(AugmentConfig(), 100, 7, 3)
-    assert torch.equal(draws.order, order)
-    assert torch.equal(draws.mirror, mirror)
+def test_an_older_programs_plan_is_still_the_same():
+    generator = seeded_generator(7, 3)
+    order = torch.randperm(100, generator=generator)
+    flip = torch.rand(100, generator=generator) < 0.5
+    plan = plan_epoch(AugmentConfig(), 100, 7, 3)
+    assert torch.equal(plan.order, order)
+    assert torch.equal(plan.flip, flip)
