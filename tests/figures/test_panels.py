@@ -38,13 +38,13 @@ def table(store):
     return study, cells, outcome_table(study, cells)
 
 
-def test_a_published_study_has_the_reports_points_beside_its_own(table):
+def test_a_published_study_has_the_reports_points_next_to_its_own(table):
     study, _, found = table
     accuracy, objective = panels.panels(study, found, "data.train_size")
     assert (accuracy.metric, objective.metric) == ("accuracy", "objective")
     for panel, name, scale in ((accuracy, "best_accuracy", 100), (objective, "min_loss", 1)):
-        drawn = next(one for one in panel.figure.data if one.uid == "report")
-        assert list(drawn.y) == [scale * getattr(one, name) for one in POINTS if one.figure == 3]
+        report = next(trace for trace in panel.figure.data if trace.uid == "report")
+        assert list(report.y) == [scale * getattr(point, name) for point in POINTS if point.figure == 3]
         assert panel.findings[0].sentences
         assert "6,000" in panel.alt
 
@@ -84,18 +84,18 @@ def test_a_value_that_is_a_word_is_called_by_it(store, path, values, names):
 
 def test_a_study_is_written_as_files(store, tmp_path):
     if not any(map(shutil.which, ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable"))):
-        pytest.skip("no Chromium on this computer: no pictures are drawn")
+        pytest.skip("drawing images needs Chromium")
     study_id = finished(store, published_study(3, scale=0.1, seeds=(0, 1)))
     files = panels.write(store, study_id, tmp_path / "figures")
-    names = {one.name for one in files}
+    names = {path.name for path in files}
     assert names == {
         "train_size.csv",
         *(f"train_size-{metric}.{kind}" for metric in ("accuracy", "objective") for kind in ("json", "svg", "png")),
     }
     rows = list(csv.DictReader((tmp_path / "figures" / "train_size.csv").open()))
     assert [row["source"] for row in rows] == ["here"] * 5 + ["report"] * 5
-    (told,) = json.loads((tmp_path / "figures" / "train_size-accuracy.json").read_text())
-    assert told["sentences"]
+    (record,) = json.loads((tmp_path / "figures" / "train_size-accuracy.json").read_text())
+    assert record["sentences"]
     assert b"<svg" in (tmp_path / "figures" / "train_size-accuracy.svg").read_bytes()[:200]
     assert (tmp_path / "figures" / "train_size-accuracy.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -106,14 +106,14 @@ def test_without_a_browser_that_starts_the_data_is_written_all_the_same(store, t
     study_id = finished(store, published_study(3, scale=0.1))
     with pytest.raises(LabError, match="Install Chromium"):
         panels.write(store, study_id, tmp_path / "figures")
-    assert {one.suffix for one in Path(tmp_path / "figures").iterdir()} == {".csv", ".json"}
+    assert {path.suffix for path in Path(tmp_path / "figures").iterdir()} == {".csv", ".json"}
 
 
-@pytest.mark.skipif(chromium_path() is None, reason="pictures are drawn by Chromium, and there is none")
-def test_pictures_are_drawn_where_an_event_loop_runs_as_in_a_notebook(tmp_path):
+@pytest.mark.skipif(chromium_path() is None, reason="drawing images needs Chromium")
+def test_images_are_drawn_where_an_event_loop_runs_as_in_a_notebook(tmp_path):
     async def cell() -> list[Path]:
         return panels.draw([(tmp_path / "empty", go.Figure())])
 
     with ThreadPoolExecutor(max_workers=1) as notebook:  # this thread may have a loop already: Playwright's
-        drawn = notebook.submit(asyncio.run, cell()).result()
-    assert [one.suffix for one in drawn] == [".svg", ".png"]
+        files = notebook.submit(asyncio.run, cell()).result()
+    assert [path.suffix for path in files] == [".svg", ".png"]

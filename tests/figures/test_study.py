@@ -31,7 +31,7 @@ def test_each_value_is_a_mean_with_its_deviation_and_n():
     assert list(mean.x) == [6_000, 8_000, 10_000]
     assert list(mean.y) == pytest.approx([91.0, 94.0, 96.0])
     assert list(mean.error_y.array) == pytest.approx([1.0, 100 * np.std([0.93, 0.95], ddof=1), 0.0])
-    assert [one.strip() for one in mean.text] == ["n=3", "n=2", "n=1"]
+    assert [text.strip() for text in mean.text] == ["n=3", "n=2", "n=1"]
 
 
 def test_single_runs_are_drawn_behind_the_mean_of_several():
@@ -67,7 +67,7 @@ def test_the_objective_is_in_nats_without_a_bar_for_images():
 
 @pytest.mark.parametrize(
     ("metric", "values"),
-    [("accuracy", [100 * one.best_accuracy for one in PAIR]), ("objective", [one.min_loss for one in PAIR])],
+    [("accuracy", [100 * point.best_accuracy for point in PAIR]), ("objective", [point.min_loss for point in PAIR])],
 )
 def test_the_reports_points_lie_over_it_to_the_last_digit(metric, values):
     report = traces(outcome(outcomes(THREE), X, metric=metric, published=PAIR))["report"]
@@ -116,7 +116,7 @@ def test_numbers_and_a_word_share_a_category_axis():
     assert list(figure.layout.xaxis.categoryarray) == rising
     assert list(found["all mean"].x) == list(found["all images"].x) == rising
     assert list(found["all mean"].y) == pytest.approx([71.0, 81.0, 91.0])
-    assert list(found["all runs"].x) == [one for one in rising for _ in range(2)]
+    assert list(found["all runs"].x) == [name for name in rising for _ in range(2)]
 
 
 def test_the_chance_level_is_drawn_only_if_it_does_not_squeeze_the_points():
@@ -159,7 +159,7 @@ def test_every_trace_has_an_id_that_stays():
     table = pd.concat([outcomes(THREE).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
     ids = [trace.uid for trace in outcome(table, X, ("train.optimizer",), published=PAIR).data]
     assert all(ids) and len(set(ids)) == len(ids)
-    assert not any(one.endswith(" measured") for one in ids)  # their visibility follows another curve's
+    assert not any(uid.endswith(" measured") for uid in ids)  # their visibility follows another curve's
 
 
 # --- as numbers and words -------------------------------------------------------------------------
@@ -174,17 +174,19 @@ def test_the_data_are_a_row_a_point():
     assert here["objective_sd"].iloc[0] == pytest.approx(0.01)
     assert math.isnan(here["accuracy_sd"].iloc[2])
     assert here["accuracy_low"].iloc[1] == pytest.approx(wilson(0.94, 2_000).low)
-    assert report["accuracy_mean"].tolist() == [one.best_accuracy for one in PAIR]
-    assert report["objective_mean"].tolist() == [one.min_loss for one in PAIR]
+    assert report["accuracy_mean"].tolist() == [point.best_accuracy for point in PAIR]
+    assert report["objective_mean"].tolist() == [point.min_loss for point in PAIR]
     assert report["images"].tolist() == [6_000, 5_000, 4_000, 3_000, 2_000]
     assert report["loss_mean"].isna().all()
 
 
 def test_the_data_have_the_reports_epochs_too():
     table = data(
-        outcomes({10: (0.8,), 50: (0.9,)}, "train.epochs"), "train.epochs",
-        published=points_of(CLASSES, "train.epochs"), scaled=0.1,
-    )  # fmt: skip
+        outcomes({10: (0.8,), 50: (0.9,)}, "train.epochs"),
+        "train.epochs",
+        published=points_of(CLASSES, "train.epochs"),
+        scaled=0.1,
+    )
     assert table["epochs_of_the_report"].tolist() == [100, 500, 100, 200, 300, 400, 500]
 
 
@@ -210,14 +212,16 @@ def run(name, accuracies):
 
 def test_cells_are_means_and_bands_coloured_in_order():
     cells = [
-        ("32", [run("a", (0.2, 0.4)), run("b", (0.4, 0.6))]), ("64", []), ("128", [run("c", (0.3, 0.5))]),
+        ("32", [run("a", (0.2, 0.4)), run("b", (0.4, 0.6))]),
+        ("64", []),
+        ("128", [run("c", (0.3, 0.5))]),
         ("512", [run("d", (0.1, 0.2))]),
-    ]  # fmt: skip
+    ]
     found = traces(curves(cells, View()))
     assert list(found["a mean"].y) == pytest.approx([30.0, 50.0])
     assert {"a low", "a high", "b single"} <= set(found)
-    assert [found[f"{one} mean"].name for one in "acd"] == ["32", "128", "512"]
-    assert [found[f"{one} mean"].line.color for one in "acd"] == colours_in_order(3)
+    assert [found[f"{name} mean"].name for name in "acd"] == ["32", "128", "512"]
+    assert [found[f"{name} mean"].line.color for name in "acd"] == colours_in_order(3)
     assert len(set(colours_in_order(5))) == 5
 
 
@@ -230,7 +234,7 @@ def test_cells_can_be_seen_over_every_axis(x, last):
 def test_the_curves_as_text_say_which_images_they_are_of():
     cells = [("32", [run("a", (0.2, 0.4))]), ("64", []), ("128", [run("c", (0.3, 0.5))])]
     assert curves_text(cells) == "Accuracy of each epoch, validation (held-out images): 32, 128."
-    on_test = [(label, [replace(one, selected_on="test") for one in runs]) for label, runs in cells]
+    on_test = [(label, [replace(run, selected_on="test") for run in runs]) for label, runs in cells]
     text = "Cross-entropy of each epoch, test images (also chose the best epoch): 32, 128."
     assert curves_text(on_test, "loss") == text
 

@@ -58,7 +58,7 @@ def test_runs_as_json_are_strict_and_whole(store):
     store.run(run_id).append_record(made_record(5, train_loss=float("nan")))
     (content,) = json.loads(exports.runs_json(store, [run_id]), parse_constant=pytest.fail)
     assert (content["id"], content["name"], content["tags"]) == (run_id, "a", ["t"])
-    assert [one["epoch"] for one in content["epochs"]] == [1, 2, 3, 4, 5]
+    assert [epoch["epoch"] for epoch in content["epochs"]] == [1, 2, 3, 4, 5]
     assert RunConfig.from_dict(content["config"]) == store.run(run_id).config()
     with pytest.raises(StoreError):
         exports.runs_json(store, ["../x"])

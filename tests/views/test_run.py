@@ -12,9 +12,16 @@ from core.views import run as run_views
 from tests.made import made_record, made_run
 
 PROGRESS = {
-    "epoch": 3, "epochs": 4, "batch": 25, "batches": 100, "loss": 1.5, "accuracy": 0.5,
-    "lr": 0.1, "images_per_second": 2134.4, "seconds_left": 200.0,
-}  # fmt: skip
+    "epoch": 3,
+    "epochs": 4,
+    "batch": 25,
+    "batches": 100,
+    "loss": 1.5,
+    "accuracy": 0.5,
+    "lr": 0.1,
+    "images_per_second": 2134.4,
+    "seconds_left": 200.0,
+}
 
 
 def seen(store: RunStore, run_id: str) -> run_views.RunView:
@@ -99,9 +106,7 @@ def test_the_place_in_the_queue(store):
     for at, run_id in enumerate((first, second, third)):
         store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=float(at)))
     texts = [run_views.status_text(store, seen(store, run_id)) for run_id in (first, second, third)]
-    assert texts == [
-        "Waiting: next in the queue.", "Waiting: 1 run before it.", "Waiting: 2 runs before it.",
-    ]  # fmt: skip
+    assert texts == ["Waiting: next in the queue.", "Waiting: 1 run before it.", "Waiting: 2 runs before it."]
 
 
 def test_how_a_run_ended(store):
