@@ -1,4 +1,4 @@
-"""``python -m core``: the laboratory without a browser (see :mod:`core.cli.main`)."""
+"""``python -m core``: the same as the command ``resnet-lab``."""
 
 import sys
 

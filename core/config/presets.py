@@ -118,4 +118,4 @@ def command_line(config: RunConfig, *, name: str = "", tags: Iterable[str] = (),
     about = [("name", name), *(("tag", tag) for tag in tags), ("note", note)]
     options = [f"--{option}={shlex.quote(text)}" for option, text in about if text]
     repeats = [f"--seeds {seeds}"] if seeds > 1 else []
-    return " ".join(["python -m core train --preset", base.name, *settings, *repeats, *options])
+    return " ".join(["resnet-lab train --preset", base.name, *settings, *repeats, *options])

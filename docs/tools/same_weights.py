@@ -7,7 +7,7 @@ differences, and exits with 0 if everything is equal, with 1 if anything differs
 
 Both checkouts train with this interpreter, two threads and a fixed precision, so on one machine equal code gives equal
 bits. Only the command line is used, so any two checkouts can be compared, whatever their modules are called. It needs
-the CIFAR-10 images (``python -m core data``) and takes one to three minutes on two cores.
+the CIFAR-10 images (``resnet-lab data``) and takes one to three minutes on two cores.
 """
 
 import argparse

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from core.base.paths import PROJECT
-from core.cli import main as main_module
 from core.cli.main import main
 from core.runs.store import RunStore
 from tests.cli.conftest import Cli
@@ -32,7 +31,7 @@ def test_without_a_command_it_prints_help(capsys: pytest.CaptureFixture[str]) ->
 def test_the_console_command_is_this_one() -> None:
     scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
     entry = importlib.metadata.EntryPoint("resnet-lab", scripts["resnet-lab"], "console_scripts")
-    assert entry.load() is main_module.main
+    assert entry.load() is main
     assert python("-m", "core", "--help", capture_output=True).stdout.startswith("usage: resnet-lab")
 
 

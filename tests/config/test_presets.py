@@ -35,7 +35,7 @@ def test_a_preset_can_run_and_is_nearest_to_itself(name: str) -> None:
     assert recipe.config.problems() == {}
     assert nearest(recipe.config) is recipe
     assert recipe.title and recipe.summary.endswith(".")
-    assert command_line(recipe.config) == f"python -m core train --preset {name}"
+    assert command_line(recipe.config) == f"resnet-lab train --preset {name}"
 
 
 def test_the_report_is_the_published_recipe() -> None:
@@ -85,10 +85,10 @@ def test_an_unknown_preset_is_refused_with_the_known_names() -> None:
 @given(sound_config)
 def test_the_command_line_trains_the_same(config: RunConfig) -> None:
     words = shlex.split(command_line(config))
-    assert words[:5] == ["python", "-m", "core", "train", "--preset"]
-    settings = words[7::2]
-    assert words[6::2] == ["--set"] * len(settings)
-    again = preset(words[5]).config.set_from_text(settings).checked()
+    assert words[:3] == ["resnet-lab", "train", "--preset"]
+    settings = words[5::2]
+    assert words[4::2] == ["--set"] * len(settings)
+    again = preset(words[3]).config.set_from_text(settings).checked()
     assert again.differences(config) == {}
     assert again.signature() == config.signature()
 
@@ -97,8 +97,8 @@ def test_the_command_line_makes_the_same_runs_as_the_form(store: RunStore) -> No
     draft = Draft(name="it's mine", tags=("a b", "-c"), note="What does $5 buy?\nLess.", copies=3)
     draft.take("train.seed", "5")
     command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
-    program, words = shlex.split(command)[:3], shlex.split(command)[3:]
-    assert program == ["python", "-m", "core"]
+    program, *words = shlex.split(command)
+    assert program == "resnet-lab"
     assert cli.main([*words, "--queue", "--runs", str(store.root)]) == 0
     made = [(store.run(run_id).config(), store.run(run_id).meta()) for run_id in store.queue.ids()]
     assert [(config, meta.name) for config, meta in made] == draft.runs()
