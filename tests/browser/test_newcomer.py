@@ -31,7 +31,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
         timeout=60_000,
     )
     drawn = page.evaluate("document.querySelector('.js-plotly-plot').data.map(t => Array.from(t.y || []))")
-    accuracies = [100 * one.val_accuracy for one in server.store.run(run_id).records()][:2]
+    accuracies = [100 * record.val_accuracy for record in server.store.run(run_id).records()][:2]
     assert any([round(y, 3) for y in ys[:2]] == [round(y, 3) for y in accuracies] for ys in drawn), (drawn, accuracies)
 
     wait_for(lambda: server.store.run(run_id).status().state == "finished", 300)

@@ -113,7 +113,7 @@ def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     assert server.store.run(child).meta().parent == run_id
     wait_for(lambda: server.store.run(child).status().state == "finished", 120)
     page.wait_for_function(f"() => {LONGEST} === 5")
-    assert [one.epoch for one in server.store.run(child).records()] == [1, 2, 3, 4, 5]
+    assert [record.epoch for record in server.store.run(child).records()] == [1, 2, 3, 4, 5]
 
 
 def test_an_error_stays_on_its_page(lab, page):

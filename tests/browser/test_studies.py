@@ -26,7 +26,7 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
     expect(page).to_have_url(re.compile(study_id))
 
     def states():
-        return [one.state for one in statuses(study_id, STUDY, server.store.summaries())]
+        return [cell.state for cell in statuses(study_id, STUDY, server.store.summaries())]
 
     page.get_by_role("button", name="Start study").click()
     wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records(), 120)
@@ -44,5 +44,5 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
         " const t = c?.data?.find(one => one.uid === 'all mean'); return t && Array.from(t.y); }"
     ).json_value()
     best = [cell.run.best_val_accuracy for cell in statuses(study_id, STUDY, server.store.summaries())]
-    assert [round(y, 6) for y in drawn] == [round(100 * one, 6) for one in best]
+    assert [round(y, 6) for y in drawn] == [round(100 * accuracy, 6) for accuracy in best]
     assert len(server.store.ids()) == 2

@@ -89,9 +89,9 @@ def test_the_newest_run_is_chosen_unless_the_address_names_another(app, store):
 def test_of_two_runs_with_one_name_the_chosen_one_is_shown(app, store):
     old, new = run_with_weights(store, name="same"), run_with_weights(store, name="same")
     opened(app)
-    for one in (old, new):
-        app.selectbox(key="classify.run").set_value(one).run()
-        assert app.selectbox(key="classify.run").value == one
+    for run_id in (old, new):
+        app.selectbox(key="classify.run").set_value(run_id).run()
+        assert app.selectbox(key="classify.run").value == run_id
 
 
 def test_a_run_stays_chosen_while_its_label_changes(app, store):
@@ -117,7 +117,7 @@ def test_an_old_label_chooses_no_other_run(app, store, monkeypatch):
     monkeypatch.setattr(Selectbox, "_widget_state", late)
     app.run()
     assert not app.exception
-    assert [app.selectbox(key=f"classify.{one}").value for one in ("run", "other")] == [first, second]
+    assert [app.selectbox(key=f"classify.{box}").value for box in ("run", "other")] == [first, second]
     assert app.query_params["run"] == first
 
 
@@ -192,7 +192,7 @@ def test_a_manual_crop_is_what_the_network_sees_and_in_the_table(app, store):
     table = app.dataframe[0].value
     assert table["probability"][0] == pytest.approx(row.max(), rel=1e-4)
     assert table["crop"].tolist() == ["manual crop, x 1–18 %, y 23–73 %", "manual crop, x 33–67 %, y 0–100 %"]
-    placed = [json.loads(one.proto.json)["square"] for one in app.get("bidi_component")]
+    placed = [json.loads(element.proto.json)["square"] for element in app.get("bidi_component")]
     assert placed == [[0.1, 0.5, 0.5], [0.5, 0.5, 1.0]]
 
 

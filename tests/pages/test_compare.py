@@ -75,7 +75,7 @@ def seeds(store):
 def test_without_a_run_the_next_step_is_offered(app):
     opened(app)
     assert "No runs yet" in texts(app)
-    assert [one.key for one in app.button] == ["new-run"]
+    assert [button.key for button in app.button] == ["new-run"]
 
 
 def test_without_a_selection_every_run_is_in_the_table(app, store):
@@ -261,7 +261,7 @@ def test_the_whole_page_is_drawn_anew_when_its_fragment_finds_no_run(app, store,
     monkeypatch.setattr(st, "fragment", drawn_twice)
     opened(app)
     assert "No runs yet" in texts(app)
-    assert "Trash (1 run)" in [one.label for one in app.expander]
+    assert "Trash (1 run)" in [expander.label for expander in app.expander]
 
 
 def test_a_running_run_is_not_trashed_for_a_reason(app, store):
@@ -277,7 +277,7 @@ def test_a_run_is_restored_from_the_trash(app, store):
     gone = made_run(store, name="gone")
     store.trash.put(gone)
     opened(app)
-    assert "Trash (1 run)" in [one.label for one in app.expander]
+    assert "Trash (1 run)" in [expander.label for expander in app.expander]
     app.session_state["trash_box"] = True
     app.run()
     app.multiselect(key="restore").set_value([gone])

@@ -110,7 +110,7 @@ def test_another_page_shows_other_pictures_and_another_class_begins_at_the_first
     first = image_grids(page)[0]["tiles"]
     page.get("pagination")[0].set_value(2).run()
     second = image_grids(page)[0]["tiles"]
-    assert not {one["label"] for one in first} & {one["label"] for one in second}
+    assert not {tile["label"] for tile in first} & {tile["label"] for tile in second}
     page.button_group(key="class").set_value("frog").run()
     assert image_grids(page)[0]["tiles"][0]["label"] == gallery.description(cifar10.load(), 0)
 
@@ -124,12 +124,12 @@ def test_the_strip_is_what_training_sees_of_the_image(page):
     data, config = cifar10.load(), PRESETS["fast"].config
     assert (pixels(chosen)[0] == data.images[17]).all()
     assert (pixels(strip) == gallery.as_trained(config, data, [17], range(1, 13))[:, 0]).all()
-    assert [one["caption"] for one in strip["tiles"]] == [f"epoch {one}" for one in range(1, 13)]
+    assert [tile["caption"] for tile in strip["tiles"]] == [f"epoch {epoch}" for epoch in range(1, 13)]
 
 
 def test_the_strip_has_no_more_epochs_than_a_run(page):
     opened(page, "Augmentation").selectbox(key="augmentation-preset").set_value("quick").run()
-    assert [one["caption"] for one in image_grids(page)[1]["tiles"]] == [f"epoch {one}" for one in range(1, 6)]
+    assert [tile["caption"] for tile in image_grids(page)[1]["tiles"]] == [f"epoch {epoch}" for epoch in range(1, 6)]
     assert "first 5 epochs" in image_grids(page)[1]["label"]
 
 
@@ -155,7 +155,7 @@ def test_a_link_to_no_image_opens_the_first(page, image):
 def test_a_setting_changes_the_strip(page):
     opened(page, "Augmentation")
     before = pixels(image_grids(page)[1])
-    field = next(one for one in page.text_input if one.key.startswith("augment.cutout"))
+    field = next(widget for widget in page.text_input if widget.key.startswith("augment.cutout"))
     field.set_value("16").run()
     after = pixels(image_grids(page)[1])
     assert (before != after).any()
@@ -164,7 +164,7 @@ def test_a_setting_changes_the_strip(page):
 
 def test_nothing_is_augmented_with_a_value_out_of_range(page):
     opened(page, "Augmentation")
-    next(one for one in page.text_input if one.key.startswith("augment.cutout")).set_value("99").run()
+    next(widget for widget in page.text_input if widget.key.startswith("augment.cutout")).set_value("99").run()
     assert not page.exception
     assert "99 is out of range" in texts(page)
     assert len(image_grids(page)) == 1
@@ -193,7 +193,7 @@ def test_the_table_has_the_splits_counts(page):
 
 def test_an_impossible_split_is_a_warning(page):
     opened(page, "Split")
-    next(one for one in page.text_input if one.key.startswith("data.train_size")).set_value("50001").run()
+    next(widget for widget in page.text_input if widget.key.startswith("data.train_size")).set_value("50001").run()
     assert not page.exception
     assert "50,001" in page.warning[0].value
     assert not page.dataframe
@@ -256,4 +256,4 @@ def test_a_split_goes_into_a_new_run_and_leaves_its_name(app, store):
 def test_settings_with_problems_do_not_go_into_a_new_run(page):
     opened(page, "Split")
     field(page, "data.classes").set_value(["cat"]).run()
-    assert "use-split" not in [one.key for one in page.button]
+    assert "use-split" not in [button.key for button in page.button]

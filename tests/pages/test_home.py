@@ -52,11 +52,11 @@ def test_without_the_images_nothing_can_start(app, monkeypatch):
 def test_the_first_steps_are_gone_when_a_run_is_finished(app, store):
     run_id = made_run(store, state="stopped")
     app.run()
-    assert "quick" in [one.key for one in app.button]
+    assert "quick" in [button.key for button in app.button]
     assert not app.button(key="home-classify").disabled
     store.run(run_id).write_status(replace(store.run(run_id).status(), state="finished"))
     app.run()
-    assert "quick" not in [one.key for one in app.button]
+    assert "quick" not in [button.key for button in app.button]
 
 
 # --- queued ---------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_the_first_steps_are_gone_when_a_run_is_finished(app, store):
 
 def order(app) -> list[str]:
     """The waiting runs as the page lists them."""
-    return [one for one in links(app) if one in ("one", "two", "three")]
+    return [name for name in links(app) if name in ("one", "two", "three")]
 
 
 def test_three_waiting_runs_stand_in_the_queues_order(app, store):
@@ -88,7 +88,7 @@ def test_a_click_moves_a_queued_run(app, store, button, name, now, position):
     app.run()
     app.button(key=f"{button} {ids[name]}").click().run()
     assert order(app) == now
-    assert store.queue.ids() == [ids[one] for one in now]
+    assert store.queue.ids() == [ids[name] for name in now]
     assert name in toast(app) and position in toast(app)
 
 
@@ -110,7 +110,7 @@ def test_a_cancelled_run_is_stopped_and_comes_back_to_its_place(app, store):
     app.button(key=f"back {ids[1]}").click().run()
     assert "position 2" in toast(app)
     assert store.queue.ids() == ids
-    assert f"back {ids[1]}" not in [one.key for one in app.button]
+    assert f"back {ids[1]}" not in [button.key for button in app.button]
 
 
 def test_the_only_run_can_be_cancelled_and_put_back(app, store):
@@ -128,7 +128,7 @@ def test_a_run_resumed_elsewhere_is_no_longer_offered_back(app, store):
     app.button(key=f"cancel {run_id}").click().run()
     store.queue.enqueue(run_id)
     app.run()
-    assert f"back {run_id}" not in [one.key for one in app.button]
+    assert f"back {run_id}" not in [button.key for button in app.button]
 
 
 def test_a_run_that_began_meanwhile_is_not_moved_and_the_page_says_why(app, store):
@@ -144,15 +144,15 @@ def test_a_run_that_began_meanwhile_is_not_moved_and_the_page_says_why(app, stor
 def test_a_long_queue_is_leafed_through(app, store):
     ids = waiting(store, *(f"run {at}" for at in range(20)))
     app.run()
-    assert [one for one in links(app) if one.startswith("run ")] == [f"run {at}" for at in range(8)]
+    assert [name for name in links(app) if name.startswith("run ")] == [f"run {at}" for at in range(8)]
     app.session_state["queue_page"] = 3
     app.run()
-    assert [one for one in links(app) if one.startswith("run ")] == [f"run {at}" for at in range(16, 20)]
+    assert [name for name in links(app) if name.startswith("run ")] == [f"run {at}" for at in range(16, 20)]
     for run_id in ids[5:]:
         store.queue.request_stop(run_id)
     app.run()
     assert not app.exception
-    assert [one for one in links(app) if one in ("run 0", "run 4")] == ["run 0", "run 4"]
+    assert [name for name in links(app) if name in ("run 0", "run 4")] == ["run 0", "run 4"]
 
 
 # --- running --------------------------------------------------------------------------------------
@@ -232,7 +232,11 @@ def test_a_run_without_its_process_is_interrupted(app, store):
 def test_the_reports_results_are_compared_with_our_best_on_the_same_classes(app, store):
     made_run(store, epochs=4, config=REPORT, name="like it")
     app.run()
-    assert [one.value for one in app.metric] == ["91.37 %", f"{100 * made_record(4).val_accuracy:.2f} %", "96.85 %"]
+    assert [metric.value for metric in app.metric] == [
+        "91.37 %",
+        f"{100 * made_record(4).val_accuracy:.2f} %",
+        "96.85 %",
+    ]
     assert "chosen on test images" in app.metric[1].label
     assert "10,000 test images" in texts(app)
     assert "No run on these classes yet" in texts(app)  # of the pair

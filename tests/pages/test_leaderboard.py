@@ -35,7 +35,7 @@ def measured(store, accuracy, **about):
 
 def test_without_a_run_the_published_results_are_listed(app):
     opened(app)
-    assert app.info and [one.key for one in app.button] == ["new-run"]
+    assert app.info and [button.key for button in app.button] == ["new-run"]
     table = app.dataframe[0].value
     assert len(table) == 30
     assert table["place"].tolist() == list(range(1, 31))

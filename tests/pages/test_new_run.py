@@ -21,7 +21,10 @@ def app(app):
 def fields(app):
     """The settings that have a field now."""
     keys = [
-        one.key for kind in (app.text_input, app.selectbox, app.button_group, app.toggle) for one in kind if one.key
+        widget.key
+        for kind in (app.text_input, app.selectbox, app.button_group, app.toggle)
+        for widget in kind
+        if widget.key
     ]
     return {key.split("#")[0] for key in keys if "#" in key} & set(SETTINGS)
 
@@ -104,7 +107,7 @@ def test_nothing_starts_until_a_problem_is_gone(app, path, text, problem):
     field(app, path).set_value(text).run()
     assert not app.exception
     # Next to the field, and above the button.
-    assert sum(problem in one.value.replace("\\", "") for one in app.markdown) == 2
+    assert sum(problem in text.value.replace("\\", "") for text in app.markdown) == 2
     assert app.button(key="start").disabled
     field(app, path).set_value(before).run()
     assert problem not in texts(app)
@@ -175,8 +178,8 @@ def test_seeds_make_as_many_runs(app, store):
     assert "3" in app.button(key="start").label
     start(app)
     runs = list(reversed(store.ids()))
-    assert [store.run(one).config().train.seed for one in runs] == [5, 6, 7]
-    assert [store.run(one).meta().name for one in runs] == ["mine, seed 5", "mine, seed 6", "mine, seed 7"]
+    assert [store.run(run_id).config().train.seed for run_id in runs] == [5, 6, 7]
+    assert [store.run(run_id).meta().name for run_id in runs] == ["mine, seed 5", "mine, seed 6", "mine, seed 7"]
     assert app.query_params["run"] == runs[0]
 
 
@@ -235,7 +238,7 @@ def test_without_the_images_they_are_offered_and_nothing_starts(app, monkeypatch
 
 def test_the_estimate_is_shown_before_the_start(app):
     app.run()
-    assert any("timer" in one.value for one in app.markdown)
+    assert any("timer" in text.value for text in app.markdown)
 
 
 @pytest.mark.parametrize("path", SETTINGS)

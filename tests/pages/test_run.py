@@ -38,11 +38,11 @@ def curve(app: AppTest, chart: str, run_id: str, part: str = "val") -> list[floa
 
 def numbers(app: AppTest) -> dict[str, str]:
     """The large numbers by their label."""
-    return {one.label: one.value for one in app.metric}
+    return {metric.label: metric.value for metric in app.metric}
 
 
 def buttons(app: AppTest) -> list[str]:
-    return [one.key for one in app.button]
+    return [button.key for button in app.button]
 
 
 def test_without_a_run_the_next_step_is_offered(page):
@@ -143,8 +143,8 @@ def test_failed_shows_the_cause_and_the_log(page, store):
     run_id = made_run(store, 3, "failed")
     store.run(run_id).append_log("Loss became infinite at step 375.")
     app = page()
-    assert [one.value for one in app.error] == [store.run(run_id).status().error]
-    log = next(one for one in app.expander if one.label == "Log")
+    assert [element.value for element in app.error] == [store.run(run_id).status().error]
+    log = next(expander for expander in app.expander if expander.label == "Log")
     assert "Loss became infinite at step 375." in log.code[0].value
     assert log.proto.expanded
 
@@ -180,7 +180,7 @@ def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
     made_run(store, 4)
     app = page()
     app.button(key="extend").click().run()
-    assert [one.value for one in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
+    assert [element.value for element in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
 
 
 @pytest.mark.parametrize("looked_at", [{}, {"x": "Step", "log": "true"}])
@@ -245,10 +245,10 @@ def test_charts_are_redrawn_in_place(page, store):
     run_id = made_run(store, 2, "running")
     with store.run(run_id).hold():
         app = page()
-        before = [one.proto.id for one in app.get("bidi_component")]
+        before = [element.proto.id for element in app.get("bidi_component")]
         store.run(run_id).append_record(made_record(3))
         app.run()
-        assert [one.proto.id for one in app.get("bidi_component")] == before
+        assert [element.proto.id for element in app.get("bidi_component")] == before
         assert len(curve(app, "accuracy", run_id)) == 3
 
 
@@ -271,4 +271,4 @@ def test_a_file_damaged_while_it_is_shown_is_an_error(page, store):
 def test_a_name_is_never_taken_for_markup(page, store):
     first, second = made_run(store, name="*one* [a](b)"), made_run(store, name="two")
     app = page(run=first, **{"with": second})
-    assert r"**\*one\* \[a\](b)**" in [one.value for one in app.markdown]
+    assert r"**\*one\* \[a\](b)**" in [element.value for element in app.markdown]

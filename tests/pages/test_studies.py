@@ -103,7 +103,7 @@ def test_another_base_has_other_usual_values(app):
     for rate in (0.1, 0.4):
         app.session_state["new_run"] = Draft(config=PRESETS["quick"].config.replace({"train.lr": rate}))
         app.run().selectbox(key="study_base").set_value(DRAFT).run()
-        (field,) = [one for one in app.text_input if one.key.startswith(f"study_values_train.lr_{DRAFT}")]
+        (field,) = [widget for widget in app.text_input if widget.key.startswith(f"study_values_train.lr_{DRAFT}")]
         assert str(rate) in field.value.split(", ")
     assert field.value == usual_values("train.lr", PRESETS["quick"].config.replace({"train.lr": 0.4}))
 
@@ -141,7 +141,7 @@ def test_start_queues_runs_and_pause_removes_them(app, store, study_id):
     assert "4 queued" in app.get("progress")[0].proto.text
     app.button(key="pause").click().run()
     assert store.queue.ids() == []
-    assert {store.run(one).status().state for one in store.ids()} == {"stopped"}
+    assert {store.run(run_id).status().state for run_id in store.ids()} == {"stopped"}
     app.button(key="start").click().run()
     assert len(store.queue.ids()) == 4
     assert not app.exception
@@ -196,7 +196,7 @@ def test_the_results_are_those_of_the_files(app, store, studies, study_id):
     shown(app)
     table = app.dataframe[0].value
     assert table["accuracy"][1] == 62.5
-    assert table["objective"][1] == min(one.val_objective for one in store.run(run_id).records())
+    assert table["objective"][1] == min(record.val_objective for record in store.run(run_id).records())
 
 
 def growing(app, study_id):
@@ -252,13 +252,13 @@ def test_a_study_is_restored_from_the_trash_in_another_session(app, studies, stu
         studies.trash.put(one)
     app.session_state["trash_box"] = True
     shown(app)
-    assert "Trash (2 studies)" in [one.label for one in app.expander]
-    assert {"rates", "other"} <= {one.value for one in app.markdown}
+    assert "Trash (2 studies)" in [expander.label for expander in app.expander]
+    assert {"rates", "other"} <= {element.value for element in app.markdown}
     app.button(key=f"restore {study_id}").click().run()
     assert not app.exception
     assert (studies.ids(), studies.trash.ids()) == ([study_id], [other])
     assert app.subheader[0].value == "rates"
-    assert "Trash (1 study)" in [one.label for one in app.expander]
+    assert "Trash (1 study)" in [expander.label for expander in app.expander]
 
 
 def test_a_study_that_came_with_the_program_is_copied_to_change_it(app, studies, study_id):
@@ -307,7 +307,7 @@ def test_a_link_to_a_damaged_study_shows_another(app, studies, study_id, link):
     (studies.root / "20991231-000000-abcd.json").write_text("{")
     shown(app, f"study={link}")
     assert not app.exception
-    assert ["Study 20991231-000000-abcd cannot be used" in one.value for one in app.error] == [True]
+    assert ["Study 20991231-000000-abcd cannot be used" in element.value for element in app.error] == [True]
     assert app.subheader[0].value == "rates"
 
 
@@ -352,7 +352,7 @@ def test_another_study_is_chosen_while_one_of_two_knobs_is_looked_at(app, store,
         (("train.lr", (0.1, 0.2)), ("train.momentum", (0.8, 0.9))),
         (("train.batch_size", (32, 64)), ("augment.flip", ("none", "random"))),
     ):
-        study = Study(pair[0][0], tiny_config("data.validation=test"), tuple(Axis(*one) for one in pair))
+        study = Study(pair[0][0], tiny_config("data.validation=test"), tuple(Axis(*axis) for axis in pair))
         ids.append(studies.create(study))
         for cell in study.cells():
             made_run(store, 4, "finished", cell.config, study=ids[-1])
@@ -372,4 +372,4 @@ def test_a_study_that_came_with_the_program_can_be_gone_on_with(app, store, stud
     shown(app)
     app.button(key="start").click().run()
     assert len(store.queue.ids()) == 3
-    assert {store.run(one).meta().study for one in store.queue.ids()} == {study_id}
+    assert {store.run(run_id).meta().study for run_id in store.queue.ids()} == {study_id}

@@ -109,7 +109,7 @@ def one_run(cells: Sequence[CellStatus]) -> None:
     if not box.open:
         return
     with box:
-        chosen = st.selectbox("Run", list(by_id), key="study_run", format_func=lambda one: by_id[one].cell.label)
+        chosen = st.selectbox("Run", list(by_id), key="study_run", format_func=lambda run_id: by_id[run_id].cell.label)
         if chosen is None:
             return
         metrics = get_store().metrics(chosen)
