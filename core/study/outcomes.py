@@ -101,20 +101,16 @@ def series_of(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), metric
         return []
     if not series:
         return [Series("", _groups(outcomes, x, metric))]
+    tables = dict(list(outcomes.groupby(list(series), sort=False)))
     orders = [in_order(path, outcomes[path].tolist()) for path in series]
-    keys = list(zip(*(outcomes[path] for path in series), strict=True))
-    ranked = sorted(
-        dict.fromkeys(keys), key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)]
-    )
-    return [
-        Series(_label(series, key), _groups(outcomes[[other == key for other in keys]], x, metric)) for key in ranked
-    ]
+    ranked = sorted(tables, key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)])
+    return [Series(_label(series, key), _groups(tables[key], x, metric)) for key in ranked]
 
 
 def _groups(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[ValueGroup, ...]:
-    groups = []
+    tables, groups = dict(list(rows.sort_values("train.seed", kind="stable").groupby(x, sort=False))), []
     for value in in_order(x, rows[x].tolist()):
-        runs = rows[rows[x] == value].sort_values("train.seed", kind="stable")
+        runs = tables[value]
         results, images = tuple(map(float, runs[metric])), int(runs["images"].min())
         groups.append(ValueGroup(name=value_text(value), results=results, images=images, value=value, runs=runs))
     return tuple(groups)
