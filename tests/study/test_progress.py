@@ -41,7 +41,7 @@ def study_id(store, study) -> str:
 
 def states(store, study_id) -> list[str]:
     study = StudyStore(store).get(study_id)
-    return [one.state for one in statuses(study_id, study, store.summaries())]
+    return [cell.state for cell in statuses(study_id, study, store.summaries())]
 
 
 def cell_run(store, study_id, at: int, state: str = "finished", **more) -> str:
@@ -108,7 +108,7 @@ def test_start_queues_what_is_missing_in_the_order_of_the_cells(store, study_id,
     assert len(outcome.done) == 3
     assert outcome.problems == []
     assert store.queue.ids() == outcome.done
-    assert [store.run(one).config() for one in outcome.done] == [study.cells()[at].config for at in (0, 2, 3)]
+    assert [store.run(run_id).config() for run_id in outcome.done] == [study.cells()[at].config for at in (0, 2, 3)]
     assert store.run(outcome.done[0]).meta().study == study_id
     assert store.run(outcome.done[0]).meta().name == "rates: learning rate 0.1, seed 0"
     assert progress_study.start(store, study_id).done == []
@@ -197,7 +197,7 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
         outcome_table(study, statuses(one, study, store.summaries())) for one, store in zip(ids, stores, strict=True)
     ]
     columns = ["train.lr", "train.seed", "accuracy", "objective", "loss", "best_epoch", "epoch"]
-    pd.testing.assert_frame_equal(*(one[columns] for one in tables))
+    pd.testing.assert_frame_equal(*(table[columns] for table in tables))
     weights = [
         [torch.load(store.run(run_id).path / "last.pt", weights_only=True)["model"] for run_id in table["run_id"]]
         for store, table in zip(stores, tables, strict=True)
@@ -217,7 +217,7 @@ def test_the_preview_counts_what_is_left(store, study_id, study):
     left = preview(found, store)
     assert (left.cells, left.runs) == (4, 3)
     assert left.low < left.seconds < left.high
-    whole = preview([CellStatus(one.cell, "missing", None) for one in found], store)
+    whole = preview([CellStatus(status.cell, "missing", None) for status in found], store)
     assert whole.seconds == pytest.approx(left.seconds * 4 / 3)
     assert whole.bytes == pytest.approx(left.bytes * 4 / 3)
     half = [CellStatus(found[1].cell, "stopped", replace(found[0].run, status=Status(epoch=2))), *found[2:]]
@@ -246,7 +246,7 @@ def test_the_disk_space_of_a_run_is_about_right(store, settings):
     cell = Study("x", base, (Axis("train.lr", (0.001,)),)).cells()[0]
     run_id = store.create(cell.config)
     assert run(store, run_id).state == "finished"
-    held = sum(one.stat().st_size for one in store.run(run_id).path.iterdir())
+    held = sum(path.stat().st_size for path in store.run(run_id).path.iterdir())
     assert progress_study.disk_bytes(cell) == pytest.approx(held, rel=0.1)
 
 

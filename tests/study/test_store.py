@@ -94,7 +94,7 @@ def test_a_damaged_study_spoils_no_other(studies, content):
     (studies.root / "notes.json").write_text("not a study's name")
     found, damaged = studies.all()
     assert list(found) == [sound]
-    assert [one.id for one in damaged] == ["20260101-000000-abcd"]
+    assert [file.id for file in damaged] == ["20260101-000000-abcd"]
     assert damaged[0].problem.startswith("Study 20260101-000000-abcd cannot be used: ")
 
 
