@@ -60,7 +60,7 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
             help="Use a logarithmic horizontal axis. It shows more of the first epochs of a long run.",
         )
         log_loss = st.toggle(
-            "Log loss", key="log", bind="query-params", help="Use a logarithmic axis for the cross-entropy."
+            "Log y", key="log", bind="query-params", help="Use a logarithmic vertical axis for the loss."
         )
         chance = st.toggle(
             "Reference lines",
