@@ -1,7 +1,9 @@
 """Commands that need no run: data, layers, settings and presets."""
 
 import argparse
+import contextlib
 import textwrap
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -22,34 +24,27 @@ def data(args: argparse.Namespace, store: RunStore) -> Answer:
     """Get CIFAR-10 from the cache, a given source or the network, and verify it against the official hashes."""
     from core.data.fetch import acquire
 
-    with _Bar() as bar:
-        folder = acquire(args.folder, args.source, bar.show)
+    with _bars() as show:
+        folder = acquire(args.folder, args.source, show)
     text = f"CIFAR-10 is in {folder}: {ALL_IMAGES:,} images, verified against the official hashes."
     return Answer(text, {"folder": str(folder), "images": ALL_IMAGES, "verified": True})
 
 
-class _Bar:
-    """A progress bar on stderr for each step of getting the data; without a terminal it shows nothing."""
+@contextlib.contextmanager
+def _bars() -> "Iterator[Callable[[Progress], None]]":
+    """Give a function that shows progress on stderr, a bar for each step; without a terminal it shows nothing."""
+    with contextlib.ExitStack() as stack:
+        bars: dict[str, tqdm[Any]] = {}
 
-    def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._step = ""
+        def show(progress: "Progress") -> None:
+            if progress.step not in bars:
+                stack.close()
+                unit, in_bytes = progress.unit, progress.unit == "B"
+                bar = tqdm(desc=progress.step, total=progress.total, unit=unit, unit_scale=in_bytes, disable=None)
+                bars[progress.step] = stack.enter_context(bar)
+            bars[progress.step].update(progress.done - bars[progress.step].n)
 
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, progress: "Progress") -> None:
-        """Show the progress of the current step."""
-        if self._bar is None or progress.step != self._step:
-            self.__exit__()
-            self._step, in_bytes = progress.step, progress.unit == "B"
-            unit = "B" if in_bytes else f" {progress.unit}"
-            self._bar = tqdm(desc=progress.step, total=progress.total, unit=unit, unit_scale=in_bytes, disable=None)
-        self._bar.update(progress.done - self._bar.n)
+        yield show
 
 
 def layers(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -51,7 +51,7 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
     """Show a run: its origin, the settings that differ from a preset, its results and its environment."""
     run = store.run(store.find(args.run))
     meta, status, config, result = run.meta(), run.status(), run.config(), run.result()
-    base, sizes, epochs = nearest(config), config.data.sizes(), EpochSummary.of(run.records())
+    sizes, epochs, base = config.data.sizes(), EpochSummary.of(run.records()), nearest(config)
     differences = config.differences(base.config)
     data = {
         "id": run.id,
@@ -80,20 +80,16 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
         "error": status.error,
         "images": f"{sizes.train:,} for training, {validation} for validation, {sizes.test:,} for testing",
     }
-    blocks = [facts(head), _settings(config), _results(config, epochs, result or {}), facts(meta.environment)]
-    return Answer("\n\n".join(filter(None, blocks)), data)
-
-
-def _settings(config: RunConfig) -> str:
-    """Return the settings that differ from the nearest preset, and the equivalent command."""
-    base = nearest(config)
-    rows = [
-        (path, SETTINGS[path].show(ours), SETTINGS[path].show(theirs))
-        for path, (ours, theirs) in config.differences(base.config).items()
+    values = [(path, *map(SETTINGS[path].show, pair)) for path, pair in differences.items()]
+    settings = table(("setting", "this run", f"preset {base.name}"), values)
+    settings = settings if values else f"All settings are those of the preset {base.name}."
+    blocks = [
+        facts(head),
+        f"{settings}\nEquivalent command: {command_line(config)}",
+        _results(config, epochs, result or {}),
+        facts(meta.environment),
     ]
-    columns = ("setting", "this run", f"preset {base.name}")
-    text = table(columns, rows) if rows else f"All settings are those of the preset {base.name}."
-    return f"{text}\nEquivalent command: {command_line(config)}"
+    return Answer("\n\n".join(filter(None, blocks)), data)
 
 
 def _results(config: RunConfig, epochs: EpochSummary | None, result: dict[str, Any]) -> str:

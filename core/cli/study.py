@@ -14,7 +14,7 @@ from core.base.errors import ConfigError, LabError
 from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, count, table
-from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_new, train_watched
+from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_new
 from core.cost.network import memory_text
 from core.runs.folder import AT_WORK, RESUMABLE
 from core.runs.store import RunStore
@@ -138,12 +138,11 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
 
 
 def _train(store: RunStore, study_id: str, study: Study, now: CellStatus, ctrl_c: CtrlC) -> str:
-    from core.jobs import runner
-
     if now.run_id is None or now.state not in ("queued", *RESUMABLE):
-        about = progress.run_meta(study_id, study, now.cell)
-        return str(train_new(store, now.cell.config, about, ctrl_c)["state"])
-    return train_watched(store, now.run_id, runner.run, ctrl_c).state
+        outcome = train_new(store, now.cell.config, progress.run_meta(study_id, study, now.cell), ctrl_c)
+    else:
+        outcome = train_existing(store, now.run_id, ctrl_c)
+    return str(outcome["state"])
 
 
 def pause(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -9,9 +9,8 @@ import contextlib
 import signal
 import statistics
 import sys
-import threading
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # the exit code that shells give a program ended by Ctrl-C
 
-#: Trains a run, called with the callbacks of :func:`core.jobs.runner.run`.
-Train = Callable[..., Status]
+#: How training a run ended, ready for JSON.
+Outcome = dict[str, Any]
 
 
 def train(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -43,32 +42,18 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
     wanted = runs_by_seed(chosen_config(args), args.name, args.seeds)
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
-        return _queued([store.create(config, name=name, **about) for config, name in wanted], store)
-    require_data()
-    outcomes: list[dict[str, Any]] = []
-    with CtrlC() as ctrl_c:
-        for config, name in wanted:
-            outcomes.append(train_new(store, config, {"name": name, **about}, ctrl_c))
-            if ctrl_c.pressed:
-                break
-    return _answer(outcomes, ctrl_c.pressed and (len(outcomes) < len(wanted) or outcomes[-1]["state"] == "stopped"))
+        return _queued(store, [store.create(config, name=name, **about) for config, name in wanted])
+    return _train_all([partial(train_new, store, config, {"name": name, **about}) for config, name in wanted])
 
 
 def resume(args: argparse.Namespace, store: RunStore) -> Answer:
     """Train a queued, stopped, failed or interrupted run from where it was to its end."""
-    from core.jobs import runner
-
-    run_id = store.find(args.run)
-    run = store.run(run_id)
-    if args.queue:
-        if run.status().state != "queued":
-            store.queue.enqueue(run_id)
-        return _queued([run_id], store)
-    config = run.config()
-    require_data()
-    with CtrlC() as ctrl_c:
-        outcome = _outcome(store, run_id, train_watched(store, run_id, runner.run, ctrl_c), config)
-    return _answer([outcome], ctrl_c.pressed and outcome["state"] == "stopped")
+    run = store.run(store.find(args.run))
+    if not args.queue:
+        return _train_all([partial(train_existing, store, run.id)])
+    if run.status().state != "queued":
+        store.queue.enqueue(run.id)
+    return _queued(store, [run.id])
 
 
 def extend(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -77,12 +62,8 @@ def extend(args: argparse.Namespace, store: RunStore) -> Answer:
 
     run_id = store.find(args.run)
     if args.queue:
-        return _queued([extend(store, run_id, args.epochs)], store)
-    config, about = extension(store, run_id, args.epochs)
-    require_data()
-    with CtrlC() as ctrl_c:
-        outcome = train_new(store, config, about, ctrl_c)
-    return _answer([outcome], ctrl_c.pressed and outcome["state"] == "stopped")
+        return _queued(store, [extend(store, run_id, args.epochs)])
+    return _train_all([partial(train_new, store, *extension(store, run_id, args.epochs))])
 
 
 def chosen_config(args: argparse.Namespace) -> RunConfig:
@@ -115,48 +96,75 @@ def require_data() -> None:
     cifar10.require()
 
 
-# --- training one run -----------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
-def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> dict[str, Any]:
-    """Make a run that this process holds from the start, train it, and return its outcome."""
-    from core.jobs import runner
+def _train_all(tasks: Sequence[Callable[["CtrlC"], Outcome]]) -> Answer:
+    """Train runs in turn until Ctrl-C is pressed."""
+    require_data()
+    outcomes: list[Outcome] = []
+    with CtrlC() as ctrl_c:
+        for task in tasks:
+            outcomes.append(task(ctrl_c))
+            if ctrl_c.pressed:
+                break
+    interrupted = ctrl_c.pressed and (len(outcomes) < len(tasks) or outcomes[-1]["state"] == "stopped")
+    return _answer(outcomes, interrupted)
+
+
+def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> Outcome:
+    """Make a run that this process holds from the start, and train it."""
+    from core.jobs.runner import run_held
 
     with store.create_held(config, **about) as run_id:
-        status = train_watched(store, run_id, runner.run_held, ctrl_c)
-    return _outcome(store, run_id, status, config)
+        return _train(store, run_id, config, run_held, ctrl_c)
 
 
-def train_watched(store: RunStore, run_id: str, work: Train, ctrl_c: "CtrlC") -> Status:
-    """Train a run, show its progress and stop it on Ctrl-C."""
-    display = Display(store.run(run_id).config().train.epochs)
+def train_existing(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:
+    """Train a run that exists to its end."""
+    from core.jobs.runner import run
+
+    return _train(store, run_id, store.run(run_id).config(), run, ctrl_c)
+
+
+def _train(store: RunStore, run_id: str, config: RunConfig, train: Callable[..., Status], ctrl_c: "CtrlC") -> Outcome:
+    """Train a run, show its progress, stop it on Ctrl-C, and return how it ended, ready for JSON."""
+    display, stopping = Display(config.train.epochs), False
 
     def on_batch(record: "BatchRecord") -> None:
+        nonlocal stopping
         display.on_batch(record)
-        if ctrl_c.take():
+        if ctrl_c.pressed and not stopping:
+            stopping = True
             store.queue.request_stop(run_id)
 
     say(f"Training run {run_id}. Press Ctrl-C to stop it; finished epochs are kept.")
     with contextlib.closing(display):
-        return work(store, run_id, on_batch=on_batch, on_epoch=display.on_epoch)
+        status = train(store, run_id, on_batch=on_batch, on_epoch=display.on_epoch)
+    result = None
+    with contextlib.suppress(LabError):  # a discarded run is in the trash by now
+        result = store.run(run_id).result()
+    names = ("state", "epoch", "epochs", "best_epoch", "best_val_accuracy", "error")
+    return {
+        "id": run_id,
+        **{name: getattr(status, name) for name in names},
+        "seed": config.train.seed,
+        "selected_on": config.data.validation,
+        "test_accuracy": result["best"]["accuracy"] if result else None,
+    }
 
 
 class CtrlC:
-    """Catch Ctrl-C inside a ``with`` block: the first requests a stop, the second ends the program at once."""
+    """Catch Ctrl-C inside a ``with`` block: the first sets ``pressed``, the second ends the program at once."""
 
-    def __init__(self) -> None:
-        self.pressed = False
-        self._taken = False
+    pressed = False
 
     def __enter__(self) -> "CtrlC":
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
-            self._before = signal.signal(signal.SIGINT, self._handle)
+        self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.pressed:
@@ -164,12 +172,6 @@ class CtrlC:
         self.pressed = True
         with contextlib.suppress(RuntimeError):  # the signal may arrive while stderr is being written
             say("\nStopping after this batch. Press Ctrl-C again to quit at once.")
-
-    def take(self) -> bool:
-        """Return ``True`` once after Ctrl-C was pressed."""
-        first = self.pressed and not self._taken
-        self._taken = self.pressed
-        return first
 
 
 class Display:
@@ -184,12 +186,15 @@ class Display:
 
     def on_batch(self, record: "BatchRecord") -> None:
         """Move the bar."""
-        if not sys.stderr.isatty():
-            return
         if self._bar is None:
-            name = f"epoch {record.epoch}/{record.epochs}"
             layout = "{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}"
-            self._bar = tqdm(total=record.batches, desc=name, leave=False, file=sys.stderr, bar_format=layout)
+            self._bar = tqdm(
+                total=record.batches,
+                desc=f"epoch {record.epoch}/{record.epochs}",
+                leave=False,
+                bar_format=layout,
+                disable=None,  # without a terminal
+            )
         results = f"loss {record.loss:.3f}, accuracy {percent(record.accuracy)}"
         self._bar.set_postfix_str(f"{results}, {duration(record.seconds_left)} left", refresh=False)
         self._bar.update(record.batch - self._bar.n)
@@ -212,36 +217,19 @@ class Display:
 
 
 def say(text: str) -> None:
-    """Print a line for the person watching on stderr; stdout is for the answer alone."""
+    """Print a line on stderr for the person watching; stdout is for the answer alone."""
     print(text, file=sys.stderr, flush=True)
 
 
 # --- the answer -----------------------------------------------------------------------------------
 
 
-def _queued(run_ids: list[str], store: RunStore) -> Answer:
-    text = "\n".join(f"Run {run_id} is queued; the app will train it." for run_id in run_ids)
-    seeds = [store.run(run_id).config().train.seed for run_id in run_ids]
-    runs = [{"id": run_id, "state": "queued", "seed": seed} for run_id, seed in zip(run_ids, seeds, strict=True)]
-    return Answer(text, {"runs": runs})
+def _queued(store: RunStore, run_ids: list[str]) -> Answer:
+    runs = [{"id": run_id, "state": "queued", "seed": store.run(run_id).config().train.seed} for run_id in run_ids]
+    return Answer("\n".join(f"Run {run_id} is queued; the app will train it." for run_id in run_ids), {"runs": runs})
 
 
-def _outcome(store: RunStore, run_id: str, status: Status, config: RunConfig) -> dict[str, Any]:
-    """Return how training a run ended, ready for JSON."""
-    result = None
-    with contextlib.suppress(LabError):  # a discarded run is in the trash by now
-        result = store.run(run_id).result()
-    names = ("state", "epoch", "epochs", "best_epoch", "best_val_accuracy", "error")
-    return {
-        "id": run_id,
-        **{name: value for name, value in asdict(status).items() if name in names},
-        "seed": config.train.seed,
-        "selected_on": config.data.validation,
-        "test_accuracy": result["best"]["accuracy"] if result else None,
-    }
-
-
-def _answer(outcomes: list[dict[str, Any]], interrupted: bool) -> Answer:
+def _answer(outcomes: list[Outcome], interrupted: bool) -> Answer:
     finished = [run for run in outcomes if run["state"] == "finished"]
     lines = [_outcome_text(run) for run in finished]
     errors = [_outcome_text(run) for run in outcomes if run["state"] != "finished"]
@@ -255,7 +243,7 @@ def _answer(outcomes: list[dict[str, Any]], interrupted: bool) -> Answer:
     return Answer("\n".join(lines), {"runs": outcomes}, errors, INTERRUPTED if interrupted else int(bool(errors)))
 
 
-def _outcome_text(run: dict[str, Any]) -> str:
+def _outcome_text(run: Outcome) -> str:
     name, epochs = f"Run {run['id']}", f"after {run['epoch']} of {run['epochs']} epochs"
     match run["state"]:
         case "finished":
