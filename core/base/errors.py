@@ -1,20 +1,18 @@
-"""Errors meant for the person who caused them.
+"""Errors for the person who caused them. Each message says what went wrong, what is allowed, and what to do.
 
-Every message is a sentence that says what was wrong, what is allowed, and what to do. The command
-line prints it, a page shows it in a box; a traceback never reaches either. An exception that is not
-a :class:`LabError` is a defect of the program.
+The command line prints it, a page shows it in a box. An exception that is not a :class:`LabError` is a defect.
 """
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 
 class LabError(Exception):
-    """Something a person can put right; ``str(error)`` is the sentence to show them."""
+    """A problem that a person can solve; ``str(error)`` is the message."""
 
 
 class ConfigError(LabError):
-    """A choice that is not allowed.
-
-    ``problems`` maps each setting's path (``"train.lr"``) to the sentence to show beside it.
-    """
+    """Settings that are not allowed; ``problems`` has a sentence for each by its path (``"train.lr"``)."""
 
     def __init__(self, problems: dict[str, str]):
         self.problems = problems
@@ -26,16 +24,36 @@ class SettingError(LabError):
 
 
 class DataError(LabError):
-    """CIFAR-10 could not be had, or what was found is not CIFAR-10."""
+    """CIFAR-10 is not available, or the files are not CIFAR-10."""
 
 
 class ImageError(LabError):
-    """A file that is no usable picture."""
+    """A file that cannot be used as an image."""
 
 
 class StoreError(LabError):
-    """A run folder that cannot be read, written or found."""
+    """A run or study that does not exist, or that cannot be read or written."""
 
 
 class RunBusy(StoreError):
-    """Another process is working on this run."""
+    """Another process works on this run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of an action on many runs: the ids of those it succeeded for, and a sentence for each other."""
+
+    done: list[str]
+    problems: list[str]
+
+
+def each(run_ids: Iterable[str], action: Callable[[str], object]) -> Outcome:
+    """Apply ``action`` to every run, whether or not it succeeds for the others."""
+    done, problems = [], []
+    for run_id in run_ids:
+        try:
+            action(run_id)
+            done.append(run_id)
+        except LabError as error:
+            problems.append(str(error))
+    return Outcome(done, problems)

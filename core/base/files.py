@@ -1,4 +1,4 @@
-"""Files: written so that a crash at any instant leaves the old content or the new, read so that no link misleads."""
+"""Files and locks. A crash at any instant leaves the old content or the new; reading and writing follow no links."""
 
 import contextlib
 import errno
@@ -11,99 +11,89 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.base.errors import StoreError
+from filelock import FileLock, Timeout
+
+from core.base.errors import RunBusy, StoreError
 from core.base.strict_json import to_json
 
-#: Seconds after which an unfinished file that nobody went on with was left by a program that was killed.
+#: Seconds after which an unfinished file belongs to a program that was killed.
 ABANDONED_AFTER = 600.0
-#: Of a file with a few names and values.
+#: Largest size of a JSON file, in bytes.
 MOST_BYTES = 16 * 2**20
-#: A link is not followed, and a pipe that nobody writes into is not waited for. Windows knows neither.
+#: Seconds to wait for a lock. A reader that tests whether it is free holds it for an instant; this is longer.
+PATIENCE = 2.0
+# Do not follow a link, nor wait for a pipe that nobody writes to. Windows has neither.
 _PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_LINK = "it is a link, and links are not followed; put the file itself there"
+_FULL = "the disk is full; free some space and try again"
+_FORBIDDEN = "writing is not permitted there; check the folder's permissions"
+_OCCUPIED = "a file stands where a folder is needed; name another place or move the file"
+_WRITING = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.EEXIST: _OCCUPIED,
+    errno.ENOTDIR: _OCCUPIED,
+    errno.ENOENT: "its folder no longer exists",
+}
+
+
+def _reason(error: OSError) -> str:
+    return _LINK if error.errno in (errno.ELOOP, errno.EMLINK) else error.strerror or str(error)
+
+
+@contextlib.contextmanager
+def os_errors_as_store_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError while ``path`` is written into a :class:`StoreError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = _WRITING.get(error.errno or 0) or _reason(error)
+        raise StoreError(f"{path.name} could not be written in {path.parent.name}: {reason}.") from error
+
+
+# --- reading --------------------------------------------------------------------------------------
 
 
 def read_file(path: Path, most: int = MOST_BYTES, start: int = 0) -> bytes:
-    """The content of a file, which may come from anywhere, from the byte ``start`` on.
+    """Return the content of a file from the byte ``start`` on. The file may come from anywhere.
 
-    Raises FileNotFoundError if there is none, and :class:`StoreError` with a sentence if it cannot be read, has more
-    than ``most`` bytes, or is no file: a link could show what lies anywhere on this computer, and a pipe never ends.
+    Raises FileNotFoundError if there is none, and :class:`StoreError` if it cannot be read, is larger than ``most``
+    bytes, or is not a plain file: a link could show any file of this computer, and a pipe never ends.
     """
-    where = f"{path.name} in {path.parent.name}"
+    name = f"{path.name} in {path.parent.name}"
     try:
-        handle = os.open(path, os.O_RDONLY | _PLAIN)
-        with open(_file_alone(handle), "rb") as file:
+        with open(_plain_file(os.open(path, os.O_RDONLY | _PLAIN)), "rb") as file:
             file.seek(start)
             content = file.read(most + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"{where} cannot be read: {_why_not(error)}.") from error
+        raise StoreError(f"{name} cannot be read: {_reason(error)}.") from error
     if len(content) > most:
-        raise StoreError(f"{where} is larger than the {most >> 20} MB such a file can have; it is damaged or no run's.")
+        raise StoreError(f"{name} is larger than the {most >> 20} MB allowed; it is damaged or not from a run.")
     return content
 
 
-def append_to_file(path: Path, text: bytes) -> None:
-    """Add ``text`` to a file, made if there is none, and bring it to the disk. A torn last line is closed first.
-
-    Raises :class:`StoreError`, also for a link: what it leads to is not ours to write.
-    """
-    with os_errors_as_store_errors(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
-        with open(_file_alone(handle), "ab+") as file:
-            _end_torn_line(file)
-            file.write(text)
-            flush(file)
-
-
-def _end_torn_line(file: BinaryIO) -> None:
-    """Close the last line if a crash left it open, so that ours stands alone."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-
-
-def _file_alone(handle: int) -> int:
+def _plain_file(handle: int) -> int:
     """``handle`` if it is of a file; OSError for a folder, a pipe or a device."""
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     return handle
 
 
-def _why_not(error: OSError) -> str:
-    """An operating system's refusal in words."""
-    if error.errno in (errno.ELOOP, errno.EMLINK):
-        return "it is a link, and links are not followed; put the file itself there"
-    return error.strerror or str(error)
-
-
-@contextlib.contextmanager
-def os_errors_as_store_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write ``path`` into a :class:`StoreError` sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = "the disk is full; free some space and try again"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            why = "writing is not permitted there; check the folder's permissions"
-        elif error.errno == errno.ENOENT:
-            why = "its folder no longer exists"
-        elif error.errno in (errno.EEXIST, errno.ENOTDIR):
-            why = "a file stands where a folder is needed; name another place or move the file"
-        else:
-            why = _why_not(error)
-        raise StoreError(f"{path.name} could not be written in {path.parent.name}: {why}.") from error
+# --- writing --------------------------------------------------------------------------------------
 
 
 def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], object]) -> None:
-    """Replace ``path`` with ``content`` (bytes, text as UTF-8, or a function that writes to a file).
+    """Replace ``path`` with ``content``: bytes, text as UTF-8, or a function that writes to a file.
 
-    A temporary file in the same folder is written, flushed to the disk and renamed over ``path``,
-    so a reader sees the old file or the new one. Who may read it is for the umask to say, as with any new
-    file. Raises :class:`StoreError` when it cannot.
+    A temporary file in the same folder is written, flushed to the disk and renamed, so a reader sees the old file or
+    the new one. The umask decides who may read it. Raises :class:`StoreError`.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with os_errors_as_store_errors(path):
@@ -122,29 +112,31 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
             raise
 
 
-def flush(file: BinaryIO) -> None:
-    """Bring what was written to the disk, so that a power cut after this cannot take it."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace ``path`` with names and values as JSON."""
+    """Replace ``path`` with ``content`` as JSON."""
     write_atomically(path, to_json(content, indent=1) + "\n")
 
 
-def sweep(folder: Path, *patterns: str) -> None:
-    """Remove what a killed program left half done in ``folder``: temporary files, and whatever ``patterns`` name.
+def append_to_file(path: Path, text: bytes) -> None:
+    """Append ``text`` to a file, which is made if needed, and flush it to the disk. A torn last line is ended first.
 
-    Someone may be writing just now, so only what was not touched for :data:`ABANDONED_AFTER` seconds goes. What
-    cannot be removed stays: it does no harm.
+    Raises :class:`StoreError`, also for a link: the file it leads to is not ours to write.
     """
-    for pattern in (".*.tmp", *patterns):
-        for path in folder.glob(pattern):
-            with contextlib.suppress(OSError):
-                if time.time() - _last_touched(path) < ABANDONED_AFTER:
-                    continue
-                remove(path)
+    with os_errors_as_store_errors(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
+        with open(_plain_file(handle), "ab+") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a crash left the last line open
+                    file.write(b"\n")
+            file.write(text)
+            flush(file)
+
+
+def flush(file: BinaryIO) -> None:
+    """Flush a file to the disk, so that it survives a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def remove(path: Path) -> None:
@@ -155,6 +147,51 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _last_touched(path: Path) -> float:
-    """When the file, or the newest file in the folder, was last written; seconds since 1970."""
-    return max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
+def sweep(folder: Path, *patterns: str) -> None:
+    """Delete what a killed program left unfinished in ``folder``: temporary files, and what ``patterns`` match.
+
+    Only what was not written for :data:`ABANDONED_AFTER` seconds is deleted: another program may be writing the rest.
+    What cannot be deleted stays; it does no harm.
+    """
+    for pattern in (".*.tmp", *patterns):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                newest = max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
+                if time.time() - newest >= ABANDONED_AFTER:
+                    remove(path)
+
+
+# --- locks ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
+    if path.is_symlink():  # opening it would empty the file it leads to
+        raise StoreError(f"The folder of run {run_id} cannot be locked: its file {path.name} is a link; remove it.")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=patience, poll_interval=0.01)
+    except Timeout:  # a subclass of OSError, so it comes first
+        raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
+    except OSError as error:
+        raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock file."""
+    if not path.is_file() or path.is_symlink():  # our programs would not open it, so nobody holds it
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False

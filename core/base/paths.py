@@ -1,7 +1,4 @@
-"""Where things are on this computer. Three environment variables, each with a default that works.
-
-A setting says where files lie; what an experiment does is a setting, in :mod:`core.config.run_config`.
-"""
+"""Where files are on this computer: three environment variables, each with a default that works."""
 
 import os
 import sys
@@ -13,49 +10,48 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def runs_folder() -> Path:
-    """Folder with one folder a run: ``RESNET_LAB_RUNS``, or ``runs`` in the project."""
+    """Return the folder of the runs: ``RESNET_LAB_RUNS``, or ``runs`` in the project."""
     return _folder("RESNET_LAB_RUNS") or PROJECT / "runs"
 
 
 def data_folder() -> Path:
-    """Folder of the verified CIFAR-10 cache: ``RESNET_LAB_DATA``, or ``~/.cache/resnet-lab``.
+    """Return the folder of the verified CIFAR-10 images: ``RESNET_LAB_DATA``, or ``~/.cache/resnet-lab``.
 
-    A class can point it at a shared folder, so that the images are downloaded once.
+    A class can set it to a shared folder, so that the images are downloaded once.
     """
     return _folder("RESNET_LAB_DATA") or Path("~/.cache/resnet-lab").expanduser()
 
 
 def data_source() -> Path | None:
-    """Folder or archive of CIFAR-10 the person already has: ``RESNET_LAB_CIFAR10``, or none."""
+    """Return the folder or archive of CIFAR-10 that the person already has: ``RESNET_LAB_CIFAR10``."""
     return _folder("RESNET_LAB_CIFAR10")
 
 
 def check() -> None:
-    """Raise :class:`SettingError` if a variable names no place, before a page or a thread stumbles over it."""
+    """Raise :class:`SettingError` if a variable cannot be used, before a page or a thread needs it."""
     for setting in (runs_folder, data_folder, data_source):
         setting()
 
 
 def _folder(variable: str) -> Path | None:
-    """The place an environment variable names, or ``None`` if it is not set or empty."""
-    given = os.environ.get(variable)
+    value = os.environ.get(variable, "")
     try:
-        return Path(given).expanduser() if given else None
-    except RuntimeError:  # nobody called so
-        user = str(given).partition("/")[0]
+        return Path(value).expanduser() if value else None
+    except RuntimeError:  # ~name of an unknown user
+        user = value.partition("/")[0].removeprefix("~")
         raise SettingError(
-            f"{variable} says “{given}”, and nobody on this computer is called {user.removeprefix('~')}; "
-            "give the whole path, and start the program again."
+            f"{variable} says “{value}”, but there is no user {user} on this computer. Give the full path and start "
+            "the program again."
         ) from None
 
 
 def without_home(text: str) -> str:
-    """``text`` with this project's files named from its folder, Python's from ``…``, and the home folder as ``~``.
+    """Return ``text`` with this project's files named from its folder, Python's from ``…``, and home as ``~``.
 
-    For what goes into a run's folder: it may be handed on, and where it was made is nobody's business.
+    For text that goes into a run's folder: the folder may be shared, and where it was made is private.
     """
     names = {f"{PROJECT}/": "", f"{sys.prefix}/": "…/", f"{sys.base_prefix}/": "…/", str(Path.home()): "~"}
-    names.pop("/", None)  # of a program without a home
-    for folder in sorted(names, key=len, reverse=True):  # the packages lie in the project, the project at home
+    names.pop("/", None)  # for a user without a home
+    for folder in sorted(names, key=len, reverse=True):  # packages may be inside the project, the project inside home
         text = text.replace(folder, names[folder])
     return text

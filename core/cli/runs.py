@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core.base.bulk import Outcome, each
-from core.base.errors import ImageError, StoreError
+from core.base.errors import ImageError, Outcome, StoreError, each
 from core.base.files import write_atomically
 from core.base.text import SELECTED_ON, duration, filesize, moment, nats, one_line, percent
 from core.cli.answer import Answer, count, facts, table
@@ -227,7 +226,7 @@ def export(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def import_runs(args: argparse.Namespace, store: RunStore) -> Answer:
     """Import runs from a .zip file; runs that exist here are left as they are."""
-    return _answer("imported", transfer.bring_in(store, args.file, str(args.file)))
+    return _answer("imported", transfer.import_runs(store, args.file, str(args.file)))
 
 
 def _each(done: str, ids: Iterable[str], act: Callable[[str], object]) -> Answer:

@@ -9,8 +9,7 @@ import itertools
 import json
 from dataclasses import asdict, replace
 
-from core.base.bulk import Outcome
-from core.base.errors import ConfigError, LabError
+from core.base.errors import ConfigError, LabError, Outcome
 from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, count, table

@@ -1,22 +1,19 @@
-"""The epochs in a metrics.jsonl: reading a line, and thinning a curve."""
+"""The epochs in the metrics.jsonl of runs. A file is read on from where it was read to the last time."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
+from core.base.files import read_file
 from core.base.strict_json import from_json
 from core.records import EpochRecord
-from core.runs.validate import is_figure, is_number
+from core.runs import validate
 
 #: The columns of a run's epochs, see :class:`core.records.EpochRecord`.
 METRICS = tuple(field.name for field in fields(EpochRecord))
-_BY_CLASS = tuple(name for name in METRICS if name.endswith("_by_class"))
-_NUMBERS = tuple(name for name in METRICS if name not in _BY_CLASS)
-#: May be infinite or NaN, in the epoch in which training diverged.
-_LOSSES = tuple(name for name in METRICS if name.endswith(("_loss", "_objective")))
-
 CURVE_POINTS = 40
 #: A hundred thousand epochs take half of this.
 METRICS_BYTES = 256 * 2**20
@@ -25,26 +22,9 @@ METRICS_BYTES = 256 * 2**20
 def parse_record(line: bytes) -> EpochRecord | None:
     """Return the epoch in a line of metrics.jsonl, or ``None`` if the line is torn or damaged."""
     try:
-        content = from_json(line)
+        return validate.record(from_json(line), EpochRecord)
     except ValueError:
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("epoch"), int) or content["epoch"] < 1:
-        return None
-    for name in _LOSSES:
-        if content.get(name, 0) is None:  # null stands for NaN, which JSON lacks
-            content[name] = math.nan
-    for name in _NUMBERS:
-        most = 1.0 if name.endswith("_accuracy") else math.inf
-        if not (is_number(content.get(name)) if name in _LOSSES else is_figure(content.get(name), most)):
-            return None
-    for name in _BY_CLASS:
-        values = content.setdefault(name, [])
-        if not isinstance(values, list):
-            return None
-        content[name] = [math.nan if value is None else value for value in values]
-        if not all(map(is_number, content[name])):
-            return None
-    return EpochRecord(*map(content.__getitem__, METRICS))
 
 
 def rising(records: Iterable[EpochRecord | None], last: int = 0) -> list[EpochRecord]:
@@ -63,3 +43,48 @@ def thin_curve(records: Sequence[EpochRecord]) -> tuple[float, ...]:
         return ()
     at = np.linspace(0, len(records) - 1, min(len(records), CURVE_POINTS)).round().astype(int)
     return tuple(round(records[index].val_accuracy, 4) for index in at)
+
+
+class EpochReader:
+    """Reads the epochs of runs, each line once. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._cursors: dict[Path, _Cursor] = {}
+
+    def read(self, path: Path, *, keep: bool) -> list[EpochRecord]:
+        """Return the epochs in a metrics.jsonl, none without the file; ``keep`` them in memory to read on from.
+
+        Raises StoreError if the file cannot be read.
+        """
+        with self._lock:
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                return []
+            cursor = self._cursors.get(path)
+            if cursor is None or cursor.inode != stat.st_ino or cursor.offset > stat.st_size:
+                cursor = _Cursor(stat.st_ino)
+                if keep or path in self._cursors:
+                    self._cursors[path] = cursor
+            if cursor.offset < stat.st_size:
+                cursor.read_on(path)
+            return list(cursor.records)
+
+
+class _Cursor:
+    """How far a metrics.jsonl has been read."""
+
+    def __init__(self, inode: int):
+        self.inode, self.offset = inode, 0
+        self.records: list[EpochRecord] = []
+
+    def read_on(self, path: Path) -> None:
+        try:
+            new = read_file(path, METRICS_BYTES, self.offset)
+        except FileNotFoundError:  # deleted since we looked
+            return
+        whole = new[: new.rfind(b"\n") + 1]  # a line without its end is still being written, or torn
+        self.offset += len(whole)
+        last = self.records[-1].epoch if self.records else 0
+        self.records += rising((parse_record(line) for line in whole.split(b"\n") if line), last)

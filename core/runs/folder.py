@@ -22,16 +22,23 @@ person adds to one is kept in ``.local.json`` next to the runs.
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from filelock import FileLock, Timeout
-
-from core.base.errors import ConfigError, RunBusy, StoreError
-from core.base.files import append_to_file, os_errors_as_store_errors, read_file, write_atomically, write_json
+from core.base.errors import ConfigError, StoreError
+from core.base.files import (
+    PATIENCE,
+    append_to_file,
+    is_locked,
+    locked,
+    os_errors_as_store_errors,
+    read_file,
+    write_atomically,
+    write_json,
+)
 from core.base.strict_json import from_json, to_json
 from core.base.text import printable
 from core.config.run_config import RunConfig
@@ -52,8 +59,6 @@ AT_WORK = ("running", "stopping")
 RESUMABLE = ("stopped", "interrupted", "failed")
 #: Only the end of a longer log is shown.
 LOG_BYTES = 200_000
-#: Seconds to wait for a lock. A reader that tests whether it is free holds it for an instant; this is longer.
-PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -99,33 +104,32 @@ class LocalNotes:
     """What the person here added to reference runs, which are read-only: names, tags, notes and pins by run id."""
 
     def __init__(self, folder: Path):
-        self.path = folder / ".local.json"
+        self._path = folder / ".local.json"
 
-    def read(self) -> dict[str, Any] | None:
-        """Return everything by run id, or ``None`` if the file cannot be read."""
+    def of(self, run_id: str) -> dict[str, Any]:
+        """Return what was added to a run; nothing if it cannot be read, which is not worth losing the run for."""
+        own = (self._read() or {}).get(run_id)
+        return validate.tidied(own) if isinstance(own, dict) and not validate.misfit(own, Meta) else {}
+
+    def add(self, run_id: str, changes: Mapping[str, Any]) -> None:
+        """Add ``changes`` to a run. Raises StoreError rather than overwrite a damaged file."""
+        content = self._read()
+        if content is None:
+            raise StoreError(
+                f"{self._path.name} in the folder of the runs is damaged. It holds your names and notes of the runs "
+                "that came with the program; repair or delete it and try again."
+            )
+        own = content.get(run_id)
+        write_json(self._path, {**content, run_id: {**(own if isinstance(own, dict) else {}), **changes}})
+
+    def _read(self) -> dict[str, Any] | None:
         try:
-            content = from_json(read_file(self.path))
+            content = from_json(read_file(self._path))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, StoreError):
             return None
         return content if isinstance(content, dict) else None
-
-    def of(self, run_id: str) -> dict[str, Any]:
-        """Return what was added to a run; nothing if the entry is damaged, which is not worth losing the run for."""
-        own = (self.read() or {}).get(run_id)
-        return validate.tidied(own) if isinstance(own, dict) and not validate.misfit(own, Meta) else {}
-
-    def add(self, run_id: str, changes: Mapping[str, Any]) -> None:
-        """Add ``changes`` to a run. Raises StoreError rather than overwrite a damaged file."""
-        content = self.read()
-        if content is None:
-            raise StoreError(
-                f"{self.path.name} in the folder of the runs is damaged. It holds your names and notes of the runs "
-                "that came with the program; repair or delete it and try again."
-            )
-        own = content.get(run_id)
-        write_json(self.path, {**content, run_id: {**(own if isinstance(own, dict) else {}), **changes}})
 
 
 class RunFolder:
@@ -154,11 +158,12 @@ class RunFolder:
 
     def meta(self) -> Meta:
         """Return name, tags and origin; of a reference run with what the person added."""
-        content = self._read_json(META)
-        if problem := validate.misfit(content, Meta):
-            raise self._damaged(META, problem)
-        meta = Meta(**validate.tidied(content))
+        meta = self.stored_meta()
         return replace(meta, **LocalNotes(self._shelf.folder).of(self.id)) if meta.reference else meta
+
+    def stored_meta(self) -> Meta:
+        """Return name, tags and origin as the file has them."""
+        return Meta(**self._fields(META, Meta))
 
     def status(self) -> Status:
         """Return the status as of now: ``interrupted`` if the file says ``running`` and nobody holds the lock."""
@@ -174,17 +179,13 @@ class RunFolder:
 
     def stored_status(self) -> Status:
         """Return the status as the file has it, for the process that holds the lock."""
-        content = self._read_json(STATUS)
-        if problem := validate.misfit(content, Status):
-            raise self._damaged(STATUS, problem)
-        return Status(**validate.tidied(content))
+        return Status(**self._fields(STATUS, Status))
 
     def progress(self) -> BatchRecord | None:
         """Return the latest batch of the epoch at work, or ``None``."""
-        if (content := self._optional_json(PROGRESS)) is None:
-            return None
+        content = self._optional_json(PROGRESS)
         try:
-            return validate.batch_record(content)
+            return None if content is None else validate.record(content, BatchRecord)
         except ValueError as problem:
             raise self._damaged(PROGRESS, problem) from None
 
@@ -229,10 +230,8 @@ class RunFolder:
 
     def annotate(self, **changes: Any) -> None:
         """Change name, tags, note or pinned. For a reference run the change is kept next to the runs."""
-        allowed = {"name", "tags", "note", "pinned"}
-        if unknown := set(changes) - allowed:
-            names = ", ".join(sorted(allowed))
-            raise StoreError(f"{', '.join(sorted(unknown))} of a run cannot be changed; {names} can.")
+        if unknown := changes.keys() - {"name", "tags", "note", "pinned"}:
+            raise StoreError(f"{', '.join(unknown)} of a run cannot be changed; name, tags, note and pinned can.")
         if "tags" in changes:
             changes["tags"] = [text for tag in changes["tags"] if (text := str(tag).strip())]
         with self._meta_lock():
@@ -310,14 +309,12 @@ class RunFolder:
 
     # --- who works on it --------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def hold(self, patience: float = PATIENCE) -> Iterator[None]:
-        """Hold the run's lock, so that no other process works on it.
+    def hold(self, patience: float = PATIENCE) -> contextlib.AbstractContextManager[None]:
+        """Return a context that holds the run's lock, so that no other process works on the run.
 
-        Raises RunBusy if another process holds it for longer than ``patience`` seconds.
+        Entering it raises RunBusy if another process holds the lock for longer than ``patience`` seconds.
         """
-        with locked(self.path / LOCK, self.id, patience):
-            yield
+        return locked(self.path / LOCK, self.id, patience)
 
     def held(self) -> bool:
         """Return whether a process holds the run's lock."""
@@ -354,6 +351,13 @@ class RunFolder:
             raise self._damaged(name, "it holds no names and values")
         return content
 
+    def _fields(self, name: str, of: type) -> dict[str, Any]:
+        """The fields of the dataclass ``of`` in a file. Raises StoreError if something does not fit."""
+        content = self._read_json(name)
+        if problem := validate.misfit(content, of):
+            raise self._damaged(name, problem)
+        return validate.tidied(content)
+
     def _optional_json(self, name: str) -> dict[str, Any] | None:
         return self._read_json(name) if os.path.lexists(self.path / name) else None
 
@@ -366,39 +370,6 @@ def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -
     write_json(folder / CONFIG, config.to_dict())
     write_json(folder / META, asdict(meta))
     write_json(folder / STATUS, asdict(status))
-
-
-@contextlib.contextmanager
-def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
-    if path.is_symlink():  # opening it would empty the file it leads to
-        raise StoreError(f"The folder of run {run_id} cannot be locked: its file {path.name} is a link; remove it.")
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=patience, poll_interval=0.01)
-    except Timeout:  # a subclass of OSError, so it comes first
-        raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
-    except OSError as error:
-        raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether a process holds the lock file."""
-    if not path.is_file() or path.is_symlink():  # our programs would not open it, so nobody holds it
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False
 
 
 def this_host() -> str:

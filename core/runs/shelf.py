@@ -17,7 +17,8 @@ from core.base.files import os_errors_as_store_errors, remove
 from core.base.text import distinct_names, one_line
 
 TRASH = ".trash"
-_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
+#: What an id looks like, as a regular expression.
+ID = "[0-9]{8}-[0-9]{6}-[a-z0-9]{4}"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _TICKS = len(_ALPHABET) ** 2  # parts of a second that two characters of an id count
 
@@ -43,22 +44,16 @@ def _just_after(item_id: str) -> datetime:
 
 
 class Shelf:
-    """Runs (a folder each) or studies (a file each) in one folder, named by id."""
+    """Runs (a folder each) or studies (a file each) in one folder, named by id.
+
+    Deleted items are moved to ``trash_folder``; ``cache_folder`` is for what can be made again.
+    """
 
     def __init__(self, folder: Path, noun: str, suffix: str = "", listing: str = "list"):
         """``listing`` is the command that lists the items."""
         self.folder, self.noun, self.suffix = folder, noun, suffix
+        self.trash_folder, self.cache_folder = folder / TRASH, folder / ".cache"
         self._listing, self._where = listing, " in the trash" if folder.name == TRASH else ""
-
-    @property
-    def trash_folder(self) -> Path:
-        """The folder that deleted items are moved to."""
-        return self.folder / TRASH
-
-    @property
-    def cache_folder(self) -> Path:
-        """The folder for what can be made again."""
-        return self.folder / ".cache"
 
     def ids(self) -> list[str]:
         """Return all ids, newest first. Raises StoreError if the folder cannot be read."""
@@ -73,11 +68,11 @@ class Shelf:
             if isinstance(error, FileNotFoundError) and self.folder.name.startswith("."):
                 return []  # made when it is first needed
             raise StoreError(f"The folder {self.folder} cannot be read: {error.strerror}.") from error
-        return sorted(filter(_ID.fullmatch, stems), reverse=True)
+        return sorted((stem for stem in stems if re.fullmatch(ID, stem)), reverse=True)
 
     def place(self, item_id: str) -> Path:
         """Return where the item is, or would be. Raises StoreError for text that is not an id."""
-        if not isinstance(item_id, str) or not _ID.fullmatch(item_id):
+        if not isinstance(item_id, str) or not re.fullmatch(ID, item_id):
             text = one_line(str(item_id), 60)
             raise StoreError(f"“{text}” is not a {self.noun} id; an id looks like 20261124-093000-k7fa.")
         return self.folder / f"{item_id}{self.suffix}"
@@ -93,32 +88,29 @@ class Shelf:
     def find(self, text: str, name: Callable[[str], str] = str) -> str:
         """Return the id that ``text`` means: an id, a unique start or end of one, a name, or ``latest``.
 
-        ``name`` returns the name of an item; it may raise LabError. Raises StoreError without exactly one match.
+        ``name`` returns the name of an item, or raises LabError. Raises StoreError if not exactly one item matches.
         """
         ids, shown = self.ids(), one_line(text, 60)
         if text == "latest" and ids:
             return ids[0]
         if text in ids:
             return text
-        matches = [item_id for item_id in ids if text and _name_or_none(name, item_id) == text]
+        matches = []
+        for item_id in ids:
+            with contextlib.suppress(LabError):
+                if text and name(item_id) == text:
+                    matches.append(item_id)
         if not matches and len(text) >= 4:
             matches = [item_id for item_id in ids if item_id.startswith(text) or item_id.endswith(text)]
         if len(matches) == 1:
             return matches[0]
         if matches:
-            some = ", ".join(matches[:5])
-            raise StoreError(f"“{shown}” matches {len(matches)} ids: {some}; give the whole id.")
-        if _ID.fullmatch(text):
+            raise StoreError(f"“{shown}” matches {len(matches)} ids: {', '.join(matches[:5])}; give the full id.")
+        if re.fullmatch(ID, text):
             self.path(text)
-        command = f"`python -m core {self._listing}`"
-        raise StoreError(f"There is no {self.noun} “{shown}”{self._where}; {command} lists the ids.")
-
-
-def _name_or_none(name: Callable[[str], str], item_id: str) -> str | None:
-    try:
-        return name(item_id)
-    except LabError:
-        return None
+        raise StoreError(
+            f"There is no {self.noun} “{shown}”{self._where}; `python -m core {self._listing}` lists the ids."
+        )
 
 
 class Trash:

@@ -18,10 +18,11 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import RunBusy, StoreError
-from core.base.files import os_errors_as_store_errors, write_atomically, write_json
+from core.base.files import locked, os_errors_as_store_errors, write_atomically, write_json
 from core.base.text import percent
 from core.config.run_config import RunConfig
-from core.runs.folder import LOCK, META, Meta, RunFolder, Status, locked, write_new_run
+from core.runs.epochs import METRICS, EpochReader
+from core.runs.folder import LOCK, META, METRICS_FILE, Meta, RunFolder, Status, write_new_run
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash, new_id
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
@@ -36,14 +37,11 @@ class RunStore:
         with os_errors_as_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         self._shelf = Shelf(self.root, "run")
+        self.cache_folder = self._shelf.cache_folder
         self.trash = Trash(self._shelf, "restore", self._deletable, _trash_label)
         self.queue = Queue(self._shelf, self.trash)
-        self._reader = Reader(self._shelf)
-
-    @property
-    def cache_folder(self) -> Path:
-        """The folder for what can be made again."""
-        return self._shelf.cache_folder
+        self._epochs = EpochReader()
+        self._reader = Reader(self._shelf, self._epochs)
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, newest first. Raises StoreError if the folder cannot be read."""
@@ -138,7 +136,7 @@ class RunStore:
 
     def summary(self, run_id: str) -> RunSummary:
         """Return the summary of one run. Raises StoreError if the run does not exist or is damaged."""
-        return self._reader.run(self.run(run_id))
+        return self._reader.run(self.run(run_id).id)
 
     def summaries(self) -> list[RunSummary]:
         """Return the summary of every run that can be read, newest first."""
@@ -154,7 +152,8 @@ class RunStore:
 
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Return a run's finished epochs as a table, one row each (columns: :data:`core.runs.epochs.METRICS`)."""
-        return self._reader.metrics(self.run(run_id))
+        records = self._epochs.read(self.run(run_id).path / METRICS_FILE, keep=True)
+        return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
 
 
 def _owner() -> str:

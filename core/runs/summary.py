@@ -170,15 +170,11 @@ def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummar
     return next((run for run in summaries if run.signature == signature), None)
 
 
-def fingerprint(runs: Iterable[AnyRun]) -> int:
+def fingerprint(runs: Sequence[AnyRun]) -> int:
     """Return a number that changes, within this process, when a list of these runs has to be drawn again.
 
     It changes when a run is added, removed, renamed, tagged, noted or pinned, and when its state or epoch changes.
     """
-    return hash(tuple((run.id, run.state, run.name, *_changeable(run)) for run in runs))
-
-
-def _changeable(run: AnyRun) -> tuple[object, ...]:
-    if isinstance(run, DamagedRun):
-        return ()
-    return run.status.epoch, run.meta.note, tuple(run.meta.tags), run.meta.pinned
+    parts = [(run.id, run.state, run.name) for run in runs]
+    more = [(run.status.epoch, run.meta.note, run.meta.tags, run.meta.pinned) for run in readable(runs)]
+    return hash((*parts, *more))

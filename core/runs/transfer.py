@@ -1,9 +1,9 @@
-"""Runs from one computer to another: a selection as one .zip, and back in, with every file's checksum verified.
+"""Move runs between computers: export a selection as one .zip, and import it with every checksum verified.
 
-The .zip holds each run's files under ``<run id>/`` and a manifest.json with their sizes and SHA-256. What comes in
-was made elsewhere, by whomever: nothing is extracted by a name from the file, only files that a run has are taken,
-none larger than it can be, and each run is put together and read in a folder of its own before it is moved among the
-others. A run that is here already is left as it is.
+The .zip holds each run's files under ``<run id>/`` and a manifest.json with their sizes and SHA-256. What is imported
+comes from elsewhere and is not trusted: no name in the .zip decides where anything is written, only the files that a
+run has are taken, none larger than it can be, and each run is assembled and read in a folder of its own before it is
+moved among the others. A run that exists here is left as it is.
 """
 
 import hashlib
@@ -19,187 +19,187 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.base.bulk import Outcome, each
-from core.base.errors import StoreError
+from core.base.errors import Outcome, StoreError, each
 from core.base.files import flush, os_errors_as_store_errors, read_file
 from core.base.strict_json import from_json, to_json
 from core.base.text import filesize
 from core.config.run_config import SCHEMA_VERSION
-from core.runs.folder import AT_WORK, RunFolder
-from core.runs.shelf import Shelf
+from core.runs.folder import BEST, CONFIG, LAST, LOG, META, METRICS_FILE, RESULT, STATUS, RunFolder
+from core.runs.shelf import ID, Shelf
 from core.runs.store import RunStore
 
 MANIFEST = "manifest.json"
 FORMAT = "resnet-lab-runs"
-#: Of the manifest; raised when an older program could not make sense of a newer file.
+#: Version of the manifest; raised when an older program could not read a newer one.
 VERSION = 1
 
 _MB = 1_000_000
-#: Files of a run that travel, and how many bytes each may have at most. The state comes first: a run that is at work
-#: while it is exported then has nothing that is older than its state.
-FILES = {
-    "last.pt": 2_000 * _MB, "best.safetensors": 500 * _MB, "metrics.jsonl": 200 * _MB, "config.json": _MB,
-    "meta.json": _MB, "status.json": _MB, "result.json": 20 * _MB, "log.txt": 200 * _MB,
-}  # fmt: skip
-#: Without one of these a folder is no run.
-NEEDED = ("config.json", "meta.json", "status.json")
+#: A run's files that travel, and how many bytes each may have. The state comes first: if the run is training
+#: meanwhile, nothing in the .zip is then older than its state.
+FILES = {LAST: 2_000 * _MB, BEST: 500 * _MB, METRICS_FILE: 200 * _MB, CONFIG: _MB, META: _MB, STATUS: _MB}
+FILES |= {RESULT: 20 * _MB, LOG: 200 * _MB}
+#: Without one of these a folder is not a run.
+NEEDED = (CONFIG, META, STATUS)
 MOST_RUNS = 1_000
-#: Weights hardly shrink when they are packed and epochs to a fifth; what swells more than this is no run.
+#: Weights hardly shrink when compressed and epochs to a fifth; no run expands by more than this factor.
 MOST_SWELLING = 50
 
-_MEMBER = re.compile(r"([0-9]{8}-[0-9]{6}-[a-z0-9]{4})/([a-z.]+)")
-
-
-# --- out ------------------------------------------------------------------------------------------
+#: What reading a damaged .zip can raise, besides OSError.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError)
+_MEMBER = re.compile(rf"({ID})/([a-z.]+)")
+#: The files of each run in a .zip, by run id and name; the manifest has the run id "".
+_Members = dict[str, dict[str, zipfile.ZipInfo]]
 
 
 def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
-    """Write the runs as one .zip to ``target``. Raises StoreError for a run that is not there."""
+    """Write the runs as one .zip to ``target``. Raises StoreError for a run that does not exist."""
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for run_id in dict.fromkeys(run_ids):
             folder, listed[run_id] = store.run(run_id).path, {}
             for name, most in FILES.items():
                 try:
-                    content = read_file(folder / name, most)  # a link would take along what lies elsewhere
+                    content = read_file(folder / name, most)  # following a link would export a file from elsewhere
                 except FileNotFoundError:
                     continue
                 archive.writestr(f"{run_id}/{name}", content)
                 listed[run_id][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        manifest = {
-            "format": FORMAT, "version": VERSION, "schema": SCHEMA_VERSION,
-            "made_at": datetime.now().astimezone().isoformat(timespec="seconds"), "runs": listed,
-        }  # fmt: skip
-        archive.writestr(MANIFEST, to_json(manifest, indent=1))
+        about = {"format": FORMAT, "version": VERSION, "schema": SCHEMA_VERSION}
+        made_at = datetime.now().astimezone().isoformat(timespec="seconds")
+        archive.writestr(MANIFEST, to_json({**about, "made_at": made_at, "runs": listed}, indent=1))
 
 
-# --- in -------------------------------------------------------------------------------------------
+# --- import ---------------------------------------------------------------------------------------
 
 
-def bring_in(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
-    """Take the runs of a .zip that :func:`export` wrote; ``name`` is what to call the file in a sentence.
+def import_runs(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
+    """Import the runs of a .zip that :func:`export` wrote; ``name`` is what to call the file in a message.
 
-    Runs that waited or were at work arrive stopped. Raises StoreError for a file that is none of ours, damaged or
-    hostile as a whole; a single run that is here already or does not agree with its checksums is a problem of the
-    outcome, and the others come in.
+    Runs that were waiting or training arrive stopped. Raises StoreError for a file that is not an export, damaged or
+    hostile; a single run that exists here or does not match its checksums is a problem of the outcome.
     """
     staging = store.cache_folder / f"new-{secrets.token_hex(8)}"
     try:
         with zipfile.ZipFile(source) as archive:
             members = _members(archive, name)
-            listed = _manifest(archive, members, name)
+            manifest = members.pop("", {}).get(MANIFEST)
+            listed = _listed(archive, manifest, members, name)
             _need_room(store, members)
-            incoming = Shelf(staging, "run")
             with os_errors_as_store_errors(staging):
                 staging.mkdir(parents=True)
-            return each(listed, lambda run_id: _take(archive, members[run_id], listed[run_id], incoming, store))
+            shelf = Shelf(staging, "run")
+            return each(listed, lambda run_id: _import(archive, members[run_id], listed[run_id], shelf, run_id, store))
     except FileNotFoundError:
         raise StoreError(f"There is no file {name}.") from None
     except OSError as error:
         raise StoreError(f"{name} cannot be read: {error.strerror or error}.") from error
     except _BROKEN as error:
-        raise _refused(name, f"it is no .zip file, or a damaged one ({error})") from error
+        raise _refused(name, f"it is not a .zip file, or it is damaged ({error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-#: What reading a file that is no sound .zip can raise, besides OSError.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError)
-
-_Members = dict[str, dict[str, zipfile.ZipInfo]]
-
-
-def _refused(name: str, why: str) -> StoreError:
-    return StoreError(f"Nothing was taken from {name}: {why}. Runs are taken from a .zip that this program exported.")
+def _refused(name: str, reason: str) -> StoreError:
+    return StoreError(f"Nothing was imported from {name}: {reason}. Import a .zip that this program exported.")
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> _Members:
-    """The files of each run in the archive by name, the manifest under its own; StoreError for any other content."""
-    found: _Members = {}
-    infos = [one for one in archive.infolist() if not one.is_dir()]
+    """The files in the archive by run and name. Raises StoreError for anything that an export does not hold."""
+    members: _Members = {}
+    infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > MOST_RUNS * len(FILES) + 1:
-        raise _refused(name, f"it holds {len(infos):,} files; at most {MOST_RUNS:,} runs travel in one .zip")
+        raise _refused(name, f"it holds {len(infos):,} files; a .zip can hold at most {MOST_RUNS:,} runs")
     for info in infos:
-        shown = re.sub(r"[^\x20-\x7e]", "?", info.filename)[:60]
         match = _MEMBER.fullmatch(info.filename)
         run_id, file = match.groups() if match else ("", info.filename)
-        if (file not in FILES) if match else (file != MANIFEST):
-            raise _refused(name, f"it holds “{shown}”, which is no file of a run")
-        if (kind := stat.S_IFMT(info.external_attr >> 16)) and not stat.S_ISREG(kind):
-            raise _refused(name, f"“{shown}” in it is a link or something else that is no plain file")
-        # Of other kinds Python unpacks the whole of a file, however much of it is asked for.
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(name, f"“{shown}” in it is packed in a way that this program does not use")
-        if info.flag_bits & 1:
-            raise _refused(name, f"“{shown}” in it needs a password")
-        if file in found.setdefault(run_id, {}):
-            raise _refused(name, f"“{shown}” is in it twice")
-        limit = FILES.get(file, 20 * _MB)
-        if info.file_size > limit:
-            raise _refused(name, f"“{shown}” in it has {filesize(info.file_size)}; at most {filesize(limit)} are taken")
-        found[run_id][file] = info
-    packed, unpacked = sum(one.compress_size for one in infos), sum(one.file_size for one in infos)
+        limit = FILES.get(file, 0) if match else 20 * _MB * (file == MANIFEST)
+        if problem := _problem(info, limit, twice=file in members.setdefault(run_id, {})):
+            shown = re.sub(r"[^\x20-\x7e]", "?", info.filename)[:60]
+            raise _refused(name, f"“{shown}” in it {problem}")
+        members[run_id][file] = info
+    packed, unpacked = sum(info.compress_size for info in infos), sum(info.file_size for info in infos)
     if unpacked > MOST_SWELLING * packed + _MB:
-        raise _refused(name, f"its {filesize(packed)} would swell to {filesize(unpacked)}, as no run does")
-    return found
+        raise _refused(name, f"its {filesize(packed)} would expand to {filesize(unpacked)}, which no run does")
+    return members
 
 
-def _manifest(archive: zipfile.ZipFile, members: _Members, name: str) -> dict[str, Mapping[str, Any]]:
-    """Sizes and checksums of each run's files; StoreError unless they are of exactly the files there are."""
-    info = members.pop("", {}).get(MANIFEST)
-    if info is None:
+def _problem(info: zipfile.ZipInfo, limit: int, *, twice: bool) -> str | None:
+    """What is wrong with a file in an archive, of which ``limit`` bytes are allowed."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if not limit:
+        return "is not a file of a run"
+    if kind and not stat.S_ISREG(kind):
+        return "is a link or another special file"
+    # Python unpacks files compressed in another way whole, however few bytes are asked for.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is compressed in a way that this program does not use"
+    if info.flag_bits & 1:
+        return "needs a password"
+    if twice:
+        return "occurs twice"
+    too_large = f"has {filesize(info.file_size)}; at most {filesize(limit)} are allowed"
+    return too_large if info.file_size > limit else None
+
+
+def _listed(
+    archive: zipfile.ZipFile, manifest: zipfile.ZipInfo | None, members: _Members, name: str
+) -> dict[str, Mapping[str, Any]]:
+    """Sizes and checksums of each run's files. Raises StoreError unless they are of exactly the files there are."""
+    if manifest is None:
         raise _refused(name, f"it has no {MANIFEST}")
     try:
-        with archive.open(info) as file:
-            content = from_json(file.read(info.file_size))  # told how much, it unpacks no more
+        with archive.open(manifest) as file:
+            content = from_json(file.read(manifest.file_size))  # with a size, it unpacks no more than that
         if content["format"] != FORMAT:
             raise ValueError
         version = int(content["version"])
         listed: dict[str, Mapping[str, Any]] = {run_id: dict(files) for run_id, files in content["runs"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         raise _refused(name, f"its {MANIFEST} does not say what it holds") from None
     if version > VERSION:
         raise _refused(name, f"a newer ResNet Lab exported it (version {version}); update this one")
-    if {run_id: set(files) for run_id, files in listed.items()} != {one: set(files) for one, files in members.items()}:
+    if {run_id: set(files) for run_id, files in listed.items()} != {key: set(files) for key, files in members.items()}:
         raise _refused(name, f"its files are not those that its {MANIFEST} lists")
     return listed
 
 
 def _need_room(store: RunStore, members: _Members) -> None:
-    wanted = sum(info.file_size for files in members.values() for info in files.values())
+    needed = sum(info.file_size for files in members.values() for info in files.values())
     free = shutil.disk_usage(store.root).free
-    if wanted > free:
-        raise StoreError(f"The runs need {filesize(wanted)}, and the disk has {filesize(free)} left; free some space.")
+    if needed > free:
+        raise StoreError(f"The runs need {filesize(needed)}, but the disk has {filesize(free)} left; free some space.")
 
 
-def _take(
+def _import(
     archive: zipfile.ZipFile,
     files: Mapping[str, zipfile.ZipInfo],
     listed: Mapping[str, Any],
-    incoming: Shelf,
+    shelf: Shelf,
+    run_id: str,
     store: RunStore,
 ) -> None:
-    """Put one run together in ``incoming``, see that it is one, and move it into ``store``."""
-    run_id = next(iter(files.values())).filename.partition("/")[0]
-    if lacking := [file for file in NEEDED if file not in files]:
-        raise StoreError(f"Run {run_id} lacks {' and '.join(lacking)}; it was not taken.")
-    folder = incoming.place(run_id)
+    """Assemble one run on ``shelf``, check that it can be read, and move it into ``store``."""
+    if missing := [file for file in NEEDED if file not in files]:
+        raise StoreError(f"Run {run_id} lacks {' and '.join(missing)}; it was not imported.")
+    folder = shelf.place(run_id)
     with os_errors_as_store_errors(folder):
         folder.mkdir()
         for file, info in files.items():
-            if not _same(listed[file], _unpack(archive, info, folder / file)):
-                raise StoreError(f"{file} of run {run_id} is not as it was exported (SHA-256); it was not taken.")
-    run = RunFolder(incoming, run_id)
+            size, digest = _unpack(archive, info, folder / file)
+            expected = listed[file] if isinstance(listed[file], Mapping) else {}
+            if (expected.get("bytes"), expected.get("sha256")) != (size, digest):
+                raise StoreError(f"{file} of run {run_id} differs from what was exported (SHA-256); not imported.")
+    run = RunFolder(shelf, run_id)
     run.migrate()
-    run.result()  # a damaged one raises, as a damaged configuration, description or state does
+    run.result()  # raises if it is damaged, as the configuration, the name and the status do
     status = run.stored_status()
-    state = "stopped" if status.state == "queued" or status.state in AT_WORK else status.state
+    state = "stopped" if status.active else status.state
     run.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
     store.adopt(folder)
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tuple[int, str]:
-    """Write a file and tell its size and SHA-256. No more is read than the size it was checked for."""
+    """Write a file, and return its size and SHA-256. Its content was limited to ``info.file_size`` bytes before."""
     size, digest = 0, hashlib.sha256()
     try:
         with archive.open(info) as packed, path.open("xb") as file:
@@ -209,9 +209,5 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tupl
                 file.write(chunk)
             flush(file)
     except _BROKEN as error:
-        raise StoreError(f"{info.filename} is damaged in the .zip ({error}); its run was not taken.") from error
+        raise StoreError(f"{info.filename} is damaged in the .zip ({error}); its run was not imported.") from error
     return size, digest.hexdigest()
-
-
-def _same(listed: Any, found: tuple[int, str]) -> bool:
-    return isinstance(listed, Mapping) and (listed.get("bytes"), listed.get("sha256")) == found

@@ -1,54 +1,93 @@
-"""What the JSON files of a run may hold. A folder can come from anywhere, and every page believes what it is handed.
-
-Here a file's content is compared with what belongs there (:func:`parse`, :func:`misfit`) and its text made fit to
-be shown (:func:`tidied`). Which files there are, and what happens to a run with a bad one, is :mod:`core.runs.store`'s
-business.
-"""
+"""Check what the JSON files of a run hold. A folder can come from anywhere, and every page trusts what it reads."""
 
 import math
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from core.base.text import one_line, printable
-from core.records import BatchRecord
+from core.records import BatchRecord, EpochRecord
 
-#: Whole numbers up to here are exact in JSON's other readers, JavaScript among them.
+#: Integers up to here are exact in JSON's other readers, such as JavaScript.
 MOST = 2**53
-#: Times are seconds since 1970; one later than this (the year 9892) has no date.
+#: Times are seconds since 1970; a later time (the year 9892) has no date.
 LATEST = 2.5e11
-#: Text of several lines; all other text is one line.
+#: Fields whose text has several lines.
 _LONG_TEXT = ("note", "error")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
+
+Record = TypeVar("Record", BatchRecord, EpochRecord)
 
 
-def is_number(value: object) -> bool:
-    """Whether ``value`` is a number a table can hold: no truth value, no whole number beyond :data:`MOST`."""
-    return isinstance(value, float) or (
-        isinstance(value, int) and not isinstance(value, bool) and -MOST <= value <= MOST
-    )
+def _is_number(value: object) -> bool:
+    """Whether ``value`` is a number a table can hold: not a bool, and not an integer beyond :data:`MOST`."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST)
 
 
-def is_figure(value: object, most: float = math.inf) -> bool:
+def _is_figure(value: Any, most: float = math.inf) -> bool:
     """Whether ``value`` is a finite number from 0 to ``most``."""
-    return is_number(value) and math.isfinite(value) and 0 <= value <= most  # type: ignore[operator, arg-type]
+    return _is_number(value) and math.isfinite(value) and 0 <= value <= most
 
 
 def misfit(content: Mapping[str, Any], of: type) -> str | None:
-    """What does not fit the fields of the dataclass ``of``, in words; ``None`` if everything does.
+    """Return what does not fit the fields of the dataclass ``of``, or ``None`` if everything does.
 
-    Numbers in these files count something or are times and shares: finite, and not below 0.
+    Numbers count something, or are times or shares: finite, and not negative.
     """
     kinds = get_type_hints(of)
     if unknown := content.keys() - kinds.keys():
-        return f"it has no place for “{one_line(sorted(unknown)[0], 40)}”"
+        return f"it has no place for “{one_line(min(unknown), 40)}”"
     for name, value in content.items():
         if not _fits(value, kinds[name]):
-            return f"“{name}” is {_told(value)}, where {_words(kinds[name])} belongs"
+            return _misplaced(name, value, kinds[name])
+    return None
+
+
+def record(content: Any, of: type[Record]) -> Record:
+    """Return the record in ``content``. Raises ValueError with what is wrong.
+
+    Losses may be infinite or NaN, which JSON lacks and which is written as null: training may have diverged.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("it holds no names and values")
+    values: dict[str, Any] = {}
+    for name, kind in _RECORDS[of].items():
+        value = content.get(name)
+        if name.endswith("_by_class"):
+            value = content.get(name, [])
+            fits = isinstance(value, list) and all(number is None or _is_number(number) for number in value)
+            value = [math.nan if number is None else number for number in value] if fits else value
+        elif name.endswith(("loss", "objective")):
+            value = math.nan if value is None and name in content else value
+            fits = _is_number(value)
+        elif kind is int:
+            fits = isinstance(value, int) and _is_number(value) and value >= 1
+        else:
+            fits = _is_figure(value, 1.0 if name.endswith("accuracy") else math.inf)
+        if not fits:
+            raise ValueError(_misplaced(name, value, kind))
+        values[name] = value
+    return of(**values)
+
+
+_RECORDS: dict[type, dict[str, Any]] = {of: get_type_hints(of) for of in (BatchRecord, EpochRecord)}
+
+
+def bad_result(content: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the content of a result.json, or ``None`` if nothing is."""
+    for which in ("best", "last"):
+        evaluation = content.get(which, {})
+        if not isinstance(evaluation, dict):
+            return f"“{which}” is {_value_text(evaluation)}, where a test evaluation belongs"
+        for name in ("epoch", "images", "loss", "accuracy"):
+            most = 1.0 if name == "accuracy" else math.inf
+            if name in evaluation and not _is_figure(evaluation[name], most):
+                return f"“{name}” of “{which}” is {_value_text(evaluation[name])}, where a number from 0 belongs"
     return None
 
 
 def tidied(content: Mapping[str, Any]) -> dict[str, Any]:
-    """``content`` with text that can be shown: no line breaks but in a note or an error, nothing unprintable."""
+    """Return ``content`` with printable text, in one line except for a note or an error, and tuples for lists."""
     return {name: _tidied(value, name in _LONG_TEXT) for name, value in content.items()}
 
 
@@ -56,36 +95,10 @@ def _tidied(value: Any, long: bool) -> Any:
     if isinstance(value, str):
         return printable(value) if long else one_line(value)
     if isinstance(value, list | tuple):
-        return tuple(_tidied(one, long) for one in value)
+        return tuple(_tidied(item, long) for item in value)
     if isinstance(value, dict):
-        return {one_line(name): _tidied(one, long) for name, one in value.items()}
+        return {one_line(name): _tidied(item, long) for name, item in value.items()}
     return value
-
-
-def batch_record(content: Mapping[str, Any]) -> BatchRecord:
-    """Return the record in a progress.json. Raises ValueError with what is wrong, in words."""
-    values: dict[str, Any] = {}
-    for name, kind in get_type_hints(BatchRecord).items():
-        value = content.get(name)
-        if name == "loss" and value is None:  # null stands for NaN: the run breaks down
-            value = math.nan
-        counted = kind is int and isinstance(value, int) and value >= 1
-        if not is_number(value) or not (counted or (kind is float and (name == "loss" or is_figure(value)))):
-            raise ValueError(f"“{name}” is {_told(value)}, where {_words(kind)} belongs")
-        values[name] = value
-    return BatchRecord(**values)
-
-
-def bad_result(content: Mapping[str, Any]) -> str | None:
-    """What is wrong with the content of a result.json, in words; ``None`` if nothing is."""
-    for which in ("best", "last"):
-        part = content.get(which, {})
-        if not isinstance(part, dict):
-            return f"“{which}” is {_told(part)}, where a test evaluation belongs"
-        for name in ("epoch", "images", "loss", "accuracy"):
-            if name in part and not is_figure(part[name], 1.0 if name == "accuracy" else math.inf):
-                return f"“{name}” of “{which}” is {_told(part[name])}, where a number from 0 belongs"
-    return None
 
 
 # --- kinds of value -------------------------------------------------------------------------------
@@ -94,27 +107,27 @@ def bad_result(content: Mapping[str, Any]) -> str | None:
 def _fits(value: Any, kind: Any) -> bool:
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin in (types.UnionType, Union):
-        return any(_fits(value, one) for one in arguments)
+        return any(_fits(value, option) for option in arguments)
     if origin is Literal:
         return value in arguments
     if origin is tuple:
-        return isinstance(value, list | tuple) and all(_fits(one, arguments[0]) for one in value)
+        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
     if origin is int:
-        return isinstance(value, int) and is_figure(value)
-    return is_figure(value, LATEST) if origin is float else isinstance(value, origin)
+        return isinstance(value, int) and _is_figure(value)
+    return _is_figure(value, LATEST) if origin is float else isinstance(value, origin)
 
 
-def _words(kind: Any) -> str:
-    arguments = [one for one in get_args(kind) if one is not types.NoneType]
-    origin = get_origin(kind) or kind
+def _misplaced(name: str, value: Any, kind: Any) -> str:
+    return f"“{name}” is {_value_text(value)}, where {_kind_text(kind)} belongs"
+
+
+def _kind_text(kind: Any) -> str:
+    origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin in (types.UnionType, Union):
-        return _words(arguments[0])
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
-    return words.get(origin, "names and values")
+        return _kind_text(arguments[0])
+    return "one of " + ", ".join(arguments) if origin is Literal else _KINDS.get(origin, "names and values")
 
 
-def _told(value: Any) -> str:
-    """A value in a sentence, an endless one cut short."""
+def _value_text(value: Any) -> str:
+    """A value in a sentence, cut short if it is endless."""
     return f"“{one_line(value, 40)}”" if isinstance(value, str) else one_line(repr(value), 40)

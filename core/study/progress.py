@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.base.bulk import Outcome, each
-from core.base.errors import StoreError
+from core.base.errors import Outcome, StoreError, each
 from core.base.text import distinct_names
 from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost

@@ -64,7 +64,7 @@ def _content(store: RunStore, run_id: str) -> dict[str, Any]:
 
 
 def runs_zip(store: RunStore, run_ids: Sequence[str]) -> bytes:
-    """Return whole runs with their weights, as :func:`core.runs.transfer.bring_in` reads them."""
+    """Return whole runs with their weights, as :func:`core.runs.transfer.import_runs` reads them."""
     packed = io.BytesIO()
     transfer.export(store, run_ids, packed)
     return packed.getvalue()

@@ -5,8 +5,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.base.bulk import Outcome
-from core.base.errors import LabError
+from core.base.errors import LabError, Outcome
 from pages.parts.shared import error_box, literal
 
 T = TypeVar("T")

@@ -102,7 +102,7 @@ def _discard(store: RunStore, run_id: str) -> None:
 
 
 def _bring_in(store: RunStore, _: list[str]) -> None:
-    transfer.bring_in(store, store.root.parent / "runs.zip", "runs.zip")
+    transfer.import_runs(store, store.root.parent / "runs.zip", "runs.zip")
 
 
 def _named(name: str) -> Callable[[RunStore, Any], bool]:

@@ -529,8 +529,23 @@ def test_a_run_is_renamed_and_noted(store: RunStore) -> None:
     store.run(run_id).annotate(name="new", tags=[" a ", ""], note="because", pinned=True)
     meta = store.run(run_id).meta()
     assert (meta.name, meta.tags, meta.note, meta.pinned) == ("new", ("a",), "because", True)
-    with pytest.raises(StoreError, match="owner of a run cannot be changed; name, note, pinned, tags can"):
+    with pytest.raises(StoreError, match="owner of a run cannot be changed"):
         store.run(run_id).annotate(owner="me")
+
+
+def test_tags_are_added_and_removed(store: RunStore) -> None:
+    run_id = made_run(store, tags=("old", "kept"))
+    store.run(run_id).retag([" new ", "kept", ""], ["old"])
+    assert store.run(run_id).meta().tags == ("kept", "new")
+
+
+def test_labels_distinguish_the_runs_in_the_trash(store: RunStore) -> None:
+    run_id, damaged = made_run(store, name="gone"), made_run(store)
+    for deleted in (run_id, damaged):
+        store.trash.put(deleted)
+    (store.trash.folder / damaged / "meta.json").write_text("[")
+    accuracy = f"{100 * made_record(4).val_accuracy:.2f} %"
+    assert store.trash.labels() == {damaged: f"damaged · {damaged}", run_id: f"gone · {accuracy} · {run_id}"}
 
 
 @pytest.fixture

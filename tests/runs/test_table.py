@@ -14,8 +14,10 @@ from core.base import files
 from core.base.errors import StoreError
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord, EpochRecord
+from core.runs import epochs
 from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
+from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 from core.runs.summary import EpochSummary, RunSummary, TestResult, fingerprint, labels
 from core.runs.table import CURVE, SUMMARY, Reader
@@ -36,7 +38,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         parsed.append(found.epoch if found else 0)
         return found
 
-    monkeypatch.setattr(table_runs, "parse_record", parse)
+    monkeypatch.setattr(epochs, "parse_record", parse)
     return parsed
 
 
@@ -207,13 +209,13 @@ def test_a_row_is_made_anew_when_its_files_change_and_only_then(
     first, second = made_run(store, epochs=1), made_run(store, epochs=1)
     store.frame()
     made: list[str] = []
-    make = Reader._read_run
+    make = Reader._read
 
-    def count(reader: Reader, run_id: str) -> RunSummary:
-        made.append(run_id)
-        return make(reader, run_id)
+    def count(reader: Reader, run: RunFolder) -> RunSummary:
+        made.append(run.id)
+        return make(reader, run)
 
-    monkeypatch.setattr(Reader, "_read_run", count)
+    monkeypatch.setattr(Reader, "_read", count)
     store.frame()
     assert made == []
     store.run(first).annotate(name="new")
@@ -293,7 +295,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(path.parent.name)
         return files.read_file(path, *args)
 
-    monkeypatch.setattr(table_runs, "read_file", count)
+    monkeypatch.setattr(epochs, "read_file", count)
     return found
 
 
@@ -438,7 +440,7 @@ def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, o
     opened.clear()
     rows = RunStore(store.root).frame().set_index("id")
     assert (rows.loc[reference, "name"], rows.loc[reference, "tags"]) == ("mine", ("theirs",))
-    assert rows.loc[own, "state"] == "finished" and opened == [reference]
+    assert rows.loc[own, "state"] == "finished" and opened == []
 
 
 def test_a_run_that_was_mended_is_shown_at_once(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,7 +455,7 @@ def test_the_table_keeps_no_epochs_in_memory(store: RunStore) -> None:
     asked, other = made_run(store), made_run(store)
     store.metrics(asked)
     store.frame()
-    assert [path.parent.name for path in store._reader._cursors] == [asked]
+    assert [path.parent.name for path in store._epochs._cursors] == [asked]
     store.run(other).append_record(made_record(5))
     assert len(store.metrics(other)) == 5
 

@@ -18,7 +18,7 @@ from core.base.errors import StoreError
 from core.config import run_config
 from core.runs import transfer
 from core.runs.store import RunStore
-from core.runs.transfer import bring_in, export
+from core.runs.transfer import export, import_runs
 from tests.made import made_run
 
 ELSEWHERE = "20240101-120000-aaaa"
@@ -72,7 +72,7 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
     first, second = with_weights(store, name="one", tags=("t",), note="why"), with_weights(store, state="failed")
     there = made_run(other, name="there")
     before = contents(other, there)
-    outcome = bring_in(other, packed(store, first, second), "runs.zip")
+    outcome = import_runs(other, packed(store, first, second), "runs.zip")
     assert (outcome.done, outcome.problems) == ([first, second], [])
     assert sorted(other.ids()) == sorted([first, second, there])
     for run_id in (first, second):
@@ -98,7 +98,7 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
 def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, state: str, arrives: str) -> None:
     run_id = made_run(store, state=state)
     store.run(run_id).write_status(replace(store.run(run_id).stored_status(), host="here", pid=1, queued_at=1.0))
-    assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
+    assert import_runs(other, packed(store, run_id), "runs.zip").done == [run_id]
     status = other.run(run_id).status()
     assert (status.state, status.host, status.pid, status.queued_at) == (arrives, None, None, None)
     assert other.queue.ids() == []
@@ -108,7 +108,7 @@ def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore)
     run_id = made_run(store)
     path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
-    bring_in(other, packed(store, run_id), "runs.zip")
+    import_runs(other, packed(store, run_id), "runs.zip")
     assert not other.run(run_id).meta().reference
     other.trash.put(run_id)
 
@@ -116,11 +116,11 @@ def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore)
 def test_what_is_here_already_is_left_as_it_is_and_the_others_come_in(store: RunStore, other: RunStore) -> None:
     here, thrown, new = (with_weights(store, name=name) for name in ("here", "thrown", "new"))
     archive = packed(store, here, thrown, new)
-    assert bring_in(other, packed(store, here, thrown), "runs.zip").problems == []
+    assert import_runs(other, packed(store, here, thrown), "runs.zip").problems == []
     other.run(here).annotate(name="renamed")
     other.trash.put(thrown)
     before = contents(other, here)
-    outcome = bring_in(other, archive, "runs.zip")
+    outcome = import_runs(other, archive, "runs.zip")
     assert outcome.done == [new]
     assert outcome.problems == [
         f"Run {here} is here already; it was left as it is.",
@@ -143,7 +143,7 @@ def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
         return {**content, "train": {"lr": train.pop("rate"), **train}}
 
     monkeypatch.setitem(run_config.MIGRATIONS, 0, rename_the_rate)
-    assert bring_in(other, packed(store, run_id), "runs.zip").done == [run_id]
+    assert import_runs(other, packed(store, run_id), "runs.zip").done == [run_id]
     assert other.run(run_id).config()["train.lr"] == old["train"]["rate"]
     assert json.loads((other.run(run_id).path / "config.json.v0").read_text()) == old
     assert json.loads((other.run(run_id).path / "config.json").read_text())["schema"] == 1
@@ -155,9 +155,9 @@ def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(st
     def change(files: dict[str, bytes]) -> None:
         files[f"{bad}/last.pt"] = files[f"{bad}/last.pt"][:-1] + b"!"
 
-    outcome = bring_in(other, rewritten(packed(store, bad, good), change), "runs.zip")
+    outcome = import_runs(other, rewritten(packed(store, bad, good), change), "runs.zip")
     assert outcome.done == [good] == other.ids()
-    assert outcome.problems == [f"last.pt of run {bad} is not as it was exported (SHA-256); it was not taken."]
+    assert outcome.problems == [f"last.pt of run {bad} differs from what was exported (SHA-256); not imported."]
     assert not list(other.cache_folder.glob("new-*"))
 
 
@@ -166,10 +166,10 @@ def test_a_run_that_is_none_stays_out(store: RunStore, other: RunStore) -> None:
     newer, lacking, good = with_weights(store), with_weights(store), with_weights(store)
     (store.run(newer).path / "config.json").write_text('{"schema": 2}')
     (store.run(lacking).path / "status.json").unlink()
-    outcome = bring_in(other, packed(store, newer, lacking, good), "runs.zip")
+    outcome = import_runs(other, packed(store, newer, lacking, good), "runs.zip")
     assert outcome.done == [good] == other.ids()
     assert "was written by a newer ResNet Lab (schema 2)" in outcome.problems[0]
-    assert outcome.problems[1] == f"Run {lacking} lacks status.json; it was not taken."
+    assert outcome.problems[1] == f"Run {lacking} lacks status.json; it was not imported."
 
 
 # --- what is no export of ours --------------------------------------------------------------------
@@ -202,18 +202,18 @@ def bomb(files: dict[str, bytes]) -> Members:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda files: [*files.items(), ("../../evil.txt", b"x")], "holds “../../evil.txt”, which is no file of a run"),
-        (lambda files: [*files.items(), (f"{ELSEWHERE}/../x.json", b"x")], "which is no file of a run"),
-        (lambda files: [*files.items(), (f"{ELSEWHERE}/run.py", b"x")], "run.py”, which is no file of a run"),
-        (as_link, "is a link or something else that is no plain file"),
-        (lambda files: [*files.items(), *files.items()], "is in it twice"),
+        (lambda files: [*files.items(), ("../../evil.txt", b"x")], "“../../evil.txt” in it is not a file of a run"),
+        (lambda files: [*files.items(), (f"{ELSEWHERE}/../x.json", b"x")], "is not a file of a run"),
+        (lambda files: [*files.items(), (f"{ELSEWHERE}/run.py", b"x")], "run.py” in it is not a file of a run"),
+        (as_link, "is a link"),
+        (lambda files: [*files.items(), *files.items()], "occurs twice"),
         (lambda files: [(name, one) for name, one in files.items() if name != "manifest.json"], "has no manifest.json"),
         (lambda files: [*files.items(), (f"{ELSEWHERE}/log.txt", b"x")], "not those that its manifest.json lists"),
         (lambda files: files.update({"manifest.json": b"[" * 100_000}), "does not say what it holds"),
         (newer, "a newer ResNet Lab exported it (version 2)"),
         (endless, "does not say what it holds"),
-        (otherwise_packed, "is packed in a way that this program does not use"),
-        (bomb, "would swell to 200.0 MB, as no run does"),
+        (otherwise_packed, "is compressed in a way"),
+        (bomb, "would expand to 200.0 MB"),
     ],
     ids=["traversal", "traversal in a run", "foreign file", "link", "twice", "no manifest", "unlisted", "nested",
          "newer", "endless", "bzip2", "bomb"],
@@ -224,8 +224,8 @@ def test_a_hostile_file_brings_nothing_in(
     archive = rewritten(packed(store, with_weights(store)), change)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError) as caught:
-        bring_in(other, archive, "runs.zip")
-    assert str(caught.value).startswith("Nothing was taken from runs.zip: ") and sentence in str(caught.value)
+        import_runs(other, archive, "runs.zip")
+    assert str(caught.value).startswith("Nothing was imported from runs.zip: ") and sentence in str(caught.value)
     assert other.ids() == [] and not list(other.cache_folder.glob("*"))
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -238,8 +238,8 @@ def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore)
     lying = archive.getvalue().replace(struct.pack("<L", hidden), struct.pack("<L", told))
     tracemalloc.start()
     try:
-        with pytest.raises(StoreError, match=r"Nothing was taken from x\.zip"):
-            bring_in(other, io.BytesIO(lying), "x.zip")
+        with pytest.raises(StoreError, match=r"Nothing was imported from x\.zip"):
+            import_runs(other, io.BytesIO(lying), "x.zip")
         assert tracemalloc.get_traced_memory()[1] < hidden / 4
     finally:
         tracemalloc.stop()
@@ -247,8 +247,8 @@ def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore)
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(100)])
 def test_what_is_no_zip_is_a_sentence(other: RunStore, content: bytes) -> None:
-    with pytest.raises(StoreError, match=r"Nothing was taken from x.zip: it is no .zip file, or a damaged one"):
-        bring_in(other, io.BytesIO(content), "x.zip")
+    with pytest.raises(StoreError, match=r"Nothing was imported from x.zip: it is not a .zip file"):
+        import_runs(other, io.BytesIO(content), "x.zip")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
@@ -256,9 +256,11 @@ def test_a_download_cut_short_or_bent_is_a_sentence(store: RunStore, other: RunS
     content = packed(store, with_weights(store)).getvalue()
     at = int(len(content) * share)
     with pytest.raises(StoreError):
-        bring_in(other, io.BytesIO(content[:at]), "x.zip")
+        import_runs(other, io.BytesIO(content[:at]), "x.zip")
     try:
-        outcome = bring_in(other, io.BytesIO(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]), "x.zip")
+        outcome = import_runs(
+            other, io.BytesIO(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]), "x.zip"
+        )
     except StoreError:
         return
     assert outcome.problems or contents(other, other.ids()[0]).keys() == transfer.FILES.keys()
@@ -269,8 +271,8 @@ def test_a_file_larger_than_it_can_be_is_refused(
 ) -> None:
     archive = packed(store, with_weights(store))
     monkeypatch.setitem(transfer.FILES, "last.pt", 5_000)
-    with pytest.raises(StoreError, match=r"last.pt” in it has 11 kB; at most 5 kB are taken"):
-        bring_in(other, archive, "runs.zip")
+    with pytest.raises(StoreError, match=r"last.pt” in it has 11 kB; at most 5 kB are allowed"):
+        import_runs(other, archive, "runs.zip")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(
@@ -279,12 +281,12 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     archive = packed(store, with_weights(store))
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("", (), {"free": 1_000})())
     with pytest.raises(StoreError, match=r"the disk has 1 kB left; free some space"):
-        bring_in(other, archive, "runs.zip")
+        import_runs(other, archive, "runs.zip")
     assert other.ids() == []
 
 
 def test_what_is_not_there_is_told(store: RunStore, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no file"):
-        bring_in(store, tmp_path / "nothing.zip", "nothing.zip")
+        import_runs(store, tmp_path / "nothing.zip", "nothing.zip")
     with pytest.raises(StoreError, match=f"There is no run {ELSEWHERE}"):
         packed(store, ELSEWHERE)

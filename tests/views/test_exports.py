@@ -67,5 +67,5 @@ def test_runs_as_json_are_strict_and_whole(store):
 def test_the_zip_of_runs_opens_elsewhere(store, tmp_path):
     first, second = made_run(store), made_run(store)
     elsewhere = RunStore(tmp_path / "elsewhere")
-    outcome = transfer.bring_in(elsewhere, io.BytesIO(exports.runs_zip(store, [second, first])), "runs.zip")
+    outcome = transfer.import_runs(elsewhere, io.BytesIO(exports.runs_zip(store, [second, first])), "runs.zip")
     assert outcome.done == [second, first] and elsewhere.run(first).records() == store.run(first).records()

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.base import bulk
-from core.base.errors import LabError
+from core.base.errors import LabError, Outcome, each
 from core.base.text import filesize
 from core.compare import contenders, filters
 from core.compare.picks import link_text
@@ -64,7 +63,7 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
 
 
 def _annotate(store: RunStore, run_ids: Sequence[str], done: str, **about: object) -> None:
-    act(lambda: bulk.each(run_ids, lambda run_id: store.run(run_id).annotate(**about)), done)
+    act(lambda: each(run_ids, lambda run_id: store.run(run_id).annotate(**about)), done)
 
 
 # --- name, tags, note -----------------------------------------------------------------------------
@@ -89,7 +88,7 @@ def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -
         remove = st.multiselect("Remove tags", filters.tags_in_use(selected), placeholder="Choose", key="tags_remove")
         if st.form_submit_button("Save tags", key="save_tags", type="primary"):
             run_ids = [run.id for run in selected]
-            act(lambda: bulk.each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
+            act(lambda: each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
             st.rerun()
 
 
@@ -109,14 +108,14 @@ def _note(store: RunStore, selected: Sequence[AnyRun]) -> None:
 
 
 def _trash(store: RunStore, picked: Sequence[str]) -> None:
-    outcome = act(lambda: bulk.each(picked, store.trash.put), "moved to the trash")
+    outcome = act(lambda: each(picked, store.trash.put), "moved to the trash")
     trashed = outcome.done if outcome else []
     st.session_state[_TRASHED] = trashed
     pick([run_id for run_id in picked if run_id not in trashed])
 
 
 def _restore(store: RunStore, run_ids: Sequence[str]) -> None:
-    outcome = act(lambda: bulk.each(run_ids, store.trash.restore), "restored")
+    outcome = act(lambda: each(run_ids, store.trash.restore), "restored")
     st.session_state.pop(_TRASHED, None)
     if outcome:
         pick([*st.session_state.get(PICKED, []), *outcome.done])
@@ -184,14 +183,14 @@ def import_box(store: RunStore) -> None:
             st.rerun()
 
 
-def _import(store: RunStore, files: Sequence[UploadedFile]) -> bulk.Outcome:
+def _import(store: RunStore, files: Sequence[UploadedFile]) -> Outcome:
     run_ids, problems = [], []
     for file in files:
         try:
-            outcome = transfer.bring_in(store, file, file.name)
+            outcome = transfer.import_runs(store, file, file.name)
         except LabError as error:
             problems.append(str(error))
         else:
             problems += outcome.problems
             run_ids += outcome.done
-    return bulk.Outcome(run_ids, problems)
+    return Outcome(run_ids, problems)
