@@ -101,10 +101,30 @@ def test_core_never_imports_streamlit_or_a_page():
     assert not roots & {"streamlit", "pages", "app", "serve", "benchmarks", "tests"}
 
 
+def test_names_are_imported_from_their_module_and_not_from_the_package():
+    packages = {name.removesuffix(".__init__") for name in FILES if name.endswith(".__init__")}
+    shortcuts = {
+        module: sorted(imports(module) & packages)
+        for module in MODULES
+        if module not in packages and imports(module) & packages
+    }
+    assert shortcuts == {}
+
+
 @pytest.mark.parametrize("package", WITHOUT_TORCH)
 def test_importing_a_package_that_computes_nothing_imports_no_torch(package):
     names = [module for module in MODULES if room(module) == package]
+    assert not imports_torch(names)
+
+
+def test_the_face_of_a_package_imports_no_torch():
+    assert not imports_torch([name.removesuffix(".__init__") for name in FILES if name.endswith(".__init__")])
+
+
+def imports_torch(names: list[str]) -> bool:
+    """Return whether importing these modules in a new process imports torch."""
     program = (
-        f"import sys, importlib; [importlib.import_module(name) for name in {names}]; sys.exit('torch' in sys.modules)"
+        f"import sys, importlib; [importlib.import_module(name) for name in {names}]; print('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False).returncode == 0
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout != "False\n"

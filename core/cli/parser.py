@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from core.base.text import one_line
 from core.cli import about, runs, study, train
@@ -14,27 +13,33 @@ from core.runs.store import RunStore
 #: The most runs that one command makes.
 MOST_SEEDS = 1_000
 
-_RUN = "a run: its id, a unique start or end of the id, its name, or “latest”"
-_STUDY = _RUN.replace("run", "study")
-
 _Command = Callable[[argparse.Namespace, RunStore], Answer]
+_Parser = argparse.ArgumentParser
 
 
 class _Commands:
-    """The commands of a parser; without a command, it prints its help."""
+    """The commands of a parser, about runs or studies; without a command, the parser prints its help."""
 
-    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser):
+    def __init__(self, parser: _Parser, common: _Parser, noun: str):
         self._commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-        self._common = common
+        self._common, self._noun = common, noun
         parser.set_defaults(command=None, parser=parser)
 
-    def group(self, name: str, help: str) -> "_Commands":
-        """Add a command that has commands of its own."""
-        return _Commands(self._add(name, help), self._common)
+    def group(self, name: str, help: str, noun: str) -> "_Commands":
+        """Add a command that has commands of its own, about ``noun``."""
+        return _Commands(self._add(name, help), self._common, noun)
 
-    def add(self, name: str, command: _Command, help: str, *, makes_runs: bool = False) -> "_Parser":
-        """Add a command. One that ``makes_runs`` may create the folder given as ``--runs``."""
+    def add(self, name: str, command: _Command, help: str, takes: str = "", *, makes_runs: bool = False) -> _Parser:
+        """Add a command that ``takes`` "one" run or study, or as many as argparse's ``?``, ``*`` or ``+`` mean.
+
+        A command that ``makes_runs`` may create the folder given as ``--runs``.
+        """
         parser = self._add(name, help)
+        if takes:
+            trash = " in the trash" if name == "restore" else ""
+            what = f"a {self._noun}{trash}: its id, a unique start or end of the id, its name, or “latest”"
+            nargs = None if takes == "one" else takes
+            parser.add_argument(self._noun, nargs=nargs, metavar=self._noun.upper(), help=what)
         parser.set_defaults(command=command, makes_runs=makes_runs)
         return parser
 
@@ -42,21 +47,16 @@ class _Commands:
         """Accept the ``old`` name of a command, without listing it."""
         self._commands.choices[old] = self._commands.choices[name]
 
-    def _add(self, name: str, help: str) -> "_Parser":
+    def _add(self, name: str, help: str) -> _Parser:
         description = f"{help[0].upper()}{help[1:]}."
         return self._commands.add_parser(name, help=help, description=description, parents=[self._common])
 
 
-_Parser = argparse.ArgumentParser
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """Return the parser. ``args.command`` is the function to call, or ``None`` to print the help of ``args.parser``."""
     # Allowed before and after the command; without defaults, so that neither place resets the other.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument(
-        "--runs", type=Path, metavar="DIR", help="folder of the runs (default: $RESNET_LAB_RUNS or runs)"
-    )
+    common.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: $RESNET_LAB_RUNS)")
     common.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser = argparse.ArgumentParser(
         prog="resnet-lab",
@@ -64,10 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="`resnet-lab COMMAND --help` shows the options of a command.",
         parents=[common],
     )
-    commands = _Commands(parser, common)
+    commands = _Commands(parser, common, "run")
     _add_training(commands)
     _add_runs(commands)
-    _add_studies(commands.group("study", "vary settings over values and seeds, or repeat the report's studies"))
+    _add_studies(
+        commands.group("study", "vary settings over values and seeds, or repeat the report's studies", "study")
+    )
     _add_about(commands)
     return parser
 
@@ -81,61 +83,36 @@ def _add_training(commands: _Commands) -> None:
     command.add_argument("--seeds", type=_seeds, default=1, metavar="N", help="train N runs with consecutive seeds")
     _add_queue(command)
 
-    command = commands.add("resume", train.resume, "train a stopped, failed or interrupted run to its end")
-    _add_run(command)
+    command = commands.add("resume", train.resume, "train a stopped, failed or interrupted run to its end", "one")
     _add_queue(command)
-
-    command = commands.add("extend", train.extend, "train a finished run for more epochs, as a new run")
-    _add_run(command)
-    command.add_argument(
-        "--epochs",
-        type=_positive,
-        required=True,
-        metavar="N",
-        help="total number of epochs, including the finished ones",
-    )
+    command = commands.add("extend", train.extend, "train a finished run for more epochs, as a new run", "one")
+    command.add_argument("--epochs", type=_positive, required=True, metavar="N", help="total number of epochs")
     _add_queue(command)
-
-    command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains")
-    _add_run(command)
+    command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains", "one")
     command.add_argument("--discard", action="store_true", help="then move the run to the trash")
 
 
 def _add_runs(commands: _Commands) -> None:
     commands.add("list", runs.list_runs, "list all runs, newest first")
-    _add_run(commands.add("show", runs.show, "show a run's settings, results and environment"))
+    commands.add("show", runs.show, "show a run's settings, results and environment", "one")
+    command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class", "one")
+    command.add_argument("--part", choices=("validation", "test"), default="validation", help="default: validation")
 
-    command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class")
-    _add_run(command)
-    command.add_argument(
-        "--part", choices=("validation", "test"), default="validation", help="set to evaluate on (default: validation)"
-    )
-
-    command = commands.add("classify", runs.classify, "classify images with a run's best weights")
-    _add_run(command)
+    command = commands.add("classify", runs.classify, "classify images with a run's best weights", "one")
     command.add_argument("image", nargs="+", type=Path, metavar="IMAGE", help="image file")
-    command.add_argument(
-        "--top", type=_positive, default=3, metavar="K", help="number of classes to print (default: 3)"
-    )
-    command.add_argument(
-        "--crop",
-        choices=("centre", "whole"),
-        default="centre",
-        help="centre: use the largest square in the middle (default); whole: stretch the whole image to a square",
-    )
+    command.add_argument("--top", type=_positive, default=3, metavar="K", help="classes to print (default: 3)")
+    crop = "centre: use the largest square in the middle (default); whole: stretch the whole image to a square"
+    command.add_argument("--crop", choices=("centre", "whole"), default="centre", help=crop)
 
-    _add_run(commands.add("trash", runs.trash, "move runs to the trash"), nargs="+")
-    command = commands.add("restore", runs.restore, "restore runs from the trash, or list the trash")
-    _add_run(command, nargs="*", help="a run in the trash: its id, a unique start or end of the id, or “latest”")
+    commands.add("trash", runs.trash, "move runs to the trash", "+")
+    commands.add("restore", runs.restore, "restore runs from the trash, or list the trash", "*")
+    command = commands.add("empty-trash", runs.empty_trash, "delete the runs in the trash permanently")
+    command.add_argument("--yes", action="store_true", help="delete; without it, only show how much space that frees")
 
-    command = commands.add("export", runs.export, "export runs into a .zip file")
-    _add_run(command, nargs="+")
+    command = commands.add("export", runs.export, "export runs into a .zip file", "+")
     command.add_argument("--to", type=Path, required=True, metavar="FILE", help=".zip file to write; must not exist")
     command = commands.add("import", runs.import_runs, "import runs from a .zip file", makes_runs=True)
     command.add_argument("file", type=Path, metavar="FILE", help=".zip file written by `resnet-lab export`")
-
-    command = commands.add("empty-trash", runs.empty_trash, "delete the runs in the trash permanently")
-    command.add_argument("--yes", action="store_true", help="delete; without it, only show how much space that frees")
 
 
 def _add_studies(commands: _Commands) -> None:
@@ -148,77 +125,50 @@ def _add_studies(commands: _Commands) -> None:
     size = command.add_mutually_exclusive_group()
     size.add_argument("--scale", type=float, metavar="S", help="multiply its epochs and milestones by S, from 0.1 to 1")
     size.add_argument("--minutes", type=float, metavar="M", help="scale it to about M minutes on this machine")
-    command.add_argument(
-        "--split",
-        choices=("common", "report"),
-        help="where the training size varies: test all runs on the same images (default), or split as in the report",
-    )
+    split = "where the training size varies: test all runs on the same images (default), or split as in the report"
+    command.add_argument("--split", choices=("common", "report"), help=split)
     command.add_argument("--file", type=Path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
     command.add_argument("--name", default="", metavar="NAME", help="name of the study")
     _add_values(command)
 
     commands.add("list", study.list_studies, "list all studies, newest first")
-    _add_study(commands.add("status", study.status, "show the state and result of each run of a study"))
-
-    command = _add_study(commands.add("run", study.run, "train all unfinished runs of a study"))
-    _add_queue(command)
-    _add_values(_add_study(commands.add("add", study.add, "add values or seeds to a study")))
-    command = _add_study(commands.add("pause", study.pause, "take a study's runs out of the queue"))
+    commands.add("status", study.status, "show the state and result of each run of a study", "one")
+    _add_queue(commands.add("run", study.run, "train all unfinished runs of a study", "one"))
+    _add_values(commands.add("add", study.add, "add values or seeds to a study", "one"))
+    command = commands.add("pause", study.pause, "take a study's runs out of the queue", "one")
     command.add_argument("--running-too", action="store_true", help="also stop the running one")
-    _add_study(commands.add("retry", study.retry, "queue a study's failed runs again"))
+    commands.add("retry", study.retry, "queue a study's failed runs again", "one")
 
-    command = _add_study(commands.add("figures", study.figures, "write a study's figures and findings"))
+    command = commands.add("figures", study.figures, "write a study's figures and findings", "one")
     command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for the files")
-    command = _add_study(commands.add("export", study.export, "write a study's definition as JSON"))
+    command = commands.add("export", study.export, "write a study's definition as JSON", "one")
     command.add_argument("--to", type=Path, metavar="FILE", help="file to write (default: print it)")
 
-    _add_study(commands.add("trash", study.trash, "move a study to the trash; its runs are kept"))
-    command = commands.add("restore", study.restore, "restore a study from the trash, or list the trash")
-    _add_study(command, nargs="?", help="a study in the trash: its id, or a unique start or end of the id")
+    commands.add("trash", study.trash, "move a study to the trash; its runs are kept", "one")
+    commands.add("restore", study.restore, "restore a study from the trash, or list the trash", "?")
 
 
 def _add_about(commands: _Commands) -> None:
     command = commands.add("data", about.data, "get CIFAR-10 and verify it")
     command.add_argument("--folder", type=Path, metavar="DIR", help="folder to keep it in (default: $RESNET_LAB_DATA)")
-    command.add_argument(
-        "--source", type=Path, metavar="PATH", help="folder or archive of CIFAR-10 that you already have"
-    )
-
-    command = commands.add("layers", about.layers, "list the layers of a network")
-    _add_run(command, nargs="?")
-    _add_config(command, required=False)
-
+    command.add_argument("--source", type=Path, metavar="PATH", help="folder or archive of CIFAR-10 on this computer")
+    _add_config(commands.add("layers", about.layers, "list the layers of a network", "?"), required=False)
     commands.add("settings", about.settings, "list all settings with range and default")
     commands.rename("knobs", "settings")
     commands.add("presets", about.presets, "list the presets to start from")
-
-
-def _add_run(parser: _Parser, help: str = _RUN, **more: Any) -> None:
-    parser.add_argument("run", metavar="RUN", help=help, **more)
-
-
-def _add_study(parser: _Parser, help: str = _STUDY, **more: Any) -> _Parser:
-    parser.add_argument("study", metavar="STUDY", help=help, **more)
-    return parser
 
 
 def _add_config(parser: _Parser, *, required: bool) -> None:
     base = parser.add_mutually_exclusive_group(required=required)
     base.add_argument("--preset", metavar="NAME", help=f"start from a preset: {', '.join(PRESETS)}")
     base.add_argument("--config", type=Path, metavar="FILE", help="start from a file, such as a run's config.json")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SETTING=VALUE",
-        help="change a setting, such as train.batch_size=64; repeatable (`resnet-lab settings` lists all)",
-    )
+    change = "change a setting, such as train.batch_size=64; repeatable (`resnet-lab settings` lists all)"
+    parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help=change)
 
 
 def _add_values(parser: _Parser) -> None:
-    parser.add_argument(
-        "--vary", action="append", default=[], metavar="SETTING=V1,V2,…", help="setting and its values; repeatable"
-    )
+    values = "setting and its values; repeatable"
+    parser.add_argument("--vary", action="append", default=[], metavar="SETTING=V1,V2,…", help=values)
     parser.add_argument("--seeds", default="", metavar="SEEDS", help="seeds, such as 0,1,2 or 0-4")
 
 

@@ -65,7 +65,7 @@ def test_any_text_is_shown_verbatim(text):
 
 
 def test_only_code_in_a_message_is_markup():
-    assert sentence("No *x*; `resnet-lab list` shows <b>.") == r"No \*x\*; `python -m core list` shows \<b\>."
+    assert sentence("No *x*; `resnet-lab list` shows <b>.") == r"No \*x\*; `resnet-lab list` shows \<b\>."
     assert "\N{WORD JOINER}material" in sentence(":material/home:")
 
 
