@@ -45,9 +45,12 @@ def start_server(folder: Path, script: str = "serve.py", address: str = "127.0.0
     log, runs = folder / f"server-{port}.log", folder / "runs"
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
-        cwd=PROJECT, stdout=log.open("w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        cwd=PROJECT,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "RESNET_LAB_RUNS": str(runs), "STREAMLIT_SERVER_ADDRESS": address},
-    )  # fmt: skip
+    )
     server = Server(f"http://{address}:{port}", RunStore(runs), process, log)
     try:
         wait_for(lambda: answers(server), 60)

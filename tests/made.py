@@ -58,10 +58,18 @@ def made_run(
         store.run(run_id).append_record(made_record(epoch, len(config.data.classes)))
     best = store.run(run_id).records()[-1] if epochs else None
     error = "The loss became infinite in epoch 3; try a smaller learning rate." if state == "failed" else None
-    store.run(run_id).write_status(replace(
-        store.run(run_id).status(), state=state, epoch=epochs, started_at=1.0, finished_at=60.0, error=error,
-        best_epoch=best.epoch if best else None, best_val_accuracy=best.val_accuracy if best else None,
-    ))  # fmt: skip
+    store.run(run_id).write_status(
+        replace(
+            store.run(run_id).status(),
+            state=state,
+            epoch=epochs,
+            started_at=1.0,
+            finished_at=60.0,
+            error=error,
+            best_epoch=best.epoch if best else None,
+            best_val_accuracy=best.val_accuracy if best else None,
+        )
+    )
     return run_id
 
 
@@ -97,10 +105,18 @@ def tiny_config(*settings: str) -> RunConfig:
     """A config that trains for real in about a second: 8 layers, 600 real images, 4 epochs."""
     base = RunConfig().set_from_text(
         [
-            "data.train_size=700", "data.validation_size=100", "data.test_size=200", "model.depth=8", "model.width=8",
-            "train.epochs=4", "train.batch_size=64", "train.warmup_epochs=1", "train.threads=1", "train.precision=fp32",
+            "data.train_size=700",
+            "data.validation_size=100",
+            "data.test_size=200",
+            "model.depth=8",
+            "model.width=8",
+            "train.epochs=4",
+            "train.batch_size=64",
+            "train.warmup_epochs=1",
+            "train.threads=1",
+            "train.precision=fp32",
         ]
-    )  # fmt: skip
+    )
     return base.set_from_text(list(settings)).checked()
 
 

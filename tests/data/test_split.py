@@ -30,11 +30,16 @@ def split_of(**changes):
 def test_any_allowed_split_is_stratified_and_disjoint(classes, pooled, train, test, held_out, seed):
     config = RunConfig().replace(
         {
-            "data.classes": tuple(classes), "data.split": "pooled" if pooled else "official", "data.train_size": train,
-            "data.test_size": test, "data.validation": "held-out" if held_out else "test",
-            "data.validation_size": held_out, "data.split_seed": seed, "train.batch_size": 1,
+            "data.classes": tuple(classes),
+            "data.split": "pooled" if pooled else "official",
+            "data.train_size": train,
+            "data.test_size": test,
+            "data.validation": "held-out" if held_out else "test",
+            "data.validation_size": held_out,
+            "data.split_seed": seed,
+            "train.batch_size": 1,
         }
-    )  # fmt: skip
+    )
     assume(not config.problems())
     split, sizes = make_split(config, LABELS), config.data.sizes()
     assert (len(split.train), len(split.test)) == (sizes.train, sizes.test)

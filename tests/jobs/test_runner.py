@@ -29,9 +29,15 @@ from tests.made import tiny_config
 
 AVERAGED = ("train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating", "augment.translate=crop")
 REPORT = (
-    "train.optimizer=adam", "train.lr=0.001", "train.schedule=report", "train.milestones=1,2,3,4",
-    "model.shortcut=report", "augment.translate=shift", "data.validation=test", "data.normalization=pixel-mean",
-)  # fmt: skip
+    "train.optimizer=adam",
+    "train.lr=0.001",
+    "train.schedule=report",
+    "train.milestones=1,2,3,4",
+    "model.shortcut=report",
+    "augment.translate=shift",
+    "data.validation=test",
+    "data.normalization=pixel-mean",
+)
 
 
 def ran(store: RunStore, *settings: str, **about) -> str:
@@ -161,8 +167,11 @@ def test_thread_command_line_and_test_give_the_same_metrics(store):
     path.write_text(json.dumps(config.to_dict()))
     told = subprocess.run(
         [sys.executable, "-m", "core", "train", "--config", path, "--runs", store.root, "--json"],
-        cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert told.returncode == 0, told.stderr
     by_command = store.ids()[0]
     assert by_command not in (here, by_thread)

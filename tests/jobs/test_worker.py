@@ -122,9 +122,12 @@ with store.run(sys.argv[2]).hold():
 def test_a_run_held_by_another_process_is_left_to_it(store, worker):
     held, free = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
     other = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, store.root, held], cwd=PROJECT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", HOLDER, store.root, held],
+        cwd=PROJECT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert other.stdout.readline() == "held\n"
     worker.start()
     wait_for(lambda: store.run(free).status().state == "finished")

@@ -26,9 +26,25 @@ from tests.made import made_record, made_run
 
 PROJECT = Path(__file__).parents[2]
 UNKNOWN = "20200101-000000-aaaa"
-HOSTILE = ["../x", "..", ".", "", "/etc/passwd", "a/../../b", "20261124-093000-k7fa/..", "20261124-093000-k7fa\n",
-           "20261124-093000-k7fa\0", "\0", "２０２６1124-093000-k7fa", "20261124-093000-K7FA", "%2e%2e%2f", "~",
-           ".trash", "C:\\x", "x" * 100_000]  # fmt: skip
+HOSTILE = [
+    "../x",
+    "..",
+    ".",
+    "",
+    "/etc/passwd",
+    "a/../../b",
+    "20261124-093000-k7fa/..",
+    "20261124-093000-k7fa\n",
+    "20261124-093000-k7fa\0",
+    "\0",
+    "２０２６1124-093000-k7fa",
+    "20261124-093000-K7FA",
+    "%2e%2e%2f",
+    "~",
+    ".trash",
+    "C:\\x",
+    "x" * 100_000,
+]
 
 
 @contextlib.contextmanager
@@ -290,9 +306,11 @@ def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> Non
     run_id = made_run(store)
     store.trash.put(made_run(store))
     left = [
-        store.run(run_id).path / ".last.pt.0a1b2c3d.tmp", store.root / ".local.json.0a1b2c3d.tmp",
-        store.cache_folder / f"new-{UNKNOWN}", store.trash.folder / f".gone-{UNKNOWN}",
-    ]  # fmt: skip
+        store.run(run_id).path / ".last.pt.0a1b2c3d.tmp",
+        store.root / ".local.json.0a1b2c3d.tmp",
+        store.cache_folder / f"new-{UNKNOWN}",
+        store.trash.folder / f".gone-{UNKNOWN}",
+    ]
     for path in left:
         path.mkdir(parents=True) if path.suffix != ".tmp" else path.write_text("half")
         os.utime(path, (1.0, 1.0))

@@ -188,8 +188,12 @@ def test_a_row_tells_a_run(store: RunStore) -> None:
     assert list(frame.columns) == [*SUMMARY, *SETTINGS, CURVE]
     row = frame.loc[0]
     assert (row["id"], row["name"], row["state"], row["tags"], row["note"]) == (
-        run_id, "pair", "finished", ("a",), "why",
-    )  # fmt: skip
+        run_id,
+        "pair",
+        "finished",
+        ("a",),
+        "why",
+    )
     assert (row["epoch"], row["epochs"], row["best_epoch"]) == (2, 9, 2)
     assert row["best_val_accuracy"] == made_record(2, 2).val_accuracy
     assert (row["test_accuracy"], row["test_loss"], row["selected_on"]) == (0.81, 0.5, "held-out")
@@ -382,9 +386,14 @@ def test_a_damaged_file_is_not_used(store: RunStore, content: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"rows": {', '"runs": {'), ('"rows": {', '"rows": 3, "runs": {'), ('"lr"', '"rate"'),
-     ('"id": "2', '"id": "3'), ('"format": "', '"format": "x')],
-)  # fmt: skip
+    [
+        ('"rows": {', '"runs": {'),
+        ('"rows": {', '"rows": 3, "runs": {'),
+        ('"lr"', '"rate"'),
+        ('"id": "2', '"id": "3'),
+        ('"format": "', '"format": "x'),
+    ],
+)
 def test_a_file_with_other_things_in_it_is_not_used(store: RunStore, old: str, new: str) -> None:
     made_run(store)
     before = store.frame()
@@ -499,8 +508,12 @@ def test_a_summary_has_what_the_folder_says(store: RunStore) -> None:
     store.run(run_id).write_result({"best": {"accuracy": 0.81, "loss": 0.5}})
     (run,) = store.summaries()
     assert (run.id, run.name, run.state, run.config, run.signature) == (
-        run_id, "pair", "finished", config, config.signature(),
-    )  # fmt: skip
+        run_id,
+        "pair",
+        "finished",
+        config,
+        config.signature(),
+    )
     assert (run.meta, run.status) == (store.run(run_id).meta(), store.run(run_id).status())
     assert (run.epochs.best_epoch, run.epochs.best_val_accuracy) == (2, made_record(2, 2).val_accuracy)
     assert run.test == TestResult(0.81, 0.5) and run.test_images == 2_000
@@ -540,6 +553,4 @@ def test_a_damaged_run_is_in_a_list_of_its_own(store: RunStore) -> None:
 
 def test_names_that_several_runs_share_are_told_apart(store: RunStore) -> None:
     first, second, unnamed = made_run(store, name="a"), made_run(store, name="a"), made_run(store)
-    assert labels(store.summaries()) == {
-        first: f"a ({first[-4:]})", second: f"a ({second[-4:]})", unnamed: unnamed,
-    }  # fmt: skip
+    assert labels(store.summaries()) == {first: f"a ({first[-4:]})", second: f"a ({second[-4:]})", unnamed: unnamed}

@@ -91,10 +91,15 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
 @pytest.mark.parametrize(
     ("state", "arrives"),
     [
-        ("queued", "stopped"), ("running", "stopped"), ("stopping", "stopped"), ("stopped", "stopped"),
-        ("finished", "finished"), ("failed", "failed"), ("interrupted", "interrupted"),
+        ("queued", "stopped"),
+        ("running", "stopped"),
+        ("stopping", "stopped"),
+        ("stopped", "stopped"),
+        ("finished", "finished"),
+        ("failed", "failed"),
+        ("interrupted", "interrupted"),
     ],
-)  # fmt: skip
+)
 def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, state: str, arrives: str) -> None:
     run_id = made_run(store, state=state)
     store.run(run_id).write_status(replace(store.run(run_id).stored_status(), host="here", pid=1, queued_at=1.0))
@@ -215,9 +220,21 @@ def bomb(files: dict[str, bytes]) -> Members:
         (otherwise_packed, "is compressed in a way"),
         (bomb, "would expand to 200.0 MB"),
     ],
-    ids=["traversal", "traversal in a run", "foreign file", "link", "twice", "no manifest", "unlisted", "nested",
-         "newer", "endless", "bzip2", "bomb"],
-)  # fmt: skip
+    ids=[
+        "traversal",
+        "traversal in a run",
+        "foreign file",
+        "link",
+        "twice",
+        "no manifest",
+        "unlisted",
+        "nested",
+        "newer",
+        "endless",
+        "bzip2",
+        "bomb",
+    ],
+)
 def test_a_hostile_file_brings_nothing_in(
     store: RunStore, other: RunStore, tmp_path: Path, change: Any, sentence: str
 ) -> None:

@@ -25,8 +25,10 @@ def test_singular_values_end_near_one_along_the_same_directions(shape):
 
 
 def test_steps_agree_with_pytorchs_muon_but_for_the_norm():
-    ours, theirs = (nn.Parameter(random(16, 3, 3, 3).contiguous(memory_format=layout)) for layout in
-                    (torch.channels_last, torch.contiguous_format))  # fmt: skip
+    ours, theirs = (
+        nn.Parameter(random(16, 3, 3, 3).contiguous(memory_format=layout))
+        for layout in (torch.channels_last, torch.contiguous_format)
+    )
     flat = nn.Parameter(theirs.detach().flatten(1).clone())
     muon = Muon([ours], lr=0.05, momentum=0.6)
     reference = torch.optim.Muon([flat], lr=0.05, momentum=0.6, weight_decay=0.0, nesterov=True)

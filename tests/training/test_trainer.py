@@ -49,9 +49,15 @@ def plain_batch(trainer: Trainer, rows: torch.Tensor, plan) -> torch.Tensor:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_first_batches_agree_with_a_plain_loop(optimizer):
     trainer = trainer_of(
-        "augment.translate=crop", "train.label_smoothing=0.1", f"train.optimizer={optimizer}", "train.lr=0.01",
-        "train.schedule=constant", "train.warmup_epochs=0", "train.nesterov=true", "train.weight_decay=0.01",
-    )  # fmt: skip
+        "augment.translate=crop",
+        "train.label_smoothing=0.1",
+        f"train.optimizer={optimizer}",
+        "train.lr=0.01",
+        "train.schedule=constant",
+        "train.warmup_epochs=0",
+        "train.nesterov=true",
+        "train.weight_decay=0.01",
+    )
     model = ResNet(8, 10, 8, generator=seeded_generator(0, 0))
     plain = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01, foreach=False),
@@ -81,18 +87,30 @@ def test_first_batches_agree_with_a_plain_loop(optimizer):
 RECIPES = {
     "sgd, one-cycle, averaging": ["train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating"],
     "adam, report": [
-        "train.optimizer=adam", "train.lr=0.001", "train.schedule=report", "train.milestones=1,2,3,4",
-        "model.shortcut=report", "augment.translate=shift", "train.decay_on=kernels",
+        "train.optimizer=adam",
+        "train.lr=0.001",
+        "train.schedule=report",
+        "train.milestones=1,2,3,4",
+        "model.shortcut=report",
+        "augment.translate=shift",
+        "train.decay_on=kernels",
     ],
     "adamw, cosine, equal averaging": [
-        "train.optimizer=adamw", "train.lr=0.002", "train.schedule=cosine", "train.averaging=equal",
-        "train.averaging_start=2", "augment.cutout=8",
+        "train.optimizer=adamw",
+        "train.lr=0.002",
+        "train.schedule=cosine",
+        "train.averaging=equal",
+        "train.averaging_start=2",
+        "augment.cutout=8",
     ],
     "muon, growing windows": [
-        "train.optimizer=muon", "augment.grow_from=20", "augment.translate=crop", "train.averaging=ema",
+        "train.optimizer=muon",
+        "augment.grow_from=20",
+        "augment.translate=crop",
+        "train.averaging=ema",
     ],
     "plateau": ["train.schedule=plateau", "train.plateau_patience=1", "train.label_smoothing=0.1"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -150,9 +168,15 @@ def test_the_validation_results_belong_to_the_saved_weights():
 def test_the_penalty_is_keras_l2_on_the_kernels():
     """Keras's l2(1e-4) adds 1e-4·Σw² of each kernel; our weight decay is twice that."""
     settings = [
-        "train.optimizer=adam", "train.weight_decay=0.0002", "train.decay_on=kernels", "train.lr=1e-7",
-        "train.epochs=1", "train.schedule=constant", "train.warmup_epochs=0", "model.shortcut=report",
-    ]  # fmt: skip
+        "train.optimizer=adam",
+        "train.weight_decay=0.0002",
+        "train.decay_on=kernels",
+        "train.lr=1e-7",
+        "train.epochs=1",
+        "train.schedule=constant",
+        "train.warmup_epochs=0",
+        "model.shortcut=report",
+    ]
     trainer = trainer_of(*settings)
     record = epochs_of(trainer)[-1]
     kernels = [layer.weight for layer in trainer.model.modules() if isinstance(layer, torch.nn.Conv2d)]
