@@ -267,7 +267,7 @@ if not runs:
 st.markdown(
     "Show images to a trained network. It knows only the classes it was trained on, and always picks one of them."
 )
-tray: Tray = st.session_state.setdefault("classify", Tray())
+tray: Tray = st.session_state.setdefault("classify.tray", Tray())
 run_ids = choose_runs(runs)
 add_images(tray, run_ids[0])
 for problem in tray.refused:

@@ -184,7 +184,7 @@ def test_a_manual_crop_is_what_the_network_sees_and_in_the_table(app, store):
     drop(app, ("wide.png", content), ("other.png", png(4, (90, 30))))
     app.button_group(key="classify.crop").set_value("hand").run()
     assert set(app.dataframe[0].value["crop"]) == {"manual crop, x 33–67 %, y 0–100 %"}
-    tray = app.session_state["classify"]
+    tray = app.session_state["classify.tray"]
     tray.images[0].cut(Square(0.1, 0.5, 0.5))
     app.run()
     seen = to_network(read_image(content, "x.png"), "hand", Square(0.1, 0.5, 0.5))
