@@ -108,9 +108,7 @@ class Shelf:
             raise StoreError(f"“{shown}” matches {len(matches)} ids: {', '.join(matches[:5])}; give the full id.")
         if re.fullmatch(ID, text):
             self.path(text)
-        raise StoreError(
-            f"There is no {self.noun} “{shown}”{self._where}; `python -m core {self._listing}` lists the ids."
-        )
+        raise StoreError(f"There is no {self.noun} “{shown}”{self._where}; `resnet-lab {self._listing}` lists the ids.")
 
 
 class Trash:

@@ -41,9 +41,9 @@ def test_a_run_is_moved_to_the_front_up_and_down(store):
 
 def test_at_the_ends_nothing_moves(store):
     a, b = waiting(store, 2)
-    before = [store.run(one).status() for one in (a, b)]
+    before = [store.run(run_id).status() for run_id in (a, b)]
     assert (store.queue.move(a, "up"), store.queue.move(a, "front"), store.queue.move(b, "down")) == (0, 0, 1)
-    assert [store.run(one).status() for one in (a, b)] == before
+    assert [store.run(run_id).status() for run_id in (a, b)] == before
 
 
 def test_a_place_can_be_named(store):
@@ -126,7 +126,7 @@ def test_no_time_is_below_zero_and_every_run_stays_whole(store):
     for run_id in (*made, *made):
         assert store.queue.move(run_id, "front") == 0
     assert store.queue.ids() == made[::-1]
-    assert all(store.run(one).status().queued_at >= 0 for one in made)
+    assert all(store.run(run_id).status().queued_at >= 0 for run_id in made)
     assert set(store.frame()["state"]) == {"queued"}
 
 
@@ -159,9 +159,9 @@ def test_two_processes_at_once_corrupt_nothing(store):
         subprocess.Popen([sys.executable, "-c", program, str(store.root), str(seed), *made], cwd=PROJECT)
         for seed in range(2)
     ]
-    assert [one.wait(120) for one in processes] == [0, 0]
+    assert [process.wait(120) for process in processes] == [0, 0]
     assert sorted(store.queue.ids()) == sorted(made)
-    assert all(store.run(one).status().state == "queued" for one in made)
+    assert all(store.run(run_id).status().state == "queued" for run_id in made)
 
 
 def test_a_cancelled_run_is_stopped_and_goes_back_to_its_place(store):

@@ -159,7 +159,7 @@ def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest
 def test_ids_sort_by_time_and_are_safe_names(store: RunStore) -> None:
     made = [store.create(RunConfig()) for _ in range(5)]
     assert store.ids() == made[::-1] == sorted(made, reverse=True)
-    assert all(re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}", one) for one in made)
+    assert all(re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}", run_id) for run_id in made)
     early, later = new_id(1_700_000_000.0), new_id(1_700_000_000.01)
     assert early < later < new_id(1_700_000_001.0)
 
@@ -182,13 +182,13 @@ def test_a_run_is_found_by_any_name_it_goes_by(store: RunStore) -> None:
     assert store.find(first) == store.find(first[-4:]) == store.find("baseline") == first
     with pytest.raises(StoreError, match=f"“{first[:8]}” matches 2 ids: {second}, {first}"):
         store.find(first[:8])
-    with pytest.raises(StoreError, match=r"There is no run “abc”; `python -m core list` lists the ids\."):
+    with pytest.raises(StoreError, match=r"There is no run “abc”; `resnet-lab list` lists the ids\."):
         store.find("abc")
     with pytest.raises(StoreError, match=f"There is no run {UNKNOWN}"):
         store.find(UNKNOWN)
 
 
-def test_a_run_without_a_name_is_not_found_by_none(store: RunStore) -> None:
+def test_an_empty_text_finds_no_run(store: RunStore) -> None:
     made_run(store)
     with pytest.raises(StoreError, match="There is no run “”"):
         store.find("")
@@ -199,28 +199,28 @@ def test_without_runs_there_is_no_latest(store: RunStore) -> None:
         store.find("latest")
 
 
-def test_a_run_in_the_trash_is_told_to_be_there(store: RunStore) -> None:
+def test_the_error_names_the_trash_for_a_deleted_run(store: RunStore) -> None:
     run_id = made_run(store)
     store.trash.put(run_id)
     with pytest.raises(StoreError, match="It is in the trash; restore it first"):
         store.find(run_id)
 
 
-def test_files_and_strange_folders_beside_the_runs_are_passed_over(store: RunStore) -> None:
+def test_other_files_and_folders_are_ignored(store: RunStore) -> None:
     run_id = made_run(store)
     (store.root / "notes").mkdir()
     (store.root / "20261124-093000-k7fa").write_text("a file")
     assert store.ids() == [run_id]
 
 
-def test_a_folder_of_runs_that_was_deleted_is_told(tmp_path: Path) -> None:
+def test_a_deleted_folder_of_runs_is_an_error(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     store.root.rmdir()
     with pytest.raises(StoreError, match="cannot be read"):
         store.ids()
 
 
-def test_a_file_where_the_folder_of_runs_should_be_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_of_runs_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StoreError, match="runs could not be written"):
         RunStore(tmp_path / "runs")
@@ -319,7 +319,7 @@ def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> Non
     assert store.ids() == [run_id] and len(store.trash.ids()) == 1 and len(store.run(run_id).records()) == 4
 
 
-def test_a_dead_run_is_told_as_far_as_its_epochs_go(store: RunStore) -> None:
+def test_an_interrupted_run_has_the_epochs_on_disk(store: RunStore) -> None:
     """Killed between an epoch's record and the state that tells of it."""
     run_id = running(store)
     store.run(run_id).append_record(made_record(3))
@@ -328,7 +328,7 @@ def test_a_dead_run_is_told_as_far_as_its_epochs_go(store: RunStore) -> None:
     assert (status.epoch, status.best_epoch, status.best_val_accuracy) == (3, 3, made_record(3).val_accuracy)
 
 
-def test_a_run_made_held_can_be_taken_by_nobody(store: RunStore) -> None:
+def test_a_run_created_held_is_held_from_the_start(store: RunStore) -> None:
     with store.create_held(RunConfig(), name="mine") as run_id:
         assert store.queue.ids() == [run_id] and store.run(run_id).meta().name == "mine"
         assert store.run(run_id).held()
@@ -457,10 +457,10 @@ def test_a_torn_last_line_is_left_out_and_then_closed(store: RunStore) -> None:
     run_id = made_run(store, epochs=2)
     with (store.run(run_id).path / "metrics.jsonl").open("ab") as file:
         file.write(b'{"epoch": 3, "val_acc')
-    assert [one.epoch for one in store.run(run_id).records()] == [1, 2]
+    assert [record.epoch for record in store.run(run_id).records()] == [1, 2]
     assert list(store.metrics(run_id)["epoch"]) == [1, 2]
     store.run(run_id).append_record(made_record(3))
-    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3]
+    assert [record.epoch for record in store.run(run_id).records()] == [1, 2, 3]
     assert list(store.metrics(run_id)["epoch"]) == [1, 2, 3]
 
 
@@ -473,7 +473,7 @@ def test_epochs_whose_state_was_not_kept_are_cut(store: RunStore) -> None:
     assert store.run(run_id).records() == []
 
 
-def test_weights_are_told_to_be_missing_before_the_first_epoch(store: RunStore) -> None:
+def test_there_are_no_weights_before_the_first_epoch(store: RunStore) -> None:
     run_id = made_run(store, epochs=0, state="queued")
     assert (
         store.run(run_id).last_state() is None and store.run(run_id).records() == [] and store.run(run_id).log() == ""
@@ -484,7 +484,7 @@ def test_weights_are_told_to_be_missing_before_the_first_epoch(store: RunStore) 
     assert store.run(run_id).best_weights().read_bytes() == b"weights"
 
 
-def test_the_environment_is_kept_beside_the_name(store: RunStore) -> None:
+def test_writing_the_environment_keeps_the_name(store: RunStore) -> None:
     run_id = made_run(store, name="mine")
     store.run(run_id).write_environment({"torch": "2"})
     assert store.run(run_id).meta().environment == {"torch": "2"} and store.run(run_id).meta().name == "mine"
@@ -523,17 +523,17 @@ def test_a_damaged_file_is_a_sentence_and_the_other_runs_are_listed(
 
 
 @pytest.mark.parametrize("line", ['{"epoch": 9}', '{"epoch": 9, "val_accuracy": "high"}', "[1]", "x", "[" * 100_000])
-def test_a_damaged_line_of_metrics_is_passed_over(store: RunStore, line: str) -> None:
+def test_a_damaged_line_of_metrics_is_skipped(store: RunStore, line: str) -> None:
     run_id = made_run(store, epochs=2)
     with (store.run(run_id).path / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
     store.run(run_id).append_record(made_record(3))
-    assert [one.epoch for one in store.run(run_id).records()] == [1, 2, 3]
+    assert [record.epoch for record in store.run(run_id).records()] == [1, 2, 3]
     assert store.frame().loc[0, "last_val_accuracy"] == made_record(3).val_accuracy
 
 
 @pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json"])
-def test_a_missing_file_is_told(store: RunStore, name: str) -> None:
+def test_the_error_names_a_missing_file(store: RunStore, name: str) -> None:
     run_id = made_run(store)
     (store.run(run_id).path / name).unlink()
     assert store.frame().loc[0, "error"] == f"Run {run_id} has no {name}; its folder is incomplete."
@@ -575,7 +575,7 @@ def reference(store: RunStore) -> str:
     return run_id
 
 
-def test_a_reference_run_is_read_only_and_annotated_beside(store: RunStore, reference: str) -> None:
+def test_a_reference_run_is_read_only_and_its_notes_are_kept_elsewhere(store: RunStore, reference: str) -> None:
     before = {path.name: path.read_bytes() for path in store.run(reference).path.iterdir() if path.name != ".lock"}
     for act in (store.trash.put, store.queue.enqueue):
         with pytest.raises(StoreError, match="came with the program; it cannot be"):
@@ -634,7 +634,7 @@ def test_a_waiting_run_comes_back_stopped(store: RunStore) -> None:
     assert store.run(run_id).status().state == "stopped" and store.queue.ids() == []
 
 
-def test_a_damaged_run_can_be_thrown_away(store: RunStore) -> None:
+def test_a_damaged_run_can_be_deleted(store: RunStore) -> None:
     run_id = made_run(store)
     damage(store, run_id, "status.json", "{")
     damage(store, run_id, "meta.json", "{")
@@ -642,7 +642,7 @@ def test_a_damaged_run_can_be_thrown_away(store: RunStore) -> None:
     assert store.trash.ids() == [run_id]
 
 
-def test_what_is_not_in_the_trash_cannot_be_restored(store: RunStore) -> None:
+def test_a_run_outside_the_trash_cannot_be_restored(store: RunStore) -> None:
     assert store.trash.ids() == []
     with pytest.raises(StoreError, match="is not in the trash"):
         store.trash.restore(UNKNOWN)
@@ -657,7 +657,7 @@ def test_restoring_never_overwrites(store: RunStore) -> None:
     assert store.trash.ids() == [run_id]
 
 
-def test_emptying_the_trash_tells_what_it_freed(store: RunStore) -> None:
+def test_emptying_the_trash_returns_the_bytes_freed(store: RunStore) -> None:
     kept, thrown = made_run(store), made_run(store)
     store.run(thrown).write_file("last.pt", b"x" * 10_000)
     store.trash.put(thrown)

@@ -25,7 +25,7 @@ from tests.made import made_record, made_run
 
 
 def write(path: Path, *records: EpochRecord, **more: Any) -> None:
-    path.write_text("".join(json.dumps(asdict(one) | more) + "\n" for one in records))
+    path.write_text("".join(json.dumps(asdict(record) | more) + "\n" for record in records))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_every_figure_is_in_its_column(store: RunStore) -> None:
         assert table[name][1] == getattr(record, name), name
 
 
-def test_values_of_a_later_program_are_passed_over(store: RunStore) -> None:
+def test_fields_of_a_later_version_are_ignored(store: RunStore) -> None:
     run_id = made_run(store)
     write(store.run(run_id).path / "metrics.jsonl", made_record(1), gradient_norm=2.0)
     assert list(store.metrics(run_id).columns) == list(METRICS)
@@ -111,7 +111,7 @@ def test_changing_a_table_changes_no_other(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"3", b"{}", b'{"epoch": "1"}', b'{"epoch": 1}', b"\xff", b"[" * 100_000])
-def test_what_is_no_record_is_none(line: bytes) -> None:
+def test_a_damaged_line_is_not_a_record(line: bytes) -> None:
     assert parse_record(line) is None
 
 
@@ -180,7 +180,7 @@ def test_a_row_has_its_runs_curve(store: RunStore) -> None:
 # --- the table of runs ----------------------------------------------------------------------------
 
 
-def test_a_row_tells_a_run(store: RunStore) -> None:
+def test_a_row_describes_a_run(store: RunStore) -> None:
     config = RunConfig().replace({"train.epochs": 9, "train.lr": 0.3, "data.classes": ("deer", "dog")})
     run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",), note="why")
     store.run(run_id).write_result({"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
@@ -240,7 +240,7 @@ def test_a_deleted_run_leaves_the_table(store: RunStore) -> None:
     assert list(store.frame()["id"]) == [run_id]
 
 
-def test_a_run_deleted_while_the_table_is_made_is_no_crash(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_can_be_deleted_while_the_table_is_made(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = made_run(store, state="running")
     store.frame()
     store.trash.put(run_id)
@@ -425,7 +425,7 @@ def test_a_deleted_run_leaves_no_row_in_the_file(store: RunStore) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_file_that_cannot_be_written_is_no_harm(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_need_not_be_writable(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = made_run(store)
 
     def full(*_: Any) -> None:
@@ -478,7 +478,7 @@ def test_one_run_is_summarized_without_reading_the_others(store: RunStore) -> No
             store.summary(run_id)
 
 
-def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: RunStore) -> None:
+def test_the_fingerprint_changes_with_what_a_page_shows(store: RunStore) -> None:
     run_id = made_run(store, 2, state="running")
     with store.run(run_id).hold():
         seen = [fingerprint(store.runs())]
@@ -494,7 +494,7 @@ def test_the_fingerprint_tells_what_a_page_shows_from_what_it_does_not(store: Ru
     assert len(set(seen)) == len(seen)
 
 
-def test_a_record_without_figures_by_class_has_none_of_them():
+def test_a_record_may_lack_the_values_by_class():
     line = json.dumps({name: value for name, value in asdict(made_record(1)).items() if not name.endswith("_by_class")})
     assert parse_record(line.encode()) == made_record(1, val_loss_by_class=[], val_accuracy_by_class=[])
 
@@ -551,6 +551,6 @@ def test_a_damaged_run_is_in_a_list_of_its_own(store: RunStore) -> None:
     assert [(run.id, "config.json" in run.error) for run in store.damaged()] == [(bad, True)]
 
 
-def test_names_that_several_runs_share_are_told_apart(store: RunStore) -> None:
+def test_labels_distinguish_runs_of_one_name(store: RunStore) -> None:
     first, second, unnamed = made_run(store, name="a"), made_run(store, name="a"), made_run(store)
     assert labels(store.summaries()) == {first: f"a ({first[-4:]})", second: f"a ({second[-4:]})", unnamed: unnamed}

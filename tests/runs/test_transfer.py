@@ -46,7 +46,7 @@ def packed(store: RunStore, *run_ids: str) -> io.BytesIO:
 
 
 def contents(store: RunStore, run_id: str) -> dict[str, bytes]:
-    return {one.name: one.read_bytes() for one in store.run(run_id).path.iterdir() if one.name in transfer.FILES}
+    return {path.name: path.read_bytes() for path in store.run(run_id).path.iterdir() if path.name in transfer.FILES}
 
 
 Members = list[tuple[zipfile.ZipInfo | str, bytes]]
@@ -109,7 +109,7 @@ def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, sta
     assert other.queue.ids() == []
 
 
-def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore) -> None:
+def test_an_imported_reference_run_is_an_ordinary_run(store: RunStore, other: RunStore) -> None:
     run_id = made_run(store)
     path = store.run(run_id).path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
@@ -118,7 +118,7 @@ def test_a_reference_run_is_ones_own_elsewhere(store: RunStore, other: RunStore)
     other.trash.put(run_id)
 
 
-def test_what_is_here_already_is_left_as_it_is_and_the_others_come_in(store: RunStore, other: RunStore) -> None:
+def test_a_run_that_exists_is_left_as_it_is_and_the_rest_is_imported(store: RunStore, other: RunStore) -> None:
     here, thrown, new = (with_weights(store, name=name) for name in ("here", "thrown", "new"))
     archive = packed(store, here, thrown, new)
     assert import_runs(other, packed(store, here, thrown), "runs.zip").problems == []
@@ -166,7 +166,7 @@ def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(st
     assert not list(other.cache_folder.glob("new-*"))
 
 
-def test_a_run_that_is_none_stays_out(store: RunStore, other: RunStore) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(store: RunStore, other: RunStore) -> None:
     """The checksums are right; what they are of is not."""
     newer, lacking, good = with_weights(store), with_weights(store), with_weights(store)
     (store.run(newer).path / "config.json").write_text('{"schema": 2}')
@@ -248,11 +248,11 @@ def test_a_hostile_file_brings_nothing_in(
 
 
 def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore) -> None:
-    hidden, told = 100_000_000, 1_000
+    hidden, stated = 100_000_000, 1_000
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("manifest.json", bytes(hidden))
-    lying = archive.getvalue().replace(struct.pack("<L", hidden), struct.pack("<L", told))
+    lying = archive.getvalue().replace(struct.pack("<L", hidden), struct.pack("<L", stated))
     tracemalloc.start()
     try:
         with pytest.raises(StoreError, match=r"Nothing was imported from x\.zip"):
@@ -263,7 +263,7 @@ def test_a_manifest_that_is_larger_than_it_says_is_not_unpacked(other: RunStore)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(100)])
-def test_what_is_no_zip_is_a_sentence(other: RunStore, content: bytes) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(other: RunStore, content: bytes) -> None:
     with pytest.raises(StoreError, match=r"Nothing was imported from x.zip: it is not a .zip file"):
         import_runs(other, io.BytesIO(content), "x.zip")
 
@@ -292,7 +292,7 @@ def test_a_file_larger_than_it_can_be_is_refused(
         import_runs(other, archive, "runs.zip")
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(
+def test_a_disk_without_room_is_noticed_before_anything_is_written(
     store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = packed(store, with_weights(store))
@@ -302,7 +302,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     assert other.ids() == []
 
 
-def test_what_is_not_there_is_told(store: RunStore, tmp_path: Path) -> None:
+def test_a_missing_file_or_run_is_an_error(store: RunStore, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no file"):
         import_runs(store, tmp_path / "nothing.zip", "nothing.zip")
     with pytest.raises(StoreError, match=f"There is no run {ELSEWHERE}"):
