@@ -1,4 +1,4 @@
-# `make run` sets up and opens the laboratory; `make test` sets up and runs the tests.
+# `make run` sets up and serves the app; `make test` sets up and runs the tests.
 # Every target can be repeated: finished work is not done again.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ help: ## show this list
 
 setup: $(READY) ## create the virtual environment with the tested versions
 
-run: $(READY) data ## set up, get the images, open the laboratory on 127.0.0.1:8501
+run: $(READY) data ## set up, get the images, serve the app on http://127.0.0.1:8501
 	@$(BIN)/streamlit run serve.py
 
 data: $(READY) ## get and verify CIFAR-10, once
@@ -43,8 +43,9 @@ lock: ## renew constraints.txt: install the newest versions within the ranges, t
 	@{ echo "# The exact versions that were tested together; written by \`make lock\`."; .venv-newest/bin/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.txt
 	@echo "constraints.txt is renewed. Commit it."
 
-screenshots: $(READY) data ## draw the README's images from the real app
+screenshots: $(READY) data ## draw the images and the animation in README.md from the real app (needs Chromium)
 	@$(BIN)/python -m docs.tools.screenshots
+	@$(BIN)/python -m docs.tools.tour
 
 clean: ## remove the virtual environments and caches; runs and images stay
 	rm -rf $(VENV) .venv-newest static .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -73,17 +73,20 @@ def time_ratios(trick: Trick) -> list[float]:
     return [round(with_it / without, 3) for with_it, without in rounds[1:]]  # the first round warms up
 
 
-def finished_runs() -> dict[str, dict[str, Any]]:
-    """Return the recorded runs of this kind of machine, by the signature of their config."""
-    lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
-    machine = machine_text(resolve(base()))
-    return {run["signature"]: run for run in map(json.loads, lines) if run["machine"].startswith(machine)}
+def recorded_runs() -> list[dict[str, Any]]:
+    """Return the recorded runs, the oldest first."""
+    return [json.loads(line) for line in DONE.read_text(encoding="utf-8").splitlines()] if DONE.is_file() else []
+
+
+def runs_on(machine: str) -> dict[str, dict[str, Any]]:
+    """Return the recorded runs of a kind of machine (from ``machine_text``) by the signature of their config."""
+    return {run["signature"]: run for run in recorded_runs() if run["machine"].startswith(machine)}
 
 
 def outcome(config: RunConfig, name: str) -> dict[str, Any]:
     """Return the recorded run of ``config``, or train and record it."""
     signature = config.signature()
-    if (recorded := finished_runs().get(signature)) is not None:
+    if (recorded := runs_on(machine_text(resolve(base()))).get(signature)) is not None:
         return recorded
     print(f"  {name}, seed {config.train.seed}", flush=True)
     run = {"signature": signature, "trick": name, "seed": config.train.seed, **train(config)}
@@ -105,23 +108,24 @@ def measured(tricks: list[Trick], seeds: int) -> Iterator[tuple[Trick, dict[str,
 
 
 def write() -> None:
-    """Write the page from what was measured on this kind of machine, without training.
+    """Write the page from the gains that were measured last, on any machine, without training.
 
     Raises SystemExit if a trick has not been measured.
     """
     measured_gains.cache_clear()
-    gains, finished = measured_gains(), finished_runs()
-    if gains.keys() != {trick.name for trick in TRICKS} or base().signature() not in finished:
+    gains = measured_gains()
+    recipes = [run for run in recorded_runs() if run["signature"] == base().signature()]
+    if not recipes or gains.keys() != {trick.name for trick in TRICKS}:
         raise SystemExit(
-            f"Not all tricks were measured on {machine_text(resolve(base()))}. On a busy machine, `auto` may have "
-            "chosen another precision than before. Run without --write to train what is missing."
+            "Not all tricks were measured with today's recipe. Run without --write to train what is missing."
         )
     seeds = len(next(iter(gains.values())).points)
-    error = standard_error(finished[base().signature()]["accuracy"], seeds)
+    error = standard_error(recipes[-1]["accuracy"], seeds)
+    machine = recipes[-1]["machine"].rpartition(", ")[0]  # without the date
     lines = [
         "# Tricks of fast training",
         "",
-        f"Measured by `python -m benchmarks.tricks`: {method(finished, seeds, error)}",
+        f"Measured by `python -m benchmarks.tricks`: {method(runs_on(machine), seeds, error)}",
         "",
         "| trick | used in `fast` | gain, percentage points | time of the steps | larger than two standard errors |",
         "| --- | --- | --- | --- | --- |",
@@ -144,14 +148,14 @@ def standard_error(accuracy: float, seeds: int) -> float:
     return 100 * (2 * accuracy * (1 - accuracy) / base().data.sizes().validation / seeds) ** 0.5
 
 
-def method(finished: dict[str, dict[str, Any]], seeds: int, error: float) -> str:
-    """Return the sentences on how the gains were measured."""
+def method(runs: dict[str, dict[str, Any]], seeds: int, error: float) -> str:
+    """Return the sentences on how the gains were measured with ``runs``, which are given by signature."""
     signatures = {
         base().replace({**changes, "train.seed": seed}).signature()
         for changes in ({}, *(trick.other for trick in TRICKS))
         for seed in range(seeds)
     }
-    machines = dict.fromkeys(run["machine"] for signature, run in finished.items() if signature in signatures)
+    machines = dict.fromkeys(run["machine"] for signature, run in runs.items() if signature in signatures)
     sizes = base().data.sizes()
     seed_text = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
     return (

@@ -1,0 +1,80 @@
+"""The documentation is true where a machine can check it: links, paths, commands, the page of settings."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from core.base.paths import PROJECT
+from core.cli.parser import build_parser
+from docs.tools import settings
+
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "runs/README.md")),
+    *sorted((PROJECT / "docs").glob("*.md")),
+    *sorted((PROJECT / "benchmarks/results").glob("*.md")),
+]
+#: Folders whose paths, written as `folder/…`, must exist.
+FOLDERS = ("core", "pages", "tests", "docs", "benchmarks", "runs")
+#: Paths that stand for others, as in "add `pages/name.py`".
+PLACEHOLDERS = {"pages/name.py"}
+
+
+def by_path(pages: list[Path]) -> list:
+    return [pytest.param(page, id=str(page.relative_to(PROJECT))) for page in pages]
+
+
+def code(text: str) -> list[str]:
+    """Return the content of every span and the lines of every block of code."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    return [*spans, *(line for block in blocks for line in block.splitlines())]
+
+
+@pytest.mark.parametrize("page", by_path(PAGES))
+def test_links_and_images_of_a_page_exist(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [target.partition("#")[0] for target in targets if not re.match(r"https?:|#", target)]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", by_path(PAGES))
+def test_paths_and_modules_named_on_a_page_exist(page):
+    texts = code(page.read_text(encoding="utf-8"))
+    paths = {match[0] for text in texts for match in re.finditer(rf"\b({'|'.join(FOLDERS)})/[\w./-]*\w", text)}
+    assert {path for path in paths - PLACEHOLDERS if not (PROJECT / path).exists()} == set()
+    modules = {match[1] for text in texts for match in re.finditer(r"python -m ((?:core|docs|benchmarks)[\w.]*)", text)}
+    assert {module for module in modules if importlib.util.find_spec(module) is None} == set()
+
+
+@pytest.mark.parametrize("page", by_path(PAGES))
+def test_make_targets_named_on_a_page_exist(page):
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    texts = code(page.read_text(encoding="utf-8"))
+    named = {match[1] for text in texts for match in re.finditer(r"\bmake ([a-z-]+)", text)}
+    assert {target for target in named if not re.search(rf"^{target}:", makefile, flags=re.MULTILINE)} == set()
+
+
+@pytest.mark.parametrize("page", by_path(PAGES))
+def test_commands_shown_on_a_page_are_understood(page):
+    for text in code(page.read_text(encoding="utf-8")):
+        if text.startswith("resnet-lab "):
+            build_parser().parse_args(shlex.split(text, comments=True)[1:])  # exits with an error if it is not
+
+
+def test_every_image_in_docs_is_shown():
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    images = [path.name for path in (PROJECT / "docs").iterdir() if path.suffix in (".png", ".gif")]
+    assert [name for name in images if name not in shown] == []
+
+
+def test_the_page_of_settings_is_written_from_their_definitions():
+    written = settings.PAGE.read_text(encoding="utf-8")
+    assert written == settings.page(), "run `python -m docs.tools.settings`"
+
+
+def test_the_readme_is_short_and_its_animation_small():
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+    assert (PROJECT / "docs/tour.gif").stat().st_size <= 2_000_000
