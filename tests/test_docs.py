@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,16 @@ def test_commands_shown_on_a_page_are_understood(page):
     for text in code(page.read_text(encoding="utf-8")):
         if text.startswith("resnet-lab "):
             build_parser().parse_args(shlex.split(text, comments=True)[1:])  # exits with an error if it is not
+
+
+def test_the_notebook_example_of_the_readme_runs(tmp_path, monkeypatch):
+    (example,) = re.findall(
+        r"^```python\n(.*?)^```", (PROJECT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    (run_id,) = re.findall(r'metrics\("(.*?)"\)', example)
+    shutil.copytree(PROJECT / "runs" / run_id, tmp_path / "runs" / run_id)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
 
 
 def test_every_image_in_docs_is_shown():
