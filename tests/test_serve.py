@@ -36,4 +36,4 @@ def test_two_servers_on_one_folder_train_each_run_once(serve, store):
     serve()
     wait_for(lambda: all(store.run(one).status().state == "finished" for one in runs), 180)
     other = RunStore(store.root)
-    assert all(other.log(one).count("Training from epoch") == 1 for one in runs)
+    assert all(other.run(one).log().count("Training from epoch") == 1 for one in runs)

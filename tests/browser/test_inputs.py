@@ -80,15 +80,15 @@ def test_another_address_is_the_only_one_and_warned_of_on_every_page(serve, page
         assert here.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2]))) != 0
     for path in PAGES:
         settled(page, f"{server.url}/{path.format(run_id)}")
-        expect(page.get_by_text("Everyone who reaches this address can start and delete runs")).to_be_visible()
-    assert "Everyone who reaches this address" in server.log.read_text()
+        expect(page.get_by_text("Everyone who can reach it")).to_be_visible()
+    assert "Everyone who can reach it" in server.log.read_text()
 
 
 def test_another_site_can_neither_steer_the_app_nor_upload_files(serve, page):
     server = serve()
     host = server.url.removeprefix("http://")
     settled(page, server.url)
-    assert page.get_by_text("Everyone who reaches this address").count() == 0
+    assert page.get_by_text("Everyone who can reach it").count() == 0
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
