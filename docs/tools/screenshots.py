@@ -1,4 +1,6 @@
-"""Draw the images of the pages in README.md (docs/*.png) from the real app, with two short runs. Needs Chromium.
+"""Draw the images of the pages in README.md (docs/*.png) from the real app. Needs Chromium.
+
+The app shows the committed reference runs, as after a fresh installation, and two short runs that this script trains.
 
 python -m docs.tools.screenshots     # or: make screenshots
 """
@@ -20,56 +22,61 @@ from docs.tools.common import reference_studies, test_images, wait_until_ready
 DOCS = PROJECT / "docs"
 
 
-def take(page: Page, address: str, name: str) -> None:
-    """Open a page and save its image."""
+def take(page: Page, address: str, name: str, *, centre: str | None = None) -> None:
+    """Open a page and save its image when it is ready, scrolled to put the heading ``centre`` in the middle."""
     page.goto(address)
-    save(page, name)
-
-
-def save(page: Page, name: str) -> None:
-    """Save the image of the open page when it is ready."""
     wait_until_ready(page)
+    if centre:
+        page.get_by_role("heading", name=centre, exact=True).evaluate("at => at.scrollIntoView({block: 'center'})")
+        time.sleep(1)
     page.screenshot(path=DOCS / f"{name}.png")
 
 
 def main() -> None:
-    """Train two runs and save the images of all pages."""
+    """Copy the reference runs, train two runs, and save the images of all pages."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         store = RunStore(Path(folder) / "runs")
+        best, study_id = copy_references(store)
         quick = PRESETS["quick"].config
-        first = store.create(quick, name="A first run")
-        second = store.create(quick.replace({"train.seed": 1, "augment.translate": "crop"}), name="With random crop")
         with served(store.root) as address, chromium() as browser:
             page = new_window(browser)
+            take(page, f"{address}/studies?study={study_id}", "studies")
+            take(page, f"{address}/leaderboard", "leaderboard")
+            take(page, f"{address}/dataset", "dataset")
+            take(page, f"{address}/new_run", "new_run")
+            page.goto(f"{address}/classify?run={best}")
+            wait_until_ready(page)
+            page.locator("input[type=file]").first.set_input_files(test_images(Path(folder)))
+            wait_until_ready(page, 3)
+            page.screenshot(path=DOCS / "classify.png")
+            first = store.create(quick, name="A first run")
+            second = store.create(quick.replace({"augment.translate": "crop"}), name="With random crop")
             while len(store.run(second).records()) < 3:
                 time.sleep(0.2)
             take(page, f"{address}/run?run={second}", "run")
             take(page, address, "home")
-            take(page, f"{address}/new_run", "new_run")
-            take(page, f"{address}/dataset", "dataset")
             while store.run(second).status().active:
                 time.sleep(0.5)
-            take(page, f"{address}/compare?runs={first},{second}", "compare")
-            page.goto(f"{address}/classify?run={first}")
-            wait_until_ready(page)
-            page.locator("input[type=file]").first.set_input_files(test_images(Path(folder)))
-            save(page, "classify")
-            if study_id := copy_reference_runs(store):
-                take(page, f"{address}/studies?study={study_id}", "studies")
-            take(page, f"{address}/leaderboard", "leaderboard")
+            take(page, f"{address}/compare?runs={first},{second}", "compare", centre="Accuracy")
 
 
-def copy_reference_runs(store: RunStore) -> str | None:
-    """Copy the reference studies and their runs into ``store``; return the id of the study with the most runs."""
+def copy_references(store: RunStore) -> tuple[str, str]:
+    """Copy the committed runs and studies into ``store``.
+
+    Returns the id of the best run on all ten classes and the id of the study with the most runs.
+    """
     committed = RunStore(PROJECT / "runs")
-    references = reference_studies(committed)
-    for reference in references:
-        for run_id in reference.table["run_id"]:
-            shutil.copytree(committed.run(run_id).path, store.root / run_id, dirs_exist_ok=True)
-        target = StudyStore(store).root
-        target.mkdir(exist_ok=True)
-        shutil.copy(StudyStore(committed).root / f"{reference.study_id}.json", target)
-    return references[0].study_id if references else None
+    references = [run for run in committed.summaries() if run.meta.reference]
+    for run in references:
+        shutil.copytree(committed.run(run.id).path, store.root / run.id)
+    studies = reference_studies(committed)
+    target = StudyStore(store).root
+    target.mkdir(exist_ok=True)
+    for study in studies:
+        shutil.copy(StudyStore(committed).root / f"{study.study_id}.json", target)
+    on_all_classes = [run for run in references if run.config.data.classes == PRESETS["fast"].config.data.classes]
+    best = max(on_all_classes, key=lambda run: run.accuracy_on_test or 0.0)
+    return best.id, studies[0].study_id
 
 
 if __name__ == "__main__":
