@@ -20,7 +20,7 @@ from core.study.study import Study
 READY = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   return app?.dataset.testScriptState === 'notRunning' && document.querySelector('h1')
-    && !document.querySelector('[data-testid=stSkeleton]') && !document.querySelector('[data-stale=true]');
+    && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]');
 }"""
 
 
@@ -61,7 +61,10 @@ def test_images(folder: Path, labels: tuple[int, ...] = (1, 7, 8)) -> list[Path]
 
 
 def wait_until_ready(page: Page, seconds: float = 1.5) -> None:
-    """Wait until the page's script has run, then ``seconds`` more for charts and fonts."""
+    """Wait until the page has been ready for ``seconds``: its script has run, and charts and fonts are there."""
     page.wait_for_load_state("networkidle")
-    page.wait_for_function(READY, timeout=60_000)
-    time.sleep(seconds)
+    while True:
+        page.wait_for_function(READY, timeout=60_000)
+        time.sleep(seconds)
+        if page.evaluate(READY):
+            return
