@@ -57,7 +57,7 @@ def main() -> None:
             take(page, address, "home")
             while store.run(second).status().active:
                 time.sleep(0.5)
-            take(page, f"{address}/compare?runs={first},{second}", "compare", centre="Accuracy")
+            take(page, f"{address}/compare?runs={first},{second}", "compare", centre="Is the gap real?")
 
 
 def copy_references(store: RunStore) -> tuple[str, str]:
