@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_make_targets_named_on_a_page_exist(page):
 def test_commands_shown_on_a_page_are_understood(page):
     for text in code(page.read_text(encoding="utf-8")):
         if text.startswith("resnet-lab "):
-            build_parser().parse_args(shlex.split(text, comments=True)[1:])  # exits with an error if it is not
+            words = shlex.split(text, comments=True)[1:]  # an unknown command or option exits
+            assert callable(build_parser().parse_args(words).command)
 
 
 def test_the_notebook_example_of_the_readme_runs(tmp_path, monkeypatch):
@@ -72,7 +74,16 @@ def test_the_notebook_example_of_the_readme_runs(tmp_path, monkeypatch):
     (run_id,) = re.findall(r'metrics\("(.*?)"\)', example)
     shutil.copytree(PROJECT / "runs" / run_id, tmp_path / "runs" / run_id)
     monkeypatch.chdir(tmp_path)
-    exec(example, {})
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert list(names["store"].frame()["id"]) == [run_id]
+
+
+def test_accuracies_in_the_readme_are_measured_ones():
+    measured = (PROJECT / "docs" / "speed.md").read_text(encoding="utf-8")
+    stated = re.findall(r"(\d+\.\d+) % ± (\d+\.\d+)", (PROJECT / "README.md").read_text(encoding="utf-8"))
+    assert stated
+    assert [pair for pair in stated if f"**{pair[0]}%** ± {pair[1]}" not in measured] == []
 
 
 def test_every_image_in_docs_is_shown():

@@ -106,7 +106,7 @@ class Draft:
         self.config = config
 
     def _forget_unread(self) -> None:
-        self.editions.update(list(self.unread))  # a list: a mapping would be taken for counts
+        self.editions.update(list(self.unread))  # a list, because Counter reads a mapping as counts
         self.unread.clear()
 
 
