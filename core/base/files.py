@@ -150,14 +150,14 @@ def remove(path: Path) -> None:
 def sweep(folder: Path, *patterns: str) -> None:
     """Delete what a killed program left unfinished in ``folder``: temporary files, and what ``patterns`` match.
 
-    Only what was not written for :data:`ABANDONED_AFTER` seconds is deleted: another program may be writing the rest.
-    What cannot be deleted stays; it does no harm.
+    Only what was not written within :data:`ABANDONED_AFTER` seconds of now is deleted: another program may be writing
+    the rest. A time in the future comes from a wrong clock. What cannot be deleted stays; it does no harm.
     """
     for pattern in (".*.tmp", *patterns):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 newest = max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
-                if time.time() - newest >= ABANDONED_AFTER:
+                if abs(time.time() - newest) >= ABANDONED_AFTER:
                     remove(path)
 
 

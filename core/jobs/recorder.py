@@ -4,6 +4,7 @@ Training talks to a run's folder through this class alone, with records and byte
 would send the same calls to the machine that owns the folder.
 """
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ class Recorder:
         self._run.clear_stop()
         self._update(
             state="running",
-            started_at=self.status.started_at or time.time(),
+            started_at=self._started_at(),
             finished_at=None,
             error=None,
             host=this_host(),
@@ -83,11 +84,15 @@ class Recorder:
 
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
         """Mark the run as ended."""
-        self._update(state=state, error=error, finished_at=time.time())
+        self._update(state=state, error=error, started_at=self._started_at(), finished_at=time.time())
 
     def stop_requested(self) -> bool:
         """Return whether someone asked the run to stop."""
         return self._run.stop_request() is not None
+
+    def _started_at(self) -> float:
+        """When the run first started; now if that is in the future, where a wrong clock put it."""
+        return min(self.status.started_at or math.inf, time.time())
 
     def _update(self, **changes: Any) -> None:
         self.status = replace(self.status, heartbeat=time.time(), **changes)

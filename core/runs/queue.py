@@ -25,6 +25,8 @@ Where = Literal["front", "up", "down"]
 ORDER_PATIENCE = 5.0
 #: Seconds by which a run is put before the first, and that are made between neighbours without room for a third.
 GAP = 1e-3
+#: Seconds by which a stored time may be ahead of the clock: those of several computers differ a little.
+LEAD = 60.0
 #: Seconds to wait for the lock of a run that says it is at work: most likely it is held.
 GLANCE = 0.1
 
@@ -50,9 +52,23 @@ class Queue:
         return [run_id for _, run_id in self._waiting()]
 
     def end(self) -> float:
-        """Return a ``queued_at`` behind all waiting runs: now, unless the clock was set back since."""
+        """Return a ``queued_at`` behind all waiting runs: now, or a little later if the clock was set back a little.
+
+        Waiting runs that a wrong clock put further into the future are moved to now first, in their order.
+        """
         waiting = self._waiting()
-        return max(time.time(), waiting[-1][0] + 1e-3) if waiting else time.time()
+        if _ahead(waiting):
+            with contextlib.suppress(Timeout), self.order_lock().acquire(timeout=ORDER_PATIENCE):
+                self._settle(waiting)
+            waiting = self._waiting()
+        return _end(waiting)
+
+    def _settle(self, waiting: list[tuple[float, str]]) -> None:
+        """Move the runs that wait in the future to now, the next one first, so that their order is kept throughout."""
+        end = _end(waiting)
+        for place, run_id in enumerate(_ahead(waiting)):
+            with contextlib.suppress(StoreError):  # it began or was stopped, and waits no more
+                self._write_time(run_id, end + place * GAP)
 
     def _waiting(self) -> list[tuple[float, str]]:
         """When each waiting run was queued, and its id; the next first."""
@@ -144,6 +160,7 @@ class Queue:
             raise RunBusy("Another window is changing the queue; try again in a moment.") from None
 
     def _move(self, run_id: str, where: Where | int) -> int:
+        self._settle(self._waiting())
         queue = self.ids()
         if run_id not in queue:
             state = self._run(run_id).status().state
@@ -211,6 +228,18 @@ class Queue:
         return interrupted
 
 
+def _ahead(waiting: list[tuple[float, str]]) -> list[str]:
+    """The runs whose time is further ahead than clocks that are right differ, the next first."""
+    limit = time.time() + LEAD
+    return [run_id for at, run_id in waiting if at > limit]
+
+
+def _end(waiting: list[tuple[float, str]]) -> float:
+    """A time behind all runs that do not wait in the future."""
+    now = time.time()
+    return max([now, *(at + GAP for at, _ in waiting if at <= now + LEAD)])
+
+
 def _interrupted(run: RunFolder, status: Status) -> Status:
     """The status of a run whose process died, with the epochs on disk: it may have died before it counted the last."""
     records = run.records()
@@ -219,4 +248,6 @@ def _interrupted(run: RunFolder, status: Status) -> Status:
         top = best(records)
         reached = {"epoch": records[-1].epoch, "best_epoch": top.epoch, "best_val_accuracy": top.val_accuracy}
     error = "The program that trained this run ended before the run did."
-    return replace(status, **reached, state="interrupted", finished_at=status.heartbeat, error=error)
+    # A heartbeat in the future comes from a wrong clock.
+    finished_at = None if status.heartbeat is None else min(status.heartbeat, time.time())
+    return replace(status, **reached, state="interrupted", finished_at=finished_at, error=error)

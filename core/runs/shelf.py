@@ -8,7 +8,8 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,21 +21,31 @@ TRASH = ".trash"
 #: What an id looks like, as a regular expression.
 ID = "[0-9]{8}-[0-9]{6}-[a-z0-9]{4}"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+#: How far ahead of this computer's clock the time in an id may be: ids are in local time, and people travel.
+AHEAD = timedelta(days=1)
 _TICKS = len(_ALPHABET) ** 2  # parts of a second that two characters of an id count
 
 
-def new_id(now: float, newest: str | None = None) -> str:
+def new_id(now: float, existing: Iterable[str] = ()) -> str:
     """Return an id that sorts by time to the millisecond: two of its last characters count, two are random.
 
-    It sorts behind ``newest`` even if the clock was set back since, as it is every autumn: ids are in local time.
+    It sorts behind the ``existing`` ids even if the clock was set back since, as it is every autumn: ids are in local
+    time. Ids more than :data:`AHEAD` in the future come from a wrong clock and do not count.
     """
     at = datetime.fromtimestamp(now)
+    newest = max(credible(existing, now), default=None)
     if newest is not None:
-        with contextlib.suppress(ValueError, OverflowError):  # 20269999-999999-aaaa looks like an id but is no time
+        with contextlib.suppress(ValueError, OverflowError):  # 20260231-999999-aaaa looks like an id but is no time
             at = max(at, _just_after(newest))
     tick = at.microsecond * _TICKS // 1_000_000
     tail = _ALPHABET[tick // len(_ALPHABET)] + _ALPHABET[tick % len(_ALPHABET)]
     return at.strftime("%Y%m%d-%H%M%S-") + tail + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
+
+
+def credible(ids: Iterable[str], now: float) -> list[str]:
+    """Return the ids that are at most :data:`AHEAD` in the future, in their order."""
+    limit = (datetime.fromtimestamp(now) + AHEAD).strftime("%Y%m%d-%H%M%S")
+    return [item_id for item_id in ids if item_id[: len(limit)] <= limit]
 
 
 def _just_after(item_id: str) -> datetime:
@@ -70,6 +81,11 @@ class Shelf:
             raise StoreError(f"The folder {self.folder} cannot be read: {error.strerror}.") from error
         return sorted((stem for stem in stems if re.fullmatch(ID, stem)), reverse=True)
 
+    def new_id(self) -> str:
+        """Return the id of a new item, which sorts behind the existing ones, those in the trash included."""
+        trashed = Shelf(self.trash_folder, self.noun, self.suffix)
+        return new_id(time.time(), [*self.ids(), *trashed.ids()])
+
     def place(self, item_id: str) -> Path:
         """Return where the item is, or would be. Raises StoreError for text that is not an id."""
         if not isinstance(item_id, str) or not re.fullmatch(ID, item_id):
@@ -92,7 +108,7 @@ class Shelf:
         """
         ids, shown = self.ids(), one_line(text, 60)
         if text == "latest" and ids:
-            return ids[0]
+            return next(iter(credible(ids, time.time())), ids[0])
         if text in ids:
             return text
         matches = []

@@ -24,7 +24,7 @@ from core.config.run_config import RunConfig
 from core.runs.epochs import METRICS, EpochReader
 from core.runs.folder import LOCK, META, METRICS_FILE, Meta, RunFolder, Status, write_new_run
 from core.runs.queue import Queue
-from core.runs.shelf import Shelf, Trash, new_id
+from core.runs.shelf import Shelf, Trash
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
 from core.runs.table import Reader, frame
 
@@ -80,10 +80,10 @@ class RunStore:
         self, config: RunConfig, about: Mapping[str, Any], files: Mapping[str, Path] | None
     ) -> Iterator[tuple[str, Path]]:
         """A new run, complete in a folder that the caller moves among the others."""
-        config, now = config.checked(), time.time()
-        meta = Meta(**{"owner": _owner(), **about, "name": about.get("name", "").strip(), "created_at": now})
+        config = config.checked()
+        meta = Meta(**{"owner": _owner(), **about, "name": about.get("name", "").strip(), "created_at": time.time()})
         status = Status(state="queued", epochs=config.train.epochs, queued_at=self.queue.end())
-        run_id = new_id(now, max([*self.ids(), *self.trash.ids()], default=None))
+        run_id = self._shelf.new_id()
         staged = self.cache_folder / f"new-{run_id}"
         try:
             with os_errors_as_store_errors(staged):

@@ -14,7 +14,7 @@ from core.base.errors import ConfigError, StoreError
 from core.base.files import os_errors_as_store_errors, write_json
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import RunConfig
-from core.runs.shelf import Shelf, Trash, new_id
+from core.runs.shelf import Shelf, Trash
 from core.runs.store import RunStore
 from core.study.study import Study
 
@@ -70,9 +70,8 @@ class StudyStore:
 
     def create(self, study: Study) -> str:
         """Save a new study and return its id. Raises ConfigError or StoreError."""
-        now = time.time()
-        study_id = new_id(now)
-        self._write(study_id, replace(study.checked(), created_at=now, reference=False))
+        study_id = self._shelf.new_id()
+        self._write(study_id, replace(study.checked(), created_at=time.time(), reference=False))
         return study_id
 
     def replace(self, study_id: str, study: Study) -> None:

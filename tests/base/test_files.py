@@ -144,3 +144,11 @@ def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(file: Path) 
     sweep(file.parent, "new-*")
     assert sorted(one.name for one in file.parent.iterdir()) == [fresh.name, made.name, file.name]
     assert len(list(made.iterdir())) == 2
+
+
+def test_what_a_wrong_clock_dated_in_the_future_is_swept(file: Path) -> None:
+    left = file.with_name(".status.json.0a1b2c3d.tmp")
+    left.write_text("half")
+    os.utime(left, (time.time() + 1e9,) * 2)
+    sweep(file.parent)
+    assert only_old_is_left(file)

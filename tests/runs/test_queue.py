@@ -3,12 +3,14 @@
 import random
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.base.errors import RunBusy, StoreError
+from core.config.run_config import RunConfig
 from core.runs import queue as queue_module
 from core.runs.queue import Queue
 from tests.made import made_run
@@ -20,8 +22,8 @@ PROJECT = Path(__file__).parents[2]
 def waiting(store, count, times=None):
     """Waiting runs, the next first; ``times`` in place of a second between two."""
     made = [made_run(store, epochs=0, state="queued") for _ in range(count)]
-    for run_id, time in zip(made, times or range(count), strict=True):
-        store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=time and float(time)))
+    for run_id, at in zip(made, times or range(count), strict=True):
+        store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=at and float(at)))
     return made
 
 
@@ -183,3 +185,30 @@ def test_a_run_that_began_is_asked_to_stop_instead(store):
 def test_what_is_over_cannot_be_cancelled(store):
     with pytest.raises(StoreError, match="is finished; only a waiting or running one can be stopped"):
         store.queue.cancel(made_run(store))
+
+
+def test_waiting_runs_of_a_wrong_clock_come_back_to_now_in_their_order(store):
+    made = [store.create(RunConfig()) for _ in range(4)]
+    for run_id, years in zip(made[1:], (70, 30, 50), strict=True):
+        ahead = time.time() + years * 365 * 86_400
+        store.run(run_id).write_status(replace(store.run(run_id).status(), queued_at=ahead))
+    order = [made[0], made[2], made[3], made[1]]
+    assert store.queue.ids() == order
+    new = store.create(RunConfig())
+    assert store.queue.ids() == [*order, new]
+    assert all((store.run(run_id).status().queued_at or 0) < time.time() + 1 for run_id in order)
+
+
+def test_a_run_moved_to_the_end_stays_at_the_present(store):
+    first, second = store.create(RunConfig()), store.create(RunConfig())
+    store.run(second).write_status(replace(store.run(second).status(), queued_at=time.time() + 1e9))
+    assert store.queue.move(first, "down") == 1
+    assert store.queue.ids() == [second, first]
+    assert (store.run(first).status().queued_at or 0) < time.time() + 1
+
+
+def test_a_heartbeat_in_the_future_does_not_date_the_end_of_a_run(store):
+    run_id = made_run(store, state="running")
+    store.run(run_id).write_status(replace(store.run(run_id).stored_status(), heartbeat=time.time() + 1e9))
+    store.queue.mark_interrupted()
+    assert (store.run(run_id).stored_status().finished_at or 0) <= time.time()
