@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.base.errors import LabError
+from core.base.errors import LabError, collected
 from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
@@ -123,12 +123,14 @@ def summary(draft: Draft) -> None:
 
 def start(draft: Draft) -> None:
     """Queue the runs and open the first one's page."""
-    run_ids = []
-    try:
-        for config, name in draft.runs():
+    run_ids: list[str] = []
+    problems: list[str] = []
+    for config, name in draft.runs():
+        with collected(problems, f"Run {name or draft.name}"):
             run_ids.append(store.create(config, name=name, tags=draft.tags, note=draft.note))
-    except LabError as error:
-        error_box(error)
+    if problems:
+        text = " ".join(dict.fromkeys(problems))
+        error_box(f"{runs_text(len(run_ids))} of {draft.copies} queued. {text}" if draft.copies > 1 else text)
         return
     st.session_state["done"] = "Run started" if len(run_ids) == 1 else f"Queued {len(run_ids)} runs"
     st.switch_page("pages/run.py", query_params={"run": run_ids[0]})

@@ -3,7 +3,9 @@
 The command line prints it, a page shows it in a box. An exception that is not a :class:`LabError` is a defect.
 """
 
-from collections.abc import Callable, Iterable
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -48,12 +50,28 @@ class Outcome:
 
 
 def each(run_ids: Iterable[str], action: Callable[[str], object]) -> Outcome:
-    """Apply ``action`` to every run, whether or not it succeeds for the others."""
-    done, problems = [], []
+    """Apply ``action`` to every run, whatever it raises for the others."""
+    done: list[str] = []
+    problems: list[str] = []
     for run_id in run_ids:
-        try:
+        with collected(problems, f"Run {run_id}"):
             action(run_id)
             done.append(run_id)
-        except LabError as error:
-            problems.append(str(error))
     return Outcome(done, problems)
+
+
+@contextlib.contextmanager
+def collected(problems: list[str], name: str) -> Iterator[None]:
+    """Add what the block raises to ``problems`` as a sentence, so that the caller goes on with the next item.
+
+    ``name`` is what to call this item where the error itself does not: an error that is not a :class:`LabError`.
+    """
+    try:
+        yield
+    except LabError as error:
+        problems.append(str(error))
+    except MemoryError:
+        problems.append(f"{name} needs more memory than is free.")
+    except Exception as error:  # a defect, or a fault of the disk: no reason to forget the other items
+        logging.getLogger(__name__).debug("%s", name, exc_info=True)
+        problems.append(f"{name}: unexpected {type(error).__name__}: {error}.")

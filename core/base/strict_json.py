@@ -7,6 +7,10 @@ from typing import Any
 
 from core.base.text import one_line
 
+#: Levels of lists and objects inside each other. Our own files have at most six, and Python's own functions that walk
+#: through a value give up at a few hundred.
+MOST_LEVELS = 50
+
 
 def to_json(value: Any, **options: Any) -> str:
     """Return ``value`` as JSON text, with null for numbers that JSON lacks and NumPy's scalars and arrays as Python's.
@@ -32,12 +36,29 @@ def _plain(value: Any) -> Any:
 def from_json(content: bytes | str) -> Any:
     """Return the value in JSON text. NaN and Infinity, which older versions wrote, are accepted.
 
-    Raises ValueError for anything else, and for a name given twice: one of its values would be lost silently.
+    Raises ValueError for anything else, for more than :data:`MOST_LEVELS` levels, and for a name given twice: one of
+    its values would be lost silently.
     """
     try:
-        return json.loads(content, object_pairs_hook=_unique)
+        value = json.loads(content, object_pairs_hook=_unique)
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError(_TOO_DEEP) from error
+    _check_levels(value)
+    return value
+
+
+_TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
+
+
+def _check_levels(value: Any) -> None:
+    """Raise ValueError for a value that is nested too deep; without recursion, which would itself be too deep."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [item for items in inner for item in items]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

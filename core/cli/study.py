@@ -9,7 +9,7 @@ import itertools
 import json
 from dataclasses import asdict, replace
 
-from core.base.errors import ConfigError, LabError, Outcome
+from core.base.errors import ConfigError, Outcome, collected
 from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, count, table
@@ -111,7 +111,8 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
     if args.queue:
         return _changed(progress.start(store, study_id), store, study_id, "queued; the app will train them")
     require_data()
-    study, errors = StudyStore(store).get(study_id), []
+    study = StudyStore(store).get(study_id)
+    errors: list[str] = []
     cells = study.cells()
     with CtrlC() as ctrl_c:
         for number, cell in enumerate(cells, 1):
@@ -121,11 +122,9 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
             if now.state == "finished" or now.state in AT_WORK:
                 continue
             say(f"Run {number} of {len(cells)}: {cell.label}")
-            try:
+            with collected(errors, f"The run with {cell.label}"):
                 if _train(store, study_id, study, now, ctrl_c) == "failed":
                     errors.append(f"The run with {cell.label} failed. `resnet-lab study status` shows its id.")
-            except LabError as error:
-                errors.append(str(error))
             if ctrl_c.pressed:
                 break
     answer = _status(store, study_id)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from core.base.errors import ConfigError, LabError
+from core.base.errors import ConfigError, LabError, collected
 from core.base.files import MOST_BYTES
 from core.base.strict_json import from_json
 from core.base.text import SELECTED_ON, duration, nats, percent
@@ -42,7 +42,12 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
     wanted = runs_by_seed(chosen_config(args), args.name, args.seeds)
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
-        return _queued(store, [store.create(config, name=name, **about) for config, name in wanted])
+        created: list[str] = []
+        problems: list[str] = []
+        for config, name in wanted:
+            with collected(problems, f"The run with seed {config.train.seed}"):
+                created.append(store.create(config, name=name, **about))
+        return _queued(store, created, problems)
     return _train_all([partial(train_new, store, config, {"name": name, **about}) for config, name in wanted])
 
 
@@ -103,13 +108,15 @@ def _train_all(tasks: Sequence[Callable[["CtrlC"], Outcome]]) -> Answer:
     """Train runs in turn until Ctrl-C is pressed."""
     require_data()
     outcomes: list[Outcome] = []
+    problems: list[str] = []
     with CtrlC() as ctrl_c:
-        for task in tasks:
-            outcomes.append(task(ctrl_c))
+        for number, task in enumerate(tasks, 1):
+            with collected(problems, f"Run {number} of {len(tasks)}"):
+                outcomes.append(task(ctrl_c))
             if ctrl_c.pressed:
                 break
     interrupted = ctrl_c.pressed and (len(outcomes) < len(tasks) or outcomes[-1]["state"] == "stopped")
-    return _answer(outcomes, interrupted)
+    return _answer(outcomes, problems, interrupted)
 
 
 def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> Outcome:
@@ -224,15 +231,23 @@ def say(text: str) -> None:
 # --- the answer -----------------------------------------------------------------------------------
 
 
-def _queued(store: RunStore, run_ids: list[str]) -> Answer:
+def _queued(store: RunStore, run_ids: list[str], problems: Sequence[str] = ()) -> Answer:
+    _raise_if_all_failed(run_ids, problems)
     runs = [{"id": run_id, "state": "queued", "seed": store.run(run_id).config().train.seed} for run_id in run_ids]
-    return Answer("\n".join(f"Run {run_id} is queued; the app will train it." for run_id in run_ids), {"runs": runs})
+    text = "\n".join(f"Run {run_id} is queued; the app will train it." for run_id in run_ids)
+    return Answer(text, {"runs": runs}, list(problems), int(bool(problems)))
 
 
-def _answer(outcomes: list[Outcome], interrupted: bool) -> Answer:
+def _raise_if_all_failed(done: Sequence[object], problems: Sequence[str]) -> None:
+    if problems and not done:
+        raise LabError("\n".join(dict.fromkeys(problems)))
+
+
+def _answer(outcomes: list[Outcome], problems: list[str], interrupted: bool) -> Answer:
+    _raise_if_all_failed(outcomes, problems)
     finished = [run for run in outcomes if run["state"] == "finished"]
     lines = [_outcome_text(run) for run in finished]
-    errors = [_outcome_text(run) for run in outcomes if run["state"] != "finished"]
+    errors = [*(_outcome_text(run) for run in outcomes if run["state"] != "finished"), *problems]
     if len(finished) > 1:
         accuracies = [100 * run["best_val_accuracy"] for run in finished]
         mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)

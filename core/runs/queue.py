@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from core.base.errors import RunBusy, StoreError
+from core.base.errors import RunBusy, StoreError, collected
 from core.base.files import sweep
 from core.records import best
 from core.runs.folder import AT_WORK, RESUMABLE, STATUS, RunFolder, Status
@@ -207,10 +207,10 @@ class Queue:
         sweep(self._trash.folder, ".gone-*")
         for run_id in self._trash.ids():
             sweep(self._trash.folder / run_id)
-        interrupted = []
+        interrupted: list[str] = []
         for run_id in self._shelf.ids():
             sweep(self._shelf.place(run_id))
-            with contextlib.suppress(StoreError):
+            with collected([], run_id):  # a damaged run is shown as such, and keeps no other from being marked
                 run = self._run(run_id)
                 if run.stored_status().state not in AT_WORK:
                     continue

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from core.base.errors import LabError, StoreError
+from core.base.errors import LabError, StoreError, collected
 from core.base.files import os_errors_as_store_errors, remove
-from core.base.text import distinct_names, one_line
+from core.base.text import distinct_names, filesize, one_line
 
 TRASH = ".trash"
 #: What an id looks like, as a regular expression.
@@ -188,17 +188,23 @@ class Trash:
         return sum(_size(self._deleted.place(item_id)) for item_id in self.ids())
 
     def empty(self) -> int:
-        """Delete what is in the trash for good, and return the number of bytes freed."""
+        """Delete what is in the trash for good, and return the number of bytes freed.
+
+        Raises StoreError if something could not be deleted, after deleting the rest.
+        """
         freed = 0
+        problems: list[str] = []
         for item_id in self.ids():
             path = self._deleted.place(item_id)
             # Renamed first: if the program is killed halfway, no half-deleted item can be restored.
             doomed = path.with_name(f".gone-{path.name}")
-            with os_errors_as_store_errors(path):
+            with collected(problems, f"{self._shelf.noun.capitalize()} {item_id}"), os_errors_as_store_errors(path):
                 size = _size(path)
                 path.rename(doomed)
                 remove(doomed)
-            freed += size
+                freed += size
+        if problems:
+            raise StoreError(" ".join([f"{filesize(freed)} freed, but not everything could be deleted.", *problems]))
         return freed
 
 

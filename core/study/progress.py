@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.base.errors import Outcome, StoreError, each
+from core.base.errors import Outcome, collected, each
 from core.base.text import distinct_names
 from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost
@@ -97,16 +97,15 @@ def start(store: RunStore, study_id: str) -> Outcome:
     Finished, failed, queued and running cells stay as they are. ``done`` holds the ids of the queued runs.
     """
     study = StudyStore(store).get(study_id)
-    done, problems = [], []
+    done: list[str] = []
+    problems: list[str] = []
     for cell in statuses(study_id, study, store.summaries()):
-        try:
+        with collected(problems, f"The run with {cell.cell.label}"):
             if cell.state == "missing":
                 done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell)))
             elif cell.state in ("stopped", "interrupted") and cell.run_id:
                 store.queue.enqueue(cell.run_id)
                 done.append(cell.run_id)
-        except StoreError as error:
-            problems.append(str(error))
     return Outcome(done, problems)
 
 

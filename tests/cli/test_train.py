@@ -4,16 +4,20 @@ import io
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.base.errors import StoreError
 from core.base.paths import PROJECT
 from core.cli.train import Display
 from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
 from core.data import cifar10
 from core.jobs import runner
 from core.records import BatchRecord
+from core.runs import store as store_module
 from core.runs.folder import Status
 from core.runs.store import RunStore
 from tests.cli.conftest import TINY, Cli, FakeTraining
@@ -75,6 +79,30 @@ def test_seeds_are_trained_one_after_the_other(cli: Cli, store: RunStore, traini
     assert [run.config().train.seed for run in runs] == [5, 6, 7]
     assert [run.meta().name for run in runs] == ["n, seed 5", "n, seed 6", "n, seed 7"]
     assert "60.00 ± 10.00 %" in result.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", [StoreError("no room"), RecursionError("deep"), MemoryError(), OSError(5, "EIO")])
+@pytest.mark.parametrize("option", [[], ["--queue"]])
+def test_a_run_that_cannot_be_made_hides_no_other(
+    cli: Cli,
+    store: RunStore,
+    training: FakeTraining,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    option: list[str],
+) -> None:
+    write = store_module.write_new_run
+
+    def failing(folder: Path, config: RunConfig, *more: Any) -> None:
+        if config.train.seed == 6:
+            raise error
+        write(folder, config, *more)
+
+    monkeypatch.setattr(store_module, "write_new_run", failing)
+    result = cli(*QUICK, "--set", "train.seed=5", "--seeds", "3", "--json", *option)
+    assert result.code == 1 and len(result.err.splitlines()[-1]) > 5
+    assert [run["seed"] for run in result.data["runs"]] == [5, 7]
+    assert len(store.ids()) == 2
 
 
 def test_queue_leaves_runs_to_the_app(cli: Cli, store: RunStore, training: FakeTraining) -> None:

@@ -19,6 +19,7 @@ from core.base.errors import ConfigError, LabError, RunBusy, StoreError
 from core.config.run_config import RunConfig
 from core.records import BatchRecord
 from core.runs import folder as folder_module
+from core.runs import shelf
 from core.runs.folder import RunFolder, Status
 from core.runs.shelf import new_id
 from core.runs.store import RunStore
@@ -667,6 +668,25 @@ def test_emptying_the_trash_returns_the_bytes_freed(store: RunStore) -> None:
     assert store.trash.size() == 0 and list(store.trash.folder.iterdir()) == []
     assert store.trash.ids() == [] and store.ids() == [kept]
     assert store.trash.empty() == 0
+
+
+def test_what_cannot_be_deleted_keeps_nothing_else_in_the_trash(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ids = [made_run(store) for _ in range(3)]
+    for run_id in run_ids:
+        store.trash.put(run_id)
+    remove = shelf.remove
+
+    def failing(path: Path) -> None:
+        if path.name.endswith(run_ids[1]):
+            raise PermissionError(13, "Permission denied")
+        remove(path)
+
+    monkeypatch.setattr(shelf, "remove", failing)
+    with pytest.raises(StoreError, match=r"freed.*permi"):
+        store.trash.empty()
+    assert not [run_id for run_id in run_ids if (store.trash.folder / run_id).exists()]
 
 
 def test_every_refusal_is_a_lab_error() -> None:

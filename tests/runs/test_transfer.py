@@ -177,6 +177,37 @@ def test_a_folder_that_is_not_a_run_is_refused(store: RunStore, other: RunStore)
     assert outcome.problems[1] == f"Run {lacking} lacks status.json; it was not imported."
 
 
+def nested(levels: int) -> str:
+    return '{"name": ' + "[" * levels + "]" * levels + "}"
+
+
+@pytest.mark.parametrize("file", ["meta.json", "config.json", "status.json", "result.json"])
+def test_a_run_that_is_nested_too_deep_keeps_itself_out_alone(store: RunStore, other: RunStore, file: str) -> None:
+    first, deep, last = (with_weights(store) for _ in range(3))
+    (store.run(deep).path / file).write_text(nested(900))
+    outcome = import_runs(other, packed(store, first, deep, last), "runs.zip")
+    assert sorted(outcome.done) == sorted(other.ids()) == sorted([first, last])
+    assert len(outcome.problems) == 1 and deep in outcome.problems[0] and "nested" in outcome.problems[0]
+
+
+@pytest.mark.parametrize("error", [RecursionError(), MemoryError(), OSError(5, "EIO"), RuntimeError("odd"), EOFError()])
+def test_whatever_one_run_raises_the_rest_comes_in(
+    store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    first, bad, last = (with_weights(store) for _ in range(3))
+    adopt = other.adopt
+
+    def failing(folder: Path) -> None:
+        if folder.name == bad:
+            raise error
+        adopt(folder)
+
+    monkeypatch.setattr(other, "adopt", failing)
+    outcome = import_runs(other, packed(store, first, bad, last), "runs.zip")
+    assert sorted(outcome.done) == sorted(other.ids()) == sorted([first, last])
+    assert len(outcome.problems) == 1 and bad in outcome.problems[0]
+
+
 # --- what is no export of ours --------------------------------------------------------------------
 
 

@@ -56,6 +56,21 @@ def measured_here(store, run_id: str) -> None:
     store.run(run_id).write_status(replace(store.run(run_id).status(), host=os.uname().nodename))
 
 
+@pytest.mark.parametrize("error", [StoreError("no room"), RecursionError("deep"), MemoryError(), OSError(5, "EIO")])
+def test_a_cell_that_cannot_be_queued_hides_no_other(store, study_id, monkeypatch, error):
+    create = store.create
+
+    def failing(config, **about):
+        if (config.train.lr, config.train.seed) == (0.1, 1):
+            raise error
+        return create(config, **about)
+
+    monkeypatch.setattr(store, "create", failing)
+    outcome = progress_study.start(store, study_id)
+    assert len(outcome.done) == 3 == len(store.ids())
+    assert len(outcome.problems) == 1
+
+
 # --- how cells stand ------------------------------------------------------------------------------
 
 

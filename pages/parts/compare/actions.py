@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.base.errors import LabError, Outcome, each
+from core.base.errors import Outcome, collected, each
 from core.base.text import filesize
 from core.compare import contenders, filters
 from core.compare.picks import link_text
@@ -184,13 +184,11 @@ def import_box(store: RunStore) -> None:
 
 
 def _import(store: RunStore, files: Sequence[UploadedFile]) -> Outcome:
-    run_ids, problems = [], []
+    run_ids: list[str] = []
+    problems: list[str] = []
     for file in files:
-        try:
+        with collected(problems, file.name):
             outcome = transfer.import_runs(store, file, file.name)
-        except LabError as error:
-            problems.append(str(error))
-        else:
             problems += outcome.problems
             run_ids += outcome.done
     return Outcome(run_ids, problems)
