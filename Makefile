@@ -2,6 +2,8 @@
 # Every target can be repeated: finished work is not done again.
 
 PYTHON ?= python3
+#: The versions that PyTorch and the other packages have wheels for, as in pyproject.toml.
+PYTHONS := 3.11 3.12 3.13 3.14
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -9,7 +11,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS ?= -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run data test test-all test-newest check format lock screenshots clean
+.PHONY: help setup run data test test-all test-newest test-oldest check format lock screenshots clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +34,11 @@ test-newest: ## run the tests with the newest versions within the ranges of requ
 	@rm -rf .venv-newest
 	@$(MAKE) test VENV=.venv-newest CONSTRAINTS=
 
+test-oldest: ## run the tests with the oldest versions within the ranges of requirements.txt (Python 3.11)
+	@rm -rf .venv-oldest
+	@sed -nE 's/^([A-Za-z_-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt > .venv-oldest.txt
+	@$(MAKE) test VENV=.venv-oldest CONSTRAINTS="-c .venv-oldest.txt"
+
 check: $(READY) ## check format, style and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
@@ -48,12 +55,13 @@ screenshots: $(READY) data ## draw the images and the animation in README.md fro
 	@$(BIN)/python -m docs.tools.tour
 
 clean: ## remove the virtual environments and caches; runs and images stay
-	rm -rf $(VENV) .venv-newest static .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-oldest .venv-oldest.txt static .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): requirements.txt constraints.txt pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed. Install it, or name it: make run PYTHON=…"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed. Name another: make run PYTHON=python3.12"; exit 1; }
+	@command -v $(PYTHON) >/dev/null \
+	  || { echo "There is no $(PYTHON) here. ResNet Lab runs on Python $(PYTHONS). Install one, or name it: make run PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())' \
+	  || { echo "ResNet Lab runs on Python $(PYTHONS), not on $$($(PYTHON) --version). Name another: make run PYTHON=python3.13"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing; on Debian and Ubuntu install the package python3-venv."; exit 1; }
 	@echo "Setting up the virtual environment $(VENV) (a few minutes, once) …"
