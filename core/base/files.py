@@ -8,6 +8,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,18 +65,30 @@ def read_file(path: Path, most: int = MOST_BYTES, start: int = 0) -> bytes:
     Raises FileNotFoundError if there is none, and :class:`StoreError` if it cannot be read, is larger than ``most``
     bytes, or is not a plain file: a link could show any file of this computer, and a pipe never ends.
     """
-    name = f"{path.name} in {path.parent.name}"
+    with open_file(path) as file, os_errors_while_reading(path):
+        file.seek(start)
+        content = file.read(most + 1)
+    if len(content) > most:
+        name = f"{path.name} in {path.parent.name}"
+        raise StoreError(f"{name} is larger than the {most >> 20} MB allowed; it is damaged or not from a run.")
+    return content
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a plain file to read it in parts. Raises FileNotFoundError or :class:`StoreError` like :func:`read_file`."""
+    with os_errors_while_reading(path):
+        return open(_plain_file(os.open(path, os.O_RDONLY | _PLAIN)), "rb")
+
+
+@contextlib.contextmanager
+def os_errors_while_reading(path: Path) -> Iterator[None]:
+    """Turn an OSError while ``path`` is read into a :class:`StoreError`, except for a file that does not exist."""
     try:
-        with open(_plain_file(os.open(path, os.O_RDONLY | _PLAIN)), "rb") as file:
-            file.seek(start)
-            content = file.read(most + 1)
+        yield
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"{name} cannot be read: {_reason(error)}.") from error
-    if len(content) > most:
-        raise StoreError(f"{name} is larger than the {most >> 20} MB allowed; it is damaged or not from a run.")
-    return content
+        raise StoreError(f"{path.name} in {path.parent.name} cannot be read: {_reason(error)}.") from error
 
 
 def _plain_file(handle: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.base.text import one_line
-from core.cli import about, runs, study, train
+from core.cli import about, runs, storage, study, train
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
@@ -67,6 +67,7 @@ def build_parser() -> _Parser:
     commands = _Commands(parser, common, "run")
     _add_training(commands)
     _add_runs(commands)
+    _add_storage(commands)
     _add_studies(
         commands.group("study", "vary settings over values and seeds, or repeat the report's studies", "study")
     )
@@ -113,6 +114,23 @@ def _add_runs(commands: _Commands) -> None:
     command.add_argument("--to", type=Path, required=True, metavar="FILE", help=".zip file to write; must not exist")
     command = commands.add("import", runs.import_runs, "import runs from a .zip file", makes_runs=True)
     command.add_argument("file", type=Path, metavar="FILE", help=".zip file written by `resnet-lab export`")
+
+
+def _add_storage(commands: _Commands) -> None:
+    command = commands.add(
+        "backup", storage.backup, "back up all runs and studies; what was backed up is not copied again"
+    )
+    command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backup: new, empty or a backup")
+    command.add_argument("--verify", action="store_true", help="also compare the contents of all files and copies")
+    command = commands.add(
+        "restore-backup",
+        storage.restore_backup,
+        "restore the runs that are missing here from a backup",
+        makes_runs=True,
+    )
+    command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backup")
+    which = "id of a run in the backup, or a unique start or end of one (default: all that are missing here)"
+    command.add_argument("run", nargs="*", metavar="RUN", help=which)
 
 
 def _add_studies(commands: _Commands) -> None:

@@ -281,6 +281,12 @@ class RunFolder:
         """Keep the evaluation on the test set."""
         write_json(self.path / RESULT, result)
 
+    def settle(self) -> None:
+        """Stop a run that waited or trained where its folder comes from, and forget that place."""
+        status = self.stored_status()
+        state = "stopped" if status.active else status.state
+        self.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
+
     def migrate(self) -> None:
         """Replace a config.json of an older version by what it means today; the old file is kept."""
         content = self._read_json(CONFIG)

@@ -96,17 +96,18 @@ class RunStore:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
-    def adopt(self, folder: Path) -> None:
+    def adopt(self, folder: Path, *, keep_reference: bool = False) -> None:
         """Move a complete run's folder, which nobody works on, among the runs. A run that exists here is refused.
 
-        Another laboratory's reference run becomes an ordinary run here.
+        Unless ``keep_reference``, another laboratory's reference run becomes an ordinary run here.
         """
         run_id = folder.name
         for place, where in ((self._shelf.place(run_id), ""), (self.trash.folder / run_id, " in the trash")):
             if place.exists():
                 raise StoreError(f"Run {run_id} is here already{where}; it was left as it is.")
-        meta = RunFolder(Shelf(folder.parent, "run"), run_id).meta()
-        write_json(folder / META, asdict(replace(meta, reference=False)))
+        if not keep_reference:
+            meta = RunFolder(Shelf(folder.parent, "run"), run_id).meta()
+            write_json(folder / META, asdict(replace(meta, reference=False)))
         self._shelve(folder, run_id)
 
     def _shelve(self, folder: Path, run_id: str) -> None:

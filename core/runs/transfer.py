@@ -14,7 +14,6 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -192,9 +191,7 @@ def _import(
     run = RunFolder(shelf, run_id)
     run.migrate()
     run.result()  # raises if it is damaged, as the configuration, the name and the status do
-    status = run.stored_status()
-    state = "stopped" if status.active else status.state
-    run.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
+    run.settle()
     store.adopt(folder)
 
 

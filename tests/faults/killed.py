@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core.records import EpochRecord
+from core.runs.backup import Backup
 from core.runs.store import RunStore
 from tests.faults.operations import OPERATIONS, tiny
 from tests.faults.steps import die_at, watched
@@ -131,8 +132,13 @@ def every_step_of_training(store: RunStore, first: int, stride: int) -> None:
         number += stride
 
 
-def random_moments(store: RunStore, seed: int, times: int, copies: Path | None = None) -> None:
-    """Kill ``times`` runs at random moments, after copying the folder into ``copies`` if given."""
+Copy = Callable[[Path, Path], None]
+
+
+def random_moments(
+    store: RunStore, seed: int, times: int, copies: Path | None = None, copy: Copy | None = None
+) -> None:
+    """Kill ``times`` runs at random moments, after a ``copy`` of the runs into a folder in ``copies`` if given."""
     began = time.monotonic()
     killed_training(store, None, lambda child: None)
     duration, rng = time.monotonic() - began, random.Random(seed)
@@ -141,8 +147,8 @@ def random_moments(store: RunStore, seed: int, times: int, copies: Path | None =
 
         def strike(child: int, index: int = done, moment: float = rng.uniform(0, duration)) -> None:
             time.sleep(moment)
-            if copies is not None:
-                copy_folder(store.root, copies / f"{index}" / "runs")
+            if copy and copies:
+                copy(store.root, copies / f"{index}" / "runs")
             os.kill(child, signal.SIGKILL)
 
         in_time = killed_training(store, None, strike) != 0
@@ -162,6 +168,13 @@ def copy_folder(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=copy)
 
 
+def back_up_and_restore(source: Path, target: Path) -> None:
+    """Back up a folder while it is being written to, and restore the backup into ``target``."""
+    backup = target.parent / "backup"
+    assert Backup(RunStore(source), backup).update().problems == []
+    assert Backup(RunStore(target), backup).restore().problems == []
+
+
 def main() -> None:
     what, folder = sys.argv[1], Path(sys.argv[2])
     if what in OPERATIONS:
@@ -179,7 +192,9 @@ def main() -> None:
         case "moments":
             random_moments(store, *numbers)
         case "copies":
-            random_moments(store, *numbers, copies=folder / "copies")
+            random_moments(store, *numbers, folder / "copies", copy_folder)
+        case "backups":
+            random_moments(store, *numbers, folder / "copies", back_up_and_restore)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+"""Commands about the files of all runs: backing up and restoring."""
+
+import argparse
+import time
+from dataclasses import asdict
+
+from core.base.text import duration, filesize
+from core.cli.answer import Answer, count
+from core.runs.backup import Backup
+from core.runs.store import RunStore
+
+
+def backup(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Back up all runs and studies, and say what was copied."""
+    began = time.monotonic()
+    report = Backup(store, args.folder).update(verify=args.verify)
+    seconds = time.monotonic() - began
+    lines = [
+        f"{count(report.runs, 'run')} backed up to {args.folder}: {count(report.copied, 'file')} "
+        f"({filesize(report.copied_bytes)}) copied and read back, {report.unchanged:,} unchanged; {duration(seconds)}."
+    ]
+    if report.repaired:
+        lines.append(f"Damaged or missing copies that were replaced: {report.repaired}.")
+    if report.kept:
+        lines.append(f"Runs that are no longer here and stay in the backup: {len(report.kept)}.")
+    data = {"folder": str(args.folder), "seconds": seconds, **asdict(report)}
+    return Answer("\n".join(lines), data, report.problems, code=int(bool(report.problems)))
+
+
+def restore_backup(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Restore runs from a backup: those named, or all runs, studies and notes that are missing here."""
+    source = Backup(store, args.folder)
+    run_ids = [source.find(text) for text in args.run] or None
+    outcome = source.restore(run_ids)
+    text = f"Restored {count(len(outcome.done), 'run')} from {args.folder}."
+    data = {"restored": outcome.done, "errors": outcome.problems}
+    return Answer(text, data, outcome.problems, code=int(bool(outcome.problems)))

@@ -1,0 +1,446 @@
+"""Back up all runs and studies into a folder elsewhere, and restore from it what is missing here.
+
+====================  ==================================================================================
+backup.json           says that the folder is a backup
+runs/ID/files.json    the files of a run: size, time of change and SHA-256 of each
+runs/ID/SHA-NAME      the content of one file; SHA are the first digits of its SHA-256
+studies, notes        likewise: all studies; the settings of the folder and what was added to reference runs
+====================  ==================================================================================
+
+A changed file is written next to its earlier version and read back before files.json names it, and only then the
+earlier version is deleted. So wherever a backup is interrupted, every run can be restored as it was then or as it is
+now, and the next backup goes on from there. What is deleted here stays in the backup. The trash is not backed up.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from core.base.errors import Outcome, RunBusy, StoreError, each
+from core.base.files import (
+    open_file,
+    os_errors_as_store_errors,
+    os_errors_while_reading,
+    read_file,
+    write_atomically,
+    write_json,
+)
+from core.base.strict_json import from_json
+from core.base.text import one_line
+from core.runs.folder import LAST, LOCK, PROGRESS, STOP, RunFolder
+from core.runs.shelf import TRASH, Shelf
+from core.runs.store import RunStore
+from core.runs.transfer import FILES
+
+MARKER, LIST = "backup.json", "files.json"
+FORMAT, VERSION = "resnet-lab-backup", 1
+ABOUT = "A backup of runs of ResNet Lab. `resnet-lab restore-backup` restores the runs that are missing."
+STUDIES, NOTES = "studies", "notes"
+#: What a person keeps next to the runs.
+NOTE_FILES = (".local.json", ".settings.json")
+#: The order in which files of a run are copied; the others follow.
+_ORDER = {name: place for place, name in enumerate(FILES)}
+#: Files of a run that mean something only while it trains here.
+PASSING = (LOCK, STOP, PROGRESS)
+#: How often a run is copied anew because it saved its state meanwhile. The last copy resumes as well.
+ATTEMPTS = 5
+#: Where a file is written before it has been read back.
+_ARRIVING = "arriving"
+_CHUNK = 1 << 20
+#: File names that every file system can store.
+_NAME = re.compile(r"\.?\w[\w.-]{0,99}", flags=re.ASCII)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file in a backup: its size in bytes, when it was changed (ns since 1970), and its SHA-256."""
+
+    bytes: int
+    mtime_ns: int
+    sha256: str
+
+    def version(self, name: str) -> str:
+        """Return the name of the file in the backup that holds the content of ``name``."""
+        return f"{self.sha256[:16]}-{name}"
+
+
+@dataclass
+class Report:
+    """What a backup did.
+
+    ``repaired`` counts damaged copies that were replaced, ``kept`` has the runs of the backup that are no longer here,
+    ``problems`` a sentence for each file that could not be backed up.
+    """
+
+    runs: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    unchanged: int = 0
+    unchanged_bytes: int = 0
+    repaired: int = 0
+    kept: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class _Unreadable(StoreError):
+    """A file of a run that cannot be read; the rest of the backup can go on."""
+
+
+class Backup:
+    """The backup of a store in a folder elsewhere."""
+
+    def __init__(self, store: RunStore, folder: Path):
+        """Raises StoreError if one of the two folders is inside the other."""
+        self.store, self.folder = store, folder
+        ours, theirs = store.root.resolve(), folder.resolve()
+        if ours in (theirs, *theirs.parents) or theirs in ours.parents:
+            raise StoreError(
+                f"{folder} and the folder of the runs are inside one another; choose another folder for the backup."
+            )
+
+    def ids(self) -> list[str]:
+        """Return the ids of the runs in the backup, newest first. Raises StoreError if the folder is no backup."""
+        self._check_marker()
+        runs = self.folder / "runs"
+        return [run_id for run_id in Shelf(runs, "run").ids() if (runs / run_id / LIST).exists()]
+
+    def find(self, text: str) -> str:
+        """Return the id in the backup that ``text`` means: an id, or a unique start or end of one."""
+        matches = [run_id for run_id in self.ids() if run_id.startswith(text) or run_id.endswith(text)]
+        if len(matches) != 1:
+            what = f"{len(matches)} runs that match" if matches else "no run"
+            raise StoreError(f"The backup has {what} “{one_line(text, 60)}”; give the full id of a run in it.")
+        return matches[0]
+
+    # --- backing up -------------------------------------------------------------------------------
+
+    def update(self, *, verify: bool = False) -> Report:
+        """Copy the files that are new or were changed, and read each copy back. Runs may train meanwhile.
+
+        A file is unchanged if it has the size and the time of change that the backup knows; with ``verify``, all
+        contents and copies are compared. Raises StoreError if the folder holds other files or cannot be written.
+        """
+        with self._locked():
+            report, ids = Report(), self.store.ids()
+            report.runs, report.kept = len(ids), sorted(set(self.ids()) - set(ids), reverse=True)
+            try:
+                for run_id in ids:
+                    self._update(f"runs/{run_id}", self.store.root / run_id, verify, report)
+                for item, folder in self._rest().items():
+                    self._update(item, folder, verify, report)
+            except StoreError as error:
+                raise StoreError(
+                    f"The backup was not completed: {error} Everything backed up before can be restored."
+                ) from error
+            for run_id in report.kept if verify else ():
+                report.problems += self._damage(f"runs/{run_id}")
+        return report
+
+    def _update(self, item: str, source: Path, verify: bool, report: Report) -> None:
+        """Bring one folder of the backup up to date with ``source``."""
+        folder = self.folder / item
+        with os_errors_as_store_errors(folder):
+            folder.mkdir(exist_ok=True)
+        try:
+            files = kept = self._files(item)
+        except StoreError:
+            files = kept = {}  # the list is damaged; every file is copied again
+        copying = _Copying(folder, verify)
+        for _ in range(ATTEMPTS):
+            before = _stamp(source / LAST)
+            copying.report = Report()
+            files = copying.copied(source, files)
+            if _stamp(source / LAST) == before:
+                break
+        if not source.is_dir():
+            return  # deleted meanwhile: what was copied may be incomplete
+        if files != kept:
+            write_json(folder / LIST, {"files": {name: asdict(entry) for name, entry in files.items()}})
+        _sweep(folder, files)
+        for name, value in vars(copying.report).items():
+            setattr(report, name, getattr(report, name) + value)
+
+    def _damage(self, item: str) -> list[str]:
+        """Return a sentence for each damaged file in one folder of the backup."""
+        try:
+            files = self._files(item)
+        except StoreError as error:
+            return [str(error)]
+        return each(files, lambda name: self._check(item, name, files[name])).problems
+
+    # --- restoring --------------------------------------------------------------------------------
+
+    def restore(self, run_ids: Iterable[str] | None = None) -> Outcome:
+        """Restore runs, or all runs, studies and notes that are missing here. Nothing is overwritten.
+
+        Every file is compared with its SHA-256. Runs that waited or trained arrive stopped. Raises StoreError if the
+        folder is no backup.
+        """
+        if run_ids is not None:
+            return each(dict.fromkeys(run_ids), self._restore_run)
+        here = {*self.store.ids(), *self.store.trash.ids()}
+        outcome = each([run_id for run_id in self.ids() if run_id not in here], self._restore_run)
+        rest = self._rest()
+        return Outcome(outcome.done, outcome.problems + each(rest, lambda item: self._write(item, rest[item])).problems)
+
+    def _restore_run(self, run_id: str) -> None:
+        staged = self.store.cache_folder / f"new-{secrets.token_hex(8)}" / run_id
+        try:
+            self._write(f"runs/{run_id}", staged)
+            run = RunFolder(Shelf(staged.parent, "run"), run_id)
+            with contextlib.suppress(StoreError):  # it was damaged already when it was backed up
+                if run.stored_status().active:
+                    run.settle()
+            self.store.adopt(staged, keep_reference=True)
+        finally:
+            shutil.rmtree(staged.parent, ignore_errors=True)
+
+    def _write(self, item: str, folder: Path) -> None:
+        """Write the files of one folder of the backup into ``folder``, without those that are there or in its trash."""
+        files = self._files(item)
+        with os_errors_as_store_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, entry in files.items():
+            if (folder / name).exists() or (folder / TRASH / name).exists():
+                continue
+            self._check(item, name, entry)
+            with open_file(self.folder / item / entry.version(name)) as source:
+                write_atomically(folder / name, partial(shutil.copyfileobj, source))
+            with os_errors_as_store_errors(folder / name):
+                os.utime(folder / name, ns=(entry.mtime_ns, entry.mtime_ns))  # so the next backup sees no change
+
+    def _check(self, item: str, name: str, entry: Entry) -> None:
+        """Raise StoreError unless the copy of a file is there and has its SHA-256."""
+        try:
+            if _digest(self.folder / item / entry.version(name)) == entry.sha256:
+                return
+            problem = "is damaged in the backup: it does not have its SHA-256"
+        except FileNotFoundError:
+            problem = "is missing in the backup"
+        raise StoreError(f"{name} of {_title(item)} {problem}. Back up again while the original exists.")
+
+    def _rest(self) -> dict[str, Path]:
+        """Where the files are that belong to no run, by folder of the backup."""
+        return {STUDIES: self.store.root / ".studies", NOTES: self.store.root}
+
+    # --- the folder of the backup -----------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Make the backup's folder if needed, and keep other backups out of it."""
+        with os_errors_as_store_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_other_files()
+            lock = FileLock(self.folder / LOCK)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise RunBusy(f"Another backup to {self.folder} is running; wait for it.") from None
+        try:
+            if not (self.folder / MARKER).exists():
+                write_json(self.folder / MARKER, {"format": FORMAT, "version": VERSION, "about": ABOUT})
+            self._check_marker()
+            with os_errors_as_store_errors(self.folder / "runs"):
+                (self.folder / "runs").mkdir(exist_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    def _refuse_other_files(self) -> None:
+        """Raise StoreError for a folder that holds anything but a backup."""
+        ours = re.compile(rf"\.lock|\.{MARKER}\.\w+\.tmp")  # left by a first backup that was killed at once
+        if (self.folder / MARKER).exists():
+            return
+        if not all(ours.fullmatch(path.name) for path in self.folder.iterdir()):
+            raise StoreError(f"{self.folder} holds other files and is not a backup; choose a new or an empty folder.")
+
+    def _check_marker(self) -> None:
+        """Raise StoreError unless the folder is a backup that this program can read."""
+        try:
+            content = from_json(read_file(self.folder / MARKER))
+            known, version = content["format"] == FORMAT, int(content["version"])
+        except FileNotFoundError:
+            raise StoreError(f"{self.folder} is not a backup: it has no {MARKER}.") from None
+        except (ValueError, LookupError, TypeError):
+            known, version = False, 0
+        if not known:
+            raise StoreError(
+                f"{MARKER} in {self.folder} is damaged, or from another program. If the folder is a backup, delete "
+                f"{MARKER} and write a new one with the content "
+                f'`{{"format": "{FORMAT}", "version": {VERSION}}}`.'
+            )
+        if version > VERSION:
+            raise StoreError(f"A newer ResNet Lab made the backup in {self.folder}; update this one.")
+
+    def _files(self, item: str) -> dict[str, Entry]:
+        """Return the files of one folder of the backup. Raises StoreError if their list is damaged."""
+        try:
+            content = from_json(read_file(self.folder / item / LIST))
+            files = {name: Entry(**entry) for name, entry in content["files"].items()}
+            if not all(_NAME.fullmatch(name) and _is_entry(entry) for name, entry in files.items()):
+                raise ValueError
+        except FileNotFoundError:
+            return {}
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise StoreError(
+                f"The list of the files of {_title(item)} is damaged in the backup ({LIST}). Back up again while the "
+                "original exists."
+            ) from None
+        return files
+
+
+class _Copying:
+    """Copies files into one folder of a backup, and counts them in ``report``."""
+
+    def __init__(self, folder: Path, verify: bool):
+        self._folder, self._verify, self.report = folder, verify, Report()
+
+    def copied(self, source: Path, kept: dict[str, Entry]) -> dict[str, Entry]:
+        """Return ``kept``, what the backup has, with the files in ``source`` as they are now."""
+        files = dict(kept)
+        for name in _names(source) if self._folder.name != NOTES else NOTE_FILES:
+            if not _NAME.fullmatch(name):
+                self.report.problems.append(
+                    f"“{one_line(name, 60)}” in {source.name} is not a file of ResNet Lab; it was not backed up."
+                )
+                continue
+            try:
+                with _opened(source / name) as file:
+                    files[name] = self._entry(source / name, file, kept.get(name))
+            except FileNotFoundError:
+                pass  # deleted meanwhile
+            except _Unreadable as error:
+                self.report.problems.append(str(error))
+        return files
+
+    def _entry(self, path: Path, file: BinaryIO, kept: Entry | None) -> Entry:
+        """Return the entry of an open file, which is copied unless the backup has it."""
+        stat = os.fstat(file.fileno())
+        size = stat.st_size
+        if kept and (kept.bytes, kept.mtime_ns) == (size, stat.st_mtime_ns) and self._intact(path, file, kept):
+            self.report.unchanged += 1
+            self.report.unchanged_bytes += size
+            return kept
+        file.seek(0)
+        arriving, digest = self._folder / _ARRIVING, hashlib.sha256()
+
+        def write(target: BinaryIO) -> None:
+            for chunk in _chunks(file, size, path):
+                digest.update(chunk)
+                target.write(chunk)
+
+        write_atomically(arriving, write)
+        if _digest(arriving) != digest.hexdigest():
+            raise StoreError(
+                f"the copy of {path.name} of {path.parent.name} differs when it is read back, so the disk of the "
+                "backup is failing. Use another one."
+            )
+        entry = Entry(size, stat.st_mtime_ns, digest.hexdigest())
+        with os_errors_as_store_errors(arriving):
+            os.replace(arriving, self._folder / entry.version(path.name))
+        self.report.copied += 1
+        self.report.copied_bytes += size
+        return entry
+
+    def _intact(self, path: Path, file: BinaryIO, kept: Entry) -> bool:
+        """Whether the backup has the content of a file whose size and time did not change."""
+        copy = self._folder / kept.version(path.name)
+        if not self._verify:
+            with contextlib.suppress(OSError):
+                return copy.stat().st_size == kept.bytes
+            return False
+        digest = hashlib.sha256()
+        for chunk in _chunks(file, kept.bytes, path):
+            digest.update(chunk)
+        with contextlib.suppress(FileNotFoundError):
+            if _digest(copy) == kept.sha256:
+                if digest.hexdigest() != kept.sha256:
+                    raise _Unreadable(
+                        f"{path.name} of {path.parent.name} has another content than in the backup, but the same time "
+                        "of change: the file is probably damaged. The backup keeps its copy."
+                    )
+                return True
+        self.report.repaired += 1
+        return False
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the files to back up in a folder, in the order in which to copy them.
+
+    The state of a run comes first: if the run is training meanwhile, no other file in the backup is older than it.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    names = [name for name in names if name in NOTE_FILES or not name.startswith(".")]
+    return sorted(set(names) - set(PASSING), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+
+
+def _title(item: str) -> str:
+    """What to call a folder of the backup in a sentence."""
+    return f"run {Path(item).name}" if item.startswith("runs/") else f"the {item}"
+
+
+def _is_entry(entry: Entry) -> bool:
+    return isinstance(entry.mtime_ns, int) and bool(re.fullmatch("[0-9a-f]{64}", entry.sha256))
+
+
+def _opened(path: Path) -> BufferedReader:
+    """Open a file to back up. Raises FileNotFoundError or _Unreadable."""
+    try:
+        return open_file(path)
+    except StoreError as error:
+        raise _Unreadable(f"{error} It was not backed up.") from error
+
+
+def _chunks(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
+    """Yield the first ``size`` bytes of a file; lines may be appended to it meanwhile. Raises _Unreadable."""
+    while size:
+        try:
+            with os_errors_while_reading(path):
+                chunk = file.read(min(size, _CHUNK))
+        except StoreError as error:
+            raise _Unreadable(f"{error} It was not backed up.") from error
+        if not chunk:
+            raise _Unreadable(f"{path.name} of {path.parent.name} became shorter while it was read; back up again.")
+        size -= len(chunk)
+        yield chunk
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file in the backup, read from the disk. Raises FileNotFoundError or StoreError."""
+    with open_file(path) as file, os_errors_while_reading(path):
+        if hasattr(os, "posix_fadvise"):  # or what was just written would be read from memory
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes when a file is replaced, or ``None`` without the file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _sweep(folder: Path, files: Mapping[str, Entry]) -> None:
+    """Delete from one folder of the backup what its list does not name: earlier versions, and unfinished copies."""
+    listed = {LIST, *(entry.version(name) for name, entry in files.items())}
+    with contextlib.suppress(OSError):  # they do no harm
+        for path in folder.iterdir():
+            if path.name not in listed:
+                path.unlink()

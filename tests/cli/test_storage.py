@@ -1,0 +1,45 @@
+"""The commands about the files of all runs."""
+
+from pathlib import Path
+
+from core.runs.store import RunStore
+from tests.cli.conftest import Cli
+from tests.made import made_run
+
+
+def test_backup_says_what_was_copied(cli: Cli, store: RunStore, tmp_path: Path) -> None:
+    made_run(store)
+    folder = tmp_path / "backup"
+    first = cli("backup", folder, "--json").data
+    assert (first["runs"], first["copied"], first["unchanged"], first["problems"]) == (1, 4, 0, [])
+    assert first["copied_bytes"] > 0 and first["folder"] == str(folder)
+    second = cli("backup", folder)
+    assert second.code == 0 and "0 files" in second.out and "4 unchanged" in second.out
+    assert cli("backup", folder, "--verify", "--json").data["unchanged"] == 4
+
+
+def test_backup_fails_if_a_file_cannot_be_read(cli: Cli, store: RunStore, tmp_path: Path) -> None:
+    run_id = made_run(store)
+    (store.root / run_id / "log.txt").symlink_to("/etc/hostname")
+    result = cli("backup", tmp_path / "backup")
+    assert result.code == 1 and "log.txt" in result.err and run_id in result.err
+
+
+def test_backup_into_the_folder_of_the_runs_is_refused(cli: Cli, store: RunStore) -> None:
+    result = cli("backup", store.root / "backup")
+    assert result.code == 1 and "inside" in result.err and not (store.root / "backup").exists()
+
+
+def test_restore_backup_makes_the_folder_and_names_what_it_restored(cli: Cli, store: RunStore, tmp_path: Path) -> None:
+    first, second = made_run(store), made_run(store)
+    cli("backup", tmp_path / "backup")
+    target = RunStore(tmp_path / "target")
+    target.root.rmdir()
+    result = cli("restore-backup", tmp_path / "backup", first[-4:], "--json", on=target)
+    assert result.code == 0 and result.data == {"restored": [first], "errors": []}
+    assert cli("restore-backup", tmp_path / "backup", "--json", on=target).data["restored"] == [second]
+    again = cli("restore-backup", tmp_path / "backup", first, on=target)
+    assert again.code == 1 and first in again.err
+    unknown = cli("restore-backup", tmp_path / "backup", "nothing", on=target)
+    assert unknown.code == 1 and "nothing" in unknown.err
+    assert cli("restore-backup", tmp_path / "elsewhere", on=target).code == 1
