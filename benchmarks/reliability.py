@@ -61,6 +61,12 @@ FAULTS = (
         "the copy resumes to the same weights, bit for bit",
     ),
     Fault(
+        "killed during a step of a backup",
+        "test_backup_faults",
+        "killed",
+        "every run can be restored as it was before or is now, and the next backup completes it",
+    ),
+    Fault(
         "write refused: disk full, I/O error, permission",
         "test_errors",
         "refusal",
