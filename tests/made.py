@@ -1,6 +1,8 @@
 """Made-up runs for tests of what reads runs: written through the store, shaped like real ones."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.base.paths import runs_folder
+from core.base.paths import PROJECT, runs_folder
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
 from core.records import BatchRecord, EpochRecord
@@ -123,3 +125,10 @@ def tiny_config(*settings: str) -> RunConfig:
 def idle_worker(root: Path | None = None) -> Worker:
     """In place of ``core.jobs.worker.ensure_worker``: a worker that was not started, so that no run is taken."""
     return Worker(RunStore(root or runs_folder()))
+
+
+def many_times(program: str, count: int, *arguments: object) -> None:
+    """Run a Python program in ``count`` processes at once; each is also told its number."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    processes = [subprocess.Popen([*command, str(number)], cwd=PROJECT) for number in range(count)]
+    assert [process.wait(120) for process in processes] == [0] * count

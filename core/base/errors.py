@@ -37,6 +37,22 @@ class StoreError(LabError):
     """A run or study that does not exist, or that cannot be read or written."""
 
 
+class Conflict(StoreError):
+    """A text that changed since it was shown to the person who changes it; nothing was overwritten."""
+
+    def __init__(self, what: str, stored: str, wanted: str):
+        """``what``: what the text is, as in "the note of run …"; ``stored``: the text on disk; ``wanted``: the
+        person's."""
+        self.stored, self.wanted = stored, wanted
+        super().__init__(
+            f"Nothing was saved: {what} has changed meanwhile. It is now {_quoted(stored)}; yours is {_quoted(wanted)}."
+        )
+
+
+def _quoted(text: str) -> str:
+    return f"“{text}”" if text else "empty"
+
+
 class RunBusy(StoreError):
     """Another process works on this run."""
 

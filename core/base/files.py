@@ -178,17 +178,20 @@ def sweep(folder: Path, *patterns: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, run_id: str, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold a run's lock file. Raises RunBusy if another process does, StoreError if it cannot be opened."""
+def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock file of ``what``, such as "run 20261124-093000-k7fa".
+
+    Raises RunBusy if another process holds it for longer than ``patience`` seconds, StoreError if it cannot be opened.
+    """
     if path.is_symlink():  # opening it would empty the file it leads to
-        raise StoreError(f"The folder of run {run_id} cannot be locked: its file {path.name} is a link; remove it.")
+        raise StoreError(f"The folder of {what} cannot be locked: its file {path.name} is a link; remove it.")
     lock = FileLock(path)
     try:
         lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:  # a subclass of OSError, so it comes first
-        raise RunBusy(f"Another process is working on run {run_id}; wait for it or stop it first.") from None
+        raise RunBusy(f"Another process is working on {what}; wait for it or stop it first.") from None
     except OSError as error:
-        raise StoreError(f"The folder of run {run_id} cannot be locked: {error.strerror or error}.") from error
+        raise StoreError(f"The folder of {what} cannot be locked: {error.strerror or error}.") from error
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ app trains them.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 from dataclasses import asdict, replace
@@ -13,17 +14,15 @@ from core.base.errors import ConfigError, Outcome, collected
 from core.base.files import write_atomically
 from core.base.text import duration, moment, percent
 from core.cli.answer import Answer, count, table
-from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_new
+from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_held
 from core.cost.network import memory_text
-from core.runs.folder import AT_WORK, RESUMABLE
 from core.runs.store import RunStore
 from core.study import progress
 from core.study.form import grow
 from core.study.outcomes import cell_table, outcome_table
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
-from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text, read_study
-from core.study.study import Study, axis_from_text, path_and_values, seeds_from_text
+from core.study.study import Cell, Study, axis_from_text, path_and_values, seeds_from_text
 
 #: What ``study create`` makes a study from, and the options that each of these allows. The first that is given counts.
 _SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set")}
@@ -116,14 +115,9 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
     cells = study.cells()
     with CtrlC() as ctrl_c:
         for number, cell in enumerate(cells, 1):
-            # Read again for each run: another process may have trained it meanwhile.
-            states = progress.statuses(study_id, study, store.summaries())
-            now = next(status for status in states if status.cell.signature == cell.signature)
-            if now.state == "finished" or now.state in AT_WORK:
-                continue
-            say(f"Run {number} of {len(cells)}: {cell.label}")
+            head = f"Run {number} of {len(cells)}: {cell.label}"
             with collected(errors, f"The run with {cell.label}"):
-                if _train(store, study_id, study, now, ctrl_c) == "failed":
+                if _train(store, study_id, study, cell, head, ctrl_c) == "failed":
                     errors.append(f"The run with {cell.label} failed. `resnet-lab study status` shows its id.")
             if ctrl_c.pressed:
                 break
@@ -135,12 +129,22 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
     return answer
 
 
-def _train(store: RunStore, study_id: str, study: Study, now: CellStatus, ctrl_c: CtrlC) -> str:
-    if now.run_id is None or now.state not in ("queued", *RESUMABLE):
-        outcome = train_new(store, now.cell.config, progress.run_meta(study_id, study, now.cell), ctrl_c)
-    else:
-        outcome = train_existing(store, now.run_id, ctrl_c)
-    return str(outcome["state"])
+def _train(store: RunStore, study_id: str, study: Study, cell: Cell, head: str, ctrl_c: CtrlC) -> str | None:
+    """Train the run of a cell and return its final state, or None if it is trained already or by another process."""
+    with contextlib.ExitStack() as held:
+        # Read again for each run, and made under the lock: another process may work on this study too.
+        with StudyStore(store).lock(study_id):
+            states = progress.statuses(study_id, study, store.summaries())
+            now = next(status for status in states if status.cell.signature == cell.signature)
+            if now.run_id is None:
+                about = progress.run_meta(study_id, study, cell)
+                run_id, train = held.enter_context(store.create_held(cell.config, **about)), train_held
+            elif now.state == "finished" or store.run(now.run_id).held():
+                return None
+            else:
+                run_id, train = now.run_id, train_existing
+        say(head)
+        return str(train(store, run_id, ctrl_c)["state"])
 
 
 def pause(args: argparse.Namespace, store: RunStore) -> Answer:

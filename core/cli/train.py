@@ -121,10 +121,15 @@ def _train_all(tasks: Sequence[Callable[["CtrlC"], Outcome]]) -> Answer:
 
 def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> Outcome:
     """Make a run that this process holds from the start, and train it."""
+    with store.create_held(config, **about) as run_id:
+        return train_held(store, run_id, ctrl_c)
+
+
+def train_held(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:
+    """Train a run that this process holds to its end."""
     from core.jobs.runner import run_held
 
-    with store.create_held(config, **about) as run_id:
-        return _train(store, run_id, config, run_held, ctrl_c)
+    return _train(store, run_id, store.run(run_id).config(), run_held, ctrl_c)
 
 
 def train_existing(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:

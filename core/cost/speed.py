@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.base.errors import StoreError
-from core.base.files import os_errors_as_store_errors, write_atomically
+from core.base.files import locked, os_errors_as_store_errors, write_atomically
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, step_work
@@ -158,9 +158,12 @@ def probes(store: RunStore) -> list[Speed]:
 
 def remember(store: RunStore, speed: Speed) -> None:
     """Keep a measured speed instead of an earlier one of the same network and settings. Raises StoreError."""
-    others = [other for other in reversed(probes(store)) if (other.asked, other.shape) != (speed.asked, speed.shape)]
-    kept = [*others, speed][-KEPT_PROBES:]
     path = store.cache_folder / "speed.json"
     with os_errors_as_store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, to_json([asdict(speed) for speed in kept], indent=1))
+    with locked(path.with_name(".speed.lock"), "the speed measurements"):
+        others = [
+            other for other in reversed(probes(store)) if (other.asked, other.shape) != (speed.asked, speed.shape)
+        ]
+        kept = [*others, speed][-KEPT_PROBES:]
+        write_atomically(path, to_json([asdict(speed) for speed in kept], indent=1))

@@ -28,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from core.base.errors import ConfigError, StoreError
+from core.base.errors import ConfigError, Conflict, StoreError
 from core.base.files import (
     PATIENCE,
     append_to_file,
@@ -59,6 +59,8 @@ AT_WORK = ("running", "stopping")
 RESUMABLE = ("stopped", "interrupted", "failed")
 #: Only the end of a longer log is shown.
 LOG_BYTES = 200_000
+#: Seconds to wait while others change a name, tags or a note: each takes some milliseconds, and any number may wait.
+META_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -228,24 +230,37 @@ class RunFolder:
 
     # --- what a person adds -----------------------------------------------------------------------
 
-    def annotate(self, **changes: Any) -> None:
-        """Change name, tags, note or pinned. For a reference run the change is kept next to the runs."""
+    def annotate(self, *, shown: Mapping[str, str] | None = None, **changes: Any) -> None:
+        """Change name, tags, note or pinned. For a reference run the change is kept next to the runs.
+
+        ``shown``: the name or note as the person saw it before changing it. Raises :class:`Conflict` if the stored one
+        is another by now; without ``shown`` it is replaced.
+        """
         if unknown := changes.keys() - {"name", "tags", "note", "pinned"}:
             raise StoreError(f"{', '.join(unknown)} of a run cannot be changed; name, tags, note and pinned can.")
-        if "tags" in changes:
-            changes["tags"] = [text for tag in changes["tags"] if (text := str(tag).strip())]
         with self._meta_lock():
-            content = self._read_json(META)
-            if content.get("reference"):
-                LocalNotes(self._shelf.folder).add(self.id, changes)
-            else:
-                write_json(self.path / META, {**content, **changes})
+            for name, text in (shown or {}).items():
+                stored = getattr(self.meta(), name)
+                if stored not in (text, changes[name]):
+                    raise Conflict(f"the {name} of run {self.id}", stored, changes[name])
+            self._change_meta(changes)
 
     def retag(self, add: Iterable[str], remove: Iterable[str]) -> None:
         """Add and remove tags."""
         removed = set(remove)
-        tags = dict.fromkeys([*self.meta().tags, *(tag.strip() for tag in add)])
-        self.annotate(tags=[tag for tag in tags if tag not in removed])
+        with self._meta_lock():
+            tags = dict.fromkeys([*self.meta().tags, *(tag.strip() for tag in add)])
+            self._change_meta({"tags": [tag for tag in tags if tag not in removed]})
+
+    def _change_meta(self, changes: dict[str, Any]) -> None:
+        """Change meta.json, for the holder of its lock."""
+        if "tags" in changes:
+            changes["tags"] = [text for tag in changes["tags"] if (text := str(tag).strip())]
+        content = self._read_json(META)
+        if content.get("reference"):
+            LocalNotes(self._shelf.folder).add(self.id, changes)
+        else:
+            write_json(self.path / META, {**content, **changes})
 
     def refuse_reference(self, action: str) -> None:
         """Raise StoreError if this is a reference run, which cannot be ``action`` ("deleted")."""
@@ -260,7 +275,7 @@ class RunFolder:
 
     def _meta_lock(self) -> contextlib.AbstractContextManager[None]:
         """Held while meta.json is read, changed and written back: the trainer and two windows may do so at once."""
-        return locked(self._shelf.folder / ".meta.lock", self.id)
+        return locked(self._shelf.folder / ".meta.lock", f"run {self.id}", META_PATIENCE)
 
     # --- writing, for the process that holds the lock ---------------------------------------------
 
@@ -320,7 +335,7 @@ class RunFolder:
 
         Entering it raises RunBusy if another process holds the lock for longer than ``patience`` seconds.
         """
-        return locked(self.path / LOCK, self.id, patience)
+        return locked(self.path / LOCK, f"run {self.id}", patience)
 
     def held(self) -> bool:
         """Return whether a process holds the run's lock."""

@@ -71,7 +71,7 @@ class RunStore:
     @contextlib.contextmanager
     def create_held(self, config: RunConfig, *, files: Mapping[str, Path] | None = None, **about: Any) -> Iterator[str]:
         """Like :meth:`create`, but this process holds the run from the start: no queue can take it."""
-        with self._staged(config, about, files) as (run_id, staged), locked(staged / LOCK, run_id):
+        with self._staged(config, about, files) as (run_id, staged), locked(staged / LOCK, f"run {run_id}"):
             self._shelve(staged, run_id)
             yield run_id
 

@@ -84,12 +84,15 @@ def grow(studies: StudyStore, study_id: str, vary: Sequence[tuple[str, str]], se
 
     Raises ConfigError for a setting that the study does not vary, and for values or seeds that are not allowed.
     """
-    study = studies.get(study_id)
-    values: dict[str, tuple[Any, ...]] = {path: () for path, _ in vary}
-    for path, text in vary:
-        if path in {axis.path for axis in study.axes}:
-            values[path] += values_from_text(path, text)
-    studies.replace(study_id, study.extended(values, seeds_from_text(seeds)))
+
+    def grown(study: Study) -> Study:
+        values: dict[str, tuple[Any, ...]] = {path: () for path, _ in vary}
+        for path, text in vary:
+            if path in {axis.path for axis in study.axes}:
+                values[path] += values_from_text(path, text)
+        return study.extended(values, seeds_from_text(seeds))
+
+    studies.update(study_id, grown)
 
 
 def usual_values(path: str, base: RunConfig) -> str:

@@ -96,16 +96,18 @@ def start(store: RunStore, study_id: str) -> Outcome:
 
     Finished, failed, queued and running cells stay as they are. ``done`` holds the ids of the queued runs.
     """
-    study = StudyStore(store).get(study_id)
+    studies = StudyStore(store)
     done: list[str] = []
     problems: list[str] = []
-    for cell in statuses(study_id, study, store.summaries()):
-        with collected(problems, f"The run with {cell.cell.label}"):
-            if cell.state == "missing":
-                done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell)))
-            elif cell.state in ("stopped", "interrupted") and cell.run_id:
-                store.queue.enqueue(cell.run_id)
-                done.append(cell.run_id)
+    with studies.lock(study_id):  # two windows that start a study do not both make its missing runs
+        study = studies.get(study_id)
+        for cell in statuses(study_id, study, store.summaries()):
+            with collected(problems, f"The run with {cell.cell.label}"):
+                if cell.state == "missing":
+                    done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell)))
+                elif cell.state in ("stopped", "interrupted") and cell.run_id:
+                    store.queue.enqueue(cell.run_id)
+                    done.append(cell.run_id)
     return Outcome(done, problems)
 
 
@@ -124,18 +126,20 @@ def pause(store: RunStore, study_id: str, *, running_too: bool = False) -> Outco
 
     :func:`start` resumes them exactly where they were.
     """
-    own = [run for run in store.summaries() if run.meta.study == study_id]
-    queued = [run.id for run in own if run.state == "queued"]
-    running = [run.id for run in own if run.state in AT_WORK]
-    # The queued runs first: stopping the running one would start the next.
-    return each(queued + running * running_too, store.queue.request_stop)
+    with StudyStore(store).lock(study_id):
+        own = [run for run in store.summaries() if run.meta.study == study_id]
+        queued = [run.id for run in own if run.state == "queued"]
+        running = [run.id for run in own if run.state in AT_WORK]
+        # The queued runs first: stopping the running one would start the next.
+        return each(queued + running * running_too, store.queue.request_stop)
 
 
 def retry(store: RunStore, study_id: str) -> Outcome:
     """Queue the study's failed cells again; each resumes after its last finished epoch."""
-    study = StudyStore(store).get(study_id)
-    cells = statuses(study_id, study, store.summaries())
-    return each([cell.run_id for cell in cells if cell.state == "failed" and cell.run_id], store.queue.enqueue)
+    studies = StudyStore(store)
+    with studies.lock(study_id):
+        cells = statuses(study_id, studies.get(study_id), store.summaries())
+        return each([cell.run_id for cell in cells if cell.state == "failed" and cell.run_id], store.queue.enqueue)
 
 
 # --- before it runs -------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ read-only and has to be copied to be changed.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.base.errors import ConfigError, StoreError
-from core.base.files import os_errors_as_store_errors, write_json
+from core.base.files import locked, os_errors_as_store_errors, write_json
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import RunConfig
 from core.runs.shelf import Shelf, Trash
@@ -20,6 +20,8 @@ from core.study.study import Study
 
 #: A larger file is not a study: 300 values of the longest kind take a few kilobytes.
 MOST_BYTES = 1_000_000
+#: Seconds to wait while another window changes a study or queues its runs, of which there may be hundreds.
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,23 @@ class StudyStore:
         self._write(study_id, replace(study.checked(), created_at=time.time(), reference=False))
         return study_id
 
-    def replace(self, study_id: str, study: Study) -> None:
-        """Save a changed study. Raises ConfigError, or StoreError for a study that came with the program."""
+    def update(self, study_id: str, change: Callable[[Study], Study]) -> None:
+        """Replace a study by ``change`` of it as it is now, so that two windows that change one study lose nothing.
+
+        Raises ConfigError, or StoreError for a study that came with the program.
+        """
         with self._changeable(study_id, "changed"):
-            self._write(study_id, study.checked())
+            self._write(study_id, change(self.get(study_id)).checked())
+
+    def replace(self, study_id: str, study: Study) -> None:
+        """Replace a study, whatever it is now. Raises like :meth:`update`."""
+        self.update(study_id, lambda _: study)
+
+    def lock(self, study_id: str) -> contextlib.AbstractContextManager[None]:
+        """Held while a study is changed or its runs are queued, so that two windows do not both do it."""
+        with os_errors_as_store_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+        return locked(self.root / ".lock", f"study {study_id}", PATIENCE)
 
     def _write(self, study_id: str, study: Study) -> None:
         with os_errors_as_store_errors(self.root):
@@ -86,12 +101,16 @@ class StudyStore:
 
     @contextlib.contextmanager
     def _changeable(self, study_id: str, action: str) -> Iterator[None]:
-        reference = False
-        with contextlib.suppress(StoreError):  # a damaged file is not a reference study
-            reference = self.get(study_id).reference
-        if reference:
-            raise StoreError(f"Study {study_id} came with the program and cannot be {action}. Copy it to change it.")
-        yield
+        """Hold the lock while a study is changed or deleted; refuse one that came with the program."""
+        with self.lock(study_id):
+            reference = False
+            with contextlib.suppress(StoreError):  # a damaged file is not a reference study
+                reference = self.get(study_id).reference
+            if reference:
+                raise StoreError(
+                    f"Study {study_id} came with the program and cannot be {action}. Copy it to change it."
+                )
+            yield
 
 
 def read_study(path: Path) -> Study:

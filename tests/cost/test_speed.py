@@ -1,9 +1,11 @@
 """Speeds come from runs on this machine, or from measurements kept in the cache."""
 
 import json
+import threading
 
 import pytest
 
+from core.cost import speed as speed_module
 from core.cost.speed import EVALUATION_GAIN, probes, remember, run_speeds
 from tests.cost.made import MACHINE, QUICK, made_speed, timed_run
 
@@ -74,3 +76,21 @@ def test_a_damaged_file_of_measurements_counts_as_empty(store, content):
     assert probes(store) == []
     remember(store, made_speed(QUICK))
     assert probes(store) == [made_speed(QUICK)]
+
+
+def test_measurements_of_two_windows_are_both_kept(store, monkeypatch):
+    """The second window measures while the first has read the file and not yet written it."""
+    read = speed_module.probes
+    second = threading.Thread(target=lambda: remember(store, made_speed(QUICK.replace({"model.depth": 14}))))
+
+    def meanwhile(store):
+        monkeypatch.setattr(speed_module, "probes", read)
+        kept = read(store)
+        second.start()
+        second.join(0.2)
+        return kept
+
+    monkeypatch.setattr(speed_module, "probes", meanwhile)
+    remember(store, made_speed(QUICK))
+    second.join()
+    assert {speed.depth for speed in probes(store)} == {14, QUICK.model.depth}

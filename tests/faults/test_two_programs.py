@@ -10,6 +10,8 @@ from typing import Any
 from core.base.paths import PROJECT
 from core.jobs.runner import run
 from core.runs.store import RunStore
+from core.study.store import StudyStore
+from core.study.study import Study, axis
 from tests.conftest import Server, wait_for
 from tests.faults.app import assert_names
 from tests.faults.operations import tiny
@@ -81,3 +83,14 @@ def test_a_run_cannot_be_started_by_two_programs_at_once(store: RunStore) -> Non
     run(store, straight)
     ours, theirs = store.run(run_id).records(), store.run(straight).records()
     assert [record.val_loss for record in ours] == [record.val_loss for record in theirs]
+
+
+def test_two_programs_that_run_one_study_train_each_run_once(store: RunStore) -> None:
+    study_id = StudyStore(store).create(Study("seeds", tiny(), (axis("train.lr", [0.1, 0.2]),), (0,)))
+    command = [sys.executable, "-m", "core", "study", "run", study_id, "--runs", str(store.root)]
+    programs = [subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)]
+    programs += [subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)]
+    errors = [program.communicate(timeout=120)[1] for program in programs]
+    assert 0 in [program.returncode for program in programs], errors
+    assert [run.state for run in store.summaries()] == ["finished", "finished"]
+    assert all(store.run(run_id).log().count("Training from epoch") == 1 for run_id in store.ids())

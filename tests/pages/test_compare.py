@@ -343,6 +343,67 @@ def test_tags_and_notes_of_many_and_the_name_of_one(app, store):
     assert "new name" in table(app)["run"].tolist()
 
 
+@pytest.fixture
+def conflict(app, store, request):
+    """A run whose note this window changes after another window changed it; the page, and the run."""
+    run_id = made_run(store, note="first")
+    opened(app, run_id)
+    other = AppTest.from_file(str(PAGE), default_timeout=20)
+    opened(other, run_id)
+    other.text_area[0].set_value("theirs")
+    pressed(other, "save_note")
+    app.text_area[0].set_value("mine")
+    pressed(app, "save_note")
+    assert store.run(run_id).meta().note == "theirs"
+    assert app.text_area[0].value == "mine"
+    assert {"theirs", "mine"} <= {code.value for code in app.code}
+    return app, store.run(run_id)
+
+
+def test_a_note_that_another_window_changed_is_kept_on_request(conflict):
+    app, run = conflict
+    pressed(app, "discard_mine")
+    assert (run.meta().note, app.text_area[0].value) == ("theirs", "theirs")
+    app.text_area[0].set_value("mine after all")
+    pressed(app, "save_note")
+    assert run.meta().note == "mine after all"
+    assert not [button for button in app.button if button.key == "save_anyway"]
+
+
+def test_a_note_that_another_window_changed_is_replaced_on_request(conflict):
+    app, run = conflict
+    run.annotate(note="theirs again")
+    pressed(app, "save_anyway")
+    assert run.meta().note == "theirs again", "this text was not shown yet"
+    pressed(app, "save_anyway")
+    assert run.meta().note == "mine"
+    app.text_area[0].set_value("and more")
+    pressed(app, "save_note")
+    assert run.meta().note == "and more"
+
+
+def test_a_name_that_another_window_changed_is_not_overwritten(app, store):
+    run_id = made_run(store, name="first")
+    opened(app, run_id)
+    store.run(run_id).annotate(name="theirs")
+    app.text_input(key=f"rename {run_id}").set_value("mine")
+    pressed(app, "save_name")
+    assert store.run(run_id).meta().name == "theirs"
+    pressed(app, "save_anyway")
+    assert store.run(run_id).meta().name == "mine"
+
+
+def test_a_note_of_many_is_saved_where_it_did_not_change(app, store):
+    first, second = (made_run(store, note="same") for _ in range(2))
+    opened(app, first, second)
+    store.run(first).annotate(note="theirs")
+    app.text_area[0].set_value("mine")
+    pressed(app, "save_note")
+    assert [store.run(run_id).meta().note for run_id in (first, second)] == ["theirs", "mine"]
+    pressed(app, "save_anyway")
+    assert [store.run(run_id).meta().note for run_id in (first, second)] == ["mine", "mine"]
+
+
 def test_other_seeds_are_added_in_one_click(app, seeds):
     pressed(opened(app, seeds[0]), "add_seeds")
     assert "3 runs selected" in texts(app)

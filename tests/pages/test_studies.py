@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.config.draft import Draft
 from core.config.presets import PRESETS
@@ -14,6 +15,7 @@ from core.study.store import StudyStore
 from core.study.study import Axis, Study
 from pages.parts.studies.form import DRAFT, WAYS
 from tests.made import made_run, tiny_config
+from tests.pages.conftest import APP
 from tests.pages.shown import texts
 
 
@@ -373,3 +375,14 @@ def test_a_study_that_came_with_the_program_can_be_gone_on_with(app, store, stud
     app.button(key="start").click().run()
     assert len(store.queue.ids()) == 3
     assert {store.run(run_id).meta().study for run_id in store.queue.ids()} == {study_id}
+
+
+def test_two_windows_add_to_one_study(app, studies, study_id):
+    shown(app)
+    other = AppTest.from_file(str(APP), default_timeout=60)
+    shown(other)
+    add(other, study_id, "0.05", "2")
+    add(app, study_id, "0.3", "3")
+    study = studies.get(study_id)
+    assert study.axes[0].values == (0.05, 0.1, 0.2, 0.3)
+    assert study.seeds == (0, 1, 2, 3)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from core.base.errors import ConfigError, LabError, RunBusy, StoreError
+from core.base.errors import ConfigError, Conflict, LabError, RunBusy, StoreError
 from core.config.run_config import RunConfig
 from core.records import BatchRecord
 from core.runs import folder as folder_module
@@ -23,7 +23,7 @@ from core.runs import shelf
 from core.runs.folder import RunFolder, Status
 from core.runs.shelf import new_id
 from core.runs.store import RunStore
-from tests.made import made_record, made_run
+from tests.made import made_record, made_run, many_times
 
 PROJECT = Path(__file__).parents[2]
 UNKNOWN = "20200101-000000-aaaa"
@@ -556,6 +556,40 @@ def test_tags_are_added_and_removed(store: RunStore) -> None:
     run_id = made_run(store, tags=("old", "kept"))
     store.run(run_id).retag([" new ", "kept", ""], ["old"])
     assert store.run(run_id).meta().tags == ("kept", "new")
+
+
+@pytest.mark.parametrize("kind", ["own", "reference"])
+def test_no_tag_of_four_processes_is_lost(store: RunStore, kind: str) -> None:
+    run_id = made_run(store, tags=("old",), reference=kind == "reference")
+    program = (
+        "import sys\n"
+        "from core.runs.store import RunStore\n"
+        "run = RunStore(sys.argv[1]).run(sys.argv[2])\n"
+        "for tag in range(25):\n"
+        "    run.retag([f'{sys.argv[3]}-{tag}'], ['old'])\n"
+    )
+    many_times(program, 4, store.root, run_id)
+    tags = store.run(run_id).meta().tags
+    assert set(tags) == {f"{process}-{tag}" for process in range(4) for tag in range(25)}
+    assert len(tags) == 100
+
+
+@pytest.mark.parametrize("field", ["name", "note"])
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_text_that_changed_since_it_was_shown_is_not_overwritten(
+    store: RunStore, field: str, reference: bool
+) -> None:
+    run_id = made_run(store, reference=reference)
+    run = store.run(run_id)
+    run.annotate(**{field: "first"})
+    run.annotate(shown={field: "first"}, **{field: "newer"})
+    with pytest.raises(Conflict, match=r"“newer”.*“mine”") as caught:
+        run.annotate(shown={field: "first"}, **{field: "mine"})
+    assert (caught.value.stored, caught.value.wanted) == ("newer", "mine")
+    assert getattr(run.meta(), field) == "newer"
+    run.annotate(shown={field: "first"}, **{field: "newer"})  # what the person wants is there already
+    run.annotate(shown={field: caught.value.stored}, **{field: "mine"})
+    assert getattr(run.meta(), field) == "mine"
 
 
 def test_labels_distinguish_the_runs_in_the_trash(store: RunStore) -> None:

@@ -21,10 +21,10 @@ from core.study import progress as progress_study
 from core.study.outcomes import outcome_table
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore
-from core.study.study import Axis, Study
+from core.study.study import Axis, Study, axis
 from core.training.environment import resolve
 from tests.conftest import wait_for
-from tests.made import made_run, tiny_config
+from tests.made import made_run, many_times, tiny_config
 
 RATES = (0.1, 0.2)
 
@@ -310,3 +310,15 @@ def test_values_that_are_not_numbers_are_text_in_the_table(store):
     store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.5, "loss": 1.5}, "last": {}})
     row = outcome_table(study, statuses(study_id, study, store.summaries())).iloc[0]
     assert (row["train.milestones"], row["train.nesterov"]) == ("2,3", False)
+
+
+def test_two_windows_that_start_a_study_make_each_run_once(store):
+    study_id = StudyStore(store).create(Study("rates", tiny_config(), (axis("train.lr", [0.1, 0.2]),), tuple(range(5))))
+    program = (
+        "import sys\n"
+        "from core.runs.store import RunStore\n"
+        "from core.study.progress import start\n"
+        "start(RunStore(sys.argv[1]), sys.argv[2])\n"
+    )
+    many_times(program, 2, store.root, study_id)
+    assert len(store.ids()) == len({run.signature for run in store.summaries()}) == 10

@@ -9,6 +9,7 @@ from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.study.store import MOST_BYTES, StudyStore, as_text, read_study, study_from_text
 from core.study.study import Axis, Study
+from tests.made import many_times
 
 STUDY = Study("rates", PRESETS["quick"].config, (Axis("train.lr", (0.1, 0.2)),), (0, 1))
 
@@ -130,3 +131,29 @@ def test_a_damaged_study_can_be_put_away(studies):
     (studies.root / f"{study_id}.json").write_text("{")
     studies.trash.put(study_id)
     assert (studies.ids(), studies.trash.ids()) == ([], [study_id])
+
+
+def test_no_value_of_two_processes_that_change_one_study_is_lost(studies):
+    study_id = studies.create(STUDY)
+    program = (
+        "import sys\n"
+        "from core.runs.store import RunStore\n"
+        "from core.study.form import grow\n"
+        "from core.study.store import StudyStore\n"
+        "studies, first = StudyStore(RunStore(sys.argv[1])), 100 * (1 + int(sys.argv[3]))\n"
+        "for seed in range(first, first + 10):\n"
+        "    grow(studies, sys.argv[2], [('train.lr', f'{seed / 1e5:g}')] if seed == first else [], str(seed))\n"
+    )
+    many_times(program, 2, studies.root.parent, study_id)
+    study = studies.get(study_id)
+    added = {first + seed for first in (100, 200) for seed in range(10)}
+    assert set(study.seeds) == {*STUDY.seeds, *added}
+    assert {0.001, 0.002} <= set(study.axes[0].values)
+
+
+def test_a_study_that_is_put_away_is_not_changed(studies):
+    study_id = studies.create(STUDY)
+    studies.trash.put(study_id)
+    with pytest.raises(StoreError, match="trash"):
+        studies.update(study_id, lambda study: study)
+    assert studies.ids() == []

@@ -11,12 +11,12 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from core.base.errors import Outcome, collected, each
 from core.base.text import filesize
 from core.compare import contenders, filters
-from core.compare.picks import link_text
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
 from pages.parts.actions import act, action_button, runs_text
 from pages.parts.compare.table import PICKED, pick
+from pages.parts.compare.texts import conflict_box, text_form
 
 _TRASHED = "compare_trashed"
 
@@ -27,20 +27,20 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{runs_text(len(picked))} selected**", width="content")
         with st.popover("Rename run", icon=":material/edit:", disabled=len(picked) != 1, help="Select a single run."):
-            _rename(store, selected)
+            if len(selected) == 1:
+                text_form(store, "name", selected)
         with st.popover("Edit tags", icon=":material/sell:"):
             _tags(store, runs, selected)
         with st.popover("Edit note", icon=":material/sticky_note_2:"):
-            _note(store, selected)
+            text_form(store, "note", selected)
         pinned = all(isinstance(run, RunSummary) and run.meta.pinned for run in selected)
         st.button(
             "Unpin runs" if pinned else "Pin runs",
             key="pin",
             icon=":material/keep_off:" if pinned else ":material/keep:",
             help=None if pinned else "Keeps the runs at the top of the table.",
-            on_click=_annotate,
-            args=(store, picked, "unpinned" if pinned else "pinned"),
-            kwargs={"pinned": not pinned},
+            on_click=_pin,
+            args=(store, picked, not pinned),
         )
         st.button(
             "Move to trash",
@@ -60,24 +60,15 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
                 help="Selects the runs that differ from a selected run only in their seed.",
             )
         st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=pick, args=([],))
+    conflict_box(store)
 
 
-def _annotate(store: RunStore, run_ids: Sequence[str], done: str, **about: object) -> None:
-    act(lambda: each(run_ids, lambda run_id: store.run(run_id).annotate(**about)), done)
+def _pin(store: RunStore, run_ids: Sequence[str], pinned: bool) -> None:
+    done = "pinned" if pinned else "unpinned"
+    act(lambda: each(run_ids, lambda run_id: store.run(run_id).annotate(pinned=pinned)), done)
 
 
-# --- name, tags, note -----------------------------------------------------------------------------
-
-
-def _rename(store: RunStore, selected: Sequence[AnyRun]) -> None:
-    if len(selected) != 1:
-        return
-    (run,) = selected
-    with st.form("rename", border=False):
-        name = st.text_input("Name", run.name, max_chars=80, key=f"rename {run.id}")
-        if st.form_submit_button("Rename run", key="save_name", type="primary"):
-            _annotate(store, [run.id], "renamed", name=name.strip())
-            st.rerun()
+# --- tags ----------------------------------------------------------------------------------------
 
 
 def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -> None:
@@ -89,18 +80,6 @@ def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -
         if st.form_submit_button("Save tags", key="save_tags", type="primary"):
             run_ids = [run.id for run in selected]
             act(lambda: each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
-            st.rerun()
-
-
-def _note(store: RunStore, selected: Sequence[AnyRun]) -> None:
-    notes = {run.meta.note if isinstance(run, RunSummary) else "" for run in selected}
-    if len(notes) > 1:
-        st.caption("The selected runs have different notes. Saving replaces them all.")
-    with st.form("note", border=False):
-        run_ids = [run.id for run in selected]
-        note = st.text_area("Note", notes.pop() if len(notes) == 1 else "", key=f"note {link_text(run_ids)}")
-        if st.form_submit_button("Save note", key="save_note", type="primary"):
-            _annotate(store, run_ids, "annotated", note=note.strip())
             st.rerun()
 
 
