@@ -28,6 +28,7 @@ from core.images.tray import (
 )
 from core.runs.summary import RunSummary
 from core.runs.summary import labels as run_labels
+from core.views import exports
 from pages.parts.components.crop_image import crop_image
 from pages.parts.shared import download_button, error_box, get_store, literal, open_page
 
@@ -249,7 +250,7 @@ def run_results(name: str, run_id: str, table: pd.DataFrame) -> None:
         alt="The prediction for each image, with its probability",
     )
     download_button(
-        "Export predictions (CSV)", table.to_csv(index=False), f"classified-{run_id}.csv", key=f"csv-{run_id}"
+        "Export predictions (CSV)", lambda: exports.as_csv(table), f"classified-{run_id}.csv", key=f"csv-{run_id}"
     )
 
 

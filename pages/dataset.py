@@ -16,6 +16,7 @@ from core.data.cifar10 import Cifar10
 from core.figures import preview as figures
 from core.images import gallery
 from core.images.gallery import OFFICIAL_SETS
+from core.views import exports
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
@@ -163,7 +164,12 @@ def split_preview(data: Cifar10, draft: Draft) -> None:
             column_config={str(name): st.column_config.NumberColumn(format="localized") for name in shown},
             alt=text,
         )
-        download_button("Export counts (CSV)", counts.to_csv(index_label="class"), "split.csv", type="tertiary")
+        download_button(
+            "Export counts (CSV)",
+            exports.as_csv(counts.rename_axis("class").reset_index()),
+            "split.csv",
+            type="tertiary",
+        )
     with chart:
         live_chart(figures.class_counts(counts), "dataset-split", text)
     use_in_new_run(draft, "use-split")

@@ -68,7 +68,7 @@ def results_table(standings: Sequence[Standing]) -> None:
         placeholder="",
         alt="Published results, the report’s and ours by accuracy, with the images that chose the epoch.",
     )
-    download_button("Export leaderboard (CSV)", lambda: table.to_csv(index=False), "leaderboard.csv")
+    download_button("Export leaderboard (CSV)", lambda: leaderboard.standings_csv(standings), "leaderboard.csv")
 
 
 st.title("Leaderboard", anchor=False)

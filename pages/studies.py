@@ -17,6 +17,7 @@ from core.study.form import grow as grow_study
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study
+from core.views import exports
 from pages.parts.actions import action_button, forget_problems, runs_text, show_problems
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
@@ -225,6 +226,13 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
         },
         placeholder="",
         alt="Every run of the study: its settings, state and result.",
+    )
+    download_button(
+        "Export runs (CSV)",
+        lambda: exports.table_csv([cell.run for cell in cells if cell.run]),
+        "runs.csv",
+        "The runs of the study with all their settings.",
+        type="tertiary",
     )
 
 

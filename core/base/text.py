@@ -47,6 +47,13 @@ def moment(seconds: float | None) -> str:
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds is not None and known(seconds) else "–"
 
 
+def iso_time(seconds: float | None) -> str:
+    """Return a time since 1970 in ISO 8601 with its zone, ``2026-11-27T17:30:05+01:00``; empty without a number."""
+    if seconds is None or not known(seconds):
+        return ""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
 def duration(seconds: float) -> str:
     """Return ``48 s``, ``12 min`` or ``3 h 05 min``."""
     if seconds < 90:

@@ -22,6 +22,7 @@ from core.study.outcomes import in_order, outcome_table, table_value, value_text
 from core.study.progress import CellStatus, statuses
 from core.study.store import StudyStore
 from core.study.study import Study
+from core.views import exports
 from core.views.curves import RunCurves
 
 #: The two questions of the report, each a figure.
@@ -105,7 +106,7 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
     written, figures = [], []
     for axis in study.axes:
         name = axis.path.partition(".")[2]
-        written.append(_write(folder / f"{name}.csv", data(study, table, axis.path).to_csv(index=False)))
+        written.append(_write(folder / f"{name}.csv", exports.as_csv(data(study, table, axis.path))))
         for panel in panels(study, table, axis.path):
             records = [as_record(finding) for finding in panel.findings]
             content = to_json(records, indent=1, ensure_ascii=False)

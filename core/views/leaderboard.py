@@ -14,6 +14,7 @@ from core.published.points import POINTS
 from core.published.tables import RESULTS
 from core.runs.summary import RunSummary
 from core.stats.intervals import Interval, wilson
+from core.views.exports import as_csv
 
 TABLE_1, TABLE_2, REPORT, OURS = "Table 1", "Table 2", "the report", "ours"
 NOT_REPORTED, ON_TEST, HELD_OUT = "not reported", "test images", "held-out images, tested once"
@@ -66,6 +67,12 @@ def standings_table(results: Sequence[Standing]) -> pd.DataFrame:
     intervals = [result.interval or (None, None) for result in results]
     rows = [asdict(row) | {"low": low, "high": high} for row, (low, high) in zip(results, intervals, strict=True)]
     return pd.DataFrame(rows).astype({"images": "Int64", "low": float, "high": float})
+
+
+def standings_csv(results: Sequence[Standing]) -> str:
+    """Return :func:`standings_table` as CSV."""
+    percent = {name: f"{name} (%)" for name in ("accuracy", "low", "high")}
+    return as_csv(standings_table(results).rename(columns=percent))
 
 
 def untested(runs: Iterable[RunSummary]) -> int:

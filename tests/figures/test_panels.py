@@ -92,7 +92,7 @@ def test_a_study_is_written_as_files(store, tmp_path):
         "train_size.csv",
         *(f"train_size-{metric}.{kind}" for metric in ("accuracy", "objective") for kind in ("json", "svg", "png")),
     }
-    rows = list(csv.DictReader((tmp_path / "figures" / "train_size.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "figures" / "train_size.csv").open(encoding="utf-8-sig")))
     assert [row["source"] for row in rows] == ["here"] * 5 + ["report"] * 5
     (record,) = json.loads((tmp_path / "figures" / "train_size-accuracy.json").read_text())
     assert record["sentences"]

@@ -15,9 +15,10 @@ from core.data import cifar10
 from core.figures import preview as figures
 from core.images import gallery
 from core.model.layers import layer_table
+from core.views import exports
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
-from pages.parts.shared import error_box
+from pages.parts.shared import download_button, error_box
 
 IMAGES, EPOCHS = 3, 5
 
@@ -95,3 +96,4 @@ def layers_preview(config: RunConfig) -> None:
         },
         alt=f"The network’s {len(table)} layers with {parameters:,} parameters",
     )
+    download_button("Export layers (CSV)", lambda: exports.as_csv(table), "layers.csv", type="tertiary")

@@ -62,7 +62,7 @@ def figures_and_findings(study: Study, table: pd.DataFrame, x: str) -> None:
                 panel_box(panel)
     download_button(
         "Export figures (CSV)",
-        lambda: panels.data(study, table, x).to_csv(index=False),
+        lambda: exports.as_csv(panels.data(study, table, x)),
         "study.csv",
         "Means, standard deviations and intervals, with the report’s points.",
     )
