@@ -32,6 +32,7 @@ from core.views.home import Overview
 from pages.parts.actions import add_problems, show_problems
 from pages.parts.compare.actions import actions, import_box, trash_box, undo_box
 from pages.parts.compare.gap import gap_box
+from pages.parts.compare.storage import storage_box
 from pages.parts.compare.table import TEST_HELP, filters, picked_runs, run_table
 from pages.parts.components.live_chart import CHART_WIDTH, as_data, live_chart
 from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
@@ -291,6 +292,7 @@ def body(fresh: list[list[AnyRun]]) -> None:
         )
     import_box(store)
     trash_box(store)
+    storage_box(store)
 
 
 st.title("Compare", anchor=False)
@@ -303,6 +305,7 @@ if not start:
     undo_box(store)
     import_box(store)
     trash_box(store)
+    storage_box(store)
     st.stop()
 add_problems(problems_in_link(st.query_params, CHOICES))
 st.fragment(body)([start])

@@ -8,6 +8,7 @@ from core.base.text import one_line
 from core.cli import about, runs, storage, study, train
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
+from core.runs.storage import MOST_DAYS
 from core.runs.store import RunStore
 
 #: The most runs that one command makes.
@@ -132,6 +133,17 @@ def _add_storage(commands: _Commands) -> None:
     which = "id of a run in the backup, or a unique start or end of one (default: all that are missing here)"
     command.add_argument("run", nargs="*", metavar="RUN", help=which)
 
+    command = commands.add("storage", storage.storage, "show the space that the runs take, and choose what is deleted")
+    days = "days, or “never”"
+    for option, what in (
+        ("--empty-trash-after", "delete runs for good so many days after they were moved to the trash"),
+        (
+            "--delete-states-after",
+            "delete the saved states of runs so many days after they finished; these runs cannot be extended",
+        ),
+    ):
+        command.add_argument(option, type=_days, default=argparse.SUPPRESS, metavar="DAYS", help=f"{what}: {days}")
+
 
 def _add_studies(commands: _Commands) -> None:
     help = "list the report's studies and the time each takes on this machine"
@@ -198,6 +210,12 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
         raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is not a whole number of at least 1")
     return int(text)
+
+
+def _days(text: str) -> int | None:
+    if text != "never" and _positive(text) > MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"at most {MOST_DAYS:,} days are allowed, or “never”")
+    return None if text == "never" else int(text)
 
 
 def _seeds(text: str) -> int:

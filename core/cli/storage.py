@@ -1,12 +1,13 @@
-"""Commands about the files of all runs: backing up and restoring."""
+"""Commands about the files of all runs: the space they take, backing up and restoring."""
 
 import argparse
 import time
 from dataclasses import asdict
 
 from core.base.text import duration, filesize
-from core.cli.answer import Answer, count
+from core.cli.answer import Answer, count, facts
 from core.runs.backup import Backup
+from core.runs.storage import Storage, days_text
 from core.runs.store import RunStore
 
 
@@ -35,3 +36,25 @@ def restore_backup(args: argparse.Namespace, store: RunStore) -> Answer:
     text = f"Restored {count(len(outcome.done), 'run')} from {args.folder}."
     data = {"restored": outcome.done, "errors": outcome.problems}
     return Answer(text, data, outcome.problems, code=int(bool(outcome.problems)))
+
+
+def storage(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Show how much space the runs take, and show or change what is deleted to save it."""
+    space = Storage(store)
+    wanted = {name: value for name, value in vars(args).items() if name in ("empty_trash_after", "delete_states_after")}
+    settings = space.change(**wanted) if wanted else space.settings()
+    sizes, due = space.sizes(), space.due()
+    rows = {
+        "runs": filesize(sizes.runs),
+        "saved states of finished runs": f"{filesize(sizes.states)} (part of the runs)",
+        "trash": filesize(sizes.trash),
+        "caches": filesize(sizes.cache),
+        "free on the disk": filesize(sizes.free),
+        "empty the trash": days_text(settings.empty_trash_after),
+        "delete saved states of finished runs": days_text(settings.delete_states_after),
+    }
+    text = facts(rows)
+    if notice := space.notice(due):
+        text += f"\n\n{notice}"
+    data = {"bytes": asdict(sizes), **asdict(settings), "due": asdict(due)}
+    return Answer(text, data)

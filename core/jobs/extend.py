@@ -32,7 +32,10 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
     if status.state != "finished":
         raise StoreError(f"Run {run_id} is {status.state}; resume it instead of extending it.")
     if state is None:
-        raise StoreError(f"Run {run_id} has no saved state to continue from; clone it with more epochs instead.")
+        raise StoreError(
+            f"Run {run_id} has no saved state to continue from: it was deleted to save space, or the run came without "
+            "it. Clone the run with more epochs instead."
+        )
     if config.train.schedule in ENDS_AT_ZERO:
         raise StoreError(
             f"The {config.train.schedule} schedule has brought the learning rate to zero, so more epochs would change "

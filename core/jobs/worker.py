@@ -6,8 +6,11 @@ run as interrupted.
 """
 
 import contextlib
+import math
 import os
+import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from filelock import Timeout
 
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import runs_folder
+from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
 
 POLL_SECONDS = 0.5
@@ -29,6 +33,7 @@ class Worker:
         #: Why the queue stands still or a run was skipped, as long as that is so.
         self.trouble: str | None = None
         self._stopping = threading.Event()
+        self._tidied_at = -math.inf
 
     def start(self) -> None:
         """Start the thread, unless it is running; returns at once."""
@@ -50,12 +55,25 @@ class Worker:
                 with self.store.queue.lock().acquire(timeout=0):
                     self.store.queue.mark_interrupted()
                     while not self._stopping.is_set():
+                        self._tidy()
                         self._train_next()
             except Timeout:
                 self.trouble = None  # another process works the queue
             except Exception as error:  # the folder is gone, the disk is full, ...: try again later
                 self._report(error)
             self._stopping.wait(POLL_SECONDS)
+
+    def _tidy(self) -> None:
+        """Once a day, delete what the storage settings say."""
+        if time.monotonic() - self._tidied_at < DAY:
+            return
+        self._tidied_at = time.monotonic()
+        try:
+            done = Storage(self.store).tidy()
+        except LabError as error:
+            done = str(error)
+        if done:
+            print(done, file=sys.stderr, flush=True)
 
     def _train_next(self) -> None:
         """Train the first queued run that can be trained, or wait a moment if there is none."""

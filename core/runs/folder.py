@@ -50,6 +50,8 @@ from core.runs.shelf import Shelf
 CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
 METRICS_FILE, LOG, STOP, LOCK = "metrics.jsonl", "log.txt", "stop", ".lock"
 LAST, BEST = "last.pt", "best.safetensors"
+#: The files that a run can continue from.
+SAVED_STATES = (LAST,)
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 STATES: tuple[str, ...] = get_args(State)
@@ -301,6 +303,18 @@ class RunFolder:
         status = self.stored_status()
         state = "stopped" if status.active else status.state
         self.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
+
+    def delete_states(self) -> None:
+        """Delete what a finished run could be extended from, to save space. Raises StoreError for any other run."""
+        self.refuse_reference("changed")
+        with self.hold():
+            if (state := self.stored_status().state) != "finished":
+                raise StoreError(f"Run {self.id} is {state}; only a finished run can do without its saved state.")
+            self.append_log("Deleted the saved state to save space. The run cannot be extended any more.")
+            for name in SAVED_STATES:
+                path = self.path / name
+                with os_errors_as_store_errors(path):
+                    path.unlink(missing_ok=True)
 
     def migrate(self) -> None:
         """Replace a config.json of an older version by what it means today; the old file is kept."""

@@ -5,6 +5,7 @@ path.
 """
 
 import contextlib
+import math
 import os
 import re
 import secrets
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.base.errors import LabError, StoreError, collected
-from core.base.files import os_errors_as_store_errors, remove
+from core.base.files import os_errors_as_store_errors, read_file, remove, write_atomically
 from core.base.text import distinct_names, filesize, one_line
 
 TRASH = ".trash"
@@ -152,8 +153,10 @@ class Trash:
         """
         guard = contextlib.nullcontext() if held else self._guard(item_id)
         with guard, os_errors_as_store_errors(self.folder / item_id):
+            path = self._shelf.path(item_id)
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._shelf.path(item_id).rename(self._deleted.place(item_id))
+            self.note_time(item_id)
+            path.rename(self._deleted.place(item_id))
 
     def ids(self) -> list[str]:
         """Return the ids in the trash, newest first."""
@@ -182,25 +185,44 @@ class Trash:
             raise StoreError(f"{noun} {item_id} exists already; nothing was restored.")
         with os_errors_as_store_errors(target):
             self._deleted.place(item_id).rename(target)
+            self._time_note(item_id).unlink(missing_ok=True)
 
-    def size(self) -> int:
+    def deleted_at(self, item_id: str) -> float | None:
+        """Return when an item was moved to the trash, in seconds since 1970, or ``None`` if that is not known."""
+        try:
+            at = float(read_file(self._time_note(item_id), most=100))
+        except (OSError, ValueError, StoreError):
+            return None
+        return at if math.isfinite(at) else None
+
+    def note_time(self, item_id: str) -> None:
+        """Note that an item is moved to the trash now. On a full disk there is no note: deleting must still work."""
+        self._time_note(item_id).unlink(missing_ok=True)
+        with contextlib.suppress(StoreError):
+            write_atomically(self._time_note(item_id), f"{time.time():.0f}\n")
+
+    def _time_note(self, item_id: str) -> Path:
+        return self.folder / f".deleted-{item_id}"
+
+    def size(self, item_ids: Iterable[str] | None = None) -> int:
         """Return the number of bytes that :meth:`empty` would free."""
-        return sum(_size(self._deleted.place(item_id)) for item_id in self.ids())
+        return sum(size_of(self._deleted.place(item_id)) for item_id in (self.ids() if item_ids is None else item_ids))
 
-    def empty(self) -> int:
-        """Delete what is in the trash for good, and return the number of bytes freed.
+    def empty(self, item_ids: Iterable[str] | None = None) -> int:
+        """Delete items in the trash for good, by default all, and return the number of bytes freed.
 
         Raises StoreError if something could not be deleted, after deleting the rest.
         """
         freed = 0
         problems: list[str] = []
-        for item_id in self.ids():
+        for item_id in self.ids() if item_ids is None else item_ids:
             path = self._deleted.place(item_id)
             # Renamed first: if the program is killed halfway, no half-deleted item can be restored.
             doomed = path.with_name(f".gone-{path.name}")
             with collected(problems, f"{self._shelf.noun.capitalize()} {item_id}"), os_errors_as_store_errors(path):
-                size = _size(path)
+                size = size_of(path)
                 path.rename(doomed)
+                self._time_note(item_id).unlink(missing_ok=True)
                 remove(doomed)
                 freed += size
         if problems:
@@ -208,6 +230,10 @@ class Trash:
         return freed
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file, or of the files in a folder."""
-    return sum(file.lstat().st_size for file in (path, *path.rglob("*")) if not file.is_dir())
+def size_of(path: Path) -> int:
+    """Return the number of bytes of a file, or of the files in a folder; what vanishes meanwhile counts nothing."""
+    size = 0
+    for file in (path, *path.rglob("*")):
+        with contextlib.suppress(OSError):
+            size += 0 if file.is_dir() else file.lstat().st_size
+    return size

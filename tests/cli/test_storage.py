@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from core.runs.store import RunStore
 from tests.cli.conftest import Cli
 from tests.made import made_run
@@ -43,3 +45,24 @@ def test_restore_backup_makes_the_folder_and_names_what_it_restored(cli: Cli, st
     unknown = cli("restore-backup", tmp_path / "backup", "nothing", on=target)
     assert unknown.code == 1 and "nothing" in unknown.err
     assert cli("restore-backup", tmp_path / "elsewhere", on=target).code == 1
+
+
+def test_storage_shows_sizes_and_changes_one_setting_at_a_time(cli: Cli, store: RunStore) -> None:
+    made_run(store)
+    before = cli("storage", "--json").data
+    assert before["bytes"]["runs"] > 0 and before["bytes"].keys() == {"runs", "states", "trash", "cache", "free"}
+    assert (before["empty_trash_after"], before["delete_states_after"]) == (None, None)
+    assert before["due"] == {"trash": [], "states": []}
+    cli("storage", "--empty-trash-after", 7)
+    cli("storage", "--delete-states-after", 30)
+    text = cli("storage").out
+    assert "after 7 days" in text and "after 30 days" in text
+    after = cli("storage", "--empty-trash-after", "never", "--json").data
+    assert (after["empty_trash_after"], after["delete_states_after"]) == (None, 30)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "3651", "soon", "1.5", ""])
+def test_storage_refuses_days_that_are_not_allowed(cli: Cli, store: RunStore, value: str) -> None:
+    with pytest.raises(SystemExit):
+        cli("storage", "--empty-trash-after", value)
+    assert not (store.root / ".settings.json").exists()

@@ -161,6 +161,11 @@ OPERATIONS = {
         lambda store, _: store.trash.empty(),
         lambda store, _: store.trash.ids() == [],
     ),
+    "delete_states": Operation(
+        _weighted,
+        lambda store, run_id: store.run(run_id).delete_states(),
+        lambda store, run_id: store.run(run_id).last_state() is None,
+    ),
     "mark_interrupted": Operation(
         _doomed,
         lambda store, _: store.queue.mark_interrupted(),

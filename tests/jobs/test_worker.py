@@ -13,6 +13,7 @@ from core.base.paths import PROJECT
 from core.jobs import worker as worker_module
 from core.jobs.worker import Worker, ensure_worker
 from core.runs.queue import Queue
+from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
 from tests.made import made_run, tiny_config
 
@@ -171,3 +172,17 @@ def test_one_worker_per_process_and_folder(tmp_path, monkeypatch):
     assert ensure_worker(tmp_path) is first
     assert first.thread.is_alive() and first.thread.daemon
     first.stop()
+
+
+def test_the_worker_deletes_what_the_storage_settings_say(store, worker, monkeypatch, capsys):
+    old = made_run(store)
+    store.trash.put(old)
+    storage = Storage(store)
+    storage.change(empty_trash_after=1)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * DAY)
+    storage.tidy()
+    monkeypatch.setattr(time, "time", lambda: now + 3 * DAY)
+    worker.start()
+    wait_for(lambda: not store.trash.ids(), 10)
+    wait_for(lambda: "freed" in capsys.readouterr().err, 10)

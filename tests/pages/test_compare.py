@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.base.errors import StoreError
 from core.config.run_config import SETTINGS, RunConfig
+from core.runs.storage import Storage, StorageSettings
 from core.runs.store import RunStore
 from core.views import exports
 from pages.parts.compare.table import COLUMNS
@@ -456,3 +457,26 @@ def test_a_run_deleted_while_the_page_is_made_is_an_error(app, store, monkeypatc
     monkeypatch.setattr(RunStore, "metrics", gone)
     opened(app, *ids)
     assert f"There is no run {ids[0]}." in texts(app)
+
+
+def test_storage_shows_sizes_and_saves_the_settings(app, store):
+    made_run(store)
+    app.session_state["storage_box"] = True
+    opened(app)
+    assert "free on the disk" in texts(app)
+    app.selectbox(key="storage_trash None").set_value(30)
+    pressed(app, "save_storage")
+    assert Storage(store).settings() == StorageSettings(30, None)
+    Storage(store).change(delete_states_after=12)
+    app.run()
+    assert app.selectbox(key="storage_states 12").value == 12 and app.selectbox(key="storage_trash 30").value == 30
+
+
+def test_damaged_storage_settings_are_named_and_can_be_saved_again(app, store):
+    made_run(store)
+    (store.root / ".settings.json").write_text("{")
+    app.session_state["storage_box"] = True
+    opened(app)
+    assert ".settings.json" in texts(app)
+    pressed(app, "save_storage")
+    assert Storage(store).settings() == StorageSettings()
