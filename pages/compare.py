@@ -113,12 +113,12 @@ def results(
             "colour": of.TextColumn("", width=34, pinned=True, help="Colour in the charts."),
             "label": of.TextColumn("Run", pinned=True),
             "state": "State",
-            "best": of.NumberColumn("Best validation accuracy", format=share),
+            "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share),
+            "best": of.NumberColumn("Validation accuracy", format=share),
             "best_epoch": of.NumberColumn("Best epoch", format="%d"),
             "selected_on": of.TextColumn("Epoch chosen on"),
-            "last": of.NumberColumn("Last validation accuracy", format=share),
+            "last": of.NumberColumn("Accuracy of the last epoch", format=share),
             "last_epoch": of.NumberColumn("Last epoch", format="%d"),
-            "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share),
             "min_val_loss": of.NumberColumn("Lowest cross-entropy", format="%.4f"),
             "seconds": of.NumberColumn("Training time", format="compact"),
         },
@@ -136,9 +136,9 @@ def results(
             column_config={
                 "label": of.TextColumn("Experiment", pinned=True),
                 "n": of.NumberColumn("Seeds"),
-                "best": "Best validation accuracy",
-                "last": "Last validation accuracy",
                 "test": "Test accuracy",
+                "best": "Validation accuracy",
+                "last": "Accuracy of the last epoch",
             },
             alt="Mean and standard deviation over the seeds of each experiment.",
         )
@@ -190,7 +190,7 @@ def parallel(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
         "compare-parallel",
         "Parallel coordinates: "
         + ", ".join(settings_compare.setting_name(path) for path in axes)
-        + ", and the best accuracy.",
+        + ", and the accuracy.",
     )
     st.caption("Drag along an axis to show only the runs in that range. Drag the name of an axis to move it.")
 

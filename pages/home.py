@@ -154,9 +154,9 @@ def compared_with_report(runs: Sequence[AnyRun]) -> None:
 def task_card(task: ReportComparison) -> None:
     """Show the report's accuracy on one task, and our best by each way of choosing the epoch."""
     st.markdown(f"**{task.title}** :gray[· the report trained on {task.point.value:,} images]")
-    metric("The report (epoch chosen on test images)", task.point.best_accuracy, help=OPTIMISTIC)
-    our_best("Ours (epoch chosen on test images, as in the report)", task.as_report, OPTIMISTIC)
-    our_best("Ours (validated on held-out images)", task.honest)
+    metric("Test accuracy, the report (epoch chosen on test images)", task.point.best_accuracy, help=OPTIMISTIC)
+    our_best("Test accuracy, ours (epoch chosen on test images, as in the report)", task.as_report, OPTIMISTIC)
+    our_best("Test accuracy, ours (epoch chosen on held-out images)", task.honest)
     if task.as_report is None and task.honest is None:
         st.caption(task.empty_text())
     if task.as_report is None and st.button(

@@ -44,7 +44,7 @@ def results_table(standings: Sequence[Standing]) -> None:
     of, percent = st.column_config, "%.2f %%"
     columns = {
         "place": of.NumberColumn("#", width=44, help="Rank by accuracy."),
-        "accuracy": of.NumberColumn("Accuracy", format=percent, width=90),
+        "accuracy": of.NumberColumn("Test accuracy", format=percent, width=110),
         "name": of.TextColumn("Method or run", width=300),
         "chosen_on": of.TextColumn("Epoch chosen on", width=190),
         "run": of.LinkColumn("Run", display_text="Open", width=60, help="Opens the run’s page."),

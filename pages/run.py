@@ -138,7 +138,7 @@ def header(view: run_views.RunView) -> None:
         if view.progress is None:
             st.markdown(run_views.status_text(store, view))
         else:
-            st.progress(run_views.share_of_epoch(view), run_views.status_text(store, view))
+            st.progress(run_views.share_done(view), run_views.status_text(store, view))
     if problem := run_views.problem_text(view):
         error_box(problem)
 

@@ -217,7 +217,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
             "seed": of.NumberColumn("Seed", width=60),
             "state": of.TextColumn("State", width=90),
             "epoch": of.TextColumn("Epoch", width=80),
-            "accuracy": of.NumberColumn("Best accuracy", format="%.2f %%"),
+            "accuracy": of.NumberColumn("Test accuracy", format="%.2f %%"),
             "objective": of.NumberColumn(
                 "Lowest objective", format="%.4f", help="Cross-entropy plus L2 penalty, in nats per image."
             ),

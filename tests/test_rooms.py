@@ -18,7 +18,7 @@ ROOMS = {
     "server": "base",
     "data": "base config",
     "model": "config",
-    "runs": "base config records",
+    "runs": "base config records stats",
     "published": "config",
     "compare": "base config stats runs",
     "training": "base config data model records",

@@ -37,6 +37,11 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.2f} %" if share is not None and known(share) else "–"
 
 
+def percent_range(low: float, high: float) -> str:
+    """Return an interval of shares from 0 to 1 as ``90.9–92.0 %``."""
+    return f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
 def nats(loss: float | None) -> str:
     """Return a loss with four decimals, or a dash without a number."""
     return f"{loss:.4f}" if loss is not None and known(loss) else "–"

@@ -10,10 +10,10 @@ from core.base.files import write_atomically
 from core.base.text import SELECTED_ON, duration, filesize, moment, nats, one_line, percent
 from core.cli.answer import Answer, count, facts, table
 from core.config.presets import command_line, nearest
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import SETTINGS
 from core.runs import transfer
 from core.runs.store import RunStore
-from core.runs.summary import DamagedRun, EpochSummary, RunSummary
+from core.runs.summary import KIND_OF_VALIDATION, Accuracy, DamagedRun, EpochSummary, RunSummary
 from core.runs.table import SUMMARY
 
 
@@ -22,8 +22,8 @@ def list_runs(args: argparse.Namespace, store: RunStore) -> Answer:
     data = store.frame()[list(SUMMARY)].to_dict("records")
     if not data:
         return Answer("There are no runs yet. Train one with `resnet-lab train --preset quick`.", [])
-    columns = ("id", "name", "state", "epoch", "val accuracy", "validated on", "test accuracy")
-    text = table(columns, map(_row, store.runs()), right=("epoch", "val accuracy", "test accuracy"))
+    columns = ("id", "name", "state", "epoch", "test accuracy", "val accuracy", "epoch chosen on")
+    text = table(columns, map(_row, store.runs()), right=("epoch", "test accuracy", "val accuracy"))
     return Answer(text, data, errors=[run.error for run in store.damaged()])
 
 
@@ -31,16 +31,8 @@ def _row(run: RunSummary | DamagedRun) -> tuple[str, ...]:
     if isinstance(run, DamagedRun):
         return run.id, "", "damaged", "–", "–", "–", "–"
     epoch = f"{run.status.epoch}/{run.config.train.epochs}"
-    test = percent(run.test.accuracy if run.test else None)
-    return (
-        run.id,
-        one_line(run.name, 50),
-        run.state,
-        epoch,
-        percent(run.best_val_accuracy),
-        SELECTED_ON[run.selected_on],
-        test,
-    )
+    accuracies = percent(run.accuracy_on_test), percent(run.accuracy_on_held_out)
+    return run.id, one_line(run.name, 50), run.state, epoch, *accuracies, SELECTED_ON[run.selected_on]
 
 
 # --- one run --------------------------------------------------------------------------------------
@@ -85,34 +77,44 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
     blocks = [
         facts(head),
         f"{settings}\nEquivalent command: {command_line(config)}",
-        _results(config, epochs, result or {}),
+        _results(store.summary(run.id), result or {}),
         facts(meta.environment),
     ]
     return Answer("\n\n".join(filter(None, blocks)), data)
 
 
-def _results(config: RunConfig, epochs: EpochSummary | None, result: dict[str, Any]) -> str:
-    """Return the results of the best and the last epoch, and the lowest losses."""
+def _results(run: RunSummary, result: dict[str, Any]) -> str:
+    """Return the results of the best and the last epoch, test results first, and the lowest losses."""
+    epochs = run.epochs
     if epochs is None:
         return "No epoch is finished yet."
+    kind = KIND_OF_VALIDATION[run.selected_on]
 
     def row(which: str, epoch: int, accuracy: float, loss: float) -> tuple[object, ...]:
         test = result.get(which, {})
-        return which, epoch, percent(accuracy), nats(loss), percent(test.get("accuracy")), nats(test.get("loss"))
+        tested = (percent(test.get("accuracy")), nats(test.get("loss"))) if kind == "validation" else ()
+        return which, epoch, *tested, percent(accuracy), nats(loss)
 
     rows = [
         row("best", epochs.best_epoch, epochs.best_val_accuracy, epochs.best_val_loss),
         row("last", epochs.last_epoch, epochs.last_val_accuracy, epochs.last_val_loss),
     ]
-    columns = ("", "epoch", "val accuracy", "val loss", "test accuracy", "test loss")
+    kinds = ("test", "validation") if kind == "validation" else ("test",)
+    columns = ("", "epoch", *(f"{name} {what}" for name in kinds for what in ("accuracy", "loss")))
     lines = [
+        *(f"{accuracy.name}: {_accuracy_text(accuracy)}" for accuracy in run.accuracies),
         table(columns, rows, right=columns[1:]),
-        f"The best epoch has the highest accuracy on {SELECTED_ON[config.data.validation]}. Losses are cross-entropy.",
-        f"Lowest validation loss of all epochs: {nats(epochs.min_val_loss)}"
+        f"The best epoch has the highest accuracy on {SELECTED_ON[run.selected_on]}. Losses are cross-entropy.",
+        f"Lowest {kind} loss of all epochs: {nats(epochs.min_val_loss)}"
         f" ({nats(epochs.min_val_objective)} with the L2 penalty).",
         f"Training time: {duration(epochs.seconds)}.",
     ]
     return "\n".join(lines)
+
+
+def _accuracy_text(accuracy: Accuracy) -> str:
+    chose = ", which also chose the epoch" if accuracy.chose_epoch else ""
+    return f"{percent(accuracy.share)} ({accuracy.interval_text()}, {accuracy.images:,} images{chose})"
 
 
 def stop(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -138,13 +140,22 @@ def evaluate(args: argparse.Namespace, store: RunStore) -> Answer:
     by_class = zip(config.data.classes, result["accuracy_by_class"], result["loss_by_class"], strict=True)
     rows = [(name, percent(accuracy), nats(loss)) for name, accuracy, loss in by_class]
     images = SELECTED_ON[config.data.validation if args.part == "validation" else "test"]
+    accuracy = Accuracy(
+        "test" if images == SELECTED_ON["test"] else "validation", result["accuracy"], result["images"], 0, False
+    )
     lines = [
         f"Run {run_id}, epoch {result['epoch']}, {args.part} set ({result['images']:,} {images}):",
-        f"accuracy {percent(result['accuracy'])}, loss {nats(result['loss'])} (cross-entropy)",
+        f"{accuracy.text()}, loss {nats(result['loss'])} (cross-entropy), computed {_computed_text(result)}",
         "",
         table(("class", "accuracy", "loss"), rows, right=("accuracy", "loss")),
     ]
     return Answer("\n".join(lines), {"id": run_id, "part": args.part, "classes": config.data.classes, **result})
+
+
+def _computed_text(result: dict[str, Any]) -> str:
+    """Return with what an evaluation was computed, and whether the run itself was computed with something else."""
+    text = f"in {result['precision']} on {result['device']}"
+    return text if result["as_trained"] else f"{text}, unlike the run, so its own results may differ slightly"
 
 
 def classify(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -144,7 +144,7 @@ def _train(store: RunStore, study_id: str, study: Study, cell: Cell, head: str, 
             else:
                 run_id, train = now.run_id, train_existing
         say(head)
-        return str(train(store, run_id, ctrl_c)["state"])
+        return train(store, run_id, ctrl_c).state
 
 
 def pause(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -200,7 +200,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
     left = progress.preview(cells, store)
     lines = [
         f"{study.name}: {progress.counts_text(cells)}",
-        table(("settings", "state", "epoch", "accuracy", "run"), rows, right=("epoch", "accuracy")),
+        table(("settings", "state", "epoch", "test accuracy", "run"), rows, right=("epoch", "test accuracy")),
         *([_left_text(left)] if left.runs else []),
     ]
     data = {

@@ -10,6 +10,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -27,14 +28,25 @@ from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.runs.folder import Status
 from core.runs.store import RunStore
+from core.runs.summary import Accuracy, accuracies_of
 
 if TYPE_CHECKING:
     from core.records import BatchRecord, EpochRecord
 
 INTERRUPTED = 130  # the exit code that shells give a program ended by Ctrl-C
 
-#: How training a run ended, ready for JSON.
-Outcome = dict[str, Any]
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training a run ended: ``data`` ready for JSON, ``accuracies`` of a run with a finished epoch."""
+
+    data: dict[str, Any]
+    accuracies: tuple[Accuracy, ...]
+
+    @property
+    def state(self) -> str:
+        """The state of the run."""
+        return str(self.data["state"])
 
 
 def train(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -115,7 +127,7 @@ def _train_all(tasks: Sequence[Callable[["CtrlC"], Outcome]]) -> Answer:
                 outcomes.append(task(ctrl_c))
             if ctrl_c.pressed:
                 break
-    interrupted = ctrl_c.pressed and (len(outcomes) < len(tasks) or outcomes[-1]["state"] == "stopped")
+    interrupted = ctrl_c.pressed and (len(outcomes) < len(tasks) or outcomes[-1].state == "stopped")
     return _answer(outcomes, problems, interrupted)
 
 
@@ -157,13 +169,17 @@ def _train(store: RunStore, run_id: str, config: RunConfig, train: Callable[...,
     with contextlib.suppress(LabError):  # a discarded run is in the trash by now
         result = store.run(run_id).result()
     names = ("state", "epoch", "epochs", "best_epoch", "best_val_accuracy", "error")
-    return {
+    tested = result["best"]["accuracy"] if result else None
+    data = {
         "id": run_id,
         **{name: getattr(status, name) for name in names},
         "seed": config.train.seed,
         "selected_on": config.data.validation,
-        "test_accuracy": result["best"]["accuracy"] if result else None,
+        "test_accuracy": tested,
     }
+    if status.best_epoch is None or status.best_val_accuracy is None:
+        return Outcome(data, ())
+    return Outcome(data, accuracies_of(config.data, status.best_epoch, status.best_val_accuracy, tested))
 
 
 class CtrlC:
@@ -187,7 +203,7 @@ class CtrlC:
 
 
 class Display:
-    """Training progress in a terminal: a bar for the current epoch and a line for each finished epoch.
+    """Training progress in a terminal: a bar for the whole run and a line for each finished epoch.
 
     Without a terminal there are only the lines, so that a log file stays readable.
     """
@@ -198,18 +214,22 @@ class Display:
 
     def on_batch(self, record: "BatchRecord") -> None:
         """Move the bar."""
+        done = (record.epoch - 1) * record.batches + record.batch
         if self._bar is None:
-            layout = "{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}"
+            layout = "{desc} |{bar}| {percentage:.0f} %{postfix}"
             self._bar = tqdm(
-                total=record.batches,
+                total=record.batches * record.epochs,
                 desc=f"epoch {record.epoch}/{record.epochs}",
+                initial=done,
                 leave=False,
                 bar_format=layout,
                 disable=None,  # without a terminal
             )
         results = f"loss {record.loss:.3f}, accuracy {percent(record.accuracy)}"
-        self._bar.set_postfix_str(f"{results}, {duration(record.seconds_left)} left", refresh=False)
-        self._bar.update(record.batch - self._bar.n)
+        self._bar.set_postfix_str(
+            f"batch {record.batch}/{record.batches}, {results}, {duration(record.seconds_left)} left", refresh=False
+        )
+        self._bar.update(done - self._bar.n)
 
     def on_epoch(self, record: "EpochRecord") -> None:
         """Print the line of a finished epoch."""
@@ -250,27 +270,30 @@ def _raise_if_all_failed(done: Sequence[object], problems: Sequence[str]) -> Non
 
 def _answer(outcomes: list[Outcome], problems: list[str], interrupted: bool) -> Answer:
     _raise_if_all_failed(outcomes, problems)
-    finished = [run for run in outcomes if run["state"] == "finished"]
+    finished = [run for run in outcomes if run.state == "finished"]
     lines = [_outcome_text(run) for run in finished]
-    errors = [*(_outcome_text(run) for run in outcomes if run["state"] != "finished"), *problems]
+    errors = [*(_outcome_text(run) for run in outcomes if run.state != "finished"), *problems]
     if len(finished) > 1:
-        accuracies = [100 * run["best_val_accuracy"] for run in finished]
+        first = [run.accuracies[0] for run in finished]
+        accuracies = [100 * accuracy.share for accuracy in first]
         mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)
         seeds = count(len(finished), "seed")
-        lines.append(
-            f"Best validation accuracy of {seeds}: {mean:.2f} ± {deviation:.2f} % (mean ± standard deviation)."
-        )
-    return Answer("\n".join(lines), {"runs": outcomes}, errors, INTERRUPTED if interrupted else int(bool(errors)))
+        lines.append(f"{first[0].name} of {seeds}: {mean:.2f} ± {deviation:.2f} % (mean ± standard deviation).")
+    return Answer(
+        "\n".join(lines),
+        {"runs": [run.data for run in outcomes]},
+        errors,
+        INTERRUPTED if interrupted else int(bool(errors)),
+    )
 
 
-def _outcome_text(run: Outcome) -> str:
+def _outcome_text(outcome: Outcome) -> str:
+    run = outcome.data
     name, epochs = f"Run {run['id']}", f"after {run['epoch']} of {run['epochs']} epochs"
     match run["state"]:
         case "finished":
-            best = f"best validation accuracy {percent(run['best_val_accuracy'])}"
             where = f"epoch {run['best_epoch']} of {run['epochs']}, chosen on {SELECTED_ON[run['selected_on']]}"
-            test = f"; test accuracy {percent(run['test_accuracy'])}" if run["test_accuracy"] is not None else ""
-            return f"{name} finished: {best} ({where}){test}."
+            return f"{name} finished: {', '.join(accuracy.text() for accuracy in outcome.accuracies)}; {where}."
         case "failed":
             return f"{name} failed {epochs}: {run['error']}"
         case _:

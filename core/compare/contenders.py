@@ -94,7 +94,7 @@ def siblings(runs: Sequence[RunSummary], picked: Sequence[str]) -> list[str]:
 
 
 def best_two(contenders: Sequence[Contender]) -> tuple[str, str]:
-    """Return the ids of the two contenders of highest mean validation accuracy.
+    """Return the ids of the two contenders of highest mean accuracy, tested ones first.
 
     They have the most common task, if it has two contenders. Contenders without an epoch come last; repeats are chosen
     only if there are no two others.
@@ -108,6 +108,7 @@ def best_two(contenders: Sequence[Contender]) -> tuple[str, str]:
     return first.id, second.id
 
 
-def _mean_accuracy(contender: Contender) -> float:
-    values = [run.best_val_accuracy for run in contender.counted if run.best_val_accuracy is not None]
-    return sum(values) / len(values) if values else -1.0
+def _mean_accuracy(contender: Contender) -> tuple[bool, float]:
+    ranks = [run.rank for run in contender.counted if run.headline]
+    tested = all(is_tested for is_tested, _ in ranks)
+    return (tested, sum(share for _, share in ranks) / len(ranks)) if ranks else (False, -1.0)

@@ -11,7 +11,7 @@ _Value = Callable[[RunSummary], float | str | None]
 #: Sort orders by name: label, the value of a run, and whether the smallest value comes first.
 SORTS: dict[str, tuple[str, _Value, bool]] = {
     "newest": ("Newest first", lambda run: run.id, False),
-    "best": ("Best validation accuracy", lambda run: run.best_val_accuracy, False),
+    "best": ("Best validation accuracy", lambda run: run.accuracy_on_held_out, False),
     "test": ("Test accuracy", lambda run: run.accuracy_on_test, False),
     "loss": ("Lowest validation loss", lambda run: run.epochs.min_val_loss if run.epochs else None, True),
     "time": ("Longest training", lambda run: run.epochs.seconds if run.epochs else None, False),

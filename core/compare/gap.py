@@ -116,6 +116,14 @@ def _same_images(first: RunConfig, second: RunConfig, part: Part) -> bool:
     return decides(first) == decides(second)
 
 
+def _how_it_ended(contender: Contender) -> str:
+    """Return why a contender has no finished run: one still trains, or how its last one ended."""
+    if any(run.status.active for run in contender.runs):
+        return "has not finished yet"
+    state = contender.runs[-1].state
+    return {"failed": "failed", "interrupted": "was interrupted"}.get(state, "was stopped") + " before its end"
+
+
 # --- what else to know ----------------------------------------------------------------------------
 
 
@@ -141,7 +149,7 @@ def _caveats(first: Contender, second: Contender, part: Part, looked_at: int) ->
     for contender in both:
         missing = len(contender.runs) - len(_accuracies(contender, part))
         if not any(run.finished for run in contender.runs):
-            caveats.append(f"“{contender.label}” has not finished: its best epoch so far counts.")
+            caveats.append(f"“{contender.label}” {_how_it_ended(contender)}: its best epoch until then counts.")
         if missing:
             caveats.append(
                 f"{missing} of {len(contender.runs)} runs of “{contender.label}” do not count: they are unfinished, "

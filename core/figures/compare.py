@@ -15,7 +15,7 @@ from core.config.run_config import RunConfig
 from core.figures import style
 from core.figures.curves import validation_texts
 from core.figures.style import View
-from core.runs.summary import RunSummary
+from core.runs.summary import RunSummary, common_accuracy
 from core.stats.finding import MEASURES
 from core.study.outcomes import are_numbers, in_order
 from core.views.curves import RunCurves
@@ -147,17 +147,20 @@ def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
 
 
 def parallel_coordinates(runs: Sequence[RunSummary], paths: Sequence[str]) -> go.Figure:
-    """Return every run as a line through its settings at ``paths`` to its best validation accuracy in percent.
+    """Return every run as a line through its settings at ``paths`` to its accuracy in percent.
+
+    It is the test accuracy if all runs with an epoch have one, otherwise the validation accuracy.
 
     Runs without an epoch are left out. Choices are spaced evenly; numbers that span a factor of 50 get a logarithmic
     axis. The colour is the accuracy.
     """
-    rows = [(run.config, 100 * run.best_val_accuracy) for run in runs if run.best_val_accuracy is not None]
+    name, accuracies = common_accuracy(runs)
+    rows = [(run.config, 100 * accuracies[run.id]) for run in runs if run.id in accuracies]
     percent = [accuracy for _, accuracy in rows]
     # Without the cut at the tenth percentile, a few failed runs would leave all others the same colour.
     cmin, cmax = np.quantile(percent, [0.1, 1.0]) if rows else (0.0, 1.0)
     dimensions = [_dimension([config for config, _ in rows], path) for path in paths]
-    dimensions.append({"label": "Best validation accuracy (%)", "values": percent, "tickformat": ".1f"})
+    dimensions.append({"label": f"{name} (%)", "values": percent, "tickformat": ".1f"})
     figure = style.new_figure(height=420, margin={"l": 60, "r": 90, "t": 84, "b": 24})
     line = {"color": percent, "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
     hidden = {"line": {"opacity": 0.06}}

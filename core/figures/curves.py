@@ -140,12 +140,20 @@ class _Chart:
         )
 
     def mark_best(self, run: RunCurves) -> None:
-        if run.best_epoch is None:
+        """Mark the epoch of highest accuracy, or in a chart of a loss the one of lowest loss."""
+        epoch, column = run.best_epoch, f"val_{self.metric}"
+        if epoch is None:
             return
-        value = MEASURES[self.metric].value_text(run.at_epoch(run.best_epoch)[f"val_{self.metric}"])
-        text = f"best epoch {run.best_epoch}: {value}, chosen on {SELECTED_ON[run.selected_on]}"
+        what = f"best epoch {epoch}, chosen on {SELECTED_ON[run.selected_on]}"
+        if self.metric != "accuracy":
+            values = run.metrics[column].astype(float)
+            if not values.notna().any():
+                return
+            epoch = int(run.metrics["epoch"].iloc[int(values.argmin())])
+            what = f"lowest on {SELECTED_ON[run.selected_on]}, epoch {epoch}"
+        text = f"{what}: {MEASURES[self.metric].value_text(run.at_epoch(epoch)[column])}"
         marker = {"symbol": "star", "size": 14, "line": {"width": 1, "color": "white"}}
-        self.mark(run, run.best_epoch, "best", text, "★", marker)
+        self.mark(run, epoch, "best", text, "★", marker)
 
     def mark(self, run: RunCurves, epoch: int, name: str, text: str, sign: str, marker: dict[str, Any]) -> float:
         """Put a marker on the validation curve at ``epoch``, and return its horizontal position."""

@@ -29,7 +29,7 @@ def dots(standings: Sequence[Standing]) -> go.Figure:
     ours = [result for result in standings if result.source == OURS]
     hidden = {result.run for result in ours[MOST_OURS:]}
     shown = [result for result in standings if result.source != OURS or result.run not in hidden]
-    figure = new_figure("Accuracy on all ten classes (%)", height=_ROW_HEIGHT * len(shown) + 150)
+    figure = new_figure("Test accuracy on all ten classes (%)", height=_ROW_HEIGHT * len(shown) + 150)
     for kind, (name, colour, symbol) in _KINDS.items():
         rows = {place: result for place, result in enumerate(shown) if _kind(result) == kind}
         if rows:

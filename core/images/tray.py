@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.base.text import SELECTED_ON, percent
+from core.base.text import percent
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
@@ -200,12 +200,12 @@ def runs_with_weights(store: RunStore) -> dict[str, RunSummary]:
     runs = [run for run in store.summaries() if (store.root / run.id / BEST).is_file()]
     own = [run for run in runs if not run.meta.reference]
     reference = [run for run in runs if run.meta.reference]
-    reference.sort(key=lambda run: (len(run.config.data.classes), run.best_val_accuracy or 0), reverse=True)
+    reference.sort(key=lambda run: (len(run.config.data.classes), run.rank), reverse=True)
     return {run.id: run for run in own + reference}
 
 
 def labels(runs: dict[str, RunSummary]) -> dict[str, str]:
-    """Return what to call each run in a list: name, best accuracy and the images it was measured on, classes, state."""
+    """Return what to call each run in a list: name, accuracy, classes, state."""
     names = run_labels(runs.values())
     return {run_id: f"{names[run_id]} · {_run_text(run)}" for run_id, run in runs.items()}
 
@@ -213,7 +213,8 @@ def labels(runs: dict[str, RunSummary]) -> dict[str, str]:
 def _run_text(run: RunSummary) -> str:
     classes = run.config.data.classes
     task = f"{len(classes)} classes" if len(classes) > 3 else " / ".join(classes)
-    return f"{percent(run.best_val_accuracy)} on {SELECTED_ON[run.selected_on]} · {task} · {run.state}"
+    accuracy = f"{percent(run.headline.share)} {run.headline.kind} accuracy" if run.headline else "no epoch finished"
+    return f"{accuracy} · {task} · {run.state}"
 
 
 def classify(images: list[TrayImage], network: "Classifier", time: int, crop: Crop) -> NDArray[np.float32]:

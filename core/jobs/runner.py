@@ -13,6 +13,7 @@ import torch
 
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import without_home
+from core.config.run_config import SETTINGS
 from core.data.task import load_task
 from core.jobs.recorder import Recorder
 from core.records import BatchRecord, EpochRecord, best
@@ -65,7 +66,7 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
         recorder.log(f"Stopped from the keyboard after {recorder.status.epoch} epochs.")
         raise
     except Exception as error:
-        _fail(recorder, error)
+        _fail(folder, recorder, error)
     if recorder.status.state == "stopped" and folder.stop_request() == "discard":
         store.trash.put(run_id, held=True)
     else:
@@ -137,12 +138,19 @@ def _test(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _fail(recorder: Recorder, error: Exception) -> None:
+def _smaller_settings(folder: RunFolder) -> str:
+    """Return what to make smaller for less memory, without settings that are at their lower limit already."""
+    config, paths = folder.config(), ("train.batch_size", "model.width", "model.depth")
+    names = [SETTINGS[path].label.lower() for path in paths if config[path] > (SETTINGS[path].limits or (0,))[0]]
+    return f"; try a smaller {' or '.join(names)}" if names else ""
+
+
+def _fail(folder: RunFolder, recorder: Recorder, error: Exception) -> None:
     """End a run as failed, with the reason in its status and the traceback in its log."""
     if isinstance(error, LabError):
         reason = str(error)
     elif isinstance(error, MemoryError) or any(text in str(error).lower() for text in OUT_OF_MEMORY):
-        reason = "The computer ran out of memory; try a smaller batch size, width or depth."
+        reason = f"The computer ran out of memory{_smaller_settings(folder)}."
     else:
         reason = f"Training failed with {type(error).__name__}: {error}. The log has the details."
     reason = without_home(reason)

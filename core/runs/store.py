@@ -25,7 +25,7 @@ from core.runs.epochs import METRICS, EpochReader
 from core.runs.folder import LOCK, META, METRICS_FILE, Meta, RunFolder, Status, write_new_run
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash
-from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
+from core.runs.summary import KIND_OF_VALIDATION, AnyRun, DamagedRun, RunSummary, readable
 from core.runs.table import Reader, frame
 
 
@@ -166,5 +166,7 @@ def _owner() -> str:
 
 def _trash_label(shelf: Shelf, run_id: str) -> str:
     run = RunFolder(shelf, run_id)
-    name, accuracy = run.meta().name, run.stored_status().best_val_accuracy
-    return " · ".join(filter(None, [name, percent(accuracy) if accuracy else "", run_id]))
+    accuracy, kind = run.stored_status().best_val_accuracy, KIND_OF_VALIDATION[run.config().data.validation]
+    if tested := (run.result() or {}).get("best", {}).get("accuracy"):
+        accuracy, kind = tested, "test"
+    return " · ".join(filter(None, [run.meta().name, f"{percent(accuracy)} {kind}" if accuracy else "", run_id]))

@@ -7,11 +7,18 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from core.base.text import distinct_names
+from core.base.text import distinct_names, percent, percent_range
 from core.config.run_config import RunConfig
+from core.config.sections import DataConfig
 from core.records import EpochRecord, best
 from core.runs.folder import AT_WORK, Meta, State, Status
+from core.stats.intervals import Interval, wilson
+
+Kind = Literal["test", "validation"]
+#: What the accuracy of a validation is called: some runs validate on the test images.
+KIND_OF_VALIDATION: dict[str, Kind] = {"held-out": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,51 @@ class TestResult:
 
     accuracy: float
     loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An accuracy of a run's best weights under the name that every page and command uses.
+
+    ``share`` (0 to 1) of ``images`` images, in epoch ``epoch``. ``chose_epoch``: the same images chose this epoch,
+    which makes the accuracy slightly optimistic.
+    """
+
+    kind: Kind
+    share: float
+    images: int
+    epoch: int
+    chose_epoch: bool
+
+    @property
+    def name(self) -> str:
+        """``Test accuracy`` or ``Validation accuracy``."""
+        return f"{self.kind.capitalize()} accuracy"
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval (Wilson), which counts the sampling of the images only."""
+        return wilson(self.share, self.images)
+
+    def interval_text(self) -> str:
+        """Return ``95 % interval 90.9–92.0 %``."""
+        return f"95 % interval {percent_range(*self.interval)}"
+
+    def text(self) -> str:
+        """Return ``91.50 % test accuracy (95 % interval 90.9–92.0 %)``."""
+        return f"{percent(self.share)} {self.kind} accuracy ({self.interval_text()})"
+
+
+def accuracies_of(data: DataConfig, epoch: int, validated: float, tested: float | None) -> tuple[Accuracy, ...]:
+    """Return the accuracies of a run's best weights, the one that stands for the run first: on test images, if known.
+
+    ``validated`` is the accuracy that chose the epoch, ``tested`` the one on a test set that chose nothing.
+    """
+    sizes = data.sizes()
+    if data.validation == "test":
+        return (Accuracy("test", validated, sizes.test, epoch, True),)
+    validation = Accuracy("validation", validated, sizes.validation, epoch, True)
+    return (validation,) if tested is None else (Accuracy("test", tested, sizes.test, epoch, False), validation)
 
 
 @dataclass(frozen=True)
@@ -136,6 +188,25 @@ class RunSummary:
         return self.best_val_accuracy if self.selected_on == "held-out" else None
 
     @property
+    def accuracies(self) -> tuple[Accuracy, ...]:
+        """The accuracies of the best weights, see :func:`accuracies_of`; none before an epoch is finished."""
+        if self.epochs is None:
+            return ()
+        tested = self.test.accuracy if self.test else None
+        return accuracies_of(self.config.data, self.epochs.best_epoch, self.epochs.best_val_accuracy, tested)
+
+    @property
+    def headline(self) -> Accuracy | None:
+        """The accuracy that stands for the run wherever there is one number; ``None`` before an epoch is finished."""
+        return next(iter(self.accuracies), None)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What sorts runs by accuracy: those with a test accuracy above the others, those without an epoch lowest."""
+        first = self.headline
+        return (first.kind == "test", first.share) if first else (False, -1.0)
+
+    @property
     def test_images(self) -> int:
         """Number of images in the test set."""
         return self.config.data.sizes().test
@@ -162,6 +233,17 @@ def readable(runs: Iterable[AnyRun]) -> list[RunSummary]:
 def labels(runs: Iterable[AnyRun]) -> dict[str, str]:
     """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
     return distinct_names({run.id: run.name or run.id for run in runs})
+
+
+def common_accuracy(runs: Iterable[RunSummary]) -> tuple[str, dict[str, float]]:
+    """Return the name of the accuracy that runs can be compared by, and its value for each run that has one, by id.
+
+    It is the test accuracy if every run with an epoch has one, otherwise the validation accuracy of the best epochs.
+    """
+    begun = [run for run in runs if run.epochs]
+    if all(run.accuracy_on_test is not None for run in begun):
+        return "Test accuracy", {run.id: run.accuracy_on_test for run in begun if run.accuracy_on_test is not None}
+    return "Validation accuracy", {run.id: run.epochs.best_val_accuracy for run in begun if run.epochs}
 
 
 def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummary | None:

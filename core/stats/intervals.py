@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple
-
-from scipy.special import ndtri
 
 #: Coverage of every interval that is not given another; a difference is real at p < 1 − LEVEL.
 LEVEL = 0.95
@@ -46,7 +45,7 @@ def wilson(share: float, n: int, level: float = LEVEL) -> Interval:
     The score interval: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal
     of the American Statistical Association 22 (1927), 209–212.
     """
-    z = float(ndtri((1 + level) / 2))
+    z = NormalDist().inv_cdf((1 + level) / 2)
     scale, centre = 1 + z * z / n, share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # Rounding must not put a share of 0 or 1 outside its own interval.

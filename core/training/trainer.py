@@ -128,8 +128,8 @@ class Trainer:
             loss, smoothed, hits = self._step(rows, plan, side)
             if not math.isfinite(loss):
                 raise Diverged(
-                    f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. Try a smaller "
-                    f"learning rate (it was {lr:g}), a warm-up or fp32 precision."
+                    f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. "
+                    + self._advice_after_divergence(lr)
                 )
             if train.averaging == "ema" and average is not None:
                 average.update_parameters(self.model)
@@ -176,6 +176,15 @@ class Trainer:
         if self.is_best:
             self.best = self.weights()
         yield record
+
+    def _advice_after_divergence(self, lr: float) -> str:
+        """Return what to try, without what this run has already."""
+        remedies = [f"a smaller learning rate (it was {lr:g})"]
+        if self.config.in_effect("train.warmup_epochs") and not self.config.train.warmup_epochs:
+            remedies.append("a warm-up")
+        if self.environment.precision != "fp32":
+            remedies.append("fp32 precision")
+        return f"Try {' or '.join(remedies)}."
 
     def _crop_size(self, epoch: int) -> tuple[int, float]:
         """Return the side of this epoch's crops, and how many images of that size the later epochs amount to."""

@@ -26,7 +26,7 @@ def _of_epochs(name: str) -> Callable[[RunSummary], Any]:
 _CELLS: dict[str, Callable[[RunSummary], Any]] = {
     "state": lambda run: run.state,
     "curve": lambda run: list(run.curve),
-    "best": lambda run: _percent(run.best_val_accuracy),
+    "best": lambda run: _percent(run.accuracy_on_held_out),
     "best_epoch": _of_epochs("best_epoch"),
     "selected_on": lambda run: SELECTED_ON[run.selected_on],
     "last": lambda run: _percent(run.epochs.last_val_accuracy if run.epochs else None),
@@ -86,7 +86,7 @@ def durations(seconds: Iterable[float | None]) -> pd.Series:
 
 def results_table(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> pd.DataFrame:
     """Return best and last results of each run, accuracies in percent."""
-    columns = ("state", "best", "best_epoch", "selected_on", "last", "last_epoch", "test", "min_val_loss", "seconds")
+    columns = ("state", "test", "best", "best_epoch", "selected_on", "last", "last_epoch", "min_val_loss", "seconds")
     table = pd.DataFrame({"label": [labels[run.id] for run in runs]})
     return table.assign(**{name: _cells(runs, name) for name in columns})
 
@@ -95,7 +95,7 @@ def seeds_table(contenders: Iterable[Contender]) -> pd.DataFrame:
     """Return the accuracies in percent over the counted seeds of each contender that has several: ``mean ± sd``."""
     several = [(contender.label, contender.counted) for contender in contenders if len(contender.counted) > 1]
     table = pd.DataFrame({"label": [label for label, _ in several], "n": [len(runs) for _, runs in several]})
-    for name in ("best", "last", "test"):
+    for name in ("test", "best", "last"):
         table[name] = [_mean_text([_CELLS[name](run) for run in runs]) for _, runs in several]
     return table
 

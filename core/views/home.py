@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.base.text import SELECTED_ON, percent
 from core.compare.settings import classes_text
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
@@ -61,27 +60,24 @@ def result_text(run: AnyRun) -> str:
 
 
 def accuracy_text(run: RunSummary) -> str:
-    """Return the best accuracy with the images it was measured on, and the test accuracy if there is another one."""
-    if run.best_val_accuracy is None:
-        return "no epoch finished"
-    text = f"{percent(run.best_val_accuracy)} on {SELECTED_ON[run.selected_on]}"
-    return f"{text}, {percent(run.test.accuracy)} on test images" if run.test else text
+    """Return the accuracy that stands for the run, with its name and interval."""
+    return run.headline.text() if run.headline else "no epoch finished"
 
 
 def best_by_task(runs: Iterable[AnyRun], most: int) -> list[tuple[str, list[RunSummary]]]:
-    """Return the runs of highest validation accuracy for each set of classes, the task with the most runs first.
+    """Return the most accurate runs for each set of classes, tested ones first, the task with the most runs first.
 
     Accuracies on different numbers of classes cannot be compared. There are ``most`` runs in all, at least one for each
     task that has room.
     """
     by_task: dict[str, list[RunSummary]] = {}
     for run in readable(runs):
-        if run.best_val_accuracy is not None:
+        if run.headline is not None:
             by_task.setdefault(classes_text(run.config.data.classes), []).append(run)
     tasks = sorted(by_task, key=lambda task: -len(by_task[task]))[:most]
     each, more = divmod(most, len(tasks)) if tasks else (0, 0)
     for of_task in by_task.values():
-        of_task.sort(key=lambda run: run.best_val_accuracy or 0.0, reverse=True)
+        of_task.sort(key=lambda run: run.rank, reverse=True)
     return [(task, by_task[task][: each + (at < more)]) for at, task in enumerate(tasks)]
 
 
@@ -101,8 +97,9 @@ class BestRun:
     of: int
 
     def text(self) -> str:
-        """Return ``epoch 164 · 10,000 test images · best of 3 runs``."""
-        parts = [f"epoch {self.run.epochs.best_epoch}"] if self.run.epochs else []
+        """Return ``95 % interval 90.9–92.0 % · epoch 164 · 10,000 test images · best of 3 runs``."""
+        first = self.run.headline
+        parts = [first.interval_text(), f"epoch {first.epoch}"] if first else []
         parts += [f"{self.run.test_images:,} test images"]
         parts += [f"best of {self.of:,} runs"] * (self.of > 1) + ["so far"] * self.run.status.active
         return " · ".join(parts)

@@ -13,7 +13,7 @@ from core.base.errors import StoreError
 from core.base.text import SELECTED_ON, duration, nats, percent
 from core.records import BatchRecord
 from core.runs.store import RunStore
-from core.runs.summary import AnyRun, RunSummary, readable
+from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
 from core.views.curves import RunCurves
 
 #: Seconds between two looks at a running run.
@@ -160,21 +160,26 @@ def tab_title(view: RunView) -> str:
 
 
 def key_figures(view: RunView) -> list[KeyFigure]:
-    """Return best, last and lowest results, and the test accuracy of a run with held-out images."""
+    """Return the accuracies of the best epoch, the one that stands for the run first, and last and lowest results."""
     run, epochs = view.run, view.run.epochs
     if not epochs:
         return []
-    best, last = percent(epochs.best_val_accuracy), percent(epochs.last_val_accuracy)
-    selected_on, lowest = SELECTED_ON[run.selected_on], nats(epochs.min_val_loss)
     figures = [
-        KeyFigure(f"Best accuracy, epoch {epochs.best_epoch}", best, f"chosen on {selected_on}"),
-        KeyFigure(f"Last accuracy, epoch {epochs.last_epoch}", last, f"on {selected_on}"),
-        KeyFigure(f"Lowest loss, epoch {epochs.min_val_loss_epoch}", lowest, "cross-entropy, nats per image"),
+        KeyFigure(f"{accuracy.name}, epoch {accuracy.epoch}", percent(accuracy.share), _accuracy_note(accuracy))
+        for accuracy in run.accuracies
     ]
-    if run.test:
-        label, note = f"Test accuracy, epoch {epochs.best_epoch}", f"{run.test_images:,} images, tested once"
-        figures.append(KeyFigure(label, percent(run.test.accuracy), note))
-    return figures
+    kind, lowest = KIND_OF_VALIDATION[run.selected_on], f"epoch {epochs.min_val_loss_epoch}"
+    last = percent(epochs.last_val_accuracy)
+    return [
+        *figures,
+        KeyFigure(f"Last {kind} accuracy, epoch {epochs.last_epoch}", last, f"on {SELECTED_ON[run.selected_on]}"),
+        KeyFigure(f"Lowest {kind} loss, {lowest}", nats(epochs.min_val_loss), "cross-entropy, nats per image"),
+    ]
+
+
+def _accuracy_note(accuracy: Accuracy) -> str:
+    chose = "these chose the epoch" if accuracy.chose_epoch else "tested once"
+    return f"{accuracy.interval_text()} · {accuracy.images:,} images, {chose}"
 
 
 def curves_text(kind: str, views: Sequence[RunView]) -> str:
@@ -186,7 +191,8 @@ def _curve_text(kind: str, view: RunView) -> str:
     epochs = view.run.epochs
     if not epochs:
         return f"{view.label}: no finished epoch yet."
+    measured = KIND_OF_VALIDATION[view.run.selected_on]
     if kind == "Accuracy":
         best, last = percent(epochs.best_val_accuracy), percent(epochs.last_val_accuracy)
-        return f"{view.label}: best {best} in epoch {epochs.best_epoch}, last {last}."
-    return f"{view.label}: lowest {nats(epochs.min_val_loss)}, last {nats(epochs.last_val_loss)} on validation."
+        return f"{view.label}: best {measured} accuracy {best} in epoch {epochs.best_epoch}, last {last}."
+    return f"{view.label}: lowest {measured} loss {nats(epochs.min_val_loss)}, last {nats(epochs.last_val_loss)}."

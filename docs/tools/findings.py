@@ -71,7 +71,7 @@ def _method(reference: ReferenceStudy) -> str:
 def _table(reference: ReferenceStudy) -> str:
     published = {point.value: point for point in panels_module.published(reference.study, reference.x)}
     setting = reference.study.axes[0].label.lower()
-    rows = [f"| {setting} | runs | best accuracy | the report's | lowest objective | the report's |"]
+    rows = [f"| {setting} | runs | test accuracy | the report's | lowest objective | the report's |"]
     rows.append("| --- | --- | --- | --- | --- | --- |")
     for value, runs in reference.table.groupby(reference.x):
         key = round(value / reference.study.scale) if reference.x == "train.epochs" else value

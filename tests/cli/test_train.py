@@ -242,6 +242,6 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     display = Display(epochs=12)
     display.on_batch(BatchRecord(3, 12, 40, 125, 1.875, 0.345, 0.1, 500.0, 200.0))
     display.close()
-    assert "epoch 3/12" in terminal.getvalue() and "/125" in terminal.getvalue()
+    assert "epoch 3/12" in terminal.getvalue() and "19 %" in terminal.getvalue(), "of the run, as on the pages"
     display.on_epoch(made_record(3))
     assert terminal.getvalue().splitlines()[-1].startswith("epoch  3/12  train loss ")

@@ -141,7 +141,16 @@ def test_of_a_run_that_has_not_finished_it_is_said(store):
     on_test = HELD_OUT.replace({"data.validation": "test"})
     made_run(store, 2, "stopped", on_test, name="half")
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="whole")
-    assert "“half” has not finished" in details(compared(store))
+    assert "“half” was stopped before its end" in details(compared(store))
+
+
+@pytest.mark.parametrize(("state", "text"), [("failed", "failed"), ("interrupted", "was interrupted")])
+def test_how_an_unfinished_run_ended_is_said(store, state, text):
+    on_test = HELD_OUT.replace({"data.validation": "test"})
+    made_run(store, 2, state, on_test, name="half")
+    made_run(store, config=on_test.replace({"train.lr": 0.2}), name="whole")
+    assert f"“half” {text}" in details(compared(store))
+    assert "has not finished" not in details(compared(store))
 
 
 def test_figures_of_different_kinds_are_refused(store):

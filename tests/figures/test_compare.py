@@ -140,7 +140,7 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     # Momentum has no effect with Adam, so its axis has a place for that.
     assert list(momentum.ticktext) == ["–", "0.5", "0.9"]
     assert list(outcome["values"]) == pytest.approx([100 * made_record(4).val_accuracy] * 3)
-    assert outcome.label == "Best validation accuracy (%)"
+    assert outcome.label == "Validation accuracy (%)"
 
 
 def test_of_many_ticks_a_few_evenly_spaced_ones_are_kept():

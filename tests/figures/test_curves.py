@@ -78,7 +78,15 @@ def test_the_best_epoch_is_the_first_of_equals():
     assert run.best_epoch == 2
     best = traces(accuracy([run]))["best"]
     assert (list(best.x), list(best.y)) == ([2], [80.0])
-    assert list(traces(loss([run]))["best"].y) == [made_record(2).val_loss]
+
+
+def test_the_star_marks_the_lowest_loss_in_a_chart_of_losses():
+    records = [made_record(epoch, val_loss=loss, val_accuracy=0.5) for epoch, loss in enumerate((3.0, 1.0, 2.0), 1)]
+    star = traces(loss([made_curves(records)]))["best"]
+    assert (list(star.x), list(star.y)) == ([2], [1.0])
+    assert "lowest" in star.name and "epoch 2" in star.name
+    diverged = made_curves([made_record(1, val_loss=math.nan)])
+    assert "best" not in traces(loss([diverged]))
 
 
 def test_the_chance_level_depends_on_the_number_of_classes():

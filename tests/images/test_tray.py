@@ -72,7 +72,7 @@ def test_runs_of_one_name_have_different_labels(store):
     first, second, other = (made_run(store, name=name) for name in ("same", "same", "other"))
     for run_id in (first, second, other):
         (store.run(run_id).path / "best.safetensors").touch()
-    text = "60.57 % on held-out images · 10 classes · finished"
+    text = "60.57 % validation accuracy · 10 classes · finished"
     assert labels(runs_with_weights(store)) == {
         first: f"same ({first[-4:]}) · {text}",
         second: f"same ({second[-4:]}) · {text}",

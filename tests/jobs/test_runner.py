@@ -92,6 +92,25 @@ def test_the_test_part_is_looked_at_once_at_the_end(store):
     assert store.run(ran(store, "data.validation=test")).result() is None
 
 
+def test_an_evaluation_is_computed_as_the_run_was(store):
+    run_id = ran(store, "train.precision=bf16", "train.epochs=1", "train.warmup_epochs=0", "data.train_size=300")
+    (record,) = store.run(run_id).records()
+    evaluation = evaluate_best(store, run_id)
+    assert (evaluation["precision"], evaluation["device"], evaluation["as_trained"]) == ("bf16", "cpu", True)
+    assert (evaluation["accuracy"], evaluation["loss"]) == (record.val_accuracy, record.val_loss)
+    test = evaluate_best(store, run_id, "test")
+    assert test["loss"] == store.run(run_id).result()["best"]["loss"]
+
+
+def test_an_evaluation_elsewhere_says_so(store):
+    run_id = ran(store, "train.epochs=1", "train.warmup_epochs=0")
+    environment = store.run(run_id).meta().environment
+    for elsewhere in ({"processor": "another one"}, {"device": "cuda"}):
+        store.run(run_id).write_environment(environment | elsewhere)
+        evaluation = evaluate_best(store, run_id)
+        assert (evaluation["device"], evaluation["as_trained"]) == ("cpu", False)
+
+
 @pytest.mark.parametrize("recipe", [AVERAGED, REPORT], ids=["sgd, one-cycle, averaging", "adam, report"])
 def test_stopped_after_two_of_four_and_resumed_equals_four_straight(store, recipe):
     straight = ran(store, *recipe)
@@ -224,6 +243,12 @@ def failing(monkeypatch, error: BaseException) -> None:
         raise error
 
     monkeypatch.setattr(runner.Trainer, "_step", broken)
+
+
+def test_out_of_memory_advises_only_what_can_be_made_smaller(store, monkeypatch):
+    failing(monkeypatch, MemoryError())
+    error = run(store, store.create(tiny_config("train.batch_size=4"))).error
+    assert "batch size" in error and "width" in error and "depth" not in error
 
 
 @pytest.mark.parametrize(

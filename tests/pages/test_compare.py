@@ -199,7 +199,7 @@ def test_of_several_the_two_of_the_link_are_compared(app, store):
     app.selectbox(key="b").set_value(ids[2]).run()
     assert "“rate 0.3” is 2.00 points ahead of “rate 0.1”" in texts(app)
     axes = charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"]
-    assert [axis["label"] for axis in axes] == ["Learning rate", "Best validation accuracy (%)"]
+    assert [axis["label"] for axis in axes] == ["Learning rate", "Test accuracy (%)"]
 
 
 def test_the_link_holds_every_value_of_a_filter(app, store):

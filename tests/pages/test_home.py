@@ -196,19 +196,19 @@ def test_a_finished_run_shows_the_accuracy_of_its_files(app, store):
     run_id = made_run(store, name="the one")
     app.run()
     assert "the one" in texts(app)
-    assert f"{100 * made_record(4).val_accuracy:.2f} % on held-out images" in texts(app)
+    assert f"{100 * made_record(4).val_accuracy:.2f} % validation accuracy" in texts(app)
     store.run(run_id).append_record(made_record(5, val_accuracy=0.9876))
     app.run()
-    assert "98.76 % on held-out images" in texts(app)
+    assert "98.76 % validation accuracy" in texts(app)
     store.run(run_id).write_result({"best": {"accuracy": 0.8765, "loss": 0.4}})
     app.run()
-    assert "87.65 % on test images" in texts(app)
+    assert "87.65 % test accuracy" in texts(app)
 
 
 def test_the_page_says_when_the_best_epoch_was_chosen_on_the_test_images(app, store):
     made_run(store, config=REPORT)
     app.run()
-    assert f"{100 * made_record(4).val_accuracy:.2f} % on test images" in texts(app)
+    assert f"{100 * made_record(4).val_accuracy:.2f} % test accuracy" in texts(app)
 
 
 def test_a_failed_run_says_why(app, store):

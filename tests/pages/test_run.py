@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 import core.jobs.extend
 import core.jobs.worker
 from core.base.errors import StoreError
+from core.config.run_config import RunConfig
 from tests.made import idle_worker, made_progress, made_record, made_run
 from tests.pages.shown import charts, texts
 
@@ -56,10 +57,10 @@ def test_finished(page, store):
     store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.4321, "images": 2_000}})
     app = page()
     assert numbers(app) == {
-        "Best accuracy, epoch 4": "60.57 %",
-        "Last accuracy, epoch 4": "60.57 %",
-        "Lowest loss, epoch 4": f"{made_record(4).val_loss:.4f}",
         "Test accuracy, epoch 4": "43.21 %",
+        "Validation accuracy, epoch 4": "60.57 %",
+        "Last validation accuracy, epoch 4": "60.57 %",
+        "Lowest validation loss, epoch 4": f"{made_record(4).val_loss:.4f}",
     }
     assert curve(app, "accuracy", run_id) == [100 * made_record(epoch).val_accuracy for epoch in range(1, 5)]
     assert curve(app, "loss", run_id, "train") == [made_record(epoch).train_loss for epoch in range(1, 5)]
@@ -78,22 +79,22 @@ def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
     app = page()
     store.run(run_id).append_record(made_record(5, val_accuracy=0.7654))
     app.run()
-    assert numbers(app)["Best accuracy, epoch 5"] == "76.54 %"
+    assert numbers(app)["Validation accuracy, epoch 5"] == "76.54 %"
     assert curve(app, "accuracy", run_id)[-1] == pytest.approx(76.54)
 
 
 def test_running(page, store):
-    run_id = made_run(store, 2, "running", name="at it")
+    run_id = made_run(store, 2, "running", RunConfig().replace({"train.epochs": 8}), name="at it")
     store.run(run_id).write_progress(made_progress())
     made_run(store)
     with store.run(run_id).hold():
         app = page()
         assert app.query_params["run"] == run_id  # before the newer one, which is not at work
-        assert app.progress[0].value == 25
+        assert app.progress[0].value == 28, "of the run, as in the title of the tab"
         assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
         assert buttons(app) == ["stop", "discard", "copy", "classify"]
         store.run(run_id).write_progress(made_progress(batch=50))
-        assert app.run().progress[0].value == 50
+        assert app.run().progress[0].value == 31
 
 
 @pytest.mark.parametrize(("key", "wish"), [("stop", "keep"), ("discard", "discard")])
@@ -211,13 +212,13 @@ def test_several_runs_in_one_chart(page, store):
     app = page(run=first, **{"with": [third, "nonsense"]})
     assert len(curve(app, "accuracy", first)) == 3
     assert len(curve(app, "accuracy", third)) == 5
-    assert numbers(app)["Last accuracy, epoch 3"]
+    assert numbers(app)["Last validation accuracy, epoch 3"]
     app.multiselect(key="with").set_value([second, third]).run()
     assert len(curve(app, "accuracy", second)) == 4
     assert app.query_params["with"] == [second, third]
     app.selectbox(key="run").set_value(second).run()
     assert app.query_params["run"] == second
-    assert numbers(app)["Last accuracy, epoch 4"]
+    assert numbers(app)["Last validation accuracy, epoch 4"]
     assert not app.exception
 
 

@@ -598,7 +598,7 @@ def test_labels_distinguish_the_runs_in_the_trash(store: RunStore) -> None:
         store.trash.put(deleted)
     (store.trash.folder / damaged / "meta.json").write_text("[")
     accuracy = f"{100 * made_record(4).val_accuracy:.2f} %"
-    assert store.trash.labels() == {damaged: f"damaged · {damaged}", run_id: f"gone · {accuracy} · {run_id}"}
+    assert store.trash.labels() == {damaged: f"damaged · {damaged}", run_id: f"gone · {accuracy} validation · {run_id}"}
 
 
 @pytest.fixture

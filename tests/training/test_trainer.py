@@ -217,8 +217,10 @@ def test_a_pair_learns_more_than_chance():
 
 def test_divergence_is_an_error_that_says_what_to_try():
     trainer = trainer_of("train.lr=10", "train.schedule=constant", "train.warmup_epochs=0", "train.weight_decay=1")
-    with pytest.raises(Diverged, match="smaller learning rate"):
+    with pytest.raises(Diverged, match="smaller learning rate") as error:
         epochs_of(trainer)
+    assert "warm-up" in str(error.value)
+    assert "fp32" not in str(error.value), "it trains in fp32 already"
 
 
 def test_stopping_early_ends_the_run():

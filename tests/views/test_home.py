@@ -72,6 +72,15 @@ def test_the_best_runs_are_listed_for_each_task(store):
     assert ids(of_pair) == [pair[1]]
 
 
+def test_a_tested_run_is_listed_before_a_higher_validation_accuracy(store):
+    tested = run_of(store, HELD_OUT, 0.92, test=0.90)
+    validated = run_of(store, HELD_OUT, 0.95, state="stopped")
+    ((_, runs),) = best_by_task(store.runs(), 6)
+    assert ids(runs) == [tested, validated]
+    assert home.accuracy_text(runs[0]).startswith("90.00 % test accuracy (95 % interval 89.4–90.6 %")
+    assert home.accuracy_text(runs[1]).startswith("95.00 % validation accuracy (95 % interval")
+
+
 def test_with_more_tasks_than_room_the_rarest_are_left_out(store):
     for classes in (("cat", "dog"), ("cat", "ship"), ("cat", "frog")):
         run_of(store, PAIR.replace({"data.classes": classes}), 0.9)
@@ -89,7 +98,7 @@ def test_the_report_is_compared_with_the_same_classes_only(store):
     )
     assert (ten.as_report.run.name, ten.as_report.accuracy, ten.as_report.of) == ("ten", 0.92, 2)
     assert ten.as_report.ahead == pytest.approx(0.92 - 0.9137)
-    assert ten.as_report.text() == "epoch 2 · 10,000 test images · best of 2 runs"
+    assert ten.as_report.text() == "95 % interval 91.5–92.5 % · epoch 2 · 10,000 test images · best of 2 runs"
     assert home.points_text(ten.as_report.ahead) == "0.63 points above"
     assert ten.honest is None
     assert pair.as_report is pair.honest is None

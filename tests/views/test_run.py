@@ -124,25 +124,31 @@ def test_key_figures_are_those_of_the_files(store):
     run_id = made_run(store, 3)
     store.run(run_id).append_record(made_record(4, val_accuracy=0.25, val_loss=9.0))
     store.run(run_id).write_result({"best": {"epoch": 3, "accuracy": 0.4321, "images": 2_000}})
-    assert run_views.key_figures(seen(store, run_id)) == [
-        run_views.KeyFigure("Best accuracy, epoch 3", "52.21 %", "chosen on held-out images"),
-        run_views.KeyFigure("Last accuracy, epoch 4", "25.00 %", "on held-out images"),
-        run_views.KeyFigure("Lowest loss, epoch 3", f"{made_record(3).val_loss:.4f}", "cross-entropy, nats per image"),
-        run_views.KeyFigure("Test accuracy, epoch 3", "43.21 %", "10,000 images, tested once"),
+    figures = run_views.key_figures(seen(store, run_id))
+    assert [(figure.label, figure.value) for figure in figures] == [
+        ("Test accuracy, epoch 3", "43.21 %"),
+        ("Validation accuracy, epoch 3", "52.21 %"),
+        ("Last validation accuracy, epoch 4", "25.00 %"),
+        ("Lowest validation loss, epoch 3", f"{made_record(3).val_loss:.4f}"),
     ]
+    assert "42.2–44.2 %" in figures[0].note and "10,000 images" in figures[0].note
+    assert "47.8–56.6 %" in figures[1].note and "500 images" in figures[1].note
     assert run_views.key_figures(seen(store, made_run(store, 0))) == []
 
 
 def test_an_epoch_chosen_on_test_images_says_so(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
-    notes = [fact.note for fact in run_views.key_figures(seen(store, made_run(store, config=config)))]
-    assert notes[:2] == ["chosen on test images", "on test images"]
+    best, last, lowest = run_views.key_figures(seen(store, made_run(store, config=config)))
+    assert best.label == "Test accuracy, epoch 4" and "chose the epoch" in best.note
+    assert (last.label, lowest.label) == ("Last test accuracy, epoch 4", "Lowest test loss, epoch 4")
 
 
 def test_a_chart_as_text_has_the_numbers(store):
     view = seen(store, made_run(store, 4))
-    assert "a run: best 60.57 % in epoch 4, last 60.57 %." in run_views.curves_text("Accuracy", [view])
-    assert f"lowest {made_record(4).val_loss:.4f}" in run_views.curves_text("Cross-entropy", [view])
+    assert "a run: best validation accuracy 60.57 % in epoch 4, last 60.57 %." in run_views.curves_text(
+        "Accuracy", [view]
+    )
+    assert f"lowest validation loss {made_record(4).val_loss:.4f}" in run_views.curves_text("Cross-entropy", [view])
     assert "no finished epoch yet" in run_views.curves_text("Accuracy", [seen(store, made_run(store, 0))])
 
 

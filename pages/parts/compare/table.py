@@ -25,12 +25,12 @@ _LINK, _VISIBLE = "compare_link", "compare_visible"
 #: Columns by name: heading, and whether the table shows them by default.
 COLUMNS: dict[str, tuple[str, bool]] = {
     "state": ("State", True),
-    "curve": ("Validation accuracy", True),
-    "best": ("Best", True),
+    "curve": ("Curve", True),
+    "test": ("Test accuracy", True),
+    "best": ("Validation accuracy", True),
     "best_epoch": ("Best epoch", True),
     "selected_on": ("Epoch chosen on", True),
-    "last": ("Last", True),
-    "test": ("Test", True),
+    "last": ("Last epoch", True),
     "min_val_loss": ("Lowest loss", False),
     "epochs_done": ("Progress", True),
     "seconds": ("Training time", True),
@@ -159,10 +159,16 @@ def _looks(columns: Sequence[str]) -> dict[str, Any]:
     looks = {
         "pinned": of.CheckboxColumn("Pinned", width=62, pinned=True),
         "run": of.TextColumn("Run", width=190, pinned=True),
-        "curve": of.LineChartColumn("Validation accuracy", y_min=0.0, y_max=1.0, width=150),
-        "best": of.NumberColumn("Best", help="Highest validation accuracy of all epochs.", **accuracy),
-        "last": of.NumberColumn("Last", help="Validation accuracy of the last epoch.", **accuracy),
-        "test": of.NumberColumn("Test", help=TEST_HELP, **accuracy),
+        "curve": of.LineChartColumn(
+            "Curve", help="Validation accuracy of each epoch.", y_min=0.0, y_max=1.0, width=150
+        ),
+        "best": of.NumberColumn(
+            "Validation accuracy", help="Highest accuracy on held-out images of all epochs.", **accuracy
+        ),
+        "last": of.NumberColumn(
+            "Last epoch", help="Accuracy of the last epoch on the images that choose the best one.", **accuracy
+        ),
+        "test": of.NumberColumn("Test accuracy", help=TEST_HELP, **accuracy),
         "best_epoch": of.NumberColumn("Best epoch", format="%d", width=90),
         "selected_on": of.TextColumn("Epoch chosen on", help="The images whose accuracy decides which epoch is best."),
         "min_val_loss": of.NumberColumn(
