@@ -6,6 +6,7 @@ from core import server
 from core.base import paths
 from core.base.errors import LabError
 from core.base.paths import PROJECT
+from core.guard import MARK, Access
 from core.jobs.worker import ensure_worker
 from core.server import publish_plotly
 from pages.parts.actions import forget_problems
@@ -19,9 +20,25 @@ ICON = (
     '<rect x="10" y="16" width="12" height="12" rx="3" fill="#1c9696"/></svg>'
 )
 
+#: What `streamlit run app.py` cannot do; serve.py can.
+UNGUARDED = (
+    "This server was started with `streamlit run app.py`, so other web pages can frame this one and mislead your "
+    "clicks. Start it with `make run` or `streamlit run serve.py`."
+)
+
 st.set_page_config(page_title="ResNet Lab", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
 st.html(PROJECT / "pages" / "style.css")
+
+address = st.get_option("server.address")
+access = Access.of(address, st.get_option("server.allowedHosts"))
+headers, scheme = st.context.headers, "https" if st.get_option("server.sslCertFile") else "http"
+if headers and MARK not in headers:
+    # `streamlit run app.py` has no guard: only this check, and Streamlit's own.
+    if refusal := access.refusal(headers.get_all("Host"), headers.get_all("Origin"), scheme):
+        st.error(literal(refusal.sentence), icon=":material/block:")
+        st.stop()
+    st.warning(literal(UNGUARDED), icon=":material/gpp_maybe:")
 
 # For `streamlit run app.py`, which has no launcher. Both do their work once per process.
 try:
@@ -74,8 +91,9 @@ if st.session_state.get("open_page") != page.url_path:
 # Set by a page that opens another one: a toast of its own would vanish with the page.
 if done := st.session_state.pop("done", None):
     st.toast(done, icon=":material/check:")
-if warning := server.warning(st.get_option("server.address"), st.get_option("server.enableXsrfProtection")):
-    st.warning(literal(warning), icon=":material/lan:")
+warning = server.warning(address, st.get_option("server.enableXsrfProtection"), access.public)
+for text in filter(None, (*access.problems, warning)):
+    st.warning(literal(text), icon=":material/lan:")
 if worker.trouble:
     error_box(f"Some queued runs could not start: {worker.trouble} Retrying.")
 page.run()

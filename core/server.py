@@ -12,16 +12,21 @@ from core.base.paths import PROJECT
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def warning(address: str | None, xsrf_protection: bool = True) -> str | None:
+def warning(address: str | None, xsrf_protection: bool = True, public: Sequence[str] = ()) -> str | None:
     """Return the warning to show on every page if others can reach the server; ``None`` if they cannot.
 
-    Without an ``address`` Streamlit listens on all of the computer's addresses.
+    Without an ``address`` Streamlit listens on all of the computer's addresses. ``public`` are addresses at which a
+    proxy shows it to others.
     """
-    warnings = []
+    warnings, reachable = [], ""
     if address not in LOCAL:
+        reachable = f"listens on {address or 'every address of this computer'}"
+    elif public:
+        reachable = f"is open to others at {', '.join(public)}"
+    if reachable:
         warnings.append(
-            f"This server listens on {address or 'every address of this computer'}. Everyone who can reach it can see, "
-            "start and delete runs. To keep it to yourself, start it without another address."
+            f"This server {reachable}, and ResNet Lab has no sign-in. Everyone who can reach it can see, start and "
+            "delete runs. To keep it to yourself, start it without another address."
         )
     if not xsrf_protection:
         warnings.append(
@@ -30,9 +35,12 @@ def warning(address: str | None, xsrf_protection: bool = True) -> str | None:
     return " ".join(warnings) or None
 
 
-def allowed_hosts(address: str | None) -> Sequence[str]:
-    """Return the names by which a browser may address the app (``server.allowedHosts``); ``*`` means any."""
-    return LOCAL if address in LOCAL else ("*",)
+def allowed_hosts(address: str | None, names: Sequence[str] = LOCAL) -> Sequence[str]:
+    """Return Streamlit's ``server.allowedHosts``: the names it answers to, which it checks for WebSockets only.
+
+    ``*`` means any: it has no pattern for IP addresses. :mod:`core.guard` checks the names of all requests.
+    """
+    return names if address in LOCAL else ("*",)
 
 
 def publish_plotly(project: Path = PROJECT) -> Path:

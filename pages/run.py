@@ -1,7 +1,9 @@
 """Run: one run during training and afterwards. Its state, results, curves, log, and what can be done with it."""
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.base.errors import LabError
 from core.config.presets import command_line
@@ -169,7 +171,7 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
             live_chart(curves_figures.speed(runs, look), "speed", "Training images per second in each epoch.", 260)
 
 
-def opened(label: str, key: str, *, expanded: bool = False) -> DeltaGenerator | None:
+def opened(label: str, key: str, *, expanded: bool = False) -> AbstractContextManager[Any] | None:
     """Return an expander if it is open, else None."""
     box = st.expander(label, expanded=expanded, key=key, on_change="rerun")
     return box if box.open else None
@@ -184,7 +186,8 @@ def log_and_command(view: run_views.RunView) -> None:
             except LabError as error:  # for example a link, which is not followed
                 error_box(error)
     if box := opened("Equivalent command", "run_command"):
-        box.code(command_line(view.run.config), language="bash", wrap_lines=True)
+        with box:
+            st.code(command_line(view.run.config), language="bash", wrap_lines=True)
 
 
 def headers(ids: list[str], names: dict[str, str], drawn: object, every: float | None) -> None:

@@ -16,6 +16,7 @@ ROOMS = {
     "stats": "",
     "config": "base",
     "server": "base",
+    "guard": "base server",
     "data": "base config",
     "model": "config",
     "runs": "base config records stats",

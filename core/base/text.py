@@ -1,6 +1,7 @@
 """Numbers, times and names as text for a person, in the terminal and on every page."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +20,12 @@ def one_line(text: str, most: int = 200) -> str:
     # Only the beginning is looked at: text from elsewhere can be endless.
     short = " ".join(printable(" ".join(text[: 4 * most].split())).split())
     return short if len(short) <= most else f"{short[: most - 1]}…"
+
+
+def file_name(name: str) -> str:
+    """Return a file's name for a person: without folders and unprintable characters, at most 80 characters long."""
+    short = one_line(re.split(r"[/\\]", name)[-1], 1_000) or "unnamed"
+    return short if len(short) <= 80 else f"{short[:59]}…{short[-20:]}"  # the end has the file type
 
 
 def distinct_names(names: Mapping[str, str]) -> dict[str, str]:

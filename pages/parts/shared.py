@@ -1,16 +1,17 @@
 """Small things every page needs: the store, links, error boxes, text as Markdown."""
 
+import logging
 import mimetypes
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from core.base.paths import runs_folder
 from core.base.text import one_line
 from core.runs.store import RunStore
+from pages.parts.internals import ignore_pages_folder
 
 #: The report in full, for the place where a page first mentions it.
 REPORT = "Ahmad Khazaie, *“Image Classification with Deep Neural Networks”*, a student report on CIFAR-10"
@@ -42,8 +43,7 @@ def _go_through_app() -> None:
     """
     first = "session_began" not in st.session_state
     st.session_state["session_began"] = True
-    if first and PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
+    if first and ignore_pages_folder():
         st.rerun()
 
 
@@ -80,15 +80,22 @@ def error_box(error: Exception | str) -> None:
     st.error(sentence(error), icon=":material/error:")
 
 
+def show_failure(error: Exception) -> bool:
+    """Write an error that nothing caught into the log, and say so on the page, in place of Streamlit's own box."""
+    logging.getLogger("resnet_lab").error("A page failed.", exc_info=error)
+    error_box("This page failed because of a fault in the program. Its log has the details. Reload the page to go on.")
+    return True
+
+
 def state_badge(state: str) -> None:
     """Show a run's state as a badge."""
     icon, colour = STATE_LOOKS[state]
     st.badge(state, icon=icon, color=colour)  # type: ignore[arg-type]  # the table holds valid colours
 
 
-#: Where Streamlit makes icons, links, arrows and dashes after it has read the Markdown, so that a backslash is no help.
+#: Where Streamlit makes icons, emoji, links, arrows and dashes after it has read the Markdown: no backslash helps.
 _STREAMLIT_MARKS = re.compile(
-    r"(?<=:)(?=material/|//)|(?<=www)(?=\.)|(?<=@)|(?<=[-<~])(?=[-=>])|(?<=>)(?==)", flags=re.IGNORECASE
+    r"(?<=:)(?=material/|//|[\w+-]+:)|(?<=www)(?=\.)|(?<=@)|(?<=[-<~])(?=[-=>])|(?<=>)(?==)", flags=re.IGNORECASE
 )
 #: Characters with a meaning in Markdown, anywhere or at the beginning of a line.
 _MARKS = re.compile(r"[\\`*\[\]$<>#~|&]|:(?=[\w+-])|(?<!\w)_|_(?!\w)|^[-+=]")

@@ -67,6 +67,7 @@ def test_any_text_is_shown_verbatim(text):
 def test_only_code_in_a_message_is_markup():
     assert sentence("No *x*; `resnet-lab list` shows <b>.") == r"No \*x\*; `resnet-lab list` shows \<b\>."
     assert "\N{WORD JOINER}material" in sentence(":material/home:")
+    assert ":\N{WORD JOINER}smile" in literal(":smile:").replace("\\", "")
 
 
 # --- arguments ------------------------------------------------------------------------------------

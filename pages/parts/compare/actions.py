@@ -4,12 +4,12 @@ An action on several runs goes on when a run refuses; the page then shows the re
 """
 
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.base.errors import Outcome, collected, each
-from core.base.text import filesize
+from core.base.text import file_name, filesize
 from core.compare import contenders, filters
 from core.runs import transfer
 from core.runs.store import RunStore
@@ -162,12 +162,13 @@ def import_box(store: RunStore) -> None:
             st.rerun()
 
 
-def _import(store: RunStore, files: Sequence[UploadedFile]) -> Outcome:
+def _import(store: RunStore, files: Sequence[BinaryIO]) -> Outcome:
     run_ids: list[str] = []
     problems: list[str] = []
     for file in files:
-        with collected(problems, file.name):
-            outcome = transfer.import_runs(store, file, file.name)
+        name = file_name(file.name)
+        with collected(problems, name):
+            outcome = transfer.import_runs(store, file, name)
             problems += outcome.problems
             run_ids += outcome.done
     return Outcome(run_ids, problems)
