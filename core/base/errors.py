@@ -53,6 +53,10 @@ def _quoted(text: str) -> str:
     return f"“{text}”" if text else "empty"
 
 
+class FolderReplaced(StoreError):
+    """The folder that a process works in was moved away, or another one has taken its place."""
+
+
 class RunBusy(StoreError):
     """Another process works on this run."""
 

@@ -177,6 +177,13 @@ def sweep(folder: Path, *patterns: str) -> None:
 # --- locks ----------------------------------------------------------------------------------------
 
 
+def lock_at(path: Path) -> FileLock:
+    """Return the lock with this file, not acquired. Raises StoreError without its folder, which FileLock would make."""
+    if not path.parent.is_dir():
+        raise StoreError(f"The folder {path.parent} does not exist any more; put it back, or choose another one.")
+    return FileLock(path)
+
+
 @contextlib.contextmanager
 def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock file of ``what``, such as "run 20261124-093000-k7fa".
@@ -185,7 +192,7 @@ def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
     """
     if path.is_symlink():  # opening it would empty the file it leads to
         raise StoreError(f"The folder of {what} cannot be locked: its file {path.name} is a link; remove it.")
-    lock = FileLock(path)
+    lock = lock_at(path)
     try:
         lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:  # a subclass of OSError, so it comes first
@@ -196,6 +203,18 @@ def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from every other one, wherever it is moved: its device and inode; ``None`` without it.
+
+    The holder of a lock compares it: a moved folder takes the lock along, and a copy has a lock file of its own.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_locked(path: Path) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from core.base.errors import FolderReplaced
 from core.records import BatchRecord, EpochRecord, best
 from core.runs.folder import RunFolder, this_host
 
@@ -19,12 +20,26 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class Recorder:
-    """Write a run's files while it trains, and watch for stop requests. For the process that holds the run."""
+    """Write a run's files while it trains, and watch for stop requests. For the process that holds the run.
+
+    Every method that writes raises :class:`FolderReplaced` if the folder is no longer the one that is held: it was
+    moved away, and another process may train the run in the folder that took its place.
+    """
 
     def __init__(self, run: RunFolder):
-        self._run = run
+        self._held, self._held_as = run, run.identity()
         self.status = run.stored_status()
         self._progress_at = self._heartbeat_at = 0.0
+
+    @property
+    def _run(self) -> RunFolder:
+        """The run, if its folder is the one that is held."""
+        if self._held.identity() != self._held_as:
+            raise FolderReplaced(
+                f"Run {self._held.id} is no longer trained here: its folder was moved or replaced. It continues where "
+                "it was when you resume it from the folder that you keep."
+            )
+        return self._held
 
     def start(self) -> None:
         """Mark the run as running here. A stop request from before a crash is dropped."""
@@ -85,6 +100,10 @@ class Recorder:
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
         """Mark the run as ended."""
         self._update(state=state, error=error, started_at=self._started_at(), finished_at=time.time())
+
+    def clear_stop(self) -> None:
+        """Forget the request to stop and the latest batch."""
+        self._run.clear_stop()
 
     def stop_requested(self) -> bool:
         """Return whether someone asked the run to stop."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from core.base.errors import LabError, RunBusy, StoreError
+from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.paths import without_home
 from core.config.run_config import SETTINGS
 from core.data.task import load_task
@@ -65,12 +65,14 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
         recorder.end("stopped")
         recorder.log(f"Stopped from the keyboard after {recorder.status.epoch} epochs.")
         raise
+    except FolderReplaced:
+        raise  # nothing here is ours any more, the status and the log included
     except Exception as error:
         _fail(folder, recorder, error)
     if recorder.status.state == "stopped" and folder.stop_request() == "discard":
         store.trash.put(run_id, held=True)
     else:
-        folder.clear_stop()
+        recorder.clear_stop()
     return recorder.status
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from core.base.errors import LabError, RunBusy, StoreError
+from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.paths import runs_folder
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
@@ -53,15 +53,24 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 with self.store.queue.lock().acquire(timeout=0):
-                    self.store.queue.mark_interrupted()
-                    while not self._stopping.is_set():
-                        self._tidy()
-                        self._train_next()
+                    self._work_queue()
             except Timeout:
                 self.trouble = None  # another process works the queue
             except Exception as error:  # the folder is gone, the disk is full, ...: try again later
                 self._report(error)
             self._stopping.wait(POLL_SECONDS)
+
+    def _work_queue(self) -> None:
+        """Train queued runs, for the holder of the queue's lock, as long as the lock is the one of this folder."""
+        held = self.store.queue.identity()
+        self.store.queue.mark_interrupted()
+        while not self._stopping.is_set():
+            if self.store.queue.identity() != held:
+                raise FolderReplaced(
+                    f"The folder {self.store.root} was moved or replaced while this program worked in it."
+                )
+            self._tidy()
+            self._train_next()
 
     def _tidy(self) -> None:
         """Once a day, delete what the storage settings say."""
@@ -88,6 +97,8 @@ class Worker:
                     self.trouble = None
                 run(self.store, run_id, only_queued=True)
                 return
+            except FolderReplaced:
+                raise  # the other runs may lie in a folder whose queue is another process's
             except RunBusy:
                 pass  # taken, stopped or deleted since the queue was read
             except StoreError as error:  # its folder is gone or read-only; the next run may be fine

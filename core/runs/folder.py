@@ -32,6 +32,7 @@ from core.base.errors import ConfigError, Conflict, StoreError
 from core.base.files import (
     PATIENCE,
     append_to_file,
+    identity,
     is_locked,
     locked,
     os_errors_as_store_errors,
@@ -350,6 +351,10 @@ class RunFolder:
         Entering it raises RunBusy if another process holds the lock for longer than ``patience`` seconds.
         """
         return locked(self.path / LOCK, f"run {self.id}", patience)
+
+    def identity(self) -> tuple[int, int] | None:
+        """Return the :func:`~core.base.files.identity` of the lock file, ``None`` without one."""
+        return identity(self._shelf.place(self.id) / LOCK)
 
     def held(self) -> bool:
         """Return whether a process holds the run's lock."""

@@ -14,11 +14,12 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from core.base.errors import RunBusy, StoreError, collected
-from core.base.files import sweep
+from core.base.files import identity, lock_at, sweep
 from core.records import best
 from core.runs.folder import AT_WORK, RESUMABLE, STATUS, RunFolder, Status
 from core.runs.shelf import Shelf, Trash
 
+QUEUE_LOCK = ".queue.lock"
 #: Where to move a run: before all others, or past one neighbour.
 Where = Literal["front", "up", "down"]
 #: Seconds to wait for another window that changes the order; it takes a few milliseconds.
@@ -41,11 +42,15 @@ class Queue:
 
     def lock(self) -> FileLock:
         """Return the lock of the process that works the queue, not acquired."""
-        return FileLock(self._shelf.folder / ".queue.lock")
+        return lock_at(self._shelf.folder / QUEUE_LOCK)
+
+    def identity(self) -> tuple[int, int] | None:
+        """Return the :func:`~core.base.files.identity` of the queue's lock file, ``None`` without one."""
+        return identity(self._shelf.folder / QUEUE_LOCK)
 
     def order_lock(self) -> FileLock:
         """Return the lock of the process that changes the order of the waiting runs, not acquired."""
-        return FileLock(self._shelf.folder / ".order.lock")
+        return lock_at(self._shelf.folder / ".order.lock")
 
     def ids(self) -> list[str]:
         """Return the ids of the waiting runs, the next first."""
