@@ -148,15 +148,15 @@ def write() -> None:
 def curves(names: list[str]) -> list[RunCurves]:
     """Return the curves of the runs in the first row of each preset."""
     notes = [note for name in names for note in groups(name)[0]]
-    colours = curves_views.colours([note["run"] for note in notes])
-    return [_curve(note, colours[note["run"]]) for note in notes]
+    marks = curves_views.marks([note["run"] for note in notes])
+    return [_curve(note, marks[note["run"]]) for note in notes]
 
 
-def _curve(note: dict[str, Any], colour: str) -> RunCurves:
+def _curve(note: dict[str, Any], mark: curves_views.Mark) -> RunCurves:
     label = f"{note['preset']}, {note['machine'].rpartition(', ')[2]}, seed {note['seed']}"
     metrics, data = pd.DataFrame(note["epochs"]), preset(note["preset"]).config.data
     best_epoch = int(metrics["epoch"][metrics["val_accuracy"].argmax()])
-    return RunCurves(note["run"], label, colour, metrics, data.classes, "held-out", best_epoch)
+    return RunCurves(note["run"], label, mark, metrics, data.classes, "held-out", best_epoch)
 
 
 def main() -> None:

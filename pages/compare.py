@@ -18,31 +18,38 @@ from core.compare.contenders import Contender
 from core.compare.filters import SORTS, filtered
 from core.compare.picks import MOST_LINKED, problems_in_link
 from core.config.run_config import SETTINGS
-from core.figures import compare as figures_compare
-from core.figures import curves as curves_figures
-from core.figures.style import View
-from core.published.points import reference_line
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, fingerprint, readable
 from core.runs.summary import labels as run_labels
 from core.views import curves as curves_views
 from core.views import exports
 from core.views.compare import results_table, seeds_table
-from core.views.curves import RunCurves
+from core.views.curves import Mark
 from core.views.home import Overview
 from pages.parts.actions import add_problems, show_problems
 from pages.parts.compare.actions import actions, import_box, trash_box, undo_box
+from pages.parts.compare.curves import curves
 from pages.parts.compare.gap import gap_box
+from pages.parts.compare.settings import parallel, settings
 from pages.parts.compare.storage import storage_box
 from pages.parts.compare.table import TEST_HELP, filters, picked_runs, run_table
-from pages.parts.components.live_chart import CHART_WIDTH, as_data, live_chart
-from pages.parts.curve_controls import AXES, SMOOTHING, curve_controls
+from pages.parts.components.live_chart import preload_charts
+from pages.parts.curve_controls import AXES, SMOOTHING
 from pages.parts.shared import download_button, error_box, get_store, open_page
 from pages.parts.watch import redraw_when_changed
 
 #: Runs in one chart; nobody can tell more apart.
 MOST_DRAWN = 24
+#: The parts of the page about the selected runs, each a tab.
+TABS = {
+    "curves": "Curves",
+    "results": "Results",
+    "settings": "Settings",
+    "gap": "Is the gap real?",
+    "parallel": "Parallel coordinates",
+}
 #: What a link may contain: the page's labels.
 CHOICES: dict[str, Mapping[Any, str]] = {
+    "view": TABS,
     "x": AXES,
     "smoothing": SMOOTHING,
     "sort": {name: label for name, (label, *_) in SORTS.items()},
@@ -54,58 +61,14 @@ store = get_store()
 # --- the page, from top to bottom -----------------------------------------------------------------
 
 
-def charts(groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str], look: View) -> None:
-    """Draw accuracy and loss: a curve for each run, or mean and band where seeds are grouped."""
-    # A run's curves change only with these.
-    seen = [(run.id, run.epochs) for group in groups for run in group.runs]
-    about = [(group.id, group.label, colours[group.id], group.config.data, group.run_ids) for group in groups]
-    names = [labels[run_id] for group in groups for run_id in group.run_ids]
-    accuracy, loss = _drawn(repr((str(store.root), seen, about, names, look)), groups, labels, colours, look)
-    alt = f"of each epoch of {', '.join(group.label for group in groups)}. The numbers are in the table below."
-    # On a narrow screen each name of the legend takes a line.
-    height = 380 + 12 * min(len(groups), MOST_DRAWN)
-    with st.grid(2, min_column_width=CHART_WIDTH):
-        live_chart(accuracy, "compare-accuracy", f"Accuracy {alt}", height)
-        live_chart(loss, "compare-loss", f"Cross-entropy {alt}", height)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _drawn(
-    key: str,  # everything that the charts depend on
-    _groups: Sequence[Contender],
-    _labels: Mapping[str, str],
-    _colours: Mapping[str, str],
-    _look: View,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two charts as the browser gets them."""
-    published = reference_line(group.config for group in _groups) if _look.chance else None
-    drawn = [
-        figures_compare.GroupCurves(
-            group.id,
-            group.label,
-            _colours[group.id],
-            tuple(RunCurves.of(run, _labels[run.id], store.metrics(run.id), _colours[group.id]) for run in group.runs),
-        )
-        for group in _groups
-    ]
-    runs = [run for group in drawn for run in group.runs]
-    if len(runs) > len(drawn):
-        accuracy = figures_compare.bands(drawn, _look, "accuracy", published)
-        loss = figures_compare.bands(drawn, _look, "loss")
-    else:
-        accuracy, loss = curves_figures.accuracy(runs, _look, published), curves_figures.loss(runs, _look)
-    return as_data(accuracy), as_data(loss)
-
-
 def results(
-    runs: Sequence[RunSummary], groups: Sequence[Contender], labels: Mapping[str, str], colours: Mapping[str, str]
+    runs: Sequence[RunSummary], groups: Sequence[Contender], labels: Mapping[str, str], marks: Mapping[str, Mark]
 ) -> None:
-    """Show the accuracy of each run and over seeds, each with its colour in the charts."""
-    st.subheader("Accuracy", anchor=False)
+    """Show the accuracy of each run and over each group, with its colour in the charts."""
     of = st.column_config
     table = results_table(runs, labels)
     share = "%.2f %%"
-    by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
+    by_run = {run_id: marks[group.id].colour for group in groups for run_id in group.run_ids}
     st.dataframe(
         dotted(table, [by_run[run.id] for run in runs]),
         hide_index=True,
@@ -128,19 +91,19 @@ def results(
     seeds = seeds_table(groups)
     if len(seeds):
         st.caption(
-            "Mean ± standard deviation (n − 1) over seeds, in percent. Unfinished runs count only if none has finished."
+            "Mean ± standard deviation (n − 1) of each group, in percent. Unfinished runs count if none has finished."
         )
         st.dataframe(
             seeds,
             hide_index=True,
             column_config={
-                "label": of.TextColumn("Experiment", pinned=True),
-                "n": of.NumberColumn("Seeds"),
+                "label": of.TextColumn("Group", pinned=True),
+                "n": of.NumberColumn("Runs"),
                 "test": "Test accuracy",
                 "best": "Validation accuracy",
                 "last": "Accuracy of the last epoch",
             },
-            alt="Mean and standard deviation over the seeds of each experiment.",
+            alt="Mean and standard deviation of each group.",
         )
 
 
@@ -150,49 +113,6 @@ def dotted(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
     styles = [f"color: {themed[curves_views.PALETTE.index(colour)]}" for colour in colours]
     table.insert(0, "colour", "●")
     return table.style.apply(lambda _: styles, subset=pd.Index(["colour"]))
-
-
-def settings(differing: Mapping[str, Sequence[str]], runs: Sequence[RunSummary], labels: Mapping[str, str]) -> None:
-    """Show the settings in which the runs differ, with their values in the first runs."""
-    st.subheader("Different settings", anchor=False)
-    if not differing:
-        alone = len(runs) == 1
-        st.caption("Select a second run to compare settings." if alone else "These runs have the same settings.")
-        return
-    shown = runs[:MOST_DRAWN]
-    names = {run.id: st.column_config.TextColumn(labels[run.id]) for run in shown}
-    cells = {run.id: [texts[at] for texts in differing.values()] for at, run in enumerate(shown)}
-    table = pd.DataFrame({"setting": [settings_compare.setting_name(path) for path in differing], **cells})
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={"setting": st.column_config.TextColumn("Setting", pinned=True), **names},
-        alt="Settings in which the selected runs differ, with a column for each run.",
-    )
-    if (table == settings_compare.NO_EFFECT).to_numpy().any():
-        st.caption(f"“{settings_compare.NO_EFFECT}”: the setting has no effect in that run.")
-
-
-def parallel(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
-    """Draw settings and accuracy as parallel coordinates, with a line for each run."""
-    if len(runs) < 3 or not paths:
-        return
-    st.subheader("Settings and accuracy", anchor=False)
-    usual = settings_compare.default_axes(paths)
-    # Keep the choice while it names settings that differ among the selected runs.
-    kept = [path for path in st.session_state.get("axes", usual) if path in paths]
-    st.session_state["axes"] = kept or usual
-    axes = st.multiselect("Axes", paths, key="axes", format_func=lambda path: SETTINGS[path].label)
-    if not axes:
-        return
-    live_chart(
-        figures_compare.parallel_coordinates(runs, axes),
-        "compare-parallel",
-        "Parallel coordinates: "
-        + ", ".join(settings_compare.setting_name(path) for path in axes)
-        + ", and the accuracy.",
-    )
-    st.caption("Drag along an axis to show only the runs in that range. Drag the name of an axis to move it.")
 
 
 def exports_box(run_ids: Sequence[str], picked: Sequence[str]) -> None:
@@ -226,11 +146,36 @@ def exports_box(run_ids: Sequence[str], picked: Sequence[str]) -> None:
             st.code(f"{address}?{view}", language=None, wrap_lines=True)
             if len(picked) > MOST_LINKED:
                 st.caption(f"A link holds the first {MOST_LINKED} selected runs.")
-    st.caption("To save a chart, move the pointer over it: the camera saves a PNG, the disk an SVG.")
+
+
+def grouping(runs: Sequence[RunSummary], differing: Sequence[str]) -> str:
+    """Ask what the runs are grouped by. Return :data:`contenders.SEEDS`, a setting's path, or nothing."""
+    paths = [path for path in differing if path != "train.seed"]
+    names = {contenders.SEEDS: "Seeds", **{path: SETTINGS[path].label for path in paths}, "": "Nothing"}
+    if st.query_params.pop("seeds", None) == "false":  # of links from before there were other groups
+        st.session_state["group"] = ""
+    if st.session_state.get("group") not in names:
+        st.session_state.pop("group", None)
+    if len(runs) < 2:
+        return contenders.SEEDS
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("Group by", width="content")
+        chosen: str = st.selectbox(
+            "Group by",
+            list(names),
+            key="group",
+            bind="query-params",
+            format_func=names.__getitem__,
+            help="Runs of a group are one curve: their mean, a band of one standard deviation, and each run as a "
+            "faint line. “Seeds” groups the runs that differ only in their seed.",
+            label_visibility="collapsed",
+            width=260,
+        )
+    return chosen
 
 
 def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
-    """Show everything about the selected runs."""
+    """Show everything about the selected runs; only the open tab is computed."""
     for run in picked:
         if isinstance(run, DamagedRun):
             error_box(run.error)
@@ -238,21 +183,32 @@ def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
     if not runs:
         return
     few = runs[:MOST_DRAWN]
-    groups = contenders.group_runs(few, labels)
-    look, grouped = curve_controls(several_seeds=len(groups) < len(few))
-    if not grouped:
-        groups = contenders.group_runs(few, labels, grouped=False)
-    colours = curves_views.colours([group.id for group in groups])
+    differing = settings_compare.differing_settings([run.config for run in runs])
+    by = grouping(runs, list(differing))
+    groups = contenders.group_runs(few, labels, by)
+    marks = curves_views.marks([group.id for group in groups])
     if len(runs) > len(few):
         st.caption(
-            f"Showing the first {MOST_DRAWN} of {len(runs):,} selected runs; “Settings and accuracy” shows them all."
+            f"Curves, results and the gap: the first {MOST_DRAWN} of {len(runs):,} selected runs. Settings and "
+            "parallel coordinates: all of them."
         )
-    charts(groups, labels, colours, look)
-    results(few, groups, labels, colours)
-    differing = settings_compare.differing_settings([run.config for run in runs])
-    settings(differing, runs, labels)
-    gap_box(groups, colours)
-    parallel(runs, list(differing))
+    tabs = dict(
+        zip(TABS, st.tabs(list(TABS.values()), key="view", on_change="rerun", bind="query-params"), strict=True)
+    )
+    (open_tab,) = (name for name, tab in tabs.items() if tab.open)
+    with tabs[open_tab]:
+        match open_tab:
+            case "curves":
+                curves(store, groups, labels, marks)
+            case "results":
+                results(few, groups, labels, marks)
+            case "settings":
+                settings(differing, runs, labels, MOST_DRAWN)
+            case "gap":
+                experiments = contenders.group_runs(few, labels)
+                gap_box(experiments, curves_views.marks([group.id for group in experiments]))
+            case "parallel":
+                parallel(runs, list(differing))
     exports_box([run.id for run in runs], [run.id for run in picked])
 
 
@@ -286,6 +242,7 @@ def body(fresh: list[list[AnyRun]]) -> None:
         except LabError as error:  # a run was deleted since the table was read
             error_box(error)
     else:
+        preload_charts()
         st.info(
             "Select runs with the checkboxes on the left to compare their curves, settings and accuracy.",
             icon=":material/check_box:",

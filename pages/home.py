@@ -81,7 +81,8 @@ def training_runs(training: Sequence[RunSummary]) -> None:
     if not training:
         return
     st.subheader("Training", anchor=False)
-    for run_id, label in labels(training).items():
+    for run in training:
+        run_id, label = run.id, names[run.id]
         try:
             view = run_views.read_view(store, run_id, label)
         except LabError as error:  # deleted or damaged since the table was read
@@ -134,7 +135,7 @@ def run_row(run: AnyRun, text: str) -> None:
     """Show a link to a run with its state's icon, and below it the state and ``text``."""
     icon, colour = STATE_LOOKS[run.state]
     with st.container(gap="xxsmall"):
-        run_link(run.id, run.name or run.id, icon)
+        run_link(run.id, names[run.id], icon)
         st.caption(f":{colour}[{run.state}] · {literal(text)}")
 
 
@@ -176,7 +177,7 @@ def our_best(label: str, best: BestRun | None, help: str | None = None) -> None:
         return
     metric(label, best.accuracy, overview.points_text(best.ahead), help)
     with st.container(gap="xxsmall"):
-        run_link(best.run.id, best.run.name or best.run.id, ":material/trophy:")
+        run_link(best.run.id, names[best.run.id], ":material/trophy:")
         st.caption(best.text())
 
 
@@ -188,6 +189,7 @@ def metric(label: str, share: float, note: str | None = None, help: str | None =
 # --- the page, from top to bottom -----------------------------------------------------------------
 
 runs = store.runs()
+names = labels(runs)
 newcomer = overview.is_newcomer(runs)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("ResNet Lab", anchor=False, width="content")

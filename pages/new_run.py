@@ -12,7 +12,7 @@ from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.data import cifar10
-from core.runs.summary import find_repeat
+from core.runs.summary import find_repeat, title
 from pages.parts.actions import runs_text
 from pages.parts.estimate import estimate_line
 from pages.parts.get_data import get_data_box
@@ -118,7 +118,7 @@ def summary(draft: Draft) -> None:
     estimate_line(draft.config, draft.copies)
     if repeat := find_repeat(store.summaries(), draft.config):
         st.caption(f"A run with exactly these settings exists already ({repeat.state}):")
-        run_link(repeat.id, repeat.name or repeat.id)
+        run_link(repeat.id, title(repeat))
 
 
 def start(draft: Draft) -> None:

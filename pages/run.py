@@ -207,7 +207,7 @@ def headers(ids: list[str], names: dict[str, str], drawn: object, every: float |
 
 def curves(views: list[run_views.RunView]) -> None:
     """Show the charts and their controls. A control redraws only these."""
-    look, _ = curve_controls()
+    look = curve_controls()
     charts(views, look)
 
 
@@ -227,9 +227,9 @@ st.query_params["run"] = chosen
 summaries = readable(runs)
 names = labels(summaries)
 ids = choosers(names, {run.id: run.state for run in summaries}, chosen)
-colours = curves_views.colours(ids)
+marks = curves_views.marks(ids)
 try:
-    views = [run_views.read_view(store, run_id, names[run_id], colours[run_id]) for run_id in ids]
+    views = [run_views.read_view(store, run_id, names[run_id], marks[run_id]) for run_id in ids]
 except LabError as error:
     error_box(error)
     st.stop()

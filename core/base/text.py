@@ -1,9 +1,10 @@
 """Numbers, times and names as text for a person, in the terminal and on every page."""
 
 import math
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 #: The images that a run was validated on, and that chose its best epoch.
@@ -32,6 +33,32 @@ def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
     """Return the names by id, with the end of the id where several share a name: a browser reports choices by name."""
     count = Counter(names.values())
     return {key: f"{name} ({key[-4:]})" if count[name] > 1 else name for key, name in names.items()}
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Return ``text`` with at most ``most`` characters: the middle of a longer one is replaced by an ellipsis."""
+    tail = (most - 1) // 2
+    return text if len(text) <= most else f"{text[: most - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
+
+
+def shortened(names: Iterable[str], most: int) -> dict[str, str]:
+    """Return each name with at most ``most`` characters (12 or more), cut in the middle but not where names differ."""
+    names = list(dict.fromkeys(names))
+    short = {name: cut_middle(name, most) for name in names}
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        if len(name) > most:
+            alike.setdefault(name[: most // 3], []).append(name)
+    for group in alike.values():
+        shared = os.path.commonprefix(group)  # noqa: RUF071 (texts, not paths)
+        start = max(shared.rfind(" ") + 1, len(shared) - 12)  # a whole word says more than its last letter
+        if len(group) > 1 and start > 0 and most >= 12:
+            rests = shortened((name[start:] for name in group), most * 2 // 3)
+            for name in group:
+                rest = rests[name[start:]]
+                room = most - 1 - len(rest)
+                short[name] = name[:start] + rest if start <= room else f"{name[:room].rstrip()}…{rest}"
+    return short
 
 
 def known(number: float | None) -> bool:

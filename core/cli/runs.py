@@ -13,7 +13,7 @@ from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
 from core.runs import transfer
 from core.runs.store import RunStore
-from core.runs.summary import KIND_OF_VALIDATION, Accuracy, DamagedRun, EpochSummary, RunSummary
+from core.runs.summary import KIND_OF_VALIDATION, Accuracy, DamagedRun, EpochSummary, RunSummary, title
 from core.runs.table import SUMMARY
 
 
@@ -32,7 +32,7 @@ def _row(run: RunSummary | DamagedRun) -> tuple[str, ...]:
         return run.id, "", "damaged", "–", "–", "–", "–"
     epoch = f"{run.status.epoch}/{run.config.train.epochs}"
     accuracies = percent(run.accuracy_on_test), percent(run.accuracy_on_held_out)
-    return run.id, one_line(run.name, 50), run.state, epoch, *accuracies, SELECTED_ON[run.selected_on]
+    return run.id, one_line(title(run), 50), run.state, epoch, *accuracies, SELECTED_ON[run.selected_on]
 
 
 # --- one run --------------------------------------------------------------------------------------

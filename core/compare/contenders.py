@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from core.base.text import distinct_names
-from core.config.run_config import RunConfig
-from core.runs.summary import RunSummary
+from core.compare.settings import in_order
+from core.config.run_config import SETTINGS, RunConfig
+from core.runs.summary import RunSummary, title
+
+#: To group the runs that differ in the seed alone.
+SEEDS = "seeds"
 
 
 @dataclass(frozen=True)
@@ -49,24 +53,27 @@ def group_key(config: RunConfig) -> str:
     return config.replace({"train.seed": 0}).signature()
 
 
-def group_runs(runs: Sequence[RunSummary], labels: Mapping[str, str], *, grouped: bool = True) -> list[Contender]:
-    """Return the runs in their order, seeds of the same experiment together unless not ``grouped``.
+def group_runs(runs: Sequence[RunSummary], labels: Mapping[str, str], by: str = SEEDS) -> list[Contender]:
+    """Return the runs in their order: seeds of the same experiment together, or runs with one value of a setting.
+
+    ``by`` is :data:`SEEDS`, the path of a setting (its values in order), or empty for each run on its own.
 
     A seed counts once: repeating it gives the same network again (or nearly, in another precision), which says nothing
     about other seeds. Of several runs with one seed, the one that came furthest counts; the others are contenders of
     their own. No two contenders have the same label.
     """
-    counted = _furthest_of_each_seed(runs)
+    counted = _furthest_of_each_seed(runs) if by else set()
     groups: dict[str, list[RunSummary]] = {}
+    if by in SETTINGS:
+        values = in_order(by, [run.config[by] for run in runs if run.config.in_effect(by)])
+        groups = {SETTINGS[by].phrase(value): [] for value in values}
     for run in runs:
-        key = group_key(run.config) if grouped and run.id in counted else run.id
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(_key(run.config, by) if run.id in counted else run.id, []).append(run)
     result = []
-    for members in groups.values():
+    for key, members in ((key, members) for key, members in groups.items() if members):
         members.sort(key=lambda run: run.id)
-        first = members[0].id
-        label = labels[first] if len(members) == 1 else f"{_common_name(members, labels)} · {len(members)} seeds"
-        result.append(Contender(label, tuple(members), repeat=grouped and first not in counted))
+        label = _label(key, members, labels, by)
+        result.append(Contender(label, tuple(members), repeat=bool(by) and members[0].id not in counted))
     names = distinct_names({contender.id: contender.label for contender in result})
     return [replace(contender, label=names[contender.id]) for contender in result]
 
@@ -77,9 +84,25 @@ def _furthest_of_each_seed(runs: Iterable[RunSummary]) -> set[str]:
     return set({(group_key(run.config), run.config.train.seed): run.id for run in ordered}.values())
 
 
+def _key(config: RunConfig, by: str) -> str:
+    if by == SEEDS:
+        return group_key(config)
+    return SETTINGS[by].phrase(config[by]) if config.in_effect(by) else f"{SETTINGS[by].label.lower()} has no effect"
+
+
+def _label(key: str, runs: Sequence[RunSummary], labels: Mapping[str, str], by: str) -> str:
+    first, n = runs[0].id, len(runs)
+    if by in SETTINGS and key != first:
+        return f"{key} · {n} runs" if n > 1 else key
+    return labels[first] if n == 1 else f"{_common_name(runs, labels)} · {n} seeds"
+
+
 def _common_name(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> str:
-    names = {re.sub(r"[\s,(]*seed \d+\)?$", "", run.name) for run in runs}
-    return names.pop() or runs[0].id if len(names) == 1 else f"{labels[runs[0].id]} and others"
+    for texts in ([labels[run.id] for run in runs], [title(run) for run in runs]):
+        names = {re.sub(r"[\s,·(]*seed \d+\)?$", "", text) for text in texts}
+        if len(names) == 1:
+            return names.pop()
+    return f"{labels[runs[0].id]} and others"
 
 
 def siblings(runs: Sequence[RunSummary], picked: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.base.text import known
 from core.compare.settings import ALL_CLASSES, classes_text
-from core.runs.summary import AnyRun, RunSummary, readable
+from core.runs.summary import AnyRun, RunSummary, readable, title
 
 _Value = Callable[[RunSummary], float | str | None]
 #: Sort orders by name: label, the value of a run, and whether the smallest value comes first.
@@ -15,7 +15,7 @@ SORTS: dict[str, tuple[str, _Value, bool]] = {
     "test": ("Test accuracy", lambda run: run.accuracy_on_test, False),
     "loss": ("Lowest validation loss", lambda run: run.epochs.min_val_loss if run.epochs else None, True),
     "time": ("Longest training", lambda run: run.epochs.seconds if run.epochs else None, False),
-    "name": ("Name", lambda run: run.name.lower(), True),
+    "name": ("Name", lambda run: title(run).lower(), True),
 }
 
 
@@ -36,7 +36,7 @@ class Filter:
     def passes(self, run: AnyRun) -> bool:
         """Return whether the run is shown."""
         tags: Sequence[str] = ()
-        searchable, classes = [run.name, run.id], ""
+        searchable, classes = [title(run), run.id], ""
         if isinstance(run, RunSummary):
             tags, classes = run.meta.tags, classes_text(run.config.data.classes)
             searchable += [run.meta.note, *tags]

@@ -1,6 +1,8 @@
 """Settings as text for tables and axes, and which of them differ between runs."""
 
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import CLASSES
@@ -36,6 +38,20 @@ def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
     paths = [path for path, setting in SETTINGS.items() if {path, setting.when and setting.when[0]} & varied]
     texts = {path: [setting_text(config, path) for config in configs] for path in paths}
     return {path: row for path, row in texts.items() if len(set(row)) > 1}
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Return whether all values are numbers, which have distances; true and false have none."""
+    return all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values)
+
+
+def in_order(path: str, values: Sequence[Any]) -> list[Any]:
+    """Return the distinct values: numbers rising, then choices in the setting's order, then the rest as they come."""
+    distinct = list(dict.fromkeys(values))
+    rising = sorted(value for value in distinct if are_numbers([value]))
+    choices = list(SETTINGS[path].choices) if path in SETTINGS else []
+    others = [value for value in distinct if not are_numbers([value])]
+    return rising + sorted(others, key=lambda value: choices.index(value) if value in choices else len(choices))
 
 
 def default_axes(paths: Sequence[str], most: int = 5) -> list[str]:

@@ -3,9 +3,10 @@
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.base.errors import ConfigError
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 from core.config.sections import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from core.config.setting import near
 
@@ -105,6 +106,24 @@ def preset(name: str) -> Preset:
 def nearest(config: RunConfig) -> Preset:
     """Return the preset from which ``config`` differs in the fewest settings."""
     return min(PRESETS.values(), key=lambda preset: len(config.differences(preset.config)))
+
+
+#: Changed settings that a recipe's text names; the others are counted.
+_MOST_NAMED = 4
+
+
+@lru_cache(maxsize=8192)
+def recipe_text(config: RunConfig) -> str:
+    """Return what ``config`` trains in a few words: ``quick · depth 8 · 30 epochs``.
+
+    These are the nearest preset and the settings changed from it. The seed and how it is computed do not count.
+    """
+    base = nearest(config)
+    changed = [path for path in config.differences(base.config) if path not in ("train.seed", *HOW_COMPUTED)]
+    texts = [SETTINGS[path].phrase(config[path]) for path in changed if config.in_effect(path)]
+    if len(texts) > _MOST_NAMED:
+        texts[_MOST_NAMED - 1 :] = [f"{len(texts) - _MOST_NAMED + 1} more settings"]
+    return " · ".join([base.name, *texts])
 
 
 def command_line(config: RunConfig, *, name: str = "", tags: Iterable[str] = (), note: str = "", seeds: int = 1) -> str:

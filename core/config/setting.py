@@ -122,6 +122,15 @@ class Setting:
             return "true" if value else "false"
         return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
+    def phrase(self, value: Any) -> str:
+        """Return the setting with ``value`` in a few words: ``depth 8``, ``30 epochs``."""
+        text = plain(value) if self.kind in ("int", "float") and value is not None else self.show(value)
+        if self.kind == "bool":
+            text = "on" if value else "off"
+        if self.unit and self.unit == self.label.lower():
+            return f"{text} {self.unit}"
+        return f"{self.label.lower()} {text.replace(',', ', ') if isinstance(value, tuple) else text}"
+
 
 def setting(default: Any, label: str, help: str, **more: Any) -> Any:
     """Return a dataclass field with a default value and what its annotation does not say about its :class:`Setting`."""

@@ -10,15 +10,14 @@ import plotly.graph_objects as go
 
 from core.base.text import known
 from core.compare.gap import IMAGES, Gap, Side
-from core.compare.settings import NO_EFFECT, setting_name, setting_text
+from core.compare.settings import NO_EFFECT, are_numbers, in_order, setting_name, setting_text
 from core.config.run_config import RunConfig
 from core.figures import style
 from core.figures.curves import validation_texts
 from core.figures.style import View
 from core.runs.summary import RunSummary, common_accuracy
 from core.stats.finding import MEASURES
-from core.study.outcomes import are_numbers, in_order
-from core.views.curves import RunCurves
+from core.views.curves import Mark, RunCurves
 
 #: From orange over grey to blue: visible on a light and a dark page, and with colour blindness.
 LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
@@ -26,11 +25,11 @@ LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
 
 @dataclass(frozen=True)
 class GroupCurves:
-    """Runs of one experiment with different seeds; ``colour`` is that of its oldest run."""
+    """Runs that are drawn as one curve, often seeds of one experiment; ``mark`` says how."""
 
     id: str
     label: str
-    colour: str
+    mark: Mark
     runs: tuple[RunCurves, ...]
 
 
@@ -74,10 +73,15 @@ def _add_group(
     figure: go.Figure, group: GroupCurves, view: View, kind: Literal["accuracy", "loss"], divisor: float
 ) -> None:
     measure, label, several = MEASURES[kind], style.escape(group.label), len(group.runs) > 1
-    for run in group.runs if several else ():
-        x, y = run.metrics[view.x].to_numpy(float) / divisor, run.metrics[f"val_{kind}"].to_numpy(float)
-        ids = {"uid": f"{run.id} single", "name": style.escape(run.label), "legendgroup": group.id}
-        style.add_faint_curve(figure, x, y * measure.scale, group.colour, width=1, opacity=0.35, **ids)
+    colour = group.mark.colour
+    if several:  # one trace with gaps: the browser's time grows with the number of traces
+        gap = pd.DataFrame({"x": [np.nan], "y": [np.nan]})
+        singles = [
+            run.metrics[[view.x, f"val_{kind}"]].set_axis(["x", "y"], axis=1).astype(float) for run in group.runs
+        ]
+        x, y = pd.concat([part for single in singles for part in (single, gap)]).to_numpy().T
+        ids = {"uid": f"{group.id} single", "name": label, "legendgroup": group.id}
+        style.add_faint_curve(figure, x / divisor, y * measure.scale, colour, width=1, opacity=0.35, **ids)
     table = mean_curve(group, f"val_{kind}", view.x)
     x = table["x"].to_numpy() / divisor
     mean = view.smooth(table["mean"] * measure.scale).to_numpy()
@@ -87,12 +91,12 @@ def _add_group(
         # The fill takes the line's colour at half strength, and therefore the theme's colour.
         wide = ~np.isnan(sd)
         edge: dict[str, Any] = {"width": 0, "opacity": 0.4, "legendgroup": group.id}
-        style.add_faint_curve(figure, x[wide], (mean - sd)[wide], group.colour, uid=f"{group.id} low", **edge)
+        style.add_faint_curve(figure, x[wide], (mean - sd)[wide], colour, uid=f"{group.id} low", **edge)
         edge |= {"uid": f"{group.id} high", "fill": "tonexty"}
-        style.add_faint_curve(figure, x[wide], (mean + sd)[wide], group.colour, **edge)
+        style.add_faint_curve(figure, x[wide], (mean + sd)[wide], colour, **edge)
     elif view.smoothing != "none":
         ids = {"uid": f"{group.id} measured", "name": f"{label}, as measured", "legendgroup": group.id}
-        style.add_faint_curve(figure, x, table["mean"] * measure.scale, group.colour, width=2, opacity=0.25, **ids)
+        style.add_faint_curve(figure, x, table["mean"] * measure.scale, colour, width=2, opacity=0.25, **ids)
     hover = ("" if style.shows_epoch(figure) else "epoch %{customdata[0]}: ") + style.hover_text(kind, "y")
     deviations = [f" ± {value:.{measure.digits}f}{measure.unit}" if known(value) else "" for value in sd]
     spread = [f"{text} (n = {n})" for text, n in zip(deviations, table["n"], strict=True)]
@@ -100,7 +104,9 @@ def _add_group(
         figure,
         x,
         mean,
-        group.colour,
+        colour,
+        dash=group.mark.dash,
+        symbol=group.mark.symbol,
         name=label,
         uid=f"{group.id} mean",
         legendgroup=group.id,

@@ -115,7 +115,9 @@ class _Chart:
         view, label = self.view, style.escape(run.label)
         x = (run.metrics[view.x] / style.x_divisor(self.runs, view)).tolist()
         measured = run.metrics[f"{part}_{self.metric}"].astype(float) * MEASURES[self.metric].scale
-        look: dict[str, Any] = {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5}
+        look: dict[str, Any] = (
+            {"width": 1.5, "dash": "dash"} if part == "train" else {"width": 2.5, "dash": run.mark.dash}
+        )
         text = _TRAINING_TEXT if part == "train" else VALIDATION_TEXT[run.selected_on]
         short = text.split(" ")[0]
         uid, hover = f"{run.id} {part}", style.hover_text(self.metric, "customdata[1]")
@@ -133,6 +135,7 @@ class _Chart:
             uid=uid,
             name=text if self.alone else f"{label} · {text}",
             showlegend=self.alone or part == "val",
+            symbol="circle" if part == "train" else run.mark.symbol,
             meta=short if self.alone else f"{label} {short}",
             customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
             hovertemplate=f"%{{meta}}: {epoch}{hover}<extra></extra>",

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from core.base.text import SELECTED_ON
-from core.compare.settings import setting_name
+from core.compare.settings import are_numbers, in_order, setting_name
 from core.config.run_config import SETTINGS
 from core.figures.compare import LOW_TO_HIGH, GroupCurves, bands
 from core.figures.curves import validation_texts
@@ -22,9 +22,8 @@ from core.published.points import LEGEND, Point
 from core.stats.finding import MEASURES, Metric
 from core.stats.intervals import wilson
 from core.study.agreement import report_value
-from core.study.outcomes import Series, ValueGroup, in_order, series_of, value_text
-from core.study.study import are_numbers
-from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
+from core.study.outcomes import Series, ValueGroup, series_of, value_text
+from core.views.curves import NEUTRAL, RUN_COLOURS, Mark, RunCurves
 
 _TITLES: dict[Metric, str] = {
     "accuracy": "Test accuracy (%)",
@@ -98,7 +97,9 @@ def curves(
     """
     some = [(label, tuple(runs)) for label, runs in cells if runs]
     colours = colours_in_order(len(some))
-    groups = [GroupCurves(runs[0].id, label, colour, runs) for (label, runs), colour in zip(some, colours, strict=True)]
+    groups = [
+        GroupCurves(runs[0].id, label, Mark(colour), runs) for (label, runs), colour in zip(some, colours, strict=True)
+    ]
     return bands(groups, view, kind, reference)
 
 

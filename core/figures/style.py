@@ -137,9 +137,10 @@ def shows_epoch(figure: go.Figure) -> bool:
 
 
 def add_curve(figure: go.Figure, x: Values, y: Values, colour: str, width: float = 2.5, **trace: Any) -> None:
-    """Add a curve. Few epochs get markers, because a single point has no line."""
-    line = {"color": colour, "width": width, "dash": trace.pop("dash", "solid")}
-    style = {"mode": "lines+markers" if len(x) <= 30 else "lines", "marker": {"size": 5}}
+    """Add a curve. Few epochs get markers, because a single point has no line, and so does a ``symbol`` of its own."""
+    line, symbol = {"color": colour, "width": width, "dash": trace.pop("dash", "solid")}, trace.pop("symbol", "circle")
+    marker = {"size": 5 if symbol == "circle" else 7, "symbol": symbol, "maxdisplayed": 0 if len(x) <= 30 else 12}
+    style = {"mode": "lines+markers" if len(x) <= 30 or symbol != "circle" else "lines", "marker": marker}
     figure.add_scatter(x=x, y=y, line=line, **{**style, **trace})
 
 

@@ -53,7 +53,7 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
     if stops_early(config.train, losses, accuracies):
         changes["train.early_stopping"] = "off"  # or the child would stop at once
     about = {
-        "name": f"{meta.name or run_id} → {epochs} epochs",
+        "name": f"{meta.name} → {epochs} epochs" if meta.name else "",  # its settings name the child
         "tags": meta.tags,
         "parent": run_id,
         # Versions and processor are recorded where the child is trained.

@@ -20,6 +20,7 @@ import pandas as pd
 from core.base.errors import RunBusy, StoreError
 from core.base.files import locked, os_errors_as_store_errors, write_atomically, write_json
 from core.base.text import percent
+from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
 from core.runs.epochs import METRICS, EpochReader
 from core.runs.folder import LOCK, META, METRICS_FILE, Meta, RunFolder, Status, write_new_run
@@ -166,7 +167,9 @@ def _owner() -> str:
 
 def _trash_label(shelf: Shelf, run_id: str) -> str:
     run = RunFolder(shelf, run_id)
+    name = run.meta().name
     accuracy, kind = run.stored_status().best_val_accuracy, KIND_OF_VALIDATION[run.config().data.validation]
     if tested := (run.result() or {}).get("best", {}).get("accuracy"):
         accuracy, kind = tested, "test"
-    return " · ".join(filter(None, [run.meta().name, f"{percent(accuracy)} {kind}" if accuracy else "", run_id]))
+    name = name or recipe_text(run.config())
+    return " · ".join(filter(None, [name, f"{percent(accuracy)} {kind}" if accuracy else "", run_id]))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.base.text import distinct_names, percent, percent_range
-from core.config.run_config import RunConfig
+from core.config.presets import recipe_text
+from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 from core.config.sections import DataConfig
 from core.records import EpochRecord, best
 from core.runs.folder import AT_WORK, Meta, State, Status
@@ -19,6 +20,9 @@ from core.stats.intervals import Interval, wilson
 Kind = Literal["test", "validation"]
 #: What the accuracy of a validation is called: some runs validate on the test images.
 KIND_OF_VALIDATION: dict[str, Kind] = {"held-out": "validation", "test": "test"}
+
+#: Settings that tell runs of one title apart; with more of them, the ends of their ids are shorter.
+_MOST_DIFFERING = 3
 
 
 @dataclass(frozen=True)
@@ -230,9 +234,31 @@ def readable(runs: Iterable[AnyRun]) -> list[RunSummary]:
     return [run for run in runs if isinstance(run, RunSummary)]
 
 
+def title(run: AnyRun) -> str:
+    """Return what a run is called: its name, or what it trains; seeds of an unnamed experiment share it."""
+    return run.name or (recipe_text(run.config) if isinstance(run, RunSummary) else run.id)
+
+
 def labels(runs: Iterable[AnyRun]) -> dict[str, str]:
-    """Return what to call each run, by id: its name, with the end of its id if several share it, or its id."""
-    return distinct_names({run.id: run.name or run.id for run in runs})
+    """Return what to call each of several runs, by id: no two are the same.
+
+    Runs with one title are told apart by the settings in which they differ, such as the seed, or by the end of the id.
+    """
+    runs = list(runs)
+    alike: dict[str, list[AnyRun]] = {}
+    for run in runs:
+        alike.setdefault(title(run), []).append(run)
+    texts = {run.id: text for text, group in alike.items() for run in group}
+    for text, group in alike.items():
+        differing = _differing(readable(group)) if len(group) > 1 else []
+        for run in readable(group) if len(differing) <= _MOST_DIFFERING else ():
+            texts[run.id] = " · ".join([text, *(SETTINGS[path].phrase(run.config[path]) for path in differing)])
+    return distinct_names(texts)
+
+
+def _differing(runs: Sequence[RunSummary]) -> list[str]:
+    values = [run.config.values() for run in runs]
+    return [path for path in SETTINGS if path not in HOW_COMPUTED and len({config[path] for config in values}) > 1]
 
 
 def common_accuracy(runs: Iterable[RunSummary]) -> tuple[str, dict[str, float]]:

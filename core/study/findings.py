@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from core.base.text import SELECTED_ON, duration
+from core.compare.settings import are_numbers
 from core.config.run_config import SETTINGS
 from core.published.points import Point
 from core.stats.finding import MEASURES, Finding, Metric, Wording
 from core.stats.judgement import judge
 from core.study import agreement
 from core.study.agreement import Agreement
-from core.study.outcomes import Series, ValueGroup, are_numbers, series_of
+from core.study.outcomes import Series, ValueGroup, series_of
 
 
 @dataclass(frozen=True, kw_only=True)

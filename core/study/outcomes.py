@@ -5,19 +5,21 @@ The outcomes table (always called ``outcomes``) has a column for each varied set
 ``series``. :mod:`core.figures.study` draws the groups, :mod:`core.study.findings` says what they show.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from core.compare.settings import in_order
 from core.config.run_config import SETTINGS
 from core.config.setting import plain
+from core.runs.summary import RunSummary
 from core.stats.finding import Metric
 from core.stats.judgement import Group
 from core.study.progress import CellStatus
-from core.study.study import Study, are_numbers
+from core.study.study import Study
 
 #: Columns after the varied settings. ``accuracy`` (0 to 1) on ``images`` test images, of the epoch that was best on
 #: ``selected_on`` ("held-out" or "test"); ``objective`` and ``loss`` are the lowest validation values of all epochs in
@@ -46,28 +48,37 @@ class Series:
 
 def outcome_table(study: Study, cells: Iterable[CellStatus]) -> pd.DataFrame:
     """Return the outcomes table: a row per finished cell that has an accuracy on test images."""
-    rows = []
-    for cell_status in cells:
-        cell, run = cell_status.cell, cell_status.run
-        if run is None or not run.finished or run.epochs is None or run.accuracy_on_test is None:
-            continue
-        settings = {path: table_value(path, value) for path, value in cell.settings.items()}
-        rows.append(
-            settings
-            | {
-                "train.seed": cell.seed,
-                "run_id": run.id,
-                "accuracy": run.accuracy_on_test,
-                "objective": run.epochs.min_val_objective,
-                "loss": run.epochs.min_val_loss,
-                "images": run.test_images,
-                "selected_on": run.selected_on,
-                "best_epoch": run.epochs.best_epoch,
-                "epoch": run.status.epoch,
-                "seconds": run.epochs.seconds,
-            }
-        )
-    return pd.DataFrame(rows, columns=[*(axis.path for axis in study.axes), *OUTCOMES])
+    results = [(cell.run, cell.cell.settings) for cell in cells if cell.run is not None and cell.run.finished]
+    return _table(results, [axis.path for axis in study.axes])
+
+
+def outcomes_by(runs: Iterable[RunSummary], path: str) -> pd.DataFrame:
+    """Return the outcomes table of runs that belong to no study, along the setting at ``path``.
+
+    Runs without an accuracy on test images, and those in which the setting has no effect, are left out.
+    """
+    return _table([(run, {path: run.config[path]}) for run in runs if run.config.in_effect(path)], [path])
+
+
+def _table(results: Iterable[tuple[RunSummary, Mapping[str, Any]]], paths: Sequence[str]) -> pd.DataFrame:
+    rows = [
+        {path: table_value(path, settings[path]) for path in paths}
+        | {
+            "train.seed": run.config.train.seed,
+            "run_id": run.id,
+            "accuracy": run.accuracy_on_test,
+            "objective": run.epochs.min_val_objective,
+            "loss": run.epochs.min_val_loss,
+            "images": run.test_images,
+            "selected_on": run.selected_on,
+            "best_epoch": run.epochs.best_epoch,
+            "epoch": run.status.epoch,
+            "seconds": run.epochs.seconds,
+        }
+        for run, settings in results
+        if run.epochs is not None and run.accuracy_on_test is not None
+    ]
+    return pd.DataFrame(rows, columns=[*paths, *OUTCOMES])
 
 
 def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
@@ -119,17 +130,6 @@ def _groups(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[ValueGroup, ...
 def _label(series: Sequence[str], key: Sequence[Any]) -> str:
     names = (SETTINGS[path].label if path in SETTINGS else path for path in series)
     return ", ".join(f"{name} {value_text(value)}" for name, value in zip(names, key, strict=True))
-
-
-def in_order(path: str, values: Sequence[Any]) -> list[Any]:
-    """Return the distinct values: numbers rising, then choices in the setting's order, then the rest as they come."""
-    distinct = list(dict.fromkeys(values))
-    numbers = [value for value in distinct if are_numbers([value])]
-    choices = list(SETTINGS[path].choices) if path in SETTINGS else []
-    others = [value for value in distinct if not are_numbers([value])]
-    return sorted(numbers) + sorted(
-        others, key=lambda value: choices.index(value) if value in choices else len(choices)
-    )
 
 
 def value_text(value: Any) -> str:

@@ -7,13 +7,13 @@ run with that signature serves as the cell. :mod:`core.study.store` keeps studie
 import functools
 import itertools
 import math
-import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.base.errors import ConfigError
 from core.base.text import one_line, printable
+from core.compare.settings import are_numbers
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
 from core.config.setting import near, plain
 from core.published.points import FIGURES
@@ -281,11 +281,6 @@ def seeds_from_text(text: str) -> tuple[int, ...]:
             raise ConfigError({"seeds": f"“{part[:30]}” is not a seed. Write whole numbers as in 0, 1, 2 or 0-4."})
         seeds += range(int(first), int(last) + 1) if dash else [int(first)]
     return tuple(dict.fromkeys(seeds))
-
-
-def are_numbers(values: Iterable[Any]) -> bool:
-    """Return whether all values are numbers, which have distances; true and false have none."""
-    return all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values)
 
 
 # --- parts of a file ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from core.base.text import SELECTED_ON, duration, nats, percent
 from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
-from core.views.curves import RunCurves
+from core.views.curves import Mark, RunCurves
 
 #: Seconds between two looks at a running run.
 SOON, LATER = 1.0, 4.0
@@ -37,19 +37,19 @@ class RunView:
     label: str
     progress: BatchRecord | None
     metrics: pd.DataFrame
-    colour: str | None = None
+    mark: Mark | None = None
 
     @cached_property
     def curves(self) -> RunCurves:
         """The run as figures need it."""
-        return RunCurves.of(self.run, self.label, self.metrics, self.colour)
+        return RunCurves.of(self.run, self.label, self.metrics, self.mark)
 
 
-def read_view(store: RunStore, run_id: str, label: str, colour: str | None = None) -> RunView:
+def read_view(store: RunStore, run_id: str, label: str, mark: Mark | None = None) -> RunView:
     """Read a run. Raises StoreError if it no longer exists or is damaged."""
     run = store.summary(run_id)
     progress = store.run(run_id).progress() if run.at_work else None
-    return RunView(run, label, progress, store.metrics(run_id), colour)
+    return RunView(run, label, progress, store.metrics(run_id), mark)
 
 
 def choose_run(store: RunStore, runs: Iterable[AnyRun], wanted: str | None) -> tuple[str | None, str | None]:

@@ -12,14 +12,9 @@ SMOOTHING: dict[figures.Smoothing, str] = {
     "median": "Running median",
 }
 
-_SEEDS_HELP = (
-    "Show runs that differ only in their seed as one curve: their mean, a band of one standard deviation, and each run "
-    "as a faint line. Training curves are hidden."
-)
 
-
-def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
-    """Return how to draw the curves, and whether to group seeds (asked only if there are ``several_seeds``)."""
+def curve_controls(*, training: bool = True) -> figures.View:
+    """Return how to draw the curves. ``training``: whether training curves can be drawn."""
     with st.container(horizontal=True, vertical_alignment="center"):
         x = st.segmented_control(
             "Horizontal axis",
@@ -69,8 +64,5 @@ def curve_controls(*, several_seeds: bool = False) -> tuple[figures.View, bool]:
             bind="query-params",
             help=f"Draw the chance level, and the result of the report if it has one ({REPORT}).",
         )
-        grouped = several_seeds and st.toggle(
-            "Group seeds", value=True, key="seeds", bind="query-params", help=_SEEDS_HELP
-        )
-        train = not grouped and st.toggle("Training curves", value=True, key="train", bind="query-params")
-    return figures.View(x, smoothing, span, log_loss, chance, train, log_x), grouped
+        train = training and st.toggle("Training curves", value=True, key="train", bind="query-params")
+    return figures.View(x, smoothing, span, log_loss, chance, train, log_x)

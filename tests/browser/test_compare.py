@@ -71,3 +71,41 @@ def test_a_link_opened_in_a_new_tab_shows_exactly_this_view(lab, page, runs):
     assert {uid.split(" ")[0] for uid in uids} - {"key"} == set(runs[:2])
     expect(other.get_by_text("2 runs selected")).to_be_visible()
     expect(other.get_by_role("combobox", name="Smoothing")).to_have_value("Running median")
+
+
+FITS = """() => {
+    const scroller = document.querySelector('[data-testid=stDataFrame] .dvn-scroller');
+    return scroller && scroller.scrollWidth <= scroller.clientWidth;
+}"""
+
+
+def test_the_table_fits_and_a_run_is_opened_from_its_row(lab, page, runs):
+    page.goto(f"{lab.url}/compare")
+    page.wait_for_function(FITS)
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    # The cells are painted, so the place of the link is found by trying.
+    for x in range(120, int(box["width"]), 15):
+        page.mouse.click(box["x"] + x, box["y"] + 60)
+        page.wait_for_timeout(50)
+        if len(page.context.pages) > 1:
+            break
+    opened = page.context.pages[-1]
+    expect(opened).to_have_url(re.compile(r"/run\?run="))
+    expect(opened.get_by_role("heading", name="Run", exact=True)).to_be_visible()
+
+
+def test_each_tab_shows_its_part_and_is_in_the_address(lab, page, runs):
+    page.goto(f"{lab.url}/compare?runs={','.join(runs)}")
+    page.wait_for_function(f"() => {CHART}?.data?.length > 0")
+    for name, shown in (
+        ("Results", page.get_by_test_id("stDataFrame").nth(1)),
+        ("Settings", page.get_by_role("combobox", name="Accuracy against")),
+        ("Is the gap real?", page.get_by_role("combobox", name="First experiment")),
+        ("Parallel coordinates", page.get_by_text("Drag along an axis")),
+    ):
+        page.get_by_role("tab", name=name).click()
+        expect(shown).to_be_visible()
+        expect(page).to_have_url(re.compile("view="))
+    link = page.url
+    page.goto(link)
+    expect(page.get_by_role("tab", name="Parallel coordinates")).to_have_attribute("aria-selected", "true")

@@ -3,6 +3,8 @@
 from hypothesis import given
 
 from core.compare.contenders import best_two, group_key, group_runs, siblings
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
 from core.runs.summary import labels
 from tests.compare.conftest import BASE
 from tests.made import made_run
@@ -36,7 +38,7 @@ def test_seeds_become_one_contender_with_a_common_name(store):
     assert (single.label, seeds.label) == ("other", "try · 3 seeds")
     assert seeds.run_ids == sorted(seeds.run_ids)
     assert seeds.id == seeds.run_ids[0]
-    assert len(group_runs(runs, labels(runs), grouped=False)) == 4
+    assert len(group_runs(runs, labels(runs), by="")) == 4
 
 
 def test_a_repeated_seed_counts_once_and_the_repeat_is_a_contender_of_its_own(store):
@@ -84,3 +86,26 @@ def test_the_best_two_have_the_most_common_task(store):
     groups = group_runs(runs, labels(runs))
     chosen = best_two(groups)
     assert [next(group.config.train.lr for group in groups if group.id == run_id) for run_id in chosen] == [0.2, 0.3]
+
+
+def test_runs_are_grouped_by_any_setting_in_the_order_of_its_values(store):
+    for lr, seed, precision in ((0.3, 0, "fp32"), (0.1, 0, "fp32"), (0.1, 1, "fp32"), (0.1, 1, "bf16")):
+        made_run(store, config=RunConfig().replace({"train.lr": lr, "train.seed": seed, "train.precision": precision}))
+    runs = store.summaries()
+    groups = group_runs(runs, labels(runs), by="train.lr")
+    originals = [group for group in groups if not group.repeat]
+    assert [(group.label, len(group.runs)) for group in originals] == [
+        ("learning rate 0.1 · 2 runs", 2),
+        ("learning rate 0.3", 1),
+    ]
+    assert sum(len(group.runs) for group in groups) == 4  # the repeat stands alone
+    assert all(group.runs for group in group_runs(runs, labels(runs), by="train.precision"))
+
+
+def test_unnamed_seeds_are_one_experiment_by_name(store):
+    config = PRESETS["quick"].config.replace({"model.depth": 8})
+    for seed in range(3):
+        made_run(store, config=config.replace({"train.seed": seed}))
+    runs = store.summaries()
+    (group,) = group_runs(runs, labels(runs))
+    assert group.label == "quick · depth 8 · 3 seeds"

@@ -51,8 +51,8 @@ def test_one_run_each_counts_the_images_and_says_what_it_leaves_out(store):
 
 
 def test_a_wide_gap_of_single_runs_is_more_than_the_images_explain_but_not_more_than_that(store):
-    trained(store, 0.70)
-    trained(store, 0.91, HELD_OUT.replace({"train.lr": 0.2}))
+    trained(store, 0.70, name="low")
+    trained(store, 0.91, HELD_OUT.replace({"train.lr": 0.2}), name="high")
     found = compared(store)
     assert found.judgement.verdict == "for these seeds"
     assert "probably" in found.headline

@@ -12,6 +12,7 @@ from core.figures import compare as figures_compare
 from core.figures.compare import GroupCurves, bands, gap_intervals, mean_curve, parallel_coordinates
 from core.figures.style import View
 from core.runs.summary import labels
+from core.views.curves import Mark
 from tests.made import made_curves, made_record, made_run
 
 CONFIG = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "data.test_size": 2_000})
@@ -26,7 +27,7 @@ def curves(name, accuracies, seconds=10.0):
 
 
 def group(*runs, name="a & b"):
-    return GroupCurves(runs[0].id, name, "#0072b2", runs)
+    return GroupCurves(runs[0].id, name, Mark("#0072b2"), runs)
 
 
 def traces(figure):
@@ -52,7 +53,7 @@ def test_a_group_is_a_mean_a_band_and_each_run_behind_it():
     half = 100 * np.std([0.2, 0.4], ddof=1)
     assert list(found["one low"].y) == pytest.approx([30.0 - half, 50.0 - half])
     assert list(found["one high"].y) == pytest.approx([30.0 + half, 50.0 + half])
-    assert list(found["two single"].y) == pytest.approx([40.0, 60.0])
+    assert list(found["one single"].y) == pytest.approx([20.0, 40.0, np.nan, 40.0, 60.0, np.nan], nan_ok=True)
     assert found["one mean"].name == "a &amp; b"
 
 

@@ -2,17 +2,15 @@
 
 import itertools
 import math
-import tomllib
+from dataclasses import replace
 
 import pytest
 
-from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
 from core.figures.bars import class_accuracy, probabilities
-from core.figures.curves import accuracy, learning_rate, loss, mark_onsets, speed
+from core.figures.curves import accuracy, learning_rate, loss, speed
 from core.figures.style import View
-from core.stats.overfitting import onset
-from core.views.curves import NEUTRAL, PALETTE, RunCurves, colour_of, colours
+from core.views.curves import NEUTRAL, PALETTE, Mark, RunCurves, colour_of, marks
 from tests.made import made_curves, made_record
 
 PAIR = RunConfig().replace({"data.classes": ("deer", "dog"), "data.train_size": 4_500, "data.validation": "test"})
@@ -231,51 +229,17 @@ def test_a_run_keeps_its_colour_and_its_neighbours_have_others():
     ids = [f"20261124-0930{second:02d}-k7fa" for second in range(20)]
     assert colour_of(ids[0]) == colour_of(ids[0]) != NEUTRAL
     assert {colour_of(run_id) for run_id in ids} <= set(PALETTE)
-    assert len(set(colours(ids[:7]).values())) == 7
-    assert colours(ids[:1]) == {ids[0]: colour_of(ids[0])}
+    assert len({mark.colour for mark in marks(ids[:7]).values()}) == 7
+    assert marks(ids[:1]) == {ids[0]: Mark(colour_of(ids[0]))}
     # The oldest run keeps its own colour.
-    assert all(colours([ids[0], other])[ids[0]] == colour_of(ids[0]) for other in ids[1:])
-    assert len(colours(ids)) == 20
+    assert all(marks([ids[0], other])[ids[0]].colour == colour_of(ids[0]) for other in ids[1:])
 
 
-def test_the_palette_is_the_themes():
-    theme = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
-    assert tuple(theme["light"]["chartCategoricalColors"]) == PALETTE
-    assert len(theme["dark"]["chartCategoricalColors"]) == len(PALETTE)
-
-
-# --- over-fitting ---------------------------------------------------------------------------------
-
-
-def over_fitted(label="one", end=2.0) -> RunCurves:
-    """Return the curves of a run whose validation loss is lowest in epoch 10 of 30 and ends at ``end``."""
-    records = []
-    for epoch in range(1, 31):
-        value = 1.0 + (10 - epoch) / 10 if epoch <= 10 else 1.0 + (end - 1.0) * (epoch - 10) / 20
-        records.append(made_record(epoch, val_loss=value, seconds=3_600.0 * epoch))
-    return new_curves(records, label)
-
-
-@pytest.mark.parametrize(("kind", "make", "scale"), [("accuracy", accuracy, 100.0), ("loss", loss, 1.0)])
-def test_the_onset_of_over_fitting_is_on_the_validation_curve(kind, make, scale):
-    run = over_fitted()
-    epoch = onset(run.metrics).epoch
-    assert epoch == 9  # its median is as low as that of epoch 10, and it is the first
-    for view, x in ((View(chance=False), epoch), (View(x="seconds", chance=False), float(epoch))):
-        figure = make([run], view)
-        mark_onsets(figure, [run], view, kind)
-        (mark,) = (trace for trace in figure.data if trace.uid.endswith(" onset"))
-        assert mark.x[0] == x  # the ninth epoch, or the ninth hour
-        assert mark.y[0] == pytest.approx(scale * run.metrics[f"val_{kind}"].iloc[epoch - 1])
-        assert f"epoch {epoch}" in mark.name
-        assert [shape.x0 for shape in figure.layout.shapes] == [x]
-
-
-def test_only_runs_that_over_fit_are_marked_and_several_runs_get_no_lines():
-    sound, one, other = over_fitted("sound", end=1.02), over_fitted("one"), over_fitted("<b>other")
-    figure = loss([sound, one, other], View(chance=False))
-    mark_onsets(figure, [sound, one, other], View(), "loss")
-    marks = [trace for trace in figure.data if trace.uid.endswith(" onset")]
-    assert [trace.uid.split()[0] for trace in marks] == [one.id, other.id]
-    assert marks[1].meta == "&lt;b&gt;other, "
-    assert not figure.layout.shapes
+def test_beyond_the_palette_no_two_runs_look_alike():
+    ids = [f"20261124-0930{second:02d}-k7fa" for second in range(24)]
+    looks = marks(ids)
+    assert len(set(looks.values())) == 24
+    assert {mark.dash for mark in marks(ids[:7]).values()} == {"solid"}
+    figure = accuracy([replace(curves(), id=run_id, mark=looks[run_id]) for run_id in ids])
+    drawn = [curve for curve in figure.data if curve.uid.endswith(" val")]
+    assert len({(curve.line.color, curve.line.dash, curve.marker.symbol) for curve in drawn}) == 24

@@ -219,7 +219,7 @@ def test_cells_are_means_and_bands_coloured_in_order():
     ]
     found = traces(curves(cells, View()))
     assert list(found["a mean"].y) == pytest.approx([30.0, 50.0])
-    assert {"a low", "a high", "b single"} <= set(found)
+    assert {"a low", "a high", "a single"} <= set(found)
     assert [found[f"{name} mean"].name for name in "acd"] == ["32", "128", "512"]
     assert [found[f"{name} mean"].line.color for name in "acd"] == colours_in_order(3)
     assert len(set(colours_in_order(5))) == 5

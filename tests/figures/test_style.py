@@ -14,7 +14,7 @@ from tests.made import made_curves, made_record
 from tests.outcomes_made import outcomes
 
 RUN = made_curves([made_record(epoch) for epoch in range(1, 4)])
-GROUP = compare.GroupCurves("a-run", "a group", RUN.colour, (RUN,))
+GROUP = compare.GroupCurves("a-run", "a group", RUN.mark, (RUN,))
 FIGURES = {
     "accuracy": curves.accuracy([RUN]),
     "loss": curves.loss([RUN]),

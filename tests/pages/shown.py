@@ -30,7 +30,7 @@ def _components(app: AppTest, name: str) -> list[dict[str, Any]]:
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
     """Return what each chart was given ("figure", "alt", …), by its key."""
-    return {chart["file"]: chart for chart in _components(app, "resnet_lab_live_chart")}
+    return {chart["file"]: chart for chart in _components(app, "resnet_lab_live_chart") if "figure" in chart}
 
 
 def image_grids(app: AppTest) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def test_without_a_selection_every_run_is_in_the_table(app, store):
     run_id = made_run(store, name="the one", tags=("t",))
     opened(app)
     row = table(app).iloc[0]
-    assert (row["run"], row["state"], row["best_epoch"]) == ("the one", "finished", 4)
+    assert (row["run"], row["state"], row["open"]) == ("the one", "finished", f"run?run={run_id}")
     assert row["best"] == pytest.approx(100 * made_record(4).val_accuracy)
     assert len(row["curve"]) == 4
     assert "Select runs" in texts(app)
@@ -127,8 +127,8 @@ def test_runs_of_one_experiment_are_a_mean_with_a_band_and_single_traces(app, se
     uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
     assert f"{seeds[0]} mean" in uids
     assert f"{seeds[3]} high" in uids
-    assert sum(uid.endswith("single") for uid in uids) == 6
-    app.toggle(key="seeds").set_value(False).run()
+    assert sum(uid.endswith("single") for uid in uids) == 2
+    app.selectbox(key="group").set_value("").run()
     uids = [trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
     assert {f"{run_id} val" for run_id in seeds} <= set(uids)
 
@@ -163,7 +163,7 @@ def test_best_and_last_accuracy_have_their_epochs_and_the_images_that_chose(app,
     run_id = made_run(store, config=BASE)
     store.run(run_id).append_record(made_record(5, val_accuracy=0.1234))
     store.run(run_id).write_status(replace(store.run(run_id).status(), epoch=5))
-    row = opened(app, run_id).dataframe[1].value.iloc[0]
+    row = opened(app, run_id, view="Results").dataframe[1].value.iloc[0]
     assert row["best"] == pytest.approx(100 * made_record(4).val_accuracy)
     assert (row["best_epoch"], row["last_epoch"], row["selected_on"]) == (4, 5, "held-out images")
     assert row["last"] == pytest.approx(12.34)
@@ -171,15 +171,57 @@ def test_best_and_last_accuracy_have_their_epochs_and_the_images_that_chose(app,
 
 def test_only_the_settings_that_differ_are_listed(app, store):
     ids = [made_run(store, name="sgd", config=BASE), made_run(store, name="lr", config=BASE.replace({"train.lr": 0.7}))]
-    differing = opened(app, *ids).dataframe[2].value
+    differing = opened(app, *ids, view="Settings").dataframe[1].value
     assert differing["setting"].tolist() == ["Learning rate"]
     assert differing[ids].iloc[0].tolist() == ["0.1", "0.7"]
     opened(app, ids[0])
     assert "second run" in texts(app)
 
 
+def test_curves_are_grouped_by_a_setting(app, seeds):
+    opened(app, *seeds, group="Learning rate")
+    names = [trace.get("name", "") for trace in charts(app)["compare-accuracy"]["figure"]["data"]]
+    assert {"learning rate 0.1 · 3 runs", "learning rate 0.2 · 3 runs"} <= set(names)
+    rows = opened(app, view="Results").dataframe[2].value
+    assert rows["n"].tolist() == [3, 3]
+
+
+def test_an_earlier_link_that_groups_nothing_still_groups_nothing(app, seeds):
+    opened(app, *seeds, seeds="false")
+    uids = {trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]}
+    assert {f"{run_id} val" for run_id in seeds} <= uids
+
+
+def test_accuracy_is_drawn_against_a_setting_with_means_and_single_runs(app, seeds):
+    opened(app, *seeds, view="Settings")
+    drawn = {trace["uid"]: trace for trace in charts(app)["compare-setting"]["figure"]["data"]}
+    assert drawn["all mean"]["x"] == [0.1, 0.2]
+    assert drawn["all mean"]["y"] == pytest.approx([80.1, 90.1])
+    assert len(drawn["all runs"]["x"]) == 6
+
+
+def test_only_the_open_tab_is_computed(app, seeds):
+    assert set(charts(opened(app, *seeds))) == {"compare-accuracy", "compare-loss"}
+    assert set(charts(opened(app, view="Is the gap real?"))) == {"compare-gap"}
+
+
+def test_the_sparklines_have_no_fixed_scale(app, store):
+    made_run(store)
+    config = json.loads(opened(app).dataframe[0].proto.columns)
+    assert "y_min" not in config["curve"]["type_config"] and "y_max" not in config["curve"]["type_config"]
+
+
+def test_long_names_are_cut_where_they_are_alike(app, store):
+    name = "a very long name of a sweep over learning rates with the preset fast, rate {} and nothing else that differs"
+    for rate in (0.1, 0.2):
+        made_run(store, name=name.format(rate))
+    names = opened(app).dataframe[0].value["run"].tolist()
+    assert all("…" in name and len(name) < 100 for name in names)
+    assert "0.1" in names[1] and "0.2" in names[0]
+
+
 def test_the_gap_of_two_groups_is_judged_by_seeds_and_images(app, seeds):
-    opened(app, *seeds)
+    opened(app, *seeds, view="Is the gap real?")
     text = texts(app)
     assert "**“high · 3 seeds” is more accurate.**" in text
     assert "10.00 points ahead" in text and "counting seeds and test images" in text
@@ -188,17 +230,18 @@ def test_the_gap_of_two_groups_is_judged_by_seeds_and_images(app, seeds):
 
 
 def test_the_gap_of_single_runs_says_what_it_does_not_count(app, seeds):
-    opened(app, seeds[0], seeds[3])
+    opened(app, seeds[0], seeds[3], view="Is the gap real?")
     assert "cannot rule out seed-to-seed variation" in texts(app)
 
 
 def test_of_several_the_two_of_the_link_are_compared(app, store):
     ids = [trained(store, 0.8 + lr / 10, f"rate {lr}", **{"train.lr": lr}) for lr in (0.1, 0.2, 0.3)]
-    opened(app, *ids, a=ids[0], b=ids[1])
+    opened(app, *ids, a=ids[0], b=ids[1], view="Is the gap real?")
     assert "“rate 0.2” is 1.00 points ahead of “rate 0.1”" in texts(app)
     app.selectbox(key="b").set_value(ids[2]).run()
     assert "“rate 0.3” is 2.00 points ahead of “rate 0.1”" in texts(app)
-    axes = charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"]
+    app.query_params["view"] = "Parallel coordinates"
+    axes = charts(opened(app))["compare-parallel"]["figure"]["data"][0]["dimensions"]
     assert [axis["label"] for axis in axes] == ["Learning rate", "Test accuracy (%)"]
 
 
@@ -223,6 +266,7 @@ def test_more_runs_than_can_be_drawn(app, store):
     ids = [made_run(store, epochs=1, config=BASE.replace({"train.lr": 0.1 + at / 100})) for at in range(26)]
     opened(app, *ids)
     assert "first 24 of 26" in texts(app)
+    opened(app, view="Parallel coordinates")
     assert len(charts(app)["compare-parallel"]["figure"]["data"][0]["dimensions"][0]["values"]) == 26
 
 

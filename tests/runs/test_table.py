@@ -12,6 +12,7 @@ import pytest
 
 from core.base import files
 from core.base.errors import StoreError
+from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import epochs
@@ -19,7 +20,7 @@ from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
-from core.runs.summary import EpochSummary, RunSummary, TestResult, fingerprint, labels
+from core.runs.summary import EpochSummary, RunSummary, TestResult, fingerprint, labels, title
 from core.runs.table import CURVE, SUMMARY, Reader
 from tests.made import made_record, made_run
 
@@ -552,5 +553,22 @@ def test_a_damaged_run_is_in_a_list_of_its_own(store: RunStore) -> None:
 
 
 def test_labels_distinguish_runs_of_one_name(store: RunStore) -> None:
-    first, second, unnamed = made_run(store, name="a"), made_run(store, name="a"), made_run(store)
-    assert labels(store.summaries()) == {first: f"a ({first[-4:]})", second: f"a ({second[-4:]})", unnamed: unnamed}
+    first, second = made_run(store, name="a"), made_run(store, name="a")
+    assert labels(store.summaries()) == {first: f"a ({first[-4:]})", second: f"a ({second[-4:]})"}
+
+
+def test_an_unnamed_run_is_called_what_it_trains_and_its_seeds_alike(store: RunStore) -> None:
+    config = PRESETS["quick"].config.replace({"model.depth": 8, "train.epochs": 30})
+    seeds = [made_run(store, config=config.replace({"train.seed": seed})) for seed in range(2)]
+    name = "quick · depth 8 · 30 epochs"
+    assert {title(run) for run in store.summaries()} == {name}
+    assert labels(store.summaries()) == {run_id: f"{name} · seed {seed}" for seed, run_id in enumerate(seeds)}
+    assert labels([store.summary(seeds[1])]) == {seeds[1]: name}
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs(store: RunStore) -> None:
+    runs = [made_run(store, name="sweep", config=RunConfig().replace({"train.lr": lr})) for lr in (0.1, 0.2)]
+    assert [labels(store.summaries())[run_id] for run_id in runs] == [
+        "sweep · learning rate 0.1",
+        "sweep · learning rate 0.2",
+    ]

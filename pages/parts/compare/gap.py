@@ -9,14 +9,14 @@ from core.compare import contenders
 from core.compare.contenders import Contender
 from core.compare.gap import gap
 from core.figures import compare as figures_compare
+from core.views.curves import Mark
 from pages.parts.components.live_chart import live_chart
 from pages.parts.finding import finding_box
 from pages.parts.shared import sentence
 
 
-def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
+def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
     """Say whether the difference between two runs, or two groups of seeds, may be due to chance."""
-    st.subheader("Is the gap real?", anchor=False)
     if len(groups) < 2:
         st.caption("Select a run with other settings to see whether the difference may be due to chance.")
         return
@@ -29,7 +29,7 @@ def gap_box(groups: Sequence[Contender], colours: Mapping[str, str]) -> None:
     except LabError as error:
         st.info(sentence(error), icon=":material/info:")
         return
-    by_run = {run_id: colours[group.id] for group in groups for run_id in group.run_ids}
+    by_run = {run_id: marks[group.id].colour for group in groups for run_id in group.run_ids}
     left, right = st.columns(2)
     with left:
         finding_box(finding)

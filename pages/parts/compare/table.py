@@ -4,17 +4,18 @@ The selected runs are kept by id, in the session and in the address (``?runs=``)
 run begins. The table's own selection is set from them before it is drawn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from core.base.text import shortened
 from core.compare.filters import SORTS, Filter, tags_in_use, tasks_in_use
 from core.compare.picks import link_text, picked_after_selection, runs_in_link
 from core.config.run_config import SETTINGS
 from core.runs.folder import STATES
 from core.runs.store import RunStore
-from core.runs.summary import AnyRun
+from core.runs.summary import AnyRun, RunSummary
 from core.views.compare import runs_table
 from pages.parts.actions import add_problems, forget_problems
 
@@ -28,17 +29,17 @@ COLUMNS: dict[str, tuple[str, bool]] = {
     "curve": ("Curve", True),
     "test": ("Test accuracy", True),
     "best": ("Validation accuracy", True),
-    "best_epoch": ("Best epoch", True),
+    "best_epoch": ("Best epoch", False),
     "selected_on": ("Epoch chosen on", True),
-    "last": ("Last epoch", True),
+    "last": ("Last epoch", False),
     "min_val_loss": ("Lowest loss", False),
     "epochs_done": ("Progress", True),
     "seconds": ("Training time", True),
     "images_per_second": ("Images/s", False),
-    "tags": ("Tags", True),
+    "tags": ("Tags", False),
     "note": ("Note", False),
     "study": ("Study", False),
-    "created": ("Created", True),
+    "created": ("Created", False),
     "id": ("ID", False),
     "error": ("Error", False),
 }
@@ -46,6 +47,24 @@ TEST_HELP = (
     "Accuracy of the best weights on the test set. Slightly optimistic if the epoch was chosen on test images; "
     "otherwise measured once, when the run finishes."
 )
+#: Pixels of the table in a window of 1,440, of its usual columns, of another one, and of the shortest name.
+_TABLE, _OTHER, _LEAST_NAME = 1_004, 90, 180
+_WIDTHS = {
+    "checkbox": 34,
+    "pinned": 40,
+    "open": 50,
+    "state": 76,
+    "curve": 90,
+    "test": 94,
+    "best": 124,
+    "selected_on": 112,
+    "epochs_done": 66,
+    "seconds": 76,
+    "tags": 80,
+    "created": 88,
+}
+#: Pixels of a letter, and of a row with one line or two.
+_LETTER, _ROW = 6.6, {1: 35, 2: 50}
 _SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
 
 
@@ -139,50 +158,83 @@ def run_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequen
     wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
     if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
         st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
-    table = runs_table(runs, labels, columns)
+    width = _name_width(runs, columns)
+    line = int(width / _LETTER)
+    lines = 1 if all(len(labels[run_id]) <= line for run_id in visible) else 2
+    short = shortened(labels.values(), lines * line - 4 * (lines - 1))
+    table = runs_table(runs, {run_id: short[label] for run_id, label in labels.items()}, columns)
+    table.insert(list(table.columns).index("run") + 1, "open", [f"run?run={run_id}" for run_id in visible])
     st.dataframe(
         table,
         key=TABLE,
         on_select=_selected,
         selection_mode="multi-row",
         hide_index=True,
-        height="auto" if len(table) <= 10 else min(35 * len(table) + 38, 430),
-        column_config=_looks(columns),
+        height="auto" if len(table) <= 10 // lines else min(_ROW[lines] * len(table) + 38, 430),
+        row_height=_ROW[lines],
+        column_config=_looks(columns, width),
         placeholder="",
-        alt="All runs with state, accuracy and settings. The checkbox at the left of a row selects a run.",
+        alt="All runs with state, accuracy and settings. The checkbox at the left of a row selects a run, and “Open” "
+        "opens its page.",
     )
 
 
-def _looks(columns: Sequence[str]) -> dict[str, Any]:
+def _name_width(runs: Sequence[AnyRun], columns: Sequence[str]) -> int:
+    """Return the pixels left for the names, so that a window of 1,440 pixels shows the usual columns."""
+    shown = ["checkbox", "open", *columns]
+    if any(isinstance(run, RunSummary) and run.meta.pinned for run in runs):
+        shown.append("pinned")
+    return max(_LEAST_NAME, _TABLE - sum(_WIDTHS.get(name, _OTHER) for name in shown))
+
+
+def _looks(columns: Sequence[str], name_width: int) -> dict[str, Any]:
     of = st.column_config
-    accuracy: dict[str, Any] = {"format": "%.2f %%", "width": 80}
-    looks = {
-        "pinned": of.CheckboxColumn("Pinned", width=62, pinned=True),
-        "run": of.TextColumn("Run", width=190, pinned=True),
-        "curve": of.LineChartColumn(
-            "Curve", help="Validation accuracy of each epoch.", y_min=0.0, y_max=1.0, width=150
+    accuracy = {"format": "%.2f %%"}
+    looks: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
+        "pinned": (of.CheckboxColumn, "Pin", {"pinned": True, "help": "Pinned runs stay at the top."}),
+        "open": (of.LinkColumn, "Run", {"display_text": "Open", "help": "Opens the run’s page."}),
+        "curve": (
+            of.LineChartColumn,
+            "Curve",
+            {"help": "Validation accuracy of each epoch, from the lowest to the highest of the run."},
         ),
-        "best": of.NumberColumn(
-            "Validation accuracy", help="Highest accuracy on held-out images of all epochs.", **accuracy
+        "best": (
+            of.NumberColumn,
+            "Validation accuracy",
+            {"help": "Highest accuracy on held-out images of all epochs.", **accuracy},
         ),
-        "last": of.NumberColumn(
-            "Last epoch", help="Accuracy of the last epoch on the images that choose the best one.", **accuracy
+        "last": (
+            of.NumberColumn,
+            "Last epoch",
+            {"help": "Accuracy of the last epoch on the images that choose the best one.", **accuracy},
         ),
-        "test": of.NumberColumn("Test accuracy", help=TEST_HELP, **accuracy),
-        "best_epoch": of.NumberColumn("Best epoch", format="%d", width=90),
-        "selected_on": of.TextColumn("Epoch chosen on", help="The images whose accuracy decides which epoch is best."),
-        "min_val_loss": of.NumberColumn(
-            "Lowest loss", help="Validation cross-entropy in nats per image.", format="%.4f"
+        "test": (of.NumberColumn, "Test accuracy", {"help": TEST_HELP, **accuracy}),
+        "best_epoch": (of.NumberColumn, "Best epoch", {"format": "%d"}),
+        "selected_on": (
+            of.TextColumn,
+            "Epoch chosen on",
+            {"help": "The images whose accuracy decides which epoch is best."},
         ),
-        "seconds": of.NumberColumn(
-            "Training time", format="compact", help="In hours, minutes and seconds, without pauses."
+        "min_val_loss": (
+            of.NumberColumn,
+            "Lowest loss",
+            {"help": "Validation cross-entropy in nats per image.", "format": "%.4f"},
         ),
-        "images_per_second": of.NumberColumn("Images/s", format="%.0f"),
-        "created": of.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm"),
-        "tags": of.ListColumn("Tags"),
+        "seconds": (
+            of.NumberColumn,
+            "Training time",
+            {"format": "compact", "help": "In hours, minutes and seconds, without pauses."},
+        ),
+        "images_per_second": (of.NumberColumn, "Images/s", {"format": "%.0f"}),
+        "created": (of.DatetimeColumn, "Created", {"format": "YYYY-MM-DD"}),
+        "tags": (of.ListColumn, "Tags", {}),
     }
-    plain = {name: title for name, (title, _) in COLUMNS.items() if name not in looks}
+    made = {name: kind(title, width=_WIDTHS.get(name), **more) for name, (kind, title, more) in looks.items()}
+    made["run"] = of.TextColumn("Name", width=name_width, pinned=True)
+    plain = {
+        name: of.Column(title, width=_WIDTHS.get(name)) for name, (title, _) in COLUMNS.items() if name not in made
+    }
     settings = {
         path: of.Column(setting.label, help=setting.help) for path, setting in SETTINGS.items() if path in columns
     }
-    return looks | plain | settings
+    return made | plain | settings

@@ -89,6 +89,10 @@ function draw(Plotly, node) {
 }
 
 export default function ({ data, parentElement }) {
+  if (!data.figure) {
+    setTimeout(() => loadPlotly(data.source).catch(() => {}), 100); // after the page itself; a chart reports a failure
+    return;
+  }
   const node = parentElement.querySelector(".live-chart");
   const stop = () => {
     node.resizing.disconnect();

@@ -8,7 +8,7 @@ import streamlit as st
 from core.compare.settings import classes_text
 from core.runs.queue import Where
 from core.runs.store import RunStore
-from core.runs.summary import AnyRun, RunSummary
+from core.runs.summary import AnyRun, RunSummary, title
 from pages.parts.actions import action_button
 from pages.parts.shared import literal, run_link
 
@@ -40,7 +40,7 @@ def queue_box(store: RunStore, waiting: Sequence[RunSummary]) -> None:
 
 
 def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> None:
-    run_id, name, epochs = run.id, run.name or run.id, str(run.config.train.epochs)
+    run_id, name, epochs = run.id, title(run), str(run.config.train.epochs)
     if run.status.epoch:
         epochs = f"{run.status.epoch} of {epochs}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -72,7 +72,7 @@ def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
     """Offer to put back the runs that were cancelled in this session and are still stopped."""
     cancelled: dict[str, int] = st.session_state.get(_CANCELLED, {})
     for run in [run for run in runs if run.id in cancelled and run.state == "stopped"]:
-        run_id, name = run.id, run.name or run.id
+        run_id, name = run.id, title(run)
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/close: “{literal(name)}” was removed from the queue.", width="content")
             action_button(
