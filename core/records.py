@@ -5,6 +5,18 @@ The fields of :class:`EpochRecord` are the columns of metrics.jsonl; nothing els
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """A few seconds of training within an epoch: the mean loss and accuracy of the batches since the moment before.
+
+    ``position`` is in epochs since the start of the run: 2.25 is after a quarter of the third epoch.
+    """
+
+    position: float
+    loss: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -12,7 +24,8 @@ class BatchRecord:
     """The state of an epoch after a batch.
 
     ``loss`` (nats per image) and ``accuracy`` (0 to 1) are running means over the epoch's augmented batches.
-    ``seconds_left`` is an estimate for the whole run.
+    ``seconds_left`` is an estimate for the whole run. ``moments`` are those of this epoch and of the one before; the
+    recorder adds them.
     """
 
     epoch: int
@@ -24,6 +37,7 @@ class BatchRecord:
     lr: float
     images_per_second: float
     seconds_left: float
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from core.stats.overfitting import onset
 from core.views.curves import NEUTRAL, VALIDATION_TEXT, RunCurves
 
 _TRAINING_TEXT = "training (running mean over augmented batches)"
+_MOMENTS_TEXT = "training within the epoch (a few seconds each)"
 
 
 def accuracy(
@@ -39,7 +40,7 @@ def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["los
 
 def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
     """Return a small chart of validation accuracy in percent: no legend, and as wide as the run's ``epochs`` need."""
-    figure = accuracy([run], View(train=False))
+    figure = accuracy([run], View(train=run.metrics.empty))
     figure.update_layout(showlegend=False, height=150)
     figure.update_xaxes(title=None, range=[0, max(epochs, 2) * 1.02], dtick=None)
     return figure.update_yaxes(title=None, ticksuffix=" %", nticks=5)
@@ -91,6 +92,8 @@ def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tu
     for run in runs:
         for part in ("train", "val") if view.train else ("val",):
             chart.add_curve(run, part)
+        if view.train and len(run.moments):
+            chart.add_moments(run)
         chart.mark_best(run)
     if len(runs) > 1 and view.train:
         style.add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
@@ -140,6 +143,28 @@ class _Chart:
             customdata=[list(pair) for pair in zip(run.metrics["epoch"].tolist(), measured.tolist(), strict=True)],
             hovertemplate=f"%{{meta}}: {epoch}{hover}<extra></extra>",
             **look,
+        )
+
+    def add_moments(self, run: RunCurves) -> None:
+        """Draw the training of the epoch at work, a point every few seconds."""
+        if self.metric == "objective":
+            return  # the moments have no penalty
+        measure = MEASURES[self.metric]
+        style.add_curve(
+            self.figure,
+            (run.moments[self.view.x] / style.x_divisor(self.runs, self.view)).tolist(),
+            (run.moments[f"train_{self.metric}"].astype(float) * measure.scale).tolist(),
+            run.colour,
+            width=1,
+            mode="lines+markers",
+            marker={"size": 3},
+            opacity=0.6,
+            uid=f"{run.id} moments",
+            name=_MOMENTS_TEXT,
+            legendgroup=f"{run.id} moments" if self.alone else run.id,
+            showlegend=self.alone,
+            meta="within the epoch" if self.alone else f"{style.escape(run.label)} within the epoch",
+            hovertemplate=f"%{{meta}}: {style.hover_text(self.metric, 'y')}<extra></extra>",
         )
 
     def mark_best(self, run: RunCurves) -> None:

@@ -24,7 +24,7 @@ X_AXES: dict[X, str] = {"epoch": "Epoch", "step": "Step (batches)", "images": "I
 #: Tick labels of a logarithmic axis.
 LOG_TICKS = [digit * 10.0**power for power in range(-4, 9) for digit in (1, 2, 5)]
 #: Shown in place of curves before a run has finished an epoch.
-NO_EPOCH_TEXT = "The first point appears when the first epoch ends."
+NO_EPOCH_TEXT = "No epoch is finished yet. Points appear a few seconds after training begins."
 
 _TRANSPARENT = "rgba(0,0,0,0)"
 _AXIS = {"zeroline": False, "automargin": True, "title": {"font": {"size": 13}}}
@@ -108,7 +108,7 @@ def new_curve_figure(runs: Sequence[RunCurves], view: View, y_title: str, name: 
     if view.log_x:
         figure.update_xaxes(type="log", rangemode="normal", tickvals=LOG_TICKS, uirevision=f"{view.x} log")
     elif view.x == "epoch":
-        figure.update_xaxes(dtick=1 if longest <= 12 else None)
+        figure.update_xaxes(dtick=1 if 2 <= longest <= 12 else None)
     if view.x == "epoch":
         figure.update_xaxes(unifiedhovertitle={"text": "Epoch %{x}"})
     # Curves of different runs over steps or time have no positions in common to compare at.
@@ -118,7 +118,7 @@ def new_curve_figure(runs: Sequence[RunCurves], view: View, y_title: str, name: 
 
 def _longest(runs: Sequence[RunCurves], view: View) -> float:
     """Return where the longest curve ends, in the unit of the tables."""
-    return max((run.metrics[view.x].max() for run in runs if len(run.metrics)), default=0)
+    return max((run.longest(view.x) for run in runs), default=0.0)
 
 
 def _time_unit(runs: Sequence[RunCurves], view: View) -> tuple[str, float]:

@@ -12,11 +12,50 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from core.base.errors import FolderReplaced
-from core.records import BatchRecord, EpochRecord, best
+from core.records import BatchRecord, EpochRecord, Moment, best
 from core.runs.folder import RunFolder, this_host
 
 PROGRESS_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
+#: Seconds between two points of the curves within an epoch, and the most points that are kept.
+MOMENT_SECONDS, MOST_MOMENTS = 2.0, 200
+
+
+class _Moments:
+    """Collects what happens within the current epoch and the one before, in at most :data:`MOST_MOMENTS` moments."""
+
+    def __init__(self) -> None:
+        self.kept: list[Moment] = []
+        self._every = self._since = 0.0
+        self._before: BatchRecord | None = None
+
+    def add(self, record: BatchRecord, now: float) -> None:
+        """Add a moment if the last one is long enough ago; ``now`` is in seconds."""
+        before = self._before
+        if before is None or before.epoch != record.epoch:
+            self.kept = [moment for moment in self.kept if moment.position > record.epoch - 2]
+            self._every, self._since = MOMENT_SECONDS, now
+            self._before = replace(record, batch=0, loss=0.0, accuracy=0.0)
+        elif now - self._since >= self._every:
+            self._since, self._before = now, record
+            self.kept.append(_between(before, record))
+            if len(self.kept) >= MOST_MOMENTS:
+                self.kept = [_mean(*pair) for pair in zip(self.kept[::2], self.kept[1::2], strict=False)]
+                self._every *= 2
+
+
+def _between(before: BatchRecord, record: BatchRecord) -> Moment:
+    """Return the mean of the batches between two records, whose values are means over all batches of the epoch."""
+    batches = record.batch - before.batch
+    loss = (record.loss * record.batch - before.loss * before.batch) / batches
+    accuracy = (record.accuracy * record.batch - before.accuracy * before.batch) / batches
+    position = record.epoch - 1 + record.batch / record.batches
+    # The last batch may be smaller than the others, so that the difference of the means is not exact.
+    return Moment(round(position, 5), round(loss, 5), round(min(max(accuracy, 0.0), 1.0), 5))
+
+
+def _mean(first: Moment, second: Moment) -> Moment:
+    return Moment(second.position, (first.loss + second.loss) / 2, (first.accuracy + second.accuracy) / 2)
 
 
 class Recorder:
@@ -30,6 +69,7 @@ class Recorder:
         self._held, self._held_as = run, run.identity()
         self.status = run.stored_status()
         self._progress_at = self._heartbeat_at = 0.0
+        self._moments = _Moments()
 
     @property
     def _run(self) -> RunFolder:
@@ -71,9 +111,10 @@ class Recorder:
     def batch(self, record: BatchRecord) -> None:
         """Show the progress within the epoch, at most every half second and at its end."""
         now = time.monotonic()
+        self._moments.add(record, now)
         if now - self._progress_at >= PROGRESS_SECONDS or record.batch == record.batches:
             self._progress_at = now
-            self._run.write_progress(record)
+            self._run.write_progress(replace(record, moments=tuple(self._moments.kept)))
         if now - self._heartbeat_at >= HEARTBEAT_SECONDS:
             self._heartbeat_at = now
             self._update()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from core.base.text import one_line, printable
-from core.records import BatchRecord, EpochRecord
+from core.records import BatchRecord, EpochRecord, Moment
 
 #: Integers up to here are exact in JSON's other readers, such as JavaScript.
 MOST = 2**53
@@ -53,7 +53,10 @@ def record(content: Any, of: type[Record]) -> Record:
     values: dict[str, Any] = {}
     for name, kind in _RECORDS[of].items():
         value = content.get(name)
-        if name.endswith("_by_class"):
+        if name == "moments":
+            value = _moments(content.get(name, []))
+            fits = value is not None
+        elif name.endswith("_by_class"):
             value = content.get(name, [])
             fits = isinstance(value, list) and all(number is None or _is_number(number) for number in value)
             value = [math.nan if number is None else number for number in value] if fits else value
@@ -68,6 +71,20 @@ def record(content: Any, of: type[Record]) -> Record:
             raise ValueError(_misplaced(name, value, kind))
         values[name] = value
     return of(**values)
+
+
+def _moments(content: Any) -> tuple[Moment, ...] | None:
+    """Return the moments of a BatchRecord, or ``None`` if something does not fit; a loss may be null (NaN)."""
+    moments = []
+    for values in content if isinstance(content, list) else [None]:
+        if not isinstance(values, list) or len(values) != len(Moment._fields):
+            return None
+        position, loss, accuracy = values
+        loss = math.nan if loss is None else loss
+        if not (_is_figure(position) and _is_number(loss) and _is_figure(accuracy, 1.0)):
+            return None
+        moments.append(Moment(position, loss, accuracy))
+    return tuple(moments)
 
 
 _RECORDS: dict[type, dict[str, Any]] = {of: get_type_hints(of) for of in (BatchRecord, EpochRecord)}

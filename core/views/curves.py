@@ -3,10 +3,13 @@
 import itertools
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
+from core.config.run_config import RunConfig
+from core.records import BatchRecord
 from core.runs.summary import RunSummary
 
 #: Colours that people with any common kind of colour blindness can distinguish (Okabe & Ito, "Color Universal Design",
@@ -37,8 +40,9 @@ class Mark:
 class RunCurves:
     """A run's ``metrics`` (from ``RunStore.metrics``) with what a figure says about them.
 
-    ``mark`` is how its validation curve is drawn; ``selected_on`` names the images that chose
-    ``best_epoch``, which is ``None`` before the first finished epoch.
+    ``mark`` is how its validation curve is drawn; ``selected_on`` names the images that chose ``best_epoch``, which is
+    ``None`` before the first finished epoch. ``moments`` has the horizontal axes, ``train_loss`` and ``train_accuracy``
+    every few seconds of the epoch at work.
     """
 
     id: str
@@ -48,22 +52,49 @@ class RunCurves:
     classes: tuple[str, ...]
     selected_on: str
     best_epoch: int | None
+    moments: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
-    def of(cls, run: RunSummary, label: str, metrics: pd.DataFrame, mark: Mark | None = None) -> "RunCurves":
-        """Return the curves of a run."""
+    def of(
+        cls,
+        run: RunSummary,
+        label: str,
+        metrics: pd.DataFrame,
+        mark: Mark | None = None,
+        progress: BatchRecord | None = None,
+    ) -> "RunCurves":
+        """Return the curves of a run; ``progress`` adds what happens within the epoch at work."""
         best = run.epochs.best_epoch if run.epochs else None
         classes = run.config.data.classes
-        return cls(run.id, label, mark or Mark(colour_of(run.id)), metrics, classes, run.selected_on, best)
+        moments = moments_table(run.config, progress, metrics) if progress else pd.DataFrame()
+        return cls(run.id, label, mark or Mark(colour_of(run.id)), metrics, classes, run.selected_on, best, moments)
 
     @property
     def colour(self) -> str:
         """The colour of all of the run's curves."""
         return self.mark.colour
 
+    def longest(self, x: str) -> float:
+        """Return where the curves end on the axis ``x``; 0 if there is no point."""
+        return max((float(table[x].max()) for table in (self.metrics, self.moments) if len(table)), default=0.0)
+
     def at_epoch(self, epoch: int) -> pd.Series:
         """Return the row of an epoch."""
         return self.metrics[self.metrics["epoch"] == epoch].iloc[0]
+
+
+def moments_table(config: RunConfig, progress: BatchRecord, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the moments of the epoch at work with their place on each horizontal axis of the charts.
+
+    ``seconds`` is interpolated between the ends of the epochs, and continued with the present speed.
+    """
+    moments = pd.DataFrame(progress.moments, columns=("epoch", "train_loss", "train_accuracy"))
+    position, images = moments["epoch"], config.data.sizes().train
+    ends, seconds = [0.0, *metrics["epoch"]], [0.0, *metrics["seconds"]]
+    beyond = (position - ends[-1]).clip(lower=0) * images / max(progress.images_per_second, 1e-9)
+    return moments.assign(
+        step=position * progress.batches, images=position * images, seconds=np.interp(position, ends, seconds) + beyond
+    )
 
 
 def colour_of(run_id: str) -> str:

@@ -42,7 +42,7 @@ class RunView:
     @cached_property
     def curves(self) -> RunCurves:
         """The run as figures need it."""
-        return RunCurves.of(self.run, self.label, self.metrics, self.mark)
+        return RunCurves.of(self.run, self.label, self.metrics, self.mark, self.progress)
 
 
 def read_view(store: RunStore, run_id: str, label: str, mark: Mark | None = None) -> RunView:

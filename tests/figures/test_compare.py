@@ -104,7 +104,7 @@ def test_without_an_epoch_the_figure_says_so():
     run = curves("one", [])
     figure = bands([group(run)], View())
     assert not figure.data
-    assert "first epoch" in figure.layout.annotations[0].text
+    assert "No epoch" in figure.layout.annotations[0].text
 
 
 def test_intervals_show_every_run_and_the_better_above(store):

@@ -197,7 +197,7 @@ def test_before_the_first_epoch_the_figure_says_so():
     run = curves(0)
     for figure in (accuracy([run]), loss([run]), learning_rate([run]), speed([run]), class_accuracy([run])):
         assert [note.text for note in figure.layout.annotations] == [
-            "The first point appears when the first epoch ends."
+            "No epoch is finished yet. Points appear a few seconds after training begins."
         ]
     assert not accuracy([curves(1)]).layout.annotations
 

@@ -3,10 +3,17 @@
 import math
 import time
 from dataclasses import replace
+from itertools import pairwise
 
+import pytest
+
+from core.base.errors import StoreError
+from core.jobs import recorder
 from core.jobs.recorder import Recorder
+from core.jobs.runner import run
+from core.records import BatchRecord, Moment
 from core.runs.store import RunStore
-from tests.made import made_run
+from tests.made import made_run, tiny_config
 
 
 def test_a_run_that_a_wrong_clock_started_in_the_future_ends_after_its_start(store: RunStore) -> None:
@@ -19,3 +26,73 @@ def test_a_run_that_a_wrong_clock_started_in_the_future_ends_after_its_start(sto
     recorder.end("finished")
     status = store.run(run_id).stored_status()
     assert 0 <= (status.finished_at or 0) - (status.started_at or math.inf) < 60
+
+
+# --- within an epoch ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Keep a moment for every batch."""
+    monkeypatch.setattr(recorder, "MOMENT_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "PROGRESS_SECONDS", 0.0)
+
+
+def epoch_of(losses: list[float], epoch: int = 1) -> list[BatchRecord]:
+    """The records of an epoch whose batches have these losses and the accuracies 0.1, 0.2, …"""
+    records, accuracies = [], [0.1 * (at + 1) for at in range(len(losses))]
+    for batch in range(1, len(losses) + 1):
+        means = sum(losses[:batch]) / batch, sum(accuracies[:batch]) / batch
+        records.append(BatchRecord(epoch, 3, batch, len(losses), *means, 0.1, 100.0, 10.0))
+    return records
+
+
+def test_an_epoch_has_points_of_its_own(store, eager):
+    writer = Recorder(store.run(made_run(store, 0, "running")))
+    for record in epoch_of([3.0, 2.0, 1.0, 0.5]):
+        writer.batch(record)
+    moments = writer._held.progress().moments
+    assert [moment.position for moment in moments] == [0.5, 0.75, 1.0]
+    assert [moment.loss for moment in moments] == pytest.approx([2.5, 1.0, 0.5])
+    assert [moment.accuracy for moment in moments] == pytest.approx([0.15, 0.3, 0.4])
+
+
+def test_only_this_epoch_and_the_one_before_are_kept(store, eager):
+    writer = Recorder(store.run(made_run(store, 0, "running")))
+    for epoch in (1, 2, 3):
+        for record in epoch_of([3.0, 2.0, 1.0], epoch):
+            writer.batch(record)
+    positions = [moment.position for moment in writer._held.progress().moments]
+    assert min(positions) > 1 and max(positions) == 3
+
+
+def test_a_long_epoch_has_at_most_200_points_from_its_beginning_to_its_end():
+    moments = recorder._Moments()
+    for second, record in enumerate(epoch_of([1.0] * 3_000)):
+        moments.add(replace(record, accuracy=0.5), float(second))
+    positions = [moment.position for moment in moments.kept]
+    assert 50 <= len(positions) <= 200
+    assert positions[0] < 0.05 and positions[-1] > 0.95
+    gaps = [after - before for before, after in pairwise(positions)]
+    assert max(gaps) < 2.1 * min(gaps)
+    assert {moment.loss for moment in moments.kept} == {1.0}
+
+
+def test_a_real_run_has_points_within_its_first_epoch(store, eager):
+    run_id = store.create(tiny_config())
+    seen = []
+    run(store, run_id, on_batch=lambda record: seen.append(store.run(run_id).progress()))
+    first = [progress for progress in seen if progress.epoch == 1][-1]
+    assert len(first.moments) == first.batches - 1
+    assert all(0 < moment.position <= 1 and moment.loss > 0 for moment in first.moments)
+
+
+@pytest.mark.parametrize("moments", ["text", [[1]], [[1, 2, 3]], [[-1, 2, 0.5]], [None]])
+def test_a_damaged_moment_is_an_error_and_a_diverged_one_is_not(store, moments):
+    run = store.run(made_run(store, 0, "running"))
+    record = BatchRecord(1, 3, 5, 10, 1.0, 0.5, 0.1, 100.0, 10.0, (Moment(0.5, math.nan, 0.5),))
+    run.write_progress(record)
+    assert math.isnan(run.progress().moments[0].loss)
+    run.write_progress(replace(record, moments=moments))
+    with pytest.raises(StoreError, match="moments"):
+        run.progress()

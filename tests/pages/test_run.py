@@ -114,7 +114,7 @@ def test_queued(page, store):
     app = page()
     assert "next in the queue" in texts(app)
     assert numbers(app) == {}
-    assert "The first point appears" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
+    assert "No epoch is finished yet" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
     app.button(key="stop").click().run()
     assert store.run(run_id).status().state == "stopped"
     assert "resume" in buttons(app)
