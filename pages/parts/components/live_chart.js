@@ -3,11 +3,14 @@
 
 const FAILED = "The chart could not be drawn, because plotly.min.js did not load. Restart the app and reload this page.";
 
-/** Load Plotly from the server's static folder, once for all charts of the page. */
-function loadPlotly(source) {
+/**
+ * Load Plotly from the server's static folder, once for all charts of the page. Its address is seen from the page, since a
+ * proxy may put a prefix before both; the version keeps the browser from using an older copy.
+ */
+function loadPlotly(version) {
   window.resnetLabPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = source;
+    script.src = new URL(`app/static/plotly.min.js?v=${version}`, document.baseURI);
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
       window.resnetLabPlotly = undefined; // so that the next tick tries again
@@ -90,7 +93,7 @@ function draw(Plotly, node) {
 
 export default function ({ data, parentElement }) {
   if (!data.figure) {
-    setTimeout(() => loadPlotly(data.source).catch(() => {}), 100); // after the page itself; a chart reports a failure
+    setTimeout(() => loadPlotly(data.version).catch(() => {}), 100); // after the page itself; a chart reports a failure
     return;
   }
   const node = parentElement.querySelector(".live-chart");
@@ -112,7 +115,7 @@ export default function ({ data, parentElement }) {
   const looks = JSON.stringify([data, css.getPropertyValue("--st-background-color"), css.getPropertyValue("--st-font")]);
   if (node.looks === looks && !node.failed) return stop;
   node.looks = looks;
-  loadPlotly(data.source).then(
+  loadPlotly(data.version).then(
     (Plotly) => draw(Plotly, node),
     (error) => {
       node.failed = true;

@@ -46,17 +46,11 @@ def live_chart(figure: go.Figure | dict[str, Any], key: str, alt: str, height: i
             "height": height or data["layout"].get("height") or 380,
             "palette": list(PALETTE),
             "file": key,
-            "source": _source(),
+            "version": plotly.__version__,
         },
     )
 
 
 def preload_charts() -> None:
     """Let the browser read Plotly, which takes a second, before the first chart of the page is asked for."""
-    _component(key="preload-charts", data={"source": _source()})
-
-
-def _source() -> str:
-    """Return the address of plotly.min.js, with the version, so that the browser does not use a cached older one."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"{'/' + base if base else ''}/app/static/plotly.min.js?v={plotly.__version__}"
+    _component(key="preload-charts", data={"version": plotly.__version__})
