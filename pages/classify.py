@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from core.images.classify import Classifier
 
 PAGE_SIZE = 12
-ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
 SOURCES = {
     "files": ":material/upload_file: Files",
     "test": ":material/grid_view: Test images",
@@ -118,7 +117,6 @@ def add_images(tray: Tray, run_id: str) -> None:
     if source == "files":
         files = st.file_uploader(
             f"Drop images here: {', '.join(FORMATS)}; up to {MAX_IMAGES} files of at most {MAX_BYTES >> 20} MB",
-            ENDINGS,
             accept_multiple_files=True,
             key=f"files-{tray.uploads}",
         )

@@ -16,6 +16,9 @@ from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, DamagedRun, EpochSummary, RunSummary, title
 from core.runs.table import SUMMARY
 
+#: Image files in memory at a time.
+CLASSIFIED_AT_ONCE = 64
+
 
 def list_runs(args: argparse.Namespace, store: RunStore) -> Answer:
     """List all runs, newest first: state, epochs and accuracy."""
@@ -166,24 +169,30 @@ def classify(args: argparse.Namespace, store: RunStore) -> Answer:
     from core.images.read import read_many, to_network
 
     classifier = Classifier.load(store, store.find(args.run))
-    images = read_many([(str(path), path) for path in args.image])
-    errors = [str(image) for image in images if isinstance(image, ImageError)]
-    good = [
-        (str(path), image) for path, image in zip(args.image, images, strict=True) if not isinstance(image, ImageError)
-    ]
-    inputs = [to_network(image, args.crop) for _, image in good]
-    predictions = classifier.probabilities(np.stack(inputs)) if inputs else ()
-    answers, rows = [], []
-    for (path, _), probabilities in zip(good, predictions, strict=True):
-        top = _top(classifier.classes, probabilities, args.top)
-        answers.append({"file": path, "top": top})
-        labels = [path, *[""] * (len(top) - 1)]
-        rows += [
-            (label, guess["class"], percent(guess["probability"])) for label, guess in zip(labels, top, strict=True)
+    answers, rows, notes, errors = [], [], [], []
+    for start in range(0, len(args.image), CLASSIFIED_AT_ONCE):
+        paths = args.image[start : start + CLASSIFIED_AT_ONCE]
+        images = read_many([(str(path), path) for path in paths])
+        errors += [str(image) for image in images if isinstance(image, ImageError)]
+        good = [
+            (str(path), image) for path, image in zip(paths, images, strict=True) if not isinstance(image, ImageError)
         ]
+        inputs = [to_network(image, args.crop) for _, image in good]
+        predictions = classifier.probabilities(np.stack(inputs)) if inputs else ()
+        for (path, image), probabilities in zip(good, predictions, strict=True):
+            top = _top(classifier.classes, probabilities, args.top)
+            answers.append({"file": path, "top": top})
+            notes += [f"{path}: {note}." for note in image.notes]
+            labels = [path, *[""] * (len(top) - 1)]
+            rows += [
+                (label, guess["class"], percent(guess["probability"])) for label, guess in zip(labels, top, strict=True)
+            ]
     data = {"id": classifier.run_id, "epoch": classifier.epoch, "pictures": answers, "errors": errors}
+    if notes:
+        data["notes"] = notes
     head = f"Run {classifier.run_id}, epoch {classifier.epoch}"
-    text = f"{head}\n{table(('image', 'class', 'probability'), rows, right=('probability',))}" if rows else ""
+    shown = table(("image", "class", "probability"), rows, right=("probability",))
+    text = "\n".join([head, shown, *notes]) if rows else ""
     return Answer(text, data, errors, code=int(bool(errors)))
 
 

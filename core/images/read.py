@@ -4,11 +4,11 @@
 network's input. No network is here: :mod:`core.images.classify` has it.
 
 Nothing about a file is trusted. Its first bytes, not its name, say what it is, and only the six readers below are ever
-called: none of them runs another program (Pillow's EPS reader runs Ghostscript). The size is checked before a pixel is
-decoded. Whatever is wrong raises an :class:`~core.base.errors.ImageError`.
+called: none of them runs another program (Pillow's EPS reader runs Ghostscript). What decoding may cost is checked
+before a pixel is decoded (:mod:`core.images.limits`). Whatever is wrong raises an
+:class:`~core.base.errors.ImageError`.
 """
 
-import contextlib
 import io
 import math
 import re
@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageChops, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -33,14 +33,26 @@ from PIL.WebPImagePlugin import WebPImageFile
 from core.base.errors import ImageError
 from core.base.text import file_name
 from core.config.sections import IMAGE_SIZE
+from core.images import limits
+from core.images.colour import small_rgb
 from core.images.jpeg import without_detail
+
+
+class _LeanWebP(WebPImageFile):
+    """Frees the decoder, with its two canvases of four bytes a pixel, before the pixels are copied into the image."""
+
+    def load_prepare(self) -> None:
+        """Prepare for the pixels, which are read from the decoder by now."""
+        self._decoder = None  # only the first frame is read
+        super().load_prepare()
+
 
 # What a file begins with, and what reads it. `Image.open` would choose too, but it cannot distinguish a damaged image
 # from a file that is none, and it takes some phones' JPEGs for another format (MPO).
 _READERS: dict[str, tuple[bytes, type[ImageFile]]] = {
     "PNG": (rb"\x89PNG\r\n\x1a\n", PngImageFile),
     "JPEG": (rb"\xff\xd8\xff", JpegImageFile),
-    "WebP": (rb"(?s)RIFF.{4}WEBP", WebPImageFile),
+    "WebP": (rb"(?s)RIFF.{4}WEBP", _LeanWebP),
     "GIF": (rb"GIF8[79]a", GifImageFile),
     "BMP": (rb"BM", BmpImageFile),
     "TIFF": (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
@@ -54,14 +66,12 @@ _UNSUPPORTED = {
 
 FORMATS = tuple(_READERS)
 MAX_BYTES = 10 * 2**20
-# A full-frame camera has 61 megapixels. Decoded they take 256 MB, twice that while transparency is resolved, and
-# two threads read at a time.
+# A full-frame camera has 61 megapixels.
 MAX_PIXELS = 64_000_000
-MAX_PAGES = 1_000  # of a TIFF, counted
 MAX_SCANS = 100  # of a progressive JPEG: most have ten
 # Longer side of the image kept, in pixels: enough to show it, and the smallest manual crop of a photo still has about
-# the 32 pixels that the network sees. It takes at most 0.8 MB of memory.
-DISPLAY = 512
+# the 32 pixels that the network sees. It takes at most 0.6 MB of memory.
+DISPLAY = 384
 LEAST_SIDE = 0.1  # of a manual crop, as a fraction of the image's shorter side
 
 _ALLOWED = (
@@ -72,6 +82,10 @@ _ALLOWED = (
 # Pillow warns about odd files on stderr; the person gets an ImageError instead. The filter is for the whole process,
 # because `warnings.catch_warnings` around each file is not safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# Pillow decodes without Python's lock. Only two threads in this process, so that a training run keeps the other cores,
+# and because the allocator keeps some memory for each thread that ever decoded something.
+_POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resnet-lab-images")
 
 Crop = Literal["centre", "whole", "hand"]
 #: How an image becomes a square, by what a person calls it.
@@ -109,11 +123,12 @@ class LoadedImage:
     """An image as a person would see it, and what is known about its file."""
 
     name: str  # without folders and unprintable characters, at most 80 characters
-    image: Image.Image  # RGB, upright, transparency on white, longer side at most 512 pixels
+    image: Image.Image  # RGB, upright, sRGB, transparency on white, longer side at most DISPLAY pixels
     width: int  # of the original in pixels, upright
     height: int
     format: str  # one of FORMATS, or "test image" for an image of CIFAR-10
     frames: int  # of an animation, or pages of a TIFF (counted up to 1,000); `image` is the first
+    notes: tuple[str, ...] = ()  # what was done about its colours that a person should know
 
 
 def read_image(data: bytes | Path, name: str) -> LoadedImage:
@@ -123,41 +138,65 @@ def read_image(data: bytes | Path, name: str) -> LoadedImage:
     and what is allowed.
     """
     name = file_name(name)
-    content = _content(data, name)
-    form, reader = _recognise(content, name)
+    result = _attempt(data, name)
+    if isinstance(result, str):
+        raise _refusal(name, result)
+    return result
+
+
+def _attempt(data: bytes | Path, name: str) -> LoadedImage | str:
+    """Return the image, or what is wrong with the file.
+
+    No error leaves this function: its traceback would keep the file and its pixels in memory as long as the error.
+    """
+    form = ""
     try:
+        content = _content(data)
+        form, reader = _recognise(content)
+        limits.check_parts(form, content)
         file = reader(io.BytesIO(content))
         width, height = file.size
-        if width * height > MAX_PIXELS:
-            megapixels = math.ceil(width * height / 10**6)
-            raise _refusal(name, f"has {width:,} × {height:,} pixels ({megapixels:,} megapixels)")
-        # Each scan covers the whole image: a file of 10 MB can be made so that decoding takes ten minutes.
-        if "progressive" in file.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
-            raise _refusal(name, f"stores its image in {scans:,} scans (at most {MAX_SCANS} are allowed)")
-        frames = _count_frames(file)
         # Only JPEG can be decoded at a half, a quarter or an eighth of its size, in less time.
         # Not much below DISPLAY, so that a manual crop has the pixels that the network sees.
         scale = next((scale for scale in (8, 4, 2) if max(file.size) >= 0.9 * scale * DISPLAY), 1)
+        _check_size(file, content)
+        frames = _count_frames(file, content)
         if scale == 8 and "progressive" in file.info:
             file = reader(io.BytesIO(without_detail(content)))
+        needed = limits.decoding_bytes(file, content, scale)
         file.draft(None, (max(1, width // scale), max(1, height // scale)))
-        file.load()
-        orientation = _orientation(file)
-        image = _small_rgb(file)
+        with limits.BUDGET.take(needed):
+            file.load()
+            orientation = _orientation(file)
+            image, notes = small_rgb(file, DISPLAY)
+            del file
         if orientation > 1:
             image.getexif()[ExifTags.Base.Orientation] = orientation
             ImageOps.exif_transpose(image, in_place=True)
         if orientation >= 5:  # the sensor lay on its side
             width, height = height, width
-        return LoadedImage(name, image, width, height, form, frames)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _refusal(name, "has too many pixels") from error
-    except MemoryError as error:
-        raise _refusal(name, "needs more memory than is free") from error
-    except Exception as error:  # crafted bytes raise anything in a reader, from OSError to KeyError
-        raise _refusal(name, f"looks like a {form} file, but is truncated or damaged") from error
+        return LoadedImage(name, image, width, height, form, frames, tuple(notes))
+    except ImageError as error:
+        return str(error)
+    except Image.DecompressionBombError:
+        return "has too many pixels"
+    except MemoryError:
+        return "needs more memory than is free"
+    except Exception:  # crafted bytes raise anything in a reader, from OSError to KeyError
+        return f"looks like a {form} file, but is truncated or damaged"
+
+
+def _check_size(file: ImageFile, content: bytes) -> None:
+    """Raise ImageError for an opened file with too many pixels, or one that covers them too often."""
+    width, height = file.size
+    if width * height > MAX_PIXELS:
+        megapixels = math.ceil(width * height / 10**6)
+        raise ImageError(f"has {width:,} × {height:,} pixels ({megapixels:,} megapixels)")
+    if max(width, height) > limits.MOST_SIDE:
+        raise ImageError(f"has {width:,} × {height:,} pixels; at most {limits.MOST_SIDE:,} are allowed on a side")
+    # Each scan covers the whole image: a file of 10 MB can be made so that decoding takes ten minutes.
+    if "progressive" in file.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+        raise ImageError(f"stores its image in {scans:,} scans (at most {MAX_SCANS} are allowed)")
 
 
 def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[LoadedImage | ImageError]:
@@ -165,14 +204,11 @@ def read_many(files: Iterable[tuple[str, bytes | Path]]) -> list[LoadedImage | I
 
     def attempt(file: tuple[str, bytes | Path]) -> LoadedImage | ImageError:
         name, data = file
-        try:
-            return read_image(data, name)
-        except ImageError as error:
-            return error
+        name = file_name(name)
+        result = _attempt(data, name)
+        return _refusal(name, result) if isinstance(result, str) else result
 
-    # Pillow decodes without Python's lock. Only two threads, so that a training run keeps the other cores.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(attempt, files))
+    return list(_POOL.map(attempt, files))
 
 
 def crop_box(crop: Crop, width: int, height: int, square: Square | None = None) -> tuple[int, int, int, int]:
@@ -205,46 +241,40 @@ def _refusal(name: str, fault: str) -> ImageError:
     return ImageError(f'"{name}" {fault}. {_ALLOWED}')
 
 
-def _content(data: bytes | Path, name: str) -> bytes:
+def _content(data: bytes | Path) -> bytes:
     """Return the file's bytes. Not more than MAX_BYTES are read from the disk."""
     try:
         if isinstance(data, bytes):
             content, size = data, len(data)
         elif not data.is_file():  # a folder, or a device that never ends
-            raise _refusal(name, "does not exist or is not a file")
+            raise ImageError("does not exist or is not a file")
         else:
             size = data.stat().st_size
             with data.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise _refusal(name, f"could not be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
+        raise ImageError(f"could not be read ({getattr(error, 'strerror', None) or error})") from error
     if len(content) > MAX_BYTES:
-        raise _refusal(name, f"has {size / 1e6:,.1f} MB")
+        raise ImageError(f"has {size / 1e6:,.1f} MB")
     if not content:
-        raise _refusal(name, "is empty")
+        raise ImageError("is empty")
     return content
 
 
-def _recognise(content: bytes, name: str) -> tuple[str, type[ImageFile]]:
+def _recognise(content: bytes) -> tuple[str, type[ImageFile]]:
     """Return format and reader of a file, by its first bytes."""
     for form, (start, reader) in _READERS.items():
         if re.match(start, content):
             return form, reader
     kinds = (kind for kind, start in _UNSUPPORTED.items() if re.match(start, content))
-    raise _refusal(name, f"is {next(kinds, 'not an image this program can read')}")
+    raise ImageError(f"is {next(kinds, 'not an image this program can read')}")
 
 
-def _count_frames(file: ImageFile) -> int:
-    """Return the frames of an animation, or the pages of a TIFF up to :data:`MAX_PAGES`; 1 for a still image."""
-    if not isinstance(file, TiffImageFile):
-        return getattr(file, "n_frames", 1)
-    pages = 1  # counted here, because `n_frames` takes a minute for a file of a hundred thousand pages
-    with contextlib.suppress(EOFError):
-        while pages < MAX_PAGES:
-            file.seek(pages)
-            pages += 1
-    file.seek(0)
-    return pages
+def _count_frames(file: ImageFile, content: bytes) -> int:
+    """Return the frames of an animation, or the pages of a TIFF up to a limit; 1 for a still image."""
+    if isinstance(file, TiffImageFile):  # `n_frames` takes a minute for a file of a hundred thousand pages
+        return limits.pages(content)
+    return getattr(file, "n_frames", 1)
 
 
 def _orientation(file: ImageFile) -> int:
@@ -253,49 +283,12 @@ def _orientation(file: ImageFile) -> int:
     A loaded TIFF is upright already and has lost its tag.
     """
     try:
+        exif = file.info.get("exif") or b""
+        if text := file.info.get("Raw profile type exif"):  # as ImageMagick writes it into a PNG
+            exif = bytes.fromhex("".join(text.split("\n")[3:]))
+        if not limits.is_modest(exif.removeprefix(b"Exif\0\0")):
+            return 1
         orientation = int(file.getexif()[ExifTags.Base.Orientation])
     except Exception:  # none, or odd EXIF data, which is no reason to refuse the image
         return 1
     return orientation if 1 <= orientation <= 8 else 1
-
-
-def _small_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB on white, the longer side at most :data:`DISPLAY`, without metadata.
-
-    It is made small first, to save time and memory, except where the mean of two pixel values is not the mean of their
-    colours: with palettes, and with a colour that stands for transparency.
-    """
-    sixteen_bit = image.mode.startswith("I;16")
-    if image.mode == "La":  # Pillow cannot convert it to RGBA directly
-        image = image.convert("LA")
-    if sixteen_bit:
-        clear = image.info.get("transparency")
-        image = image.convert("I")
-        if isinstance(clear, int):
-            grey = np.asarray(image)
-            image = Image.fromarray(np.where(grey == clear, np.int32(65_535), grey))
-    elif image.mode not in ("I", "F") and image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif image.mode in ("1", "P"):
-        image = image.convert("RGB")
-    image.thumbnail((DISPLAY, DISPLAY), Image.Resampling.HAMMING, reducing_gap=2)
-    if image.mode in ("I", "F"):
-        image = _eight_bit(image, whites=(65_535,) if sixteen_bit else (1, 255, 65_535))
-    rgb = image.convert("RGB")
-    if image.mode == "RGBA":
-        rgb.paste("white", mask=ImageChops.invert(image.getchannel("A")))
-    rgb.info.clear()  # a viewer would apply the EXIF orientation, or the colour profile, a second time
-    return rgb
-
-
-def _eight_bit(image: Image.Image, whites: tuple[int, ...]) -> Image.Image:
-    """Return a grey image of 32-bit integers or floats in 8 bits.
-
-    No file says which value is white. It is the first of ``whites`` that no value exceeds; if there is none, or a value
-    is negative, the values are stretched from the least to the greatest.
-    """
-    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
-    least, greatest = values.min(), values.max()
-    white = next((white for white in whites if least >= 0 and greatest <= white), None)
-    grey = values / white if white else (values - least) / (greatest - least or 1)
-    return Image.fromarray((255 * grey + 0.5).clip(0, 255).astype(np.uint8))

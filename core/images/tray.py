@@ -1,13 +1,14 @@
 """The tray of Classify: the images of a session, how each is cropped, and what a network predicts for it.
 
-Of each image it keeps the copy of at most 512 pixels that :mod:`core.images.read` made, up to 0.8 MB, so that another
-crop can be cut at any time: a full tray of 200 images takes at most 160 MB.
+Of each image it keeps the copy of at most 384 pixels that :mod:`core.images.read` made, up to 0.6 MB, so that another
+crop can be cut at any time: a full tray of 200 images takes at most 120 MB.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -60,10 +61,10 @@ class TrayImage:
 
     @property
     def about(self) -> str:
-        """Size and format of its file."""
+        """Size and format of its file, and what was done about its colours."""
         source = self.source
         frames = f", the first of {source.frames} frames" if source.frames > 1 else ""
-        return f"{source.width} × {source.height} {source.format}{frames}"
+        return "; ".join([f"{source.width} × {source.height} {source.format}{frames}", *source.notes])
 
     @cached_property
     def address(self) -> str:
@@ -145,7 +146,7 @@ class Tray:
             self.read([(file.name, file.getvalue()) for file in new])
         return bool(new)
 
-    def read(self, files: Sequence[tuple[str, bytes]]) -> None:
+    def read(self, files: Sequence[tuple[str, bytes | Path]]) -> None:
         """Read files, as many as fit; ``refused`` gets an error for each that is not an image."""
         self.refused = []
         results = read_many(files[: self.room(len(files))])

@@ -1,15 +1,19 @@
 """The commands about existing runs."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from core.base.errors import ImageError
+from core.cli.runs import CLASSIFIED_AT_ONCE
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
+from core.images import read
 from core.runs.store import RunStore
 from core.runs.table import SUMMARY
 from tests.cli.conftest import Cli
@@ -160,6 +164,36 @@ def test_an_unreadable_file_does_not_affect_the_rest(cli: Cli, trained_once: Run
     assert len(data["pictures"]) == 1 and data["errors"] == errors
     alone = cli("classify", "tiny", images["text.png"], on=trained_once)
     assert (alone.code, alone.out) == (1, "")
+
+
+def test_many_files_are_read_a_few_at_a_time(
+    cli: Cli, trained_once: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,500 files took 2 GB."""
+    shades = range(3 * CLASSIFIED_AT_ONCE // 2)
+    for shade in shades:
+        Image.new("RGB", (8, 8), (shade, 0, 255 - shade)).save(tmp_path / f"{shade:03}.png")
+    at_once: list[int] = []
+    read_all = read.read_many
+
+    def counted(files: Sequence[tuple[str, Path]]) -> list[read.LoadedImage | ImageError]:
+        at_once.append(len(files))
+        return read_all(files)
+
+    monkeypatch.setattr(read, "read_many", counted)
+    paths = sorted(tmp_path.glob("*.png"))
+    (tmp_path / "070.png").write_text("text")
+    data = cli("classify", "tiny", *paths, paths[0], "--json", on=trained_once).data
+    assert max(at_once) <= CLASSIFIED_AT_ONCE and sum(at_once) == len(shades) + 1
+    assert [image["file"] for image in data["pictures"]] == [str(p) for p in [*paths, paths[0]] if p.name != "070.png"]
+    assert len(data["errors"]) == 1
+
+
+def test_what_was_assumed_about_colours_is_said(cli: Cli, trained_once: RunStore, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "odd.png", icc_profile=b"x" * 200)
+    result = cli("classify", "tiny", tmp_path / "odd.png", on=trained_once)
+    assert result.code == 0 and "profile" in result.out.splitlines()[-1] and "odd.png" in result.out.splitlines()[-1]
+    assert "profile" in cli("classify", "tiny", tmp_path / "odd.png", "--json", on=trained_once).data["notes"][0]
 
 
 # --- the trash ------------------------------------------------------------------------------------

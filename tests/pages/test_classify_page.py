@@ -70,6 +70,24 @@ def test_without_a_run_the_next_step_is_offered(app):
     assert app.info and app.button(key="new-run")
 
 
+@pytest.mark.parametrize("name", ["photo.jfif", "photo.jpe", "photo", "photo.txt", "photo.PNG.bak"])
+def test_the_bytes_of_a_file_decide_whatever_it_is_called(app, store, name):
+    run_with_weights(store)
+    opened(app)
+    assert not app.file_uploader[0].proto.type, "the browser refuses no ending"
+    drop(app, (name, png(1)))
+    assert len(app.session_state["classify.tray"].images) == 1
+
+
+def test_a_damaged_profile_is_said_below_its_image(app, store):
+    run_with_weights(store)
+    opened(app)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG", icc_profile=b"x" * 200)
+    drop(app, ("odd.png", file.getvalue()))
+    assert any("profile" in caption.value for caption in app.caption)
+
+
 def test_a_run_without_weights_cannot_be_chosen(app, store):
     made_run(store, name="weightless")
     run_with_weights(store, name="able")
