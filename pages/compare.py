@@ -12,6 +12,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core.base.errors import LabError
+from core.base.text import counted
 from core.compare import contenders
 from core.compare import settings as settings_compare
 from core.compare.contenders import Contender
@@ -225,7 +226,7 @@ def body(fresh: list[list[AnyRun]]) -> None:
         st.info("No run matches. Clear the search or the filters to see all runs.", icon=":material/filter_alt:")
     run_table(shown, labels, columns, [run.id for run in picked])
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(shown):,} of {len(runs):,} run{'s' * (len(runs) != 1)}", width="stretch")
+        st.caption(f"{len(shown):,} of {counted(len(runs), 'run')}", width="stretch")
         download_button(
             "Export table (CSV)",
             lambda: exports.table_csv(shown),

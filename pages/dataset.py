@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.base import paths
 from core.base.errors import LabError
+from core.base.text import counted
 from core.config.draft import Draft, split_text
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS
@@ -79,7 +80,7 @@ def browse(data: Cifar10) -> None:
     pages = -(-len(indices) // PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         page = st.pagination(pages, key="page", bind="query-params")
-        st.caption(f"{len(indices):,} images. Click one to see it augmented.", width="content")
+        st.caption(f"{counted(len(indices), 'image')}. Click one to see it augmented.", width="content")
     here = indices[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     image_grid(
         data.images[here],
@@ -127,7 +128,7 @@ def augmentation(data: Cifar10, draft: Draft) -> None:
             versions,
             [f"The image in {epoch}" for epoch in epochs],
             "augmented",
-            f"The chosen image in the first {last} epochs",
+            f"The chosen image in {'the first epoch' if last == 1 else f'the first {last} epochs'}",
             captions=epochs,
             side=84,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.base.errors import LabError, collected
+from core.base.text import counted
 from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
@@ -52,7 +53,7 @@ def preset_cards(draft: Draft) -> None:
         if not selected:
             label, icon = "Select preset", ":material/radio_button_unchecked:"
         elif changes:
-            label, icon = f"Undo {changes} change{'s' * (changes != 1)}", ":material/undo:"
+            label, icon = f"Undo {counted(changes, 'change')}", ":material/undo:"
         else:
             label, icon = "Selected", ":material/check_circle:"
         with grid.container(border=True, height="stretch", vertical_alignment="distribute"):
@@ -105,8 +106,7 @@ def about_fields(draft: Draft) -> None:
 
 def problem_list(problems: dict[str, str]) -> None:
     """List the settings that prevent a start."""
-    count = len(problems)
-    st.markdown(f":red[**{count} setting{'s' * (count != 1)} to fix**]")
+    st.markdown(f":red[**{counted(len(problems), 'setting')} to fix**]")
     for path, text in problems.items():
         st.markdown(f":small[**{SETTINGS[path].label}**: {literal(text)}]")
 

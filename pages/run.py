@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.base.errors import LabError
+from core.base.text import counted
 from core.config.presets import command_line
 from core.figures import bars as bars_figures
 from core.figures import curves as curves_figures
@@ -117,7 +118,10 @@ def actions(view: run_views.RunView) -> None:
                 st.caption("Queues a new run that continues where this one ended.")
                 if st.button("Queue longer run", key="extend", type="primary"):
                     with st.spinner("Loading the run’s last state…"):
-                        act(lambda: extend(run.id, run.status.epoch + more), f"Queued a run with {more} more epochs")
+                        act(
+                            lambda: extend(run.id, run.status.epoch + more),
+                            f"Queued a run with {counted(more, 'more epoch')}",
+                        )
                     st.rerun()
         if st.button(
             "Copy settings", key="copy", icon=":material/content_copy:", help="Opens New run with this run’s settings."

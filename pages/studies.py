@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from core.base.errors import LabError
+from core.base.text import counted
 from core.compare.picks import link_text
 from core.data import cifar10
 from core.runs.folder import AT_WORK
@@ -144,7 +145,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
             )
         if failed := states.get("failed"):
             action_button(
-                f"Retry {failed} failed run{'s' * (failed != 1)}",
+                f"Retry {counted(failed, 'failed run')}",
                 key="retry",
                 icon=":material/refresh:",
                 disabled=not have_data,
@@ -245,7 +246,7 @@ def body(study_id: str) -> None:
     cells = progress_study.statuses(study_id, study, store.summaries())
     progress(cells)
     study_results(study, cells)
-    with st.expander(f"All {len(cells)} runs", expanded=len(cells) <= 15, icon=":material/table_rows:"):
+    with st.expander(f"All runs ({len(cells)})", expanded=len(cells) <= 15, icon=":material/table_rows:"):
         cell_table(study, cells)
 
 
@@ -270,7 +271,7 @@ def trash_box() -> None:
     count = len(studies.trash.ids())
     if not count:
         return
-    label = f"Trash ({count} stud{'y' if count == 1 else 'ies'})"
+    label = f"Trash ({counted(count, 'study', 'studies')})"
     box = st.expander(label, icon=":material/delete:", on_change="rerun", key="trash_box")
     if not box.open:
         return

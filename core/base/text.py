@@ -66,6 +66,12 @@ def known(number: float | None) -> bool:
     return number is not None and not math.isnan(number)
 
 
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """Return ``1 run``, ``2 runs``, ``1,000 runs`` or ``0.5 epochs``."""
+    text = f"{number:,g}" if number % 1 else f"{number:,.0f}"
+    return f"{text} {noun if number == 1 else plural or noun + 's'}"
+
+
 def percent(share: float | None) -> str:
     """Return ``91.25 %``, or a dash without a number."""
     return f"{100 * share:.2f} %" if share is not None and known(share) else "–"

@@ -42,8 +42,3 @@ def facts(values: Mapping[str, object]) -> str:
     known = {name: value for name, value in values.items() if value not in (None, "", ())}
     width = max(map(len, known), default=0)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in known.items())
-
-
-def count(number: int, noun: str) -> str:
-    """Return ``1 run``, ``2 runs`` or ``1,000 runs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from core.base.numbers import Ambiguous, decimal_number, whole_number
 from core.base.text import one_line
 from core.cli import about, runs, storage, study, train
 from core.cli.answer import Answer
@@ -16,6 +18,7 @@ MOST_SEEDS = 1_000
 
 _Command = Callable[[argparse.Namespace, RunStore], Answer]
 _Parser = argparse.ArgumentParser
+_Number = TypeVar("_Number", int, float)
 
 
 class _Commands:
@@ -151,10 +154,12 @@ def _add_studies(commands: _Commands) -> None:
 
     command = commands.add("create", study.create, "create a study", makes_runs=True)
     _add_config(command, required=False)
-    command.add_argument("--figure", type=int, metavar="N", help="one of the report's studies: 3, 5, 7 or 9")
+    command.add_argument("--figure", type=_whole, metavar="N", help="one of the report's studies: 3, 5, 7 or 9")
     size = command.add_mutually_exclusive_group()
-    size.add_argument("--scale", type=float, metavar="S", help="multiply its epochs and milestones by S, from 0.1 to 1")
-    size.add_argument("--minutes", type=float, metavar="M", help="scale it to about M minutes on this machine")
+    size.add_argument(
+        "--scale", type=_number, metavar="S", help="multiply its epochs and milestones by S, from 0.1 to 1"
+    )
+    size.add_argument("--minutes", type=_number, metavar="M", help="scale it to about M minutes on this machine")
     split = "where the training size varies: test all runs on the same images (default), or split as in the report"
     command.add_argument("--split", choices=("common", "report"), help=split)
     command.add_argument("--file", type=Path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
@@ -197,7 +202,7 @@ def _add_config(parser: _Parser, *, required: bool) -> None:
 
 
 def _add_values(parser: _Parser) -> None:
-    values = "setting and its values; repeatable"
+    values = "setting and its values; repeatable (separated by semicolons, values may be like 5,000)"
     parser.add_argument("--vary", action="append", default=[], metavar="SETTING=V1,V2,…", help=values)
     parser.add_argument("--seeds", default="", metavar="SEEDS", help="seeds, such as 0,1,2 or 0-4")
 
@@ -206,10 +211,28 @@ def _add_queue(parser: _Parser) -> None:
     parser.add_argument("--queue", action="store_true", help="let the app train, instead of training here")
 
 
+def _typed(text: str, read: Callable[[str], _Number], what: str) -> _Number:
+    """Return a number as a person types it. Raises argparse's error if ``text`` is not ``what``."""
+    try:
+        return read(text)
+    except Ambiguous as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is not {what}") from None
+
+
+def _number(text: str) -> float:
+    return _typed(text, decimal_number, "a number")
+
+
+def _whole(text: str) -> int:
+    return _typed(text, whole_number, "a whole number")
+
+
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is not a whole number of at least 1")
-    return int(text)
+    if (number := _typed(text, whole_number, what := "a whole number of at least 1")) < 1:
+        raise argparse.ArgumentTypeError(f"“{one_line(text, 40)}” is not {what}")
+    return number
 
 
 def _days(text: str) -> int | None:

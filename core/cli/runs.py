@@ -7,8 +7,8 @@ from typing import Any
 
 from core.base.errors import ImageError, Outcome, StoreError, each
 from core.base.files import write_atomically
-from core.base.text import SELECTED_ON, duration, filesize, moment, nats, one_line, percent
-from core.cli.answer import Answer, count, facts, table
+from core.base.text import SELECTED_ON, counted, duration, filesize, moment, nats, one_line, percent
+from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
 from core.runs import transfer
@@ -223,7 +223,7 @@ def empty_trash(args: argparse.Namespace, store: RunStore) -> Answer:
     data = {"runs": number, "bytes": size, "emptied": bool(args.yes and number)}
     if not number:
         return Answer("The trash is empty.", data)
-    runs = count(number, "run")
+    runs = counted(number, "run")
     if not args.yes:
         return Answer(f"{runs} ({filesize(size)}) would be deleted permanently. Add --yes to delete.", data)
     data["bytes"] = store.trash.empty()
@@ -240,7 +240,7 @@ def export(args: argparse.Namespace, store: RunStore) -> Answer:
         raise StoreError(f"{args.to} exists already. Choose another name or delete it.")
     write_atomically(args.to, lambda file: transfer.export(store, ids, file))
     size = args.to.stat().st_size
-    text = f"Exported {count(len(ids), 'run')} to {args.to} ({filesize(size)})."
+    text = f"Exported {counted(len(ids), 'run')} to {args.to} ({filesize(size)})."
     return Answer(text, {"file": str(args.to), "runs": ids, "bytes": size})
 
 

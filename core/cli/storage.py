@@ -4,8 +4,8 @@ import argparse
 import time
 from dataclasses import asdict
 
-from core.base.text import duration, filesize
-from core.cli.answer import Answer, count, facts
+from core.base.text import counted, duration, filesize
+from core.cli.answer import Answer, facts
 from core.runs.backup import Backup
 from core.runs.storage import Storage, days_text
 from core.runs.store import RunStore
@@ -17,7 +17,7 @@ def backup(args: argparse.Namespace, store: RunStore) -> Answer:
     report = Backup(store, args.folder).update(verify=args.verify)
     seconds = time.monotonic() - began
     lines = [
-        f"{count(report.runs, 'run')} backed up to {args.folder}: {count(report.copied, 'file')} "
+        f"{counted(report.runs, 'run')} backed up to {args.folder}: {counted(report.copied, 'file')} "
         f"({filesize(report.copied_bytes)}) copied and read back, {report.unchanged:,} unchanged; {duration(seconds)}."
     ]
     if report.repaired:
@@ -33,7 +33,7 @@ def restore_backup(args: argparse.Namespace, store: RunStore) -> Answer:
     source = Backup(store, args.folder)
     run_ids = [source.find(text) for text in args.run] or None
     outcome = source.restore(run_ids)
-    text = f"Restored {count(len(outcome.done), 'run')} from {args.folder}."
+    text = f"Restored {counted(len(outcome.done), 'run')} from {args.folder}."
     data = {"restored": outcome.done, "errors": outcome.problems}
     return Answer(text, data, outcome.problems, code=int(bool(outcome.problems)))
 

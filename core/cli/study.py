@@ -12,8 +12,8 @@ from dataclasses import asdict, replace
 
 from core.base.errors import ConfigError, Outcome, collected
 from core.base.files import write_atomically
-from core.base.text import duration, moment, percent
-from core.cli.answer import Answer, count, table
+from core.base.text import counted, duration, moment, percent
+from core.cli.answer import Answer, table
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_held
 from core.cost.network import memory_text
 from core.runs.store import RunStore
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
                 break
     answer = _status(store, study_id)
     if not errors and (left := [cell for cell in answer.data["cells"] if cell["state"] != "finished"]):
-        errors.append(f"{len(left)} of {len(cells)} runs are not finished. `resnet-lab study run` continues.")
+        errors.append(f"{len(left)} of {counted(len(cells), 'run')} not finished. `resnet-lab study run` continues.")
     answer.errors.extend(errors)
     answer.code = INTERRUPTED if ctrl_c.pressed else int(bool(errors))
     return answer
@@ -161,7 +161,7 @@ def retry(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def _changed(outcome: Outcome, store: RunStore, study_id: str, what: str) -> Answer:
     answer = _status(store, study_id)
-    answer.text = f"{count(len(outcome.done), 'run')} {what}.\n{answer.text}"
+    answer.text = f"{counted(len(outcome.done), 'run')} {what}.\n{answer.text}"
     answer.errors.extend(outcome.problems)
     answer.code = int(bool(outcome.problems))
     return answer
@@ -220,7 +220,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
 def _left_text(left: progress.Preview) -> str:
     time = "unknown time" if left.seconds is None else f"about {duration(left.seconds)} on this machine"
     disk = f", {memory_text(left.bytes)} of disk space" if left.bytes else ""
-    return f"To do: {count(left.runs, 'run')}, {time}{disk}."
+    return f"To do: {counted(left.runs, 'run')}, {time}{disk}."
 
 
 def figures(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -21,8 +21,8 @@ from tqdm import tqdm
 from core.base.errors import ConfigError, LabError, collected
 from core.base.files import MOST_BYTES
 from core.base.strict_json import from_json
-from core.base.text import SELECTED_ON, duration, nats, percent
-from core.cli.answer import Answer, count
+from core.base.text import SELECTED_ON, counted, duration, nats, percent
+from core.cli.answer import Answer
 from core.config.draft import runs_by_seed
 from core.config.presets import preset
 from core.config.run_config import RunConfig
@@ -277,7 +277,7 @@ def _answer(outcomes: list[Outcome], problems: list[str], interrupted: bool) -> 
         first = [run.accuracies[0] for run in finished]
         accuracies = [100 * accuracy.share for accuracy in first]
         mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)
-        seeds = count(len(finished), "seed")
+        seeds = counted(len(finished), "seed")
         lines.append(f"{first[0].name} of {seeds}: {mean:.2f} ± {deviation:.2f} % (mean ± standard deviation).")
     return Answer(
         "\n".join(lines),
@@ -289,7 +289,7 @@ def _answer(outcomes: list[Outcome], problems: list[str], interrupted: bool) -> 
 
 def _outcome_text(outcome: Outcome) -> str:
     run = outcome.data
-    name, epochs = f"Run {run['id']}", f"after {run['epoch']} of {run['epochs']} epochs"
+    name, epochs = f"Run {run['id']}", f"after {run['epoch']} of {counted(run['epochs'], 'epoch')}"
     match run["state"]:
         case "finished":
             where = f"epoch {run['best_epoch']} of {run['epochs']}, chosen on {SELECTED_ON[run['selected_on']]}"

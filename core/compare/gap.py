@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.base.errors import LabError
+from core.base.text import counted
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
 from core.stats.finding import ACCURACY, Finding, Wording
@@ -152,7 +153,7 @@ def _caveats(first: Contender, second: Contender, part: Part, looked_at: int) ->
             caveats.append(f"“{contender.label}” {_how_it_ended(contender)}: its best epoch until then counts.")
         if missing:
             caveats.append(
-                f"{missing} of {len(contender.runs)} runs of “{contender.label}” do not count: they are unfinished, "
-                f"or have no accuracy on {IMAGES[part]}."
+                f"Not counted: {missing} of {counted(len(contender.runs), 'run')} of “{contender.label}”, unfinished "
+                f"or without an accuracy on {IMAGES[part]}."
             )
     return caveats

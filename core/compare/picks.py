@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.base.errors import LabError
+from core.base.text import counted
 from core.config.setting import near
 from core.runs.store import RunStore
 
@@ -33,7 +34,7 @@ def runs_in_link(store: RunStore, known: Iterable[str], text: str) -> tuple[list
         except LabError as error:
             problems.append(str(error))
     if lookups > _MOST_LOOKUPS:
-        problems.append(f"The link names {lookups - _MOST_LOOKUPS} more runs that do not exist here.")
+        problems.append(f"The link names {counted(lookups - _MOST_LOOKUPS, 'more unknown run')}.")
     return list(dict.fromkeys(run_ids)), problems
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.base.text import counted
 from core.config.presets import PRESETS, nearest
 from core.config.run_config import SETTINGS, RunConfig
 
@@ -82,7 +83,7 @@ class Draft:
 
     def problems(self) -> dict[str, str]:
         """Return a sentence for each setting that is not allowed or could not be parsed, by path."""
-        problems = self.config.problems()
+        problems = self.config.problems(unread=self.unread)
         for path, text in self.unread.items():
             try:
                 SETTINGS[path].parse(text)
@@ -168,7 +169,4 @@ def split_text(config: RunConfig) -> str:
 def work_text(config: RunConfig) -> str:
     """Return the number of epochs and steps, and the accuracy of random guesses."""
     steps, k, epochs = config.steps_per_epoch(), len(config.data.classes), config.train.epochs
-    return (
-        f"{epochs:,} epoch{'s' * (epochs != 1)} of {steps:,} step{'s' * (steps != 1)} · "
-        f"{k} classes, chance level {100 / k:.3g} %"
-    )
+    return f"{counted(epochs, 'epoch')} of {counted(steps, 'step')} · {k} classes, chance level {100 / k:.3g} %"

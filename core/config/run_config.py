@@ -7,11 +7,12 @@ and how a config is read, written and compared. A run's name is not here: it is 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.base.errors import ConfigError
+from core.base.text import counted
 from core.config.sections import CLASSES, IMAGE_SIZE, AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from core.config.setting import Setting, near, settings_of
 
@@ -66,9 +67,10 @@ class RunConfig:
                 problems.update(error.problems)
             except ValueError as error:
                 problems[path] = str(error)
+        config = self.replace(values)
         if problems:
-            raise ConfigError(problems)
-        return self.replace(values)
+            raise ConfigError(problems | config.problems(unread=problems))
+        return config
 
     def in_effect(self, path: str) -> bool:
         """Return whether the setting at ``path`` changes anything, given the other settings."""
@@ -99,11 +101,19 @@ class RunConfig:
         """Return the number of batches in an epoch; the last one may be smaller."""
         return -(-self.data.sizes().train // self.train.batch_size)
 
-    def problems(self) -> dict[str, str]:
-        """Return a sentence for each setting that is not allowed, by path; empty when the config can run."""
+    def problems(self, unread: Collection[str] = ()) -> dict[str, str]:
+        """Return a sentence for each setting that is not allowed, by path; empty when the config can run.
+
+        What must hold between settings is checked where each of them is allowed by itself. ``unread`` are settings
+        whose value here is not the one the person meant, because it could not be read.
+        """
         problems = {path: text for path, setting in SETTINGS.items() if (text := setting.problem(self[path]))}
-        # What must hold between settings can only be checked once each is allowed by itself.
-        return problems or _problems_of_sets(self) | _problems_of_network(self) | _problems_of_schedule(self)
+        problems = {path: text for path, text in problems.items() if path not in unread}
+        wrong = {*problems, *unread}
+        for check, paths in _RELATIONS.items():
+            if wrong.isdisjoint(paths):
+                problems |= check(self)
+        return problems
 
     def checked(self) -> "RunConfig":
         """Return this config. Raises ConfigError with every problem."""
@@ -198,7 +208,7 @@ def _canonical(path: str, value: Any) -> Any:
 
 
 def _problems_of_sets(config: RunConfig) -> dict[str, str]:
-    """Return sets larger than the images of these classes, or too small for every class or a batch."""
+    """Return sets larger than the images of these classes, or too small for every class."""
     problems: dict[str, str] = {}
     data, sizes, k = config.data, config.data.sizes(), len(config.data.classes)
     train, test, official, pooled = data.train_size or 0, data.test_size or 0, data.available(), data.split == "pooled"
@@ -236,40 +246,69 @@ def _problems_of_sets(config: RunConfig) -> dict[str, str]:
             f"leaves {max(sizes.train, 0)} training images for {k} classes. "
             "Use a larger training set or a smaller validation set."
         )
-    elif (batch := config.train.batch_size) > sizes.train:
-        problems["train.batch_size"] = (
-            f"{batch:,} is more than the {sizes.train:,} training images. Use at most {sizes.train:,}."
-        )
     return problems
 
 
-def _problems_of_network(config: RunConfig) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    depth, crop = config.model.depth, config.augment.grow_from
-    if (depth - 2) % 6:
-        problems["model.depth"] = f"{depth} is not 6n+2. Use 8, 14, 20, 32, 44, 56 or 110."
-    if crop % GROWTH:  # the image is halved twice, and the report's shortcut needs an even side
-        problems["augment.grow_from"] = f"{crop} is not a multiple of {GROWTH}. Use 20, 24, 28, or 32 for full images."
+def _problem_of_batch(config: RunConfig) -> dict[str, str]:
+    batch, images = config.train.batch_size, config.data.sizes().train
+    if batch <= images or _problems_of_sets(config):
+        return {}
+    return {"train.batch_size": f"{batch:,} is more than the {images:,} training images. Use at most {images:,}."}
+
+
+def _problem_of_depth(config: RunConfig) -> dict[str, str]:
+    depth = config.model.depth
+    return {"model.depth": f"{depth} is not 6n+2. Use 8, 14, 20, 32, 44, 56 or 110."} if (depth - 2) % 6 else {}
+
+
+def _problem_of_crop(config: RunConfig) -> dict[str, str]:
+    crop = config.augment.grow_from
+    if crop % GROWTH == 0:  # the image is halved twice, and the report's shortcut needs an even side
+        return {}
+    return {"augment.grow_from": f"{crop} is not a multiple of {GROWTH}. Use 20, 24, 28, or 32 for full images."}
+
+
+def _problem_of_nesterov(config: RunConfig) -> dict[str, str]:
     if config.in_effect("train.nesterov") and config.train.nesterov and config.train.momentum == 0:
-        problems["train.nesterov"] = "needs momentum above 0. Raise the momentum or switch Nesterov momentum off."
-    return problems
+        return {"train.nesterov": "needs momentum above 0. Raise the momentum or switch Nesterov momentum off."}
+    return {}
 
 
-def _problems_of_schedule(config: RunConfig) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    train = config.train
-    if config.in_effect("train.milestones"):
-        if list(train.milestones) != sorted(set(train.milestones)):
-            problems["train.milestones"] = "must be in rising order, each epoch once."
-        elif train.schedule == "report" and len(train.milestones) != 4:
-            problems["train.milestones"] = "must be four epochs for the report's schedule, such as 80,120,160,180."
-        elif not train.milestones:
-            problems["train.milestones"] = "needs at least one epoch. For no change, use the constant schedule."
-    if config.in_effect("train.warmup_epochs") and train.warmup_epochs >= train.epochs:
-        problems["train.warmup_epochs"] = (
-            f"{train.warmup_epochs:g} is not less than the {train.epochs} epochs of the run. "
-            f"Use less than {train.epochs}."
-        )
-    if config.in_effect("train.averaging_start") and train.averaging_start > train.epochs:
-        problems["train.averaging_start"] = f"is after the last epoch. Use at most {train.epochs}."
-    return problems
+def _problem_of_milestones(config: RunConfig) -> dict[str, str]:
+    milestones, text = config.train.milestones, ""
+    if list(milestones) != sorted(set(milestones)):
+        text = "must be in rising order, each epoch once."
+    elif config.train.schedule == "report" and len(milestones) != 4:
+        text = "must be four epochs for the report's schedule, such as 80,120,160,180."
+    elif not milestones:
+        text = "needs at least one epoch. For no change, use the constant schedule."
+    return {"train.milestones": text} if text and config.in_effect("train.milestones") else {}
+
+
+def _problem_of_warmup(config: RunConfig) -> dict[str, str]:
+    warmup, epochs = config.train.warmup_epochs, config.train.epochs
+    if not config.in_effect("train.warmup_epochs") or warmup < epochs:
+        return {}
+    text = f"A warm-up of {counted(warmup, 'epoch')} leaves none of the run's {counted(epochs, 'epoch')} to train at "
+    return {"train.warmup_epochs": f"{text}the full learning rate. Use less than {epochs}, or 0 for no warm-up."}
+
+
+def _problem_of_averaging(config: RunConfig) -> dict[str, str]:
+    start, epochs = config.train.averaging_start, config.train.epochs
+    if not config.in_effect("train.averaging_start") or start <= epochs:
+        return {}
+    return {"train.averaging_start": f"{start} is after the last epoch. Use at most {epochs}."}
+
+
+_SETS = ("data.classes", "data.split", "data.train_size", "data.test_size", "data.validation", "data.validation_size")
+#: Each check, and the settings it reads: it makes sense only if each of them is allowed by itself.
+_RELATIONS: dict[Callable[[RunConfig], dict[str, str]], tuple[str, ...]] = {
+    _problems_of_sets: _SETS,
+    _problem_of_batch: (*_SETS, "train.batch_size"),
+    _problem_of_depth: ("model.depth",),
+    _problem_of_crop: ("augment.grow_from",),
+    _problem_of_nesterov: ("train.optimizer", "train.nesterov", "train.momentum"),
+    _problem_of_milestones: ("train.schedule", "train.milestones"),
+    _problem_of_warmup: ("train.schedule", "train.warmup_epochs", "train.epochs"),
+    _problem_of_averaging: ("train.averaging", "train.averaging_start", "train.epochs"),
+}

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from core.base.numbers import Ambiguous, decimal_number, split_list, whole_number
+
 Kind = Literal["int", "float", "bool", "choice", "ints", "classes"]
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -42,22 +44,35 @@ class Setting:
         try:
             match self.kind:
                 case "int":
-                    number = float(text)  # accepts 5e4 too
-                    if number != int(number):
-                        raise ValueError
-                    return int(number)
+                    return whole_number(text)
                 case "float":
-                    return float(text)
+                    return decimal_number(text)
                 case "bool":
                     if text.lower() not in _TRUE | _FALSE:
                         raise ValueError
                     return text.lower() in _TRUE
                 case "choice":
                     return text
-            parts = [part.strip() for part in text.strip("[]() ").split(",") if part.strip()]
-            return tuple(map(int, parts) if self.kind == "ints" else parts)
-        except (ValueError, OverflowError):
+            listed = text.strip("[]() ")
+            if self.kind == "ints":
+                return tuple(map(whole_number, split_list(listed)))
+            return tuple(part.strip() for part in listed.split(",") if part.strip())
+        except Ambiguous:
+            raise
+        except ValueError:
             raise ValueError(f"“{text}” is not {self.expects()}.") from None
+
+    def understood(self, text: str) -> str:
+        """Return how a number in ``text`` was read, ``10,000 images``; empty for its plain form and for other text."""
+        try:
+            value = self.parse(text)
+        except ValueError:
+            return ""
+        plain_form = text.replace(", ", ",").strip() == self.show(value)
+        if value is None or self.kind not in ("int", "float", "ints") or plain_form:
+            return ""
+        numbers = ", ".join(map(plain, value if isinstance(value, tuple) else (value,)))
+        return f"{numbers} {self.unit}".strip()
 
     def problem(self, value: Any) -> str | None:
         """Return a sentence about what is wrong with ``value``, or ``None`` if it is allowed."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from core.base.text import duration
+from core.base.text import counted, duration
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, memory_bytes, memory_text, step_work
 from core.cost.speed import Speed, computed_alike, distance, how, probes, run_speeds, shape, with_shape
@@ -104,7 +104,7 @@ def _source(speeds: list[Speed], measured: bool) -> str:
         return f"scaled from {kind} of {speed.depth} layers, width {speed.width}, batch {speed.batch_size}"
     if speed.source == "probe":
         return "measured on this machine"
-    return f"from {count} earlier run{'s' * (count != 1)} of this network"
+    return f"from {counted(count, 'earlier run')} of this network"
 
 
 def run_seconds(config: RunConfig, speed: Speed) -> float:

@@ -3,6 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.figures.style import add_curve, add_message, new_figure
 from core.training.schedule import learning_rate
@@ -53,12 +54,13 @@ def schedule_text(config: RunConfig) -> str:
     if train.schedule == "plateau":
         return (
             f"The learning rate starts at {train.lr:g} and is multiplied by {train.plateau_factor:.3g} whenever the "
-            f"validation objective has not improved for {train.plateau_patience} epochs."
+            f"validation objective has not improved for {counted(train.plateau_patience, 'epoch')}."
         )
     if lr.max() == lr.min():
         return f"The learning rate stays at {train.lr:g}."
     start = "rises to" if lr.iloc[0] < lr.max() else "starts at"
-    return f"The learning rate {start} {lr.max():.3g} and ends at {lr.iloc[-1]:.3g} after {train.epochs:,} epochs."
+    epochs = counted(train.epochs, "epoch")
+    return f"The learning rate {start} {lr.max():.3g} and ends at {lr.iloc[-1]:.3g} after {epochs}."
 
 
 def class_counts(counts: pd.DataFrame) -> go.Figure:

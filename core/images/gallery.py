@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.config.sections import ALL_IMAGES, CLASSES, IMAGE_SIZE, TRAIN_IMAGES, DataConfig
 from core.data.cifar10 import Cifar10
@@ -154,7 +155,7 @@ def augmentation_text(config: RunConfig) -> str:
     fills = {"shift": "edge pixels repeated", "crop": "filled with the mean colour", "reflect-crop": "edges mirrored"}
     if augment.translate != "none":
         pixels = augment.translate_pixels
-        steps.append(f"moved by up to {pixels} pixel{'s' * (pixels != 1)} ({fills[augment.translate]})")
+        steps.append(f"moved by up to {counted(pixels, 'pixel')} ({fills[augment.translate]})")
     if augment.cutout:
         steps.append(f"blanked in a square of {augment.cutout} × {augment.cutout} pixels")
     if augment.grow_from < IMAGE_SIZE:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from core.base.errors import ConfigError, RunBusy, StoreError
+from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.runs.store import RunStore
 from core.training.environment import Environment
@@ -42,7 +43,9 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
             "nothing. Clone the run with more epochs instead."
         )
     if epochs <= status.epoch:
-        raise ConfigError({"train.epochs": f"The run has {status.epoch} epochs already; enter more than that."})
+        raise ConfigError(
+            {"train.epochs": f"The run has {counted(status.epoch, 'epoch')} already; enter more than that."}
+        )
     changes: dict[str, Any] = {"train.epochs": epochs}
     if config.in_effect("augment.grow_until"):
         # Crops that have grown stay full: the same share of more epochs would make them small again.
@@ -53,7 +56,7 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
     if stops_early(config.train, losses, accuracies):
         changes["train.early_stopping"] = "off"  # or the child would stop at once
     about = {
-        "name": f"{meta.name} → {epochs} epochs" if meta.name else "",  # its settings name the child
+        "name": f"{meta.name} → {counted(epochs, 'epoch')}" if meta.name else "",  # its settings name the child
         "tags": meta.tags,
         "parent": run_id,
         # Versions and processor are recorded where the child is trained.

@@ -13,6 +13,7 @@ import torch
 
 from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.paths import without_home
+from core.base.text import counted
 from core.config.run_config import SETTINGS
 from core.data.task import load_task
 from core.jobs.recorder import Recorder
@@ -63,7 +64,7 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
         _train(folder, recorder, on_batch, on_epoch)
     except KeyboardInterrupt:
         recorder.end("stopped")
-        recorder.log(f"Stopped from the keyboard after {recorder.status.epoch} epochs.")
+        recorder.log(f"Stopped from the keyboard after {counted(recorder.status.epoch, 'epoch')}.")
         raise
     except FolderReplaced:
         raise  # nothing here is ours any more, the status and the log included
@@ -81,7 +82,7 @@ def _train(folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: O
     environment, epochs = trainer.environment, trainer.config.train.epochs
     recorder.log(
         f"Training from epoch {trainer.epoch + 1} to {epochs} on {environment.device}, {environment.precision}, "
-        f"{environment.threads} threads."
+        f"{counted(environment.threads, 'thread')}."
     )
     records = trainer.train()
     for record in records:
@@ -94,12 +95,12 @@ def _train(folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: O
         if recorder.stop_requested():
             records.close()
             recorder.end("stopped")
-            recorder.log(f"Stopped on request after {trainer.epoch} epochs.")
+            recorder.log(f"Stopped on request after {counted(trainer.epoch, 'epoch')}.")
             return
     if trainer.config.data.validation == "held-out":
         recorder.result(_test(folder, trainer))
     recorder.end("finished")
-    recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {trainer.epoch} epochs.")
+    recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {counted(trainer.epoch, 'epoch')}.")
 
 
 def _prepare(folder: RunFolder, recorder: Recorder) -> Trainer:

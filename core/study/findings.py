@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.base.text import SELECTED_ON, duration
+from core.base.text import SELECTED_ON, counted, duration
 from core.compare.settings import are_numbers
 from core.config.run_config import SETTINGS
 from core.published.points import Point
@@ -125,7 +125,7 @@ def _cost_text(groups: Sequence[ValueGroup], seeds: int) -> str:
         return ""
     runs = seeds * len(groups)
     seconds = pd.concat([group.runs["seconds"] for group in groups]).astype(float).mean()
-    return f" {runs} runs take about {duration(runs * seconds)}."
+    return f" {counted(runs, 'run')} {'takes' if runs == 1 else 'take'} about {duration(runs * seconds)}."
 
 
 def _caveats(groups: Sequence[ValueGroup], x: str, metric: Metric, comparisons: int) -> list[str]:

@@ -7,11 +7,13 @@ run with that signature serves as the cell. :mod:`core.study.store` keeps studie
 import functools
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.base.errors import ConfigError
+from core.base.numbers import split_list, whole_number
 from core.base.text import one_line, printable
 from core.compare.settings import are_numbers
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
@@ -100,7 +102,7 @@ class Study:
         Keys are ``name``, ``seeds``, ``vary``, or the path of the setting to change.
         """
         problems = self._problems_of_parts()
-        for cell in [] if problems else self.cells():
+        for cell in [] if problems.keys() - {"name"} else self.cells():
             for path, text in cell.config.problems().items():
                 problems.setdefault(path, f"With {cell.label}: {text}")
         return problems
@@ -263,23 +265,44 @@ def axis_from_text(text: str) -> Axis:
 
 
 def values_from_text(path: str, text: str) -> tuple[Any, ...]:
-    """Return the values of the setting at ``path`` as a person types them. Raises ConfigError for a wrong one."""
-    separator = ";" if SETTINGS[path].kind in ("ints", "classes") else ","
-    parts = [part for part in text.replace("\n", separator).split(separator) if part.strip()]
+    """Return the values of the setting at ``path`` as a person types them. Raises ConfigError for a wrong one.
+
+    Values are separated by commas, or by semicolons, which leave commas for the digits: ``5,000; 10,000``. Values that
+    are lists are separated by semicolons.
+    """
     try:
+        if SETTINGS[path].kind in ("ints", "classes"):
+            parts = [part for part in text.replace("\n", ";").split(";") if part.strip()]
+        else:
+            parts = split_list(text)
         return axis(path, map(SETTINGS[path].parse, parts)).values
     except ValueError as error:
         raise ConfigError({path: str(error)}) from None
 
 
+#: What joins the ends of a range besides a hyphen: hyphens and dashes of other kinds, and the minus sign.
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+
+
 def seeds_from_text(text: str) -> tuple[int, ...]:
-    """Return the seeds that a person types: ``0, 1, 2`` or ``0-4``. Raises ConfigError."""
+    """Return the seeds that a person types: ``0, 1, 2``, ``0 1 2`` or ``0-4``. Raises ConfigError."""
     seeds: list[int] = []
-    for part in filter(None, text.replace(" ", "").split(",")):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not (last.isdecimal() and 0 <= int(last) - int(first) <= MOST_CELLS)):
-            raise ConfigError({"seeds": f"“{part[:30]}” is not a seed. Write whole numbers as in 0, 1, 2 or 0-4."})
-        seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+    joined = re.sub(r"\s*-\s*", "-", text.translate(_DASHES).strip())
+    for part in filter(None, re.split(r"[,;\s]+", joined)):
+        shown, (first, dash, last) = one_line(part, 30), part.partition("-")
+        try:
+            if re.match(r"0\d|-", first) or re.match(r"-", last):  # 1,000 is not the seeds 1 and 0
+                raise ValueError
+            start, end = whole_number(first), whole_number(last if dash else first)
+        except ValueError:
+            text = f"“{shown}” is not a seed. Write whole numbers, as in 0, 1, 2 or 0-4."
+            raise ConfigError({"seeds": text}) from None
+        if end < start:
+            raise ConfigError({"seeds": f"“{shown}” counts down. Write {end}-{start}."})
+        if end - start >= MOST_CELLS:
+            text = f"“{shown}” is {end - start + 1:,} seeds; a study has at most {MOST_CELLS} runs. Write fewer seeds."
+            raise ConfigError({"seeds": text})
+        seeds += range(start, end + 1)
     return tuple(dict.fromkeys(seeds))
 
 

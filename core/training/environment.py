@@ -92,7 +92,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
         _require(environment.device)
         if environment.precision not in ("fp32", "bf16") or environment.threads not in range(1, 1025):
             raise LabError(
-                f"The run's meta.json records precision “{environment.precision}” and {environment.threads} threads; "
+                f"The run's meta.json records precision “{environment.precision}” and threads “{environment.threads}”; "
                 "allowed are fp32 or bf16 and 1 to 1,024 threads. Clone the run to start again."
             )
         return environment

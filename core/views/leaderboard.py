@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
+from core.base.text import counted
 from core.config.sections import CLASSES
 from core.published.points import POINTS
 from core.published.tables import RESULTS
@@ -122,5 +123,5 @@ def _ours(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standin
 
 def _run_note(run: RunSummary) -> str:
     train_images = run.config.data.sizes().train
-    note = f"ResNet-{run.config.model.depth}, {run.status.epoch} epochs of {train_images:,} images"
+    note = f"ResNet-{run.config.model.depth}, {counted(run.status.epoch, 'epoch')} of {train_images:,} images"
     return note if run.finished else f"{note}; {_STILL_OPEN.get(run.state, f'{run.state} before its end')}"

@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.text import SELECTED_ON, duration, nats, percent
+from core.base.text import SELECTED_ON, counted, duration, nats, percent
 from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
@@ -116,11 +116,11 @@ def _epoch_seconds_left(view: RunView) -> float:
 
 def status_text(store: RunStore, view: RunView) -> str:
     """Return in a line how far the run is."""
-    epochs = f"{view.run.status.epoch} of {view.run.config.train.epochs} epochs"
+    epochs = f"{view.run.status.epoch} of {counted(view.run.config.train.epochs, 'epoch')}"
     if view.run.state == "queued":
         queue = store.queue.ids()
         before = queue.index(view.run.id) if view.run.id in queue else 0
-        place = {0: "next in the queue", 1: "1 run before it"}.get(before, f"{before} runs before it")
+        place = f"{counted(before, 'run')} before it" if before else "next in the queue"
         return f"Waiting: {place}." + (f" Continues after {epochs}." if view.run.status.epoch else "")
     if view.run.at_work:
         return _progress_text(view)

@@ -34,6 +34,12 @@ needed.
 | `STREAMLIT_SERVER_ALLOWED_HOSTS` | more names that the server answers to, such as `lab.example.org` | its own |
 
 Separate several addresses with spaces. [SECURITY.md](../SECURITY.md) says what the server protects you from.
+
+## Numbers
+
+Write numbers as you are used to: `10,000`, `4 500`, `4’500`, `4_500`, `5e4` and `0,1` are read, in the form and after
+`--set`. What can mean two numbers (`10.000` images, a rate of `1,500`) is answered with both. In a list of values or
+seeds, commas separate; separated by semicolons, values may have commas of their own: `5,000; 10,000`.
 """
 SECTIONS = {"data": "Data", "model": "Network", "augment": "Augmentation", "train": "Training"}
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.base.errors import LabError, Outcome
+from core.base.text import counted
 from pages.parts.shared import error_box, literal
 
 T = TypeVar("T")
@@ -65,4 +66,4 @@ def show_problems() -> None:
 
 def runs_text(count: int) -> str:
     """Return "1 run" or "2,000 runs"."""
-    return "1 run" if count == 1 else f"{count:,} runs"
+    return counted(count, "run")

@@ -103,7 +103,9 @@ def _widget(draft: Draft, path: str, label: str) -> None:
         st.selectbox(label, setting.choices, index=setting.choices.index(value), **common)
     else:
         # Not a number field: text can be 1e-7, 5e4 or “all”, and the draft says what is wrong with anything else.
-        st.text_input(label, value=draft.shown(path), live="400ms", placeholder=_range(setting), **common)
+        typed = st.text_input(label, value=draft.shown(path), live="400ms", placeholder=_range(setting), **common)
+        if understood := setting.understood(typed):
+            st.caption(f"= {understood}")
 
 
 def _range(setting: Setting) -> str:

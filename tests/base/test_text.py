@@ -1,9 +1,14 @@
-"""Long names are cut in the middle, and never where they differ."""
+"""Texts for a person: counts, times with their zone, long names that are cut in the middle."""
 
+import re
+from datetime import datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.base.text import cut_middle, shortened
+from core.base.paths import PROJECT
+from core.base.text import counted, cut_middle, iso_time, shortened
 
 SWEEP = [
     f"a sweep with the preset fast, rate {rate}, depth {depth}, seed {seed}"
@@ -31,3 +36,28 @@ def test_no_name_is_longer_than_allowed_or_changed_if_it_fits(names, most):
     for name, text in shortened(names, most).items():
         assert len(text) <= most
         assert text == name or len(name) > most
+
+
+#: Nouns that a number is put before. “{n} of {m} epochs” and numbers that are never 1 are written out.
+NOUNS = "epoch|run|seed|step|setting|change|thread|file|study"
+
+
+def test_one_is_singular():
+    assert [counted(number, "run") for number in (0, 1, 2, 1_000, 0.5)] == [
+        *("0 runs", "1 run", "2 runs", "1,000 runs", "0.5 runs")
+    ]
+    assert [counted(number, "study", "studies") for number in (1, 2)] == ["1 study", "2 studies"]
+
+
+def test_no_text_makes_a_plural_of_its_own():
+    own = re.compile(rf"""(?:{NOUNS})\{{\s*['"]s['"] \*|['"]s['"] if|\+ ?['"]s['"]""")
+    files = [path for folder in ("core", "pages") for path in (PROJECT / folder).rglob("*.py")]
+    assert [path.name for path in files if own.search(path.read_text(encoding="utf-8"))] == ["text.py"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.7e9, 1.7e9 + 0.9])
+def test_a_time_keeps_its_moment_and_says_its_zone(seconds):
+    moment = datetime.fromisoformat(iso_time(seconds))
+    assert moment.tzinfo is not None
+    assert moment.timestamp() == int(seconds)
+    assert iso_time(None) == iso_time(float("nan")) == ""

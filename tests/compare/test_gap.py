@@ -134,7 +134,7 @@ def test_a_seed_that_still_trains_does_not_count_beside_finished_ones(store):
     made_run(store, config=on_test.replace({"train.lr": 0.2}), name="one")
     found = compared(store)
     assert {len(found.better.results), len(found.other.results)} == {2, 1}
-    assert "1 of 3 runs of “many · 3 seeds” do not count" in details(found)
+    assert "Not counted: 1 of 3 runs of “many · 3 seeds”" in details(found)
 
 
 def test_of_a_run_that_has_not_finished_it_is_said(store):
@@ -183,5 +183,5 @@ def test_many_looked_at_and_runs_left_out_are_pointed_out(store):
     trained(store, 0.9, HELD_OUT.replace({"train.lr": 0.2}))
     text = details(compared(store, looked_at=9))
     assert "two of 9" in text
-    assert "1 of 3 runs of “many · 3 seeds” do not count" in text
+    assert "Not counted: 1 of 3 runs of “many · 3 seeds”" in text
     assert "measured on the same images" in text

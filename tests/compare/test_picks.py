@@ -14,7 +14,7 @@ def test_a_link_names_runs_and_each_unknown_name_is_reported(some_runs):
 def test_of_a_thousand_unknown_names_only_a_few_are_looked_up(some_runs):
     _, problems = runs_in_link(some_runs, some_runs.ids(), ",".join(f"stranger-{at}" for at in range(1_000)))
     assert len(problems) == 6
-    assert "995 more runs" in problems[-1]
+    assert "995 more unknown runs" in problems[-1]
 
 
 def test_values_of_a_link_that_are_not_valid_are_reported():

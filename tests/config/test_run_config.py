@@ -87,7 +87,16 @@ def test_all_problems_are_found_at_once() -> None:
     related = changed(model__depth=9, train__epochs=1, train__warmup_epochs=2.0)
     assert set(related.problems()) == {"model.depth", "train.warmup_epochs"}
     unsound = related.replace({"train.lr": -1.0, "train.seed": -1})
-    assert set(unsound.problems()) == {"train.lr", "train.seed"}, "a setting's own range comes before relations"
+    assert set(unsound.problems()) == {"train.lr", "train.seed", "model.depth", "train.warmup_epochs"}
+    unsound = unsound.replace({"train.epochs": 0})
+    assert "train.warmup_epochs" not in unsound.problems(), "what it would be compared with means nothing"
+    assert set(unsound.problems(unread=["train.lr"])) == {"train.epochs", "train.seed", "model.depth"}
+
+
+@pytest.mark.parametrize(("warmup", "words"), [(1.0, "1 epoch leaves none of the run's 1 epoch"), (2.0, "2 epochs")])
+def test_a_warmup_of_the_whole_run_is_told_in_plain_words(warmup: float, words: str) -> None:
+    problem = changed(train__epochs=1, train__warmup_epochs=warmup).problems()["train.warmup_epochs"]
+    assert words in problem and "1 epochs" not in problem
 
 
 @given(any_config)
@@ -255,6 +264,9 @@ def test_all_bad_settings_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         RunConfig().set_from_text(["train.lr=high", "train.epochs=3", "model.depht=8"])
     assert set(caught.value.problems) == {"train.lr", "model.depht"}
+    with pytest.raises(ConfigError) as caught:
+        RunConfig().set_from_text(["train.epochs=many", "model.depth=21", "train.warmup_epochs=30"])
+    assert set(caught.value.problems) == {"train.epochs", "model.depth"}
 
 
 def test_an_unknown_setting_is_refused_everywhere() -> None:

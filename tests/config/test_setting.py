@@ -78,13 +78,17 @@ def test_every_setting_is_explained(path: str) -> None:
         (INT, "ALL", None),
         (INT, "none", None),
         (INT, "", None),
+        (INT, "10,000", 10_000),
+        (INT, "4 500", 4_500),
         (FLOAT, "1e-3", 1e-3),
+        (FLOAT, "0,1", 0.1),
         (BOOL, "Yes", True),
         (BOOL, "off", False),
         (BOOL, "1", True),
         (CHOICE, "adam", "adam"),
         (INTS, "[1, 2,3]", (1, 2, 3)),
         (INTS, "", ()),
+        (INTS, "1, 2’000", (1, 2_000)),
         (CLASSES, "(deer, dog)", ("deer", "dog")),
     ],
 )
@@ -94,12 +98,48 @@ def test_text_is_parsed_as_people_write_it(definition: Setting, text: str, value
 
 @pytest.mark.parametrize(
     ("definition", "text"),
-    [(INT, "many"), (INT, "2.5"), (INT, "inf"), (INT, "nan"), (FLOAT, "fast"), (BOOL, "perhaps"), (INTS, "1,two")],
+    [
+        (INT, "many"),
+        (INT, "2.5"),
+        (INT, "10.0"),
+        (INT, "inf"),
+        (INT, "nan"),
+        (FLOAT, "fast"),
+        (BOOL, "perhaps"),
+        (INTS, "1,two"),
+    ],
 )
 def test_other_text_is_refused_with_what_is_expected(definition: Setting, text: str) -> None:
     with pytest.raises(ValueError, match="is not") as caught:
         definition.parse(text)
     assert str(caught.value) == f"“{text}” is not {definition.expects()}."
+
+
+@pytest.mark.parametrize(("definition", "text"), [(INT, "10.000"), (FLOAT, "1,500"), (INTS, "80, 120,160")])
+def test_text_that_can_mean_two_values_is_refused_and_says_how_to_write_it(definition: Setting, text: str) -> None:
+    with pytest.raises(ValueError, match=r"may (mean|be one).*[Ww]rite"):
+        definition.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("definition", "text", "understood"),
+    [
+        (INT, "10,000", "10,000 images"),
+        (INT, "5e4", "50,000 images"),
+        (INT, "4 500", "4,500 images"),
+        (INT, "50000", ""),
+        (INT, "all", ""),
+        (INT, "many", ""),
+        (INT, "10.000", ""),
+        (FLOAT, "0,1", "0.1"),
+        (FLOAT, "0.1", ""),
+        (INTS, "1, 2", ""),
+        (INTS, "1, 2’000", "1, 2,000"),
+        (CHOICE, "sgd", ""),
+    ],
+)
+def test_a_number_that_is_not_in_its_plain_form_is_repeated(definition: Setting, text: str, understood: str) -> None:
+    assert definition.understood(text) == understood
 
 
 def test_what_is_expected_names_unit_range_and_choices() -> None:

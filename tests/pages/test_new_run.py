@@ -249,3 +249,24 @@ def test_every_value_reads_back_from_its_field(path):
 
 def test_markdown_in_a_name_is_shown_as_it_is():
     assert literal("a*b_[c]") == r"a\*b\_\[c\]"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value", "echo"),
+    [
+        ("data.train_size", "10,000", 10_000, "= 10,000 images"),
+        ("data.train_size", "4 500", 4_500, "= 4,500 images"),
+        ("train.lr", "0,05", 0.05, "= 0.05"),
+    ],
+)
+def test_a_number_is_read_as_people_type_it_and_repeated(app, store, path, text, value, echo):
+    field(app, path).set_value(text).run()
+    assert echo in texts(app)
+    start(app)
+    assert store.run(store.ids()[0]).config()[path] == value
+
+
+def test_all_problems_stand_in_the_form_at_once(app):
+    field(app, "train.epochs").set_value("many")
+    field(app, "model.depth").set_value("21").run()
+    assert "“many”" in texts(app) and "6n+2" in texts(app)

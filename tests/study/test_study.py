@@ -1,6 +1,7 @@
 """What a study asks: its cells, what is allowed, growing, scaling, and its file."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -194,6 +195,30 @@ def test_a_bad_axis_is_refused_with_a_sentence(text, words):
 
 def test_seeds_are_read_as_people_type_them():
     assert seeds_from_text("0, 2,5-7, 2") == (0, 2, 5, 6, 7)
-    for bad in ("a", "1-x", "-1", "0-9999", "5-3", "1.5"):
-        with pytest.raises(ConfigError, match="is not a seed"):
-            seeds_from_text(bad)
+    for same in ("0-2", "0–2", "0 — 2", "0 1 2", "0;1;2", "0, 1 ,2"):
+        assert seeds_from_text(same) == (0, 1, 2)
+    assert seeds_from_text("3’000") == (3_000,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *[(text, "is not a seed") for text in ("a", "1-x", "-1", "1.5", "0--2", "1,000")],
+        *[("0-2000", "2,001 seeds"), ("0–300", "at most 300"), ("5-3", "Write 3-5")],
+    ],
+)
+def test_other_seeds_are_refused_with_the_reason(text, words):
+    with pytest.raises(ConfigError, match=words):
+        seeds_from_text(text)
+
+
+def test_values_with_thousands_are_separated_by_semicolons():
+    assert axis_from_text("data.train_size=5,000; 10,000").values == (5_000, 10_000)
+    assert axis_from_text("train.lr=0,05; 0,1").values == (0.05, 0.1)
+    with pytest.raises(ConfigError, match="semicolons"):
+        axis_from_text("data.train_size=5,000, 10,000")
+
+
+def test_what_is_wrong_with_a_cell_is_told_beside_a_missing_name():
+    problems = replace(study(Axis("model.depth", (8, 21))), name="").problems()
+    assert problems.keys() == {"name", "model.depth"}

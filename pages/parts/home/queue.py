@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from core.base.text import counted
 from core.compare.settings import classes_text
 from core.runs.queue import Where
 from core.runs.store import RunStore
@@ -40,14 +41,14 @@ def queue_box(store: RunStore, waiting: Sequence[RunSummary]) -> None:
 
 
 def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> None:
-    run_id, name, epochs = run.id, title(run), str(run.config.train.epochs)
+    run_id, name, epochs = run.id, title(run), counted(run.config.train.epochs, "epoch")
     if run.status.epoch:
         epochs = f"{run.status.epoch} of {epochs}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap="xxsmall", width="stretch"):
             run_link(run_id, name, ":material/schedule:")
             position = "Next" if place == 0 else f"Position {place + 1}"
-            st.caption(f"{position} · {epochs} epochs · {classes_text(run.config.data.classes)}")
+            st.caption(f"{position} · {epochs} · {classes_text(run.config.data.classes)}")
         with st.container(horizontal=True, gap="xsmall", width="content"):
             for label, icon, where in _MOVES:
                 action_button(

@@ -5,7 +5,7 @@ from typing import get_args
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import duration
+from core.base.text import counted, duration
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.study.form import SIZES, VARIABLE, from_fields, published, usual_values
@@ -151,7 +151,9 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
         st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
     if study is not None:
         cells = statuses("", study, store.summaries())
-        st.caption(f"{'; '.join(axis.text for axis in study.axes)}. {study.base.train.epochs} epochs.")
+        seeds = ", ".join(map(str, study.seeds))
+        axes = "; ".join(axis.text for axis in study.axes)
+        st.caption(f"{axes}. {counted(study.base.train.epochs, 'epoch')}. Seeds {seeds}.")
         cost_line(cells, f"measure_{key}_cells")
     if st.button(
         "Create study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
@@ -166,7 +168,7 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
 def cost_line(cells: list[CellStatus], key: str) -> None:
     """Show how many runs are left, and what they cost on this machine."""
     left = preview(cells, get_store())
-    runs = f"{left.runs} of {left.cells} runs left" if left.runs < left.cells else runs_text(left.runs)
+    runs = f"{left.runs} of {counted(left.cells, 'run')} left" if left.runs < left.cells else runs_text(left.runs)
     if not left.runs:
         st.caption("Nothing left to train: all runs exist already.")
         return
