@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from core.base.errors import RunBusy, StoreError, collected
 from core.base.files import os_errors_as_store_errors, read_file, write_json
 from core.base.strict_json import from_json
-from core.base.text import filesize
+from core.base.text import counted, filesize
 from core.runs.folder import SAVED_STATES
 from core.runs.shelf import size_of
 from core.runs.store import RunStore
@@ -143,7 +143,8 @@ class Storage:
             size_of(path) for run_id in due.states for path in self._states(run_id)
         )
         return (
-            f"Due: {len(due.trash)} runs in the trash and the saved states of {len(due.states)} finished runs "
+            f"Due: {counted(len(due.trash), 'run')} in the trash and the saved states of "
+            f"{counted(len(due.states), 'finished run')} "
             f"({filesize(size)}). The app deletes them about a day after it found them due."
         )
 
@@ -176,8 +177,8 @@ class Storage:
         if not freed:
             return None
         return (
-            f"Deleted as the storage settings say: {len(ready.trash)} runs in the trash and the saved states of "
-            f"{len(ready.states)} finished runs; {filesize(freed)} freed."
+            f"Deleted as the storage settings say: {counted(len(ready.trash), 'run')} in the trash and the saved "
+            f"states of {counted(len(ready.states), 'finished run')}; {filesize(freed)} freed."
         )
 
     def _with_states(self) -> list[RunSummary]:
@@ -222,4 +223,4 @@ def _old(since: float | None, days: int, now: float) -> bool:
 
 def days_text(days: int | None) -> str:
     """Return ``never``, ``after 1 day`` or ``after 30 days``."""
-    return "never" if days is None else f"after {days:,} day{'s' * (days != 1)}"
+    return "never" if days is None else f"after {counted(days, 'day')}"
