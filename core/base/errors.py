@@ -95,3 +95,29 @@ def collected(problems: list[str], name: str) -> Iterator[None]:
     except Exception as error:  # a defect, or a fault of the disk: no reason to forget the other items
         logging.getLogger(__name__).debug("%s", name, exc_info=True)
         problems.append(f"{name}: unexpected {type(error).__name__}: {error}.")
+
+
+class Once:
+    """Remembers which errors were reported, for what is tried again all the time: each is reported once.
+
+    An error is known by what it happened to, its kind and where it was raised. Its text may name a time or a temporary
+    file, which differ every time.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[tuple[object, ...]] = set()
+
+    def is_new(self, error: BaseException, of: str = "") -> bool:
+        """Return whether this error ``of`` something was not reported yet, and remember it."""
+        place, trace = "", error.__traceback__
+        while trace is not None:
+            place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+        cause = error.__cause__ or error
+        key = (of, type(error), type(cause), getattr(cause, "errno", None), place)
+        is_new = key not in self._known
+        self._known.add(key)
+        return is_new
+
+    def forget(self, of: str) -> None:
+        """Report errors ``of`` something again: it worked in between."""
+        self._known = {key for key in self._known if key[0] != of}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
+from core.base.errors import FolderReplaced, LabError, Once, RunBusy
 from core.base.paths import runs_folder
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
@@ -32,6 +32,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         #: Why the queue stands still or a run was skipped, as long as that is so.
         self.trouble: str | None = None
+        self._reported = Once()
         self._stopping = threading.Event()
         self._tidied_at = -math.inf
 
@@ -96,24 +97,26 @@ class Worker:
                 if not skipped:
                     self.trouble = None
                 run(self.store, run_id, only_queued=True)
+                self._reported.forget(run_id)
                 return
             except FolderReplaced:
                 raise  # the other runs may lie in a folder whose queue is another process's
             except RunBusy:
                 pass  # taken, stopped or deleted since the queue was read
-            except StoreError as error:  # its folder is gone or read-only; the next run may be fine
-                self._report(error)
+            except Exception as error:  # its folder is gone or read-only, or worse; the next run may be fine
+                self._report(error, run_id)
                 skipped = True
         if not skipped:
             self.trouble = None
         self._stopping.wait(POLL_SECONDS)
 
-    def _report(self, error: Exception) -> None:
-        """Keep a sentence for the pages; the terminal gets the traceback, once."""
-        text = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
-        if text != self.trouble:
-            traceback.print_exception(error)
-        self.trouble = text
+    def _report(self, error: Exception, run_id: str = "") -> None:
+        """Keep a sentence for the pages; the terminal gets the traceback once for each run and reason."""
+        self.trouble = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        if self._reported.is_new(error, run_id):
+            with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+                print(f"Run {run_id} waits:" if run_id else "The queue waits:", file=sys.stderr)
+                traceback.print_exception(error)
 
 
 def yield_to_pages() -> None:

@@ -8,11 +8,13 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+from core.base.errors import Once
 from core.base.paths import runs_folder
 from core.base.text import one_line
 from core.runs.store import RunStore
 from pages.parts.internals import ignore_pages_folder
 
+_LOGGED = Once()
 #: The report in full, for the place where a page first mentions it.
 REPORT = "Ahmad Khazaie, *“Image Classification with Deep Neural Networks”*, a student report on CIFAR-10"
 
@@ -81,8 +83,12 @@ def error_box(error: Exception | str) -> None:
 
 
 def show_failure(error: Exception) -> bool:
-    """Write an error that nothing caught into the log, and say so on the page, in place of Streamlit's own box."""
-    logging.getLogger("resnet_lab").error("A page failed.", exc_info=error)
+    """Write an error that nothing caught into the log, and say so on the page, in place of Streamlit's own box.
+
+    The log gets it once: some parts of a page run again every second.
+    """
+    if _LOGGED.is_new(error):
+        logging.getLogger("resnet_lab").error("A page failed.", exc_info=error)
     error_box("This page failed because of a fault in the program. Its log has the details. Reload the page to go on.")
     return True
 

@@ -1,5 +1,6 @@
 """The background thread: works the queue in order, alone, and cleans up after the dead."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from core.base.paths import PROJECT
+from core.jobs import runner
 from core.jobs import worker as worker_module
 from core.jobs.worker import Worker, ensure_worker
 from core.runs.queue import Queue
@@ -186,3 +188,67 @@ def test_the_worker_deletes_what_the_storage_settings_say(store, worker, monkeyp
     worker.start()
     wait_for(lambda: not store.trash.ids(), 10)
     wait_for(lambda: "freed" in capsys.readouterr().err, 10)
+
+
+def blocked(store, name):
+    """A waiting run that cannot be begun, because a folder stands where its file ``name`` belongs."""
+    run_id = store.create(tiny_config(*SHORT))
+    path = store.run(run_id).path / name
+    path.unlink(missing_ok=True)
+    (path / "x").mkdir(parents=True)
+    return run_id
+
+
+def test_runs_that_cannot_be_begun_are_reported_once_each(store, capsys, monkeypatch):
+    """Two runs in turn printed a traceback at every try, 650 MB a day."""
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0)
+    runs = [blocked(store, ".lock"), blocked(store, "progress.json"), blocked(store, "stop")]
+    one = Worker(store)
+    for _ in range(30):
+        one._train_next()
+    err = capsys.readouterr().err
+    assert err.count("waits:") == len(runs)
+    assert all(err.count(f"Run {run_id} waits:") == 1 for run_id in runs)
+    assert one.trouble and "\n" not in one.trouble
+    assert [store.run(run_id).status().state for run_id in runs] == ["queued"] * 3
+    assert not any(store.run(run_id).log() for run_id in runs)
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), MemoryError(), OSError(24, "Too many open files"), KeyError("x")]
+)
+def test_a_run_that_raises_anything_does_not_hold_up_the_next(store, monkeypatch, capsys, error):
+    bad, good = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
+    tried = []
+
+    def run(store, run_id, **options):
+        tried.append(run_id)
+        if run_id == bad:
+            raise error
+
+    monkeypatch.setattr(runner, "run", run)
+    one = Worker(store)
+    one._train_next()
+    assert tried == [bad, good]
+    assert capsys.readouterr().err.count(f"Run {bad} waits:") == 1
+
+
+def test_texts_that_differ_every_time_are_one_reason(store, monkeypatch, capsys):
+    run_id = store.create(tiny_config(*SHORT))
+    number = itertools.count()
+
+    def run(store, run_id, **options):
+        raise OSError(28, "No space left on device", f".status.json.{next(number)}.tmp")
+
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0)
+    one = Worker(store)
+    for _ in range(20):
+        one._train_next()
+    assert next(number) == 20
+    assert capsys.readouterr().err.count("Traceback") == 1
+    monkeypatch.setattr(runner, "run", lambda *_, **options: None)
+    one._train_next()
+    monkeypatch.setattr(runner, "run", run)
+    one._train_next()
+    assert f"Run {run_id} waits:" in capsys.readouterr().err, "it worked in between"
