@@ -12,7 +12,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core.base.errors import LabError
-from core.base.text import counted
+from core.base.text import counted, shortened
 from core.compare import contenders
 from core.compare import settings as settings_compare
 from core.compare.contenders import Contender
@@ -40,6 +40,8 @@ from pages.parts.watch import redraw_when_changed
 
 #: Runs in one chart; nobody can tell more apart.
 MOST_DRAWN = 24
+#: Letters of a name in the tables of the tabs.
+_LETTERS = 40
 #: The parts of the page about the selected runs, each a tab.
 TABS = {
     "curves": "Curves",
@@ -67,7 +69,8 @@ def results(
 ) -> None:
     """Show the accuracy of each run and over each group, with its colour in the charts."""
     of = st.column_config
-    table = results_table(runs, labels)
+    short = shortened(labels.values(), _LETTERS)
+    table = results_table(runs, {run.id: short[labels[run.id]] for run in runs})
     share = "%.2f %%"
     by_run = {run_id: marks[group.id].colour for group in groups for run_id in group.run_ids}
     st.dataframe(
@@ -75,7 +78,7 @@ def results(
         hide_index=True,
         column_config={
             "colour": of.TextColumn("", width=34, pinned=True, help="Colour in the charts."),
-            "label": of.TextColumn("Run", pinned=True),
+            "label": of.TextColumn("Run", pinned=True, width=270),
             "state": "State",
             "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share),
             "best": of.NumberColumn("Validation accuracy", format=share),
@@ -90,12 +93,13 @@ def results(
         alt="Best and last accuracy of each selected run, with the epoch and the images that chose it.",
     )
     seeds = seeds_table(groups)
+    names = shortened(seeds["label"], 2 * _LETTERS)
     if len(seeds):
         st.caption(
             "Mean ± standard deviation (n − 1) of each group, in percent. Unfinished runs count if none has finished."
         )
         st.dataframe(
-            seeds,
+            seeds.assign(label=seeds["label"].map(names)),
             hide_index=True,
             column_config={
                 "label": of.TextColumn("Group", pinned=True),

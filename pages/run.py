@@ -151,7 +151,7 @@ def header(view: run_views.RunView) -> None:
 
 def facts(view: run_views.RunView) -> None:
     """Show the run's main numbers."""
-    with st.grid(4, min_column_width=215):
+    with st.grid(4, min_column_width=150):
         for fact in run_views.key_figures(view):
             st.metric(fact.label, fact.value, fact.note, delta_color="off", delta_arrow="off", border=True)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.base.errors import LabError
-from core.base.text import counted
+from core.base.text import counted, shortened
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
 from core.stats.finding import ACCURACY, Finding, Wording
 from core.stats.judgement import Group, judge
 
+#: Letters of a name in a sentence.
+_LETTERS = 48
 #: The images that both sides were measured on.
 Part = Literal["test", "validation"]
 IMAGES: dict[Part, str] = {"test": "test images", "validation": "held-out validation images"}
@@ -46,7 +48,8 @@ def gap(first: Contender, second: Contender, looked_at: int = 2) -> Gap:
     """
     _check_tasks(first.config, second.config)
     part = _common_part(first, second)
-    sides = [_side(contender, part) for contender in (first, second)]
+    names = shortened((first.label, second.label), _LETTERS)
+    sides = [_side(contender, names[contender.label], part) for contender in (first, second)]
     judgement = judge(sides)
     wording = Wording(sides, judgement, ACCURACY, images=IMAGES[part])
     return Gap(
@@ -92,10 +95,10 @@ def _common_part(first: Contender, second: Contender) -> Part:
     )
 
 
-def _side(contender: Contender, part: Part) -> Side:
+def _side(contender: Contender, name: str, part: Part) -> Side:
     accuracies = _accuracies(contender, part)
     return Side(
-        name=f"“{contender.label}”",
+        name=f"“{name}”",
         results=tuple(accuracies.values()),
         images=_number_of_images(contender.config, part),
         label=contender.label,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.base.text import known
+from core.base.text import known, shortened
 from core.compare.gap import IMAGES, Gap, Side
 from core.compare.settings import NO_EFFECT, are_numbers, in_order, setting_name, setting_text
 from core.config.run_config import RunConfig
@@ -21,6 +21,10 @@ from core.views.curves import Mark, RunCurves
 
 #: From orange over grey to blue: visible on a light and a dark page, and with colour blindness.
 LOW_TO_HIGH = [[0.0, "#d55e00"], [0.5, "#8d949b"], [1.0, "#0a84c6"]]
+
+
+#: Letters of a name beside its interval.
+_SIDE_LETTERS = 26
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,15 @@ def bands(
     # What was measured takes lines of its own: next to the title it would be longer than the axis.
     title = "<br>".join([style.TITLES[kind], *validation_texts(runs)])
     figure = style.new_curve_figure(runs, view, title, kind)
+    legend = shortened((group.label for group in groups), style.LEGEND_LETTERS)
     for group in groups:
         if not all(run.metrics.empty for run in group.runs):
-            _add_group(figure, group, view, kind, style.x_divisor(runs, view))
+            _add_group(figure, group, legend[group.label], view, kind, style.x_divisor(runs, view))
     return style.finish_curves(figure, runs, view, kind, reference)
 
 
 def _add_group(
-    figure: go.Figure, group: GroupCurves, view: View, kind: Literal["accuracy", "loss"], divisor: float
+    figure: go.Figure, group: GroupCurves, name: str, view: View, kind: Literal["accuracy", "loss"], divisor: float
 ) -> None:
     measure, label, several = MEASURES[kind], style.escape(group.label), len(group.runs) > 1
     colour = group.mark.colour
@@ -107,7 +112,7 @@ def _add_group(
         colour,
         dash=group.mark.dash,
         symbol=group.mark.symbol,
-        name=label,
+        name=style.escape(name),
         uid=f"{group.id} mean",
         legendgroup=group.id,
         meta=label,
@@ -125,13 +130,14 @@ def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
     ``colours`` are those of the better and of the other contender. The interval is Wilson's.
     """
     figure = style.new_figure(f"Accuracy on {IMAGES[gap.part]} (%)", height=170, showlegend=False)
+    names = shortened((gap.better.label, gap.other.label), _SIDE_LETTERS)
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
-        _add_side(figure, side, colour, IMAGES[gap.part])
+        _add_side(figure, side, names[side.label], colour, IMAGES[gap.part])
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
-def _add_side(figure: go.Figure, side: Side, colour: str, images: str) -> None:
-    label, n = style.escape(side.label), side.spread.n
+def _add_side(figure: go.Figure, side: Side, name: str, colour: str, images: str) -> None:
+    label, n = style.escape(name), side.spread.n
     mean, low, high = (100 * share for share in (side.spread.mean, *side.image_interval))
     if n > 1:
         marker = {"color": colour, "size": 8, "opacity": 0.45}

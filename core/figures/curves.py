@@ -6,13 +6,15 @@ the order of the theme's categorical colours, so a page may swap one for the oth
 a redraw keeps zoom and hidden curves.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from core.base.text import SELECTED_ON
+from core.base.text import SELECTED_ON, shortened
 from core.figures import style
 from core.figures.style import View
 from core.stats.finding import MEASURES, Metric
@@ -81,9 +83,9 @@ def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: 
         marker = {"symbol": "diamond-open", "size": 12, "line": {"width": 2}}
         x = chart.mark(run, found.epoch, "onset", f"over-fitting from about epoch {found.epoch} on", "◇", marker)
         if chart.alone:
-            label: dict[str, Any] = {"text": "over-fitting", "textposition": "end", "textangle": 0, "padding": 4}
-            label |= {"xanchor": "left", "yanchor": "top", "font": {"size": 11, "color": NEUTRAL}}
-            figure.add_shape(type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, line_dash="dash", label=label)
+            figure.add_shape(type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, line_dash="dash")
+            at = math.log10(x) if view.log_x else x
+            style.add_note(figure, "over-fitting", yref="y domain", x=at, y=1, xanchor="left", yanchor="top")
 
 
 def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tuple[str, float] | None) -> go.Figure:
@@ -95,8 +97,12 @@ def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tu
         if view.train and len(run.moments):
             chart.add_moments(run)
         chart.mark_best(run)
-    if len(runs) > 1 and view.train:
-        style.add_curve(figure, [None], [None], NEUTRAL, 1.5, dash="dash", mode="lines", name=_TRAINING_TEXT, uid="key")
+    if not chart.alone:
+        looks = {text: (2.5, "solid") for text in chart.measured_on[:1] if len(chart.measured_on) == 1}
+        looks |= {_TRAINING_TEXT: (1.5, "dash")} if view.train else {}
+        for name, (width, dash) in looks.items():
+            ids = {"name": name, "uid": "key" if dash == "dash" else "key validation"}
+            style.add_curve(figure, [None], [None], NEUTRAL, width, dash=dash, mode="lines", **ids)
     return style.finish_curves(figure, runs, view, metric, reference)
 
 
@@ -108,6 +114,16 @@ class _Chart:
     runs: Sequence[RunCurves]
     view: View
     metric: Metric
+
+    @cached_property
+    def legend(self) -> Mapping[str, str]:
+        """The runs' labels as the legend shows them."""
+        return shortened((run.label for run in self.runs), style.LEGEND_LETTERS)
+
+    @cached_property
+    def measured_on(self) -> list[str]:
+        """What the validation curves were measured on; the legend says it once if it is the same for all."""
+        return validation_texts(self.runs)
 
     @property
     def alone(self) -> bool:
@@ -123,6 +139,7 @@ class _Chart:
         )
         text = _TRAINING_TEXT if part == "train" else VALIDATION_TEXT[run.selected_on]
         short = text.split(" ")[0]
+        same = len(self.measured_on) == 1
         uid, hover = f"{run.id} {part}", style.hover_text(self.metric, "customdata[1]")
         look["legendgroup"] = uid if self.alone else run.id
         if view.smoothing != "none":
@@ -136,7 +153,7 @@ class _Chart:
             view.smooth(measured).tolist(),
             run.colour,
             uid=uid,
-            name=text if self.alone else f"{label} · {text}",
+            name=text if self.alone else style.escape(self.legend[run.label]) + ("" if same else f" · {text}"),
             showlegend=self.alone or part == "val",
             symbol="circle" if part == "train" else run.mark.symbol,
             meta=short if self.alone else f"{label} {short}",
@@ -204,6 +221,7 @@ class _Chart:
 
 def _one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, hover: str) -> go.Figure:
     """Return one curve per run, without smoothing."""
+    legend = shortened((run.label for run in runs), style.LEGEND_LETTERS)
     figure = style.new_curve_figure(runs, view, title, column)
     for run in runs:
         style.add_curve(
@@ -212,7 +230,7 @@ def _one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, 
             run.metrics[column].tolist(),
             run.colour,
             width=2,
-            name=style.escape(run.label),
+            name=style.escape(legend[run.label]),
             uid=f"{run.id} {column}",
             showlegend=len(runs) > 1,
             meta=style.escape(run.label),

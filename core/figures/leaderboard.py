@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from core.base.text import shortened
 from core.figures.style import error_bars, escape, new_figure
 from core.views.curves import NEUTRAL, PALETTE
 from core.views.leaderboard import HELD_OUT, NOT_REPORTED, ON_TEST, OURS, REPORT, Standing
@@ -34,7 +35,8 @@ def dots(standings: Sequence[Standing]) -> go.Figure:
         rows = {place: result for place, result in enumerate(shown) if _kind(result) == kind}
         if rows:
             _add_dots(figure, rows, " ".join(kind), name, colour, symbol)
-    names = [_row_name(result) for result in shown]
+    short = shortened(map(_row_name, shown), _LETTERS)
+    names = [escape(short[_row_name(result)]) for result in shown]
     figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=names, tickfont={"size": 11})
     return figure.update_yaxes(range=[len(shown) - 0.4, -0.6], uirevision=str(len(shown)))
 
@@ -88,4 +90,4 @@ def _row_name(result: Standing) -> str:
         text = f"the report, {result.name.split(', ')[-1]}"
     else:
         text = result.by + (" (a person)" if "person" in result.note else "")
-    return escape(text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…")
+    return text

@@ -26,9 +26,22 @@ LOG_TICKS = [digit * 10.0**power for power in range(-4, 9) for digit in (1, 2, 5
 #: Shown in place of curves before a run has finished an epoch.
 NO_EPOCH_TEXT = "No epoch is finished yet. Points appear a few seconds after training begins."
 
+#: The name of annotations that are drawn on the page's background.
+NOTE = "note"
+#: Letters of a name in a legend; more names than fit would leave no room for the curves.
+LEGEND_LETTERS = 36
+
 _TRANSPARENT = "rgba(0,0,0,0)"
 _AXIS = {"zeroline": False, "automargin": True, "title": {"font": {"size": 13}}}
-_LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
+_LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "font": {"size": 12},
+    "tracegroupgap": 0,
+}
 
 #: Backgrounds are transparent and text has no colour, so a figure suits a light and a dark page. The template is part
 #: of a figure's JSON, so the browser needs no copy of it.
@@ -165,9 +178,16 @@ def add_line_across(
     figure: go.Figure, y: float, text: str, dash: str = "dot", *, below: bool = False, at: str = "end"
 ) -> None:
     """Draw a horizontal reference line with its text above or ``below`` the line, ``at`` its start or end."""
+    figure.add_shape(type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line_dash=dash)
+    place = {"xref": "x domain", "x": float(at == "end"), "xanchor": "right" if at == "end" else "left"}
+    height = math.log10(y) if figure.layout.yaxis.type == "log" else y  # where an annotation is, unlike a shape
+    add_note(figure, text, y=height, yanchor="top" if below else "bottom", **place)
+
+
+def add_note(figure: go.Figure, text: str, **place: Any) -> None:
+    """Write a small text over everything else. A page gives texts of this name a background, so that they are read."""
     font = {"size": 11, "color": NEUTRAL}
-    label = {"text": text, "textposition": at, "yanchor": "top" if below else "bottom", "font": font}
-    figure.add_shape(type="line", xref="x domain", x0=0, x1=1, y0=y, y1=y, line_dash=dash, label=label)
+    figure.add_annotation(text=text, name=NOTE, showarrow=False, font=font, borderpad=1, **place)
 
 
 def add_chance_level(figure: go.Figure, metric: Metric, k: int) -> None:
@@ -186,6 +206,8 @@ def finish_curves(
     ``reference`` is its name and its value (0 to 1). Its text is at the start of the line, because curves reach it at
     its end, and below it, because the line may be the highest thing in the chart.
     """
+    if not _longest(runs, view):
+        return figure  # lines across would strike the message through
     if view.log_loss and metric != "accuracy":
         figure.update_yaxes(type="log", tickvals=LOG_TICKS, uirevision=f"{metric} {view.x} log")
     if reference and metric == "accuracy":
@@ -197,8 +219,9 @@ def finish_curves(
 
 
 def add_message(figure: go.Figure, text: str) -> go.Figure:
-    """Write a sentence into the middle of the figure."""
-    return figure.add_annotation(text=text, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+    """Write a sentence into the middle of a figure that has no data, and so no scale either."""
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    return figure.add_annotation(text=text, name=NOTE, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
 
 
 #: Escapes a name that a person chose, so that Plotly does not read it as markup.

@@ -78,3 +78,14 @@ def test_arrow_keys_choose_an_image(lab, page):
     assert tiles.evaluate_all("all => all.map((one, at) => one.tabIndex === 0 ? at : -1).filter(at => at >= 0)") == [1]
     page.keyboard.press("Enter")  # opens the next tab
     expect(page.get_by_role("tab", name="Augmentation")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_focus_is_seen(lab, page):
+    page.goto(f"{lab.url}/new_run")
+    page.locator("h1").first.wait_for()
+    button = page.get_by_role("button", name="Select all ten")
+    button.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    style = button.evaluate("at => [getComputedStyle(at).outlineStyle, parseFloat(getComputedStyle(at).outlineWidth)]")
+    assert style[0] == "solid" and style[1] >= 2

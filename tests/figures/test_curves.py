@@ -40,7 +40,8 @@ def traces(figure):
 
 def lines(figure) -> dict[float, str]:
     """Heights of the lines across, and what is written on them."""
-    return {shape.y0: shape.label.text for shape in figure.layout.shapes}
+    heights = {shape.y0 for shape in figure.layout.shapes}
+    return {note.y: note.text for note in figure.layout.annotations if note.y in heights}
 
 
 def test_accuracy_has_each_epoch_in_percent():
@@ -101,8 +102,14 @@ def test_a_published_result_is_a_line_with_its_text_away_from_the_curves():
     found = lines(figure)
     assert list(found.values()) == ["the report: 91.37 %"]
     assert list(found) == pytest.approx([91.37])
-    label = figure.layout.shapes[0].label
-    assert (label.textposition, label.yanchor) == ("start", "top"), "the line may be the highest thing in the chart"
+    (note,) = figure.layout.annotations
+    assert (note.x, note.xanchor, note.yanchor) == (0, "left", "top"), "the line may be the highest thing in the chart"
+    assert note.name == "note"  # pages give it a background, so that it is readable over curves
+
+
+def test_a_note_on_a_logarithmic_axis_is_at_its_line():
+    figure = loss([curves()], View(log_loss=True))
+    assert 10 ** figure.layout.annotations[0].y == pytest.approx(figure.layout.shapes[0].y0)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +171,25 @@ def test_with_several_runs_the_legend_names_each_and_hides_all_of_its_curves():
     figure = accuracy([first, second])
     shown = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert shown == [
-        "a &lt;b&gt; · validation (held-out images)",
-        "c · validation (held-out images)",
+        "a &lt;b&gt;",
+        "c",
+        "validation (held-out images)",
         "training (running mean over augmented batches)",
     ]
-    assert {trace.legendgroup for trace in figure.data if trace.uid != "key"} == {first.id, second.id}
+    assert {trace.legendgroup for trace in figure.data if not trace.uid.startswith("key")} == {first.id, second.id}
+    mixed = [
+        trace.name for trace in accuracy([first, curves(label="c", config=PAIR)]).data if trace.showlegend is not False
+    ]
+    assert mixed[:2] == ["a &lt;b&gt; · validation (held-out images)", "c · test images (also chose the best epoch)"]
+
+
+def test_a_long_name_takes_little_room_in_the_legend_and_is_whole_in_the_hover_box():
+    name = "a very long name of a run with the preset fast and rate {} and depth 20"
+    figure = accuracy([curves(label=name.format(rate)) for rate in (0.1, 0.2)])
+    shown = [trace for trace in figure.data if trace.uid.endswith(" val")]
+    assert all(len(trace.name) <= 36 for trace in shown)
+    assert ["0.1" in shown[0].name, "0.2" in shown[1].name] == [True, True]
+    assert name.format(0.1) in shown[0].meta
 
 
 def test_a_redraw_keeps_zoom_and_hidden_curves_as_long_as_the_axes_are_the_same():
@@ -199,7 +220,8 @@ def test_before_the_first_epoch_the_figure_says_so():
         assert [note.text for note in figure.layout.annotations] == [
             "No epoch is finished yet. Points appear a few seconds after training begins."
         ]
-    assert not accuracy([curves(1)]).layout.annotations
+        assert not figure.layout.shapes and figure.layout.yaxis.visible is False  # no line through the sentence
+    assert not accuracy([curves(1)], View(chance=False)).layout.annotations
 
 
 def test_the_learning_rate_is_logarithmic_only_over_powers_of_ten():

@@ -63,8 +63,8 @@ _WIDTHS = {
     "tags": 80,
     "created": 88,
 }
-#: Pixels of a letter, and of a row with one line or two.
-_LETTER, _ROW = 6.6, {1: 35, 2: 50}
+#: Pixels of a letter.
+_LETTER = 6.7
 _SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
 
 
@@ -159,9 +159,7 @@ def run_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequen
     if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
         st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
     width = _name_width(runs, columns)
-    line = int(width / _LETTER)
-    lines = 1 if all(len(labels[run_id]) <= line for run_id in visible) else 2
-    short = shortened(labels.values(), lines * line - 4 * (lines - 1))
+    short = shortened(labels.values(), int(width / _LETTER))
     table = runs_table(runs, {run_id: short[label] for run_id, label in labels.items()}, columns)
     table.insert(list(table.columns).index("run") + 1, "open", [f"run?run={run_id}" for run_id in visible])
     st.dataframe(
@@ -170,8 +168,7 @@ def run_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequen
         on_select=_selected,
         selection_mode="multi-row",
         hide_index=True,
-        height="auto" if len(table) <= 10 // lines else min(_ROW[lines] * len(table) + 38, 430),
-        row_height=_ROW[lines],
+        height="auto" if len(table) <= 10 else min(35 * len(table) + 38, 430),
         column_config=_looks(columns, width),
         placeholder="",
         alt="All runs with state, accuracy and settings. The checkbox at the left of a row selects a run, and “Open” "

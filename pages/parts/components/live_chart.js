@@ -30,6 +30,8 @@ function inThemeColours(figure, palette, themed) {
 
 /** Return the figure with the page's colours and font. */
 function dressed({ figure, palette, height }, node) {
+  const more = figure.layout.showlegend === false ? 0 : moreForLegend(figure.data, node.clientWidth);
+  node.style.height = `${STRIP + height + more}px`;
   const css = getComputedStyle(node);
   const look = (name) => css.getPropertyValue(`--st-${name}`).trim();
   const { data, layout } = inThemeColours(figure, palette, look("chart-categorical-colors").split(",").map((colour) => colour.trim()));
@@ -38,8 +40,10 @@ function dressed({ figure, palette, height }, node) {
     data,
     layout: {
       ...layout,
-      height,
+      height: height + more,
       autosize: true,
+      legend: { maxheight: TALLEST, ...layout.legend },
+      annotations: layout.annotations?.map((note) => (note.name === "note" ? { bgcolor: look("background-color"), ...note } : note)),
       paper_bgcolor: look("background-color"), // so that a downloaded image is readable
       font: { family: look("font"), size: 13, color: look("text-color") },
       xaxis: { ...axis, ...layout.xaxis },
@@ -53,6 +57,20 @@ function dressed({ figure, palette, height }, node) {
       modebar: { bgcolor: "rgba(0,0,0,0)", color: look("gray-color"), activecolor: look("primary-color") },
     },
   };
+}
+
+/** Pixels of the strip above a chart that belongs to its toolbar, of a row of the legend, and of the tallest legend. */
+const STRIP = 26, ROW = 19, TALLEST = 6 * ROW;
+
+/** Return the pixels that the legend needs beyond its first row; a long one scrolls. */
+function moreForLegend(data, width) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = "12px sans-serif";
+  const named = data.filter((trace) => trace.name && trace.showlegend !== false);
+  const widths = named.map((trace) => pen.measureText(trace.name).width + 45);
+  const all = widths.reduce((sum, one) => sum + one, 0);
+  const rows = all <= width ? 1 : Math.ceil(named.length / Math.max(1, Math.floor(width / Math.max(...widths))));
+  return Math.min((rows - 1) * ROW, TALLEST - ROW);
 }
 
 /** Hide and show a raw curve with its smoothed curve, also if smoothing is switched on later. */
@@ -103,7 +121,7 @@ export default function ({ data, parentElement }) {
     node.looks = undefined;
   };
   node.latest = data;
-  node.style.height = `${data.height}px`;
+  if (!node.style.height) node.style.height = `${STRIP + data.height}px`;
   if (!node.resizing) {
     node.resizing = new ResizeObserver(() => {
       if (node.classList.contains("js-plotly-plot") && node.offsetWidth) window.Plotly.Plots.resize(node);

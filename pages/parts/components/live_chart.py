@@ -20,6 +20,7 @@ CHART_WIDTH = 400
 _component = st.components.v2.component(
     "resnet_lab_live_chart",
     html='<div class="live-chart"></div>',
+    css=Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
     isolate_styles=False,  # Plotly's style sheet goes into the document, out of a shadow root's sight
 )
