@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.base.text import shortened
 from core.figures.leaderboard import MOST_OURS, dots, standings_text
 from core.runs.summary import labels
 from core.views import leaderboard
@@ -28,7 +29,7 @@ def notes(ours: int, untested: int) -> None:
     """Say what to know before reading the list."""
     texts = ["Bars are 95 % intervals that count the sampling of the test images."]
     if ours > MOST_OURS:
-        texts.append(f"The chart shows our best {MOST_OURS} of {ours:,} runs, the table all of them.")
+        texts.append(f"The chart shows our best {MOST_OURS} of {ours:,} results, the table all of them.")
     if untested:
         runs = "1 run is" if untested == 1 else f"{untested:,} runs are"
         texts.append(f"{runs} not listed yet: a run with held-out images is tested once, when it finishes.")
@@ -39,15 +40,17 @@ def notes(ours: int, untested: int) -> None:
     st.caption(" ".join(texts))
 
 
-def results_table(standings: Sequence[Standing]) -> None:
-    """Show every result with links to papers and runs."""
+def results_table(standings: Sequence[Standing], *, ranked: bool = True) -> None:
+    """Show results with links to papers and runs; ``ranked``: with their places."""
     of, percent = st.column_config, "%.2f %%"
     columns = {
         "place": of.NumberColumn("#", width=44, help="Rank by accuracy."),
-        "accuracy": of.NumberColumn("Test accuracy", format=percent, width=110),
+        "accuracy": of.NumberColumn("Test accuracy", format=percent, width=110, help="The mean of several seeds."),
+        "sd": of.NumberColumn("±", format="%.2f", width=54, help="Standard deviation over seeds (n − 1), in points."),
+        "n": of.NumberColumn("Runs", width=52, help="Runs that differ only in their seed."),
         "name": of.TextColumn("Method or run", width=300),
         "chosen_on": of.TextColumn("Epoch chosen on", width=190),
-        "run": of.LinkColumn("Run", display_text="Open", width=60, help="Opens the run’s page."),
+        "run": of.LinkColumn("Run", display_text="Open", width=60, help="Opens the run’s page, or compares the seeds."),
         "paper": of.LinkColumn("Paper", display_text=r"abs/(.*)", width=100),
         "by": of.TextColumn("Authors", width=190, help="Corrects two references that are wrong in the report."),
         "source": of.TextColumn("Source", width=100, help="A table of the report, the report itself, or our runs."),
@@ -57,18 +60,26 @@ def results_table(standings: Sequence[Standing]) -> None:
         "note": of.TextColumn("Note", width=330),
     }
     table = leaderboard.standings_table(standings)
-    shown = table.assign(run=table["run"].map(lambda run_id: f"run?run={run_id}", na_action="ignore"))
+    shown = table.assign(
+        run=table["run"].map(run_address, na_action="ignore"),
+        name=table["name"].map(shortened(table["name"], 46)),
+        n=table["n"].where(table["source"] == leaderboard.OURS),
+    )
     shown.insert(0, "place", range(1, len(shown) + 1))
     st.dataframe(
         shown,
         hide_index=True,
         height=38 + 35 * min(len(shown), 20),
-        column_order=list(columns),
+        column_order=[name for name in columns if ranked or name != "place"],
         column_config=columns,
         placeholder="",
-        alt="Published results, the report’s and ours by accuracy, with the images that chose the epoch.",
+        alt="Results by accuracy, with the images that chose the epoch.",
     )
-    download_button("Export leaderboard (CSV)", lambda: leaderboard.standings_csv(standings), "leaderboard.csv")
+
+
+def run_address(run_ids: str) -> str:
+    """Return the address of a run’s page, or of Compare for several seeds."""
+    return f"compare?runs={run_ids}" if "," in run_ids else f"run?run={run_ids}"
 
 
 st.title("Leaderboard", anchor=False)
@@ -77,10 +88,20 @@ st.markdown(
     "report’s own two, and your runs."
 )
 runs = store.summaries()
-standings = leaderboard.standings(runs, labels(runs))
+names = labels(runs)
+standings = leaderboard.standings(runs, names)
+few = leaderboard.unranked(runs, names)
 ours = sum(result.source == leaderboard.OURS for result in standings)
-if not ours:
+if not ours and not few:
     invitation()
 live_chart(dots(standings), "leaderboard", standings_text(standings))
 notes(ours, leaderboard.untested(runs))
 results_table(standings)
+if few:
+    st.subheader("Not ranked", anchor=False)
+    st.caption(
+        "Tested on fewer images than the others: their accuracies are too uncertain. Set “Test set size” "
+        "to “all” for a result that is ranked."
+    )
+    results_table(few, ranked=False)
+download_button("Export leaderboard (CSV)", lambda: leaderboard.standings_csv([*standings, *few]), "leaderboard.csv")

@@ -73,7 +73,8 @@ def _add_dots(figure: go.Figure, rows: dict[int, Standing], uid: str, name: str,
 
 
 def _hover(result: Standing) -> str:
-    lines = [f"<b>{result.accuracy:.2f} %</b>  {escape(result.name)}"]
+    spread = f" ± {result.sd:.2f}" if result.sd is not None else ""
+    lines = [f"<b>{result.accuracy:.2f}{spread} %</b>  {escape(result.name)}"]
     if result.by != result.source:
         lines.append(f"{escape(result.by)} ({result.source} of the report)")
     lines.append(f"epoch chosen on: {result.chosen_on}")

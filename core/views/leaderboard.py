@@ -5,16 +5,17 @@ choose it on the test images as the report did, which is slightly optimistic. Th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
 from core.base.text import counted
-from core.config.sections import CLASSES
+from core.compare.contenders import Contender, group_runs
+from core.config.sections import CLASSES, DataConfig
 from core.published.points import POINTS
 from core.published.tables import RESULTS
 from core.runs.summary import RunSummary
-from core.stats.intervals import Interval, wilson
+from core.stats.intervals import Interval, spread, wilson
 from core.views.exports import as_csv
 
 TABLE_1, TABLE_2, REPORT, OURS = "Table 1", "Table 2", "the report", "ours"
@@ -31,7 +32,8 @@ class Standing:
     """A result: ``accuracy`` in percent, measured on ``images`` test images if their number is known.
 
     ``source`` is where it is from (a table of the report, the report, or ours), ``by`` its authors and year, ``paper``
-    a link, ``run`` the id of our run.
+    a link, ``run`` the id of our run. Several seeds of ours are one result: ``accuracy`` is the mean of ``n`` runs,
+    ``sd`` their standard deviation (n − 1) in percentage points, and ``run`` has their ids, separated by commas.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Standing:
     paper: str | None = None
     run: str | None = None
     images: int | None = None
+    n: int = 1
+    sd: float | None = None
 
     @property
     def interval(self) -> Interval | None:
@@ -56,23 +60,34 @@ class Standing:
 def standings(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
     """Return all results, the best first; ``labels`` are the names of our runs by id.
 
-    Our runs are those on all ten classes that have an accuracy on test images. A run that chooses its epoch on
-    held-out images has one when it finishes.
+    Our runs are those on all ten classes that were tested on at least as many images as the official test set has. A
+    run that chooses its epoch on held-out images is tested when it finishes. Seeds of one experiment are one result.
     """
-    results = [*_published(), *_from_report(), *_ours(runs, labels)]
-    return sorted(results, key=lambda result: -result.accuracy)
+    ours = [result for result in _ours(runs, labels) if not _on_few_images(result)]
+    return sorted([*_published(), *_from_report(), *ours], key=lambda result: -result.accuracy)
+
+
+def unranked(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
+    """Return our results on fewer images, the best first: they are too uncertain to be ranked among the others."""
+    few = [result for result in _ours(runs, labels) if _on_few_images(result)]
+    return sorted(few, key=lambda result: -result.accuracy)
+
+
+def _on_few_images(result: Standing) -> bool:
+    return (result.images or 0) < DataConfig().available().test
 
 
 def standings_table(results: Sequence[Standing]) -> pd.DataFrame:
     """Return the results as a table: the fields of :class:`Standing`, and ``low`` and ``high`` of its interval."""
     intervals = [result.interval or (None, None) for result in results]
     rows = [asdict(row) | {"low": low, "high": high} for row, (low, high) in zip(results, intervals, strict=True)]
-    return pd.DataFrame(rows).astype({"images": "Int64", "low": float, "high": float})
+    table = pd.DataFrame(rows, columns=[*(field.name for field in fields(Standing)), "low", "high"])
+    return table.astype({"images": "Int64", "low": float, "high": float, "sd": float})
 
 
 def standings_csv(results: Sequence[Standing]) -> str:
     """Return :func:`standings_table` as CSV."""
-    percent = {name: f"{name} (%)" for name in ("accuracy", "low", "high")}
+    percent = {name: f"{name} (%)" for name in ("accuracy", "sd", "low", "high")}
     return as_csv(standings_table(results).rename(columns=percent))
 
 
@@ -112,13 +127,26 @@ def _from_report() -> list[Standing]:
 
 
 def _ours(runs: Iterable[RunSummary], labels: Mapping[str, str]) -> list[Standing]:
-    results = []
-    for run in runs:
-        if _on_all_classes(run) and run.accuracy_on_test is not None:
-            chosen_on, accuracy = HELD_OUT if run.selected_on == "held-out" else ON_TEST, 100 * run.accuracy_on_test
-            ours = Standing(labels[run.id], accuracy, OURS, chosen_on, OURS, _run_note(run), images=run.test_images)
-            results.append(replace(ours, run=run.id))
-    return results
+    tested = [run for run in runs if _on_all_classes(run) and run.accuracy_on_test is not None]
+    return [_our_result(group) for group in group_runs(tested, labels)]
+
+
+def _our_result(group: Contender) -> Standing:
+    run, counted_runs = group.counted[0], group.counted
+    over = spread([100 * run.accuracy_on_test for run in counted_runs if run.accuracy_on_test is not None])
+    chosen_on = HELD_OUT if run.selected_on == "held-out" else ON_TEST
+    return Standing(
+        group.label,
+        over.mean,
+        OURS,
+        chosen_on,
+        OURS,
+        _run_note(run),
+        run=",".join(run.id for run in counted_runs),
+        images=run.test_images,
+        n=over.n,
+        sd=over.sd,
+    )
 
 
 def _run_note(run: RunSummary) -> str:

@@ -11,7 +11,7 @@ from tests.made import made_run
 from tests.pages.shown import charts, texts
 
 PAGE = Path(__file__).parents[2] / "pages" / "leaderboard.py"
-HELD = RunConfig().replace({"data.test_size": 2_000, "data.validation_size": 500, "train.epochs": 4})
+HELD = RunConfig().replace({"data.validation_size": 500, "train.epochs": 4})
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def opened(app):
 
 
 def measured(store, accuracy, **about):
-    run_id = made_run(store, config=HELD, **about)
+    run_id = made_run(store, config=HELD.replace(about.pop("settings", {})), **about)
     store.run(run_id).write_result({"best": {"accuracy": accuracy, "loss": 0.5, "epoch": 4}})
     return run_id
 
@@ -65,11 +65,28 @@ def test_untested_runs_are_counted(app, store):
 
 def test_runs_that_are_not_in_the_chart_are_in_the_table(app, store):
     for at in range(MOST_OURS + 1):
-        measured(store, 0.8 + at / 1_000)
-    assert f"{MOST_OURS} of {MOST_OURS + 1} runs" in texts(opened(app))
+        measured(store, 0.8 + at / 1_000, settings={"train.lr": 0.1 + at / 100})
+    assert f"{MOST_OURS} of {MOST_OURS + 1} results" in texts(opened(app))
     assert len(app.dataframe[0].value) == 30 + MOST_OURS + 1
 
 
 def test_the_table_can_be_exported(app):
     (button,) = opened(app).get("download_button")
     assert "CSV" in button.proto.label
+
+
+def test_seeds_are_one_row_that_opens_compare(app, store):
+    ids = [measured(store, 0.91 + seed / 100, settings={"train.seed": seed}) for seed in range(3)]
+    opened(app)
+    rows = app.dataframe[0].value
+    (row,) = rows[rows["source"] == "ours"].to_dict("records")
+    assert (row["n"], row["run"]) == (3, f"compare?runs={','.join(ids)}")
+    assert (row["accuracy"], row["sd"]) == (pytest.approx(92.0), pytest.approx(1.0))
+
+
+def test_a_small_test_set_is_listed_apart_without_a_rank(app, store):
+    measured(store, 0.97, name="lucky", settings={"data.test_size": 2_000})
+    opened(app)
+    ranked, others = (frame.value for frame in app.dataframe)
+    assert "lucky" not in ranked["name"].tolist() and others["name"].tolist() == ["lucky"]
+    assert "Not ranked" in texts(app) and not app.info

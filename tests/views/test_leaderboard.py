@@ -18,11 +18,12 @@ from core.views.leaderboard import (
     TABLE_2,
     standings,
     standings_table,
+    unranked,
     untested,
 )
 from tests.made import made_record, made_run
 
-HELD = RunConfig().replace({"data.test_size": 2_000, "data.validation_size": 500, "train.epochs": 4})
+HELD = RunConfig().replace({"data.validation_size": 500, "train.epochs": 4})
 TEST = HELD.replace({"data.validation": "test"})
 
 
@@ -73,8 +74,8 @@ def test_our_runs_say_how_their_epoch_was_chosen(store):
     on_test = made_run(store, config=TEST, name="as the report")
     found = result_of(store, honest)
     assert found.accuracy == pytest.approx(92.55)
-    assert (found.name, found.source, found.chosen_on, found.images) == ("honest", OURS, HELD_OUT, 2_000)
-    assert found.interval.low == pytest.approx(100 * wilson(0.9255, 2_000).low)
+    assert (found.name, found.source, found.chosen_on, found.images) == ("honest", OURS, HELD_OUT, 10_000)
+    assert found.interval.low == pytest.approx(100 * wilson(0.9255, 10_000).low)
     assert result_of(store, on_test).accuracy == pytest.approx(100 * made_record(4).val_accuracy)
     assert result_of(store, on_test).chosen_on == ON_TEST
 
@@ -108,5 +109,23 @@ def test_the_table_has_the_results_and_their_intervals(store):
     table = standings_table(results(store))
     assert set(table.columns) == {field.name for field in dataclasses.fields(results(store)[0])} | {"low", "high"}
     row = table.set_index("run").loc[run_id]
-    assert row["low"] == pytest.approx(100 * wilson(0.93, 2_000).low)
+    assert row["low"] == pytest.approx(100 * wilson(0.93, 10_000).low)
     assert table["images"].isna().sum() == 28
+
+
+def test_seeds_are_one_result_with_mean_and_deviation(store):
+    accuracies = (0.90, 0.91, 0.92)
+    ids = [
+        measured(store, accuracy, config=HELD.replace({"train.seed": seed})) for seed, accuracy in enumerate(accuracies)
+    ]
+    (ours,) = [result for result in results(store) if result.source == OURS]
+    assert (ours.n, ours.accuracy, ours.sd) == (3, pytest.approx(91.0), pytest.approx(1.0))
+    assert ours.run == ",".join(ids) and ours.name.endswith("3 seeds")
+
+
+def test_results_on_few_images_are_not_ranked(store):
+    few = measured(store, 0.99, config=HELD.replace({"data.test_size": 2_000}))
+    full = measured(store, 0.90)
+    runs = store.summaries()
+    assert [result.run for result in results(store) if result.source == OURS] == [full]
+    assert [result.run for result in unranked(runs, labels(runs))] == [few]
