@@ -12,6 +12,7 @@ from core.base.text import counted
 from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
+from core.cost.effect import idle_settings
 from core.data import cifar10
 from core.runs.summary import find_repeat, title
 from pages.parts.actions import runs_text
@@ -115,6 +116,9 @@ def summary(draft: Draft) -> None:
     """Say what the run will do, how long it takes, and whether it exists already."""
     st.markdown(split_text(draft.config))
     st.caption(work_text(draft.config))
+    visible = [path for path in draft.changed() if draft.config.in_effect(path)]
+    for note in idle_settings(draft.config, visible, draft.recipe).values():
+        st.markdown(f":small[:orange[:material/info: {literal(note)}]]")
     estimate_line(draft.config, draft.copies)
     if repeat := find_repeat(store.summaries(), draft.config):
         st.caption(f"A run with exactly these settings exists already ({repeat.state}):")

@@ -19,6 +19,7 @@ from core.cost.network import memory_text
 from core.runs.store import RunStore
 from core.study import progress
 from core.study.form import grow
+from core.study.idle import idle_notes
 from core.study.outcomes import cell_table, outcome_table
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
 from core.study.store import StudyStore, as_text, read_study
@@ -49,6 +50,8 @@ def create(args: argparse.Namespace, store: RunStore) -> Answer:
     """Create a study: one of the report's, one from a file, or settings varied on a configuration."""
     study = _requested(args, store)
     study_id = StudyStore(store).create(replace(study, name=args.name) if args.name else study)
+    for note in idle_notes(study):
+        say(f"Note: {note}")
     answer = _status(store, study_id)
     answer.text = f"Created study {study_id}. Run it with `resnet-lab study run {study_id}`.\n{answer.text}"
     return answer

@@ -26,6 +26,7 @@ from core.cli.answer import Answer
 from core.config.draft import runs_by_seed
 from core.config.presets import preset
 from core.config.run_config import RunConfig
+from core.cost.effect import idle_settings
 from core.runs.folder import Status
 from core.runs.store import RunStore
 from core.runs.summary import Accuracy, accuracies_of
@@ -51,7 +52,12 @@ class Outcome:
 
 def train(args: argparse.Namespace, store: RunStore) -> Answer:
     """Make a run for each seed and train them in turn, or add them to the app's queue."""
-    wanted = runs_by_seed(chosen_config(args), args.name, args.seeds)
+    base = base_config(args)  # read once: it may be a pipe
+    config = base.set_from_text(args.set).checked()
+    wanted = runs_by_seed(config, args.name, args.seeds)
+    changed = [setting.partition("=")[0].strip() for setting in args.set]
+    for note in idle_settings(config, changed, base).values():
+        say(f"Note: {note}")
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
         created: list[str] = []
@@ -85,11 +91,14 @@ def extend(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def chosen_config(args: argparse.Namespace) -> RunConfig:
     """Return the configuration that ``--preset`` or ``--config`` and ``--set`` choose. Raises ConfigError."""
+    return base_config(args).set_from_text(args.set).checked()
+
+
+def base_config(args: argparse.Namespace) -> RunConfig:
+    """Return the configuration that ``--preset`` or ``--config`` names. Raises ConfigError."""
     if args.config is not None:
-        base = read_config(args.config)
-    else:
-        base = preset(args.preset).config if args.preset else RunConfig()
-    return base.set_from_text(args.set).checked()
+        return read_config(args.config)
+    return preset(args.preset).config if args.preset else RunConfig()
 
 
 def read_config(path: Path) -> RunConfig:

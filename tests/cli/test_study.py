@@ -127,3 +127,9 @@ def test_bad_input_is_an_error_that_names_it(cli: Cli, words: list[str], named: 
     result = cli("study", *words)
     assert result.code == 1 and "Traceback" not in result.err
     assert all(name in result.err for name in named), result.err
+
+
+def test_a_study_says_what_it_varies_in_vain(cli: Cli) -> None:
+    result = cli("study", "create", "--preset", "he2016", "--set", "train.epochs=60", "--vary", "train.gamma=0.1,0.2")
+    assert result.code == 0
+    assert "all its values give the same run" in result.err and "never falls" in result.err

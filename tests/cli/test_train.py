@@ -245,3 +245,21 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "epoch 3/12" in terminal.getvalue() and "19 %" in terminal.getvalue(), "of the run, as on the pages"
     display.on_epoch(made_record(3))
     assert terminal.getvalue().splitlines()[-1].startswith("epoch  3/12  train loss ")
+
+
+def test_settings_that_change_nothing_are_named_before_training(
+    cli: Cli, store: RunStore, training: FakeTraining
+) -> None:
+    result = cli("train", "--preset", "he2016", "--set", "train.epochs=60", "--set", "train.muon_lr=0.3", "--queue")
+    assert result.code == 0 and len(store.ids()) == 1
+    assert "never falls in a run of 60 epochs" in result.err
+    assert "Muon learning rate changes nothing here" in result.err
+    assert "changes nothing" not in cli(*QUICK, "--queue").err
+
+
+def test_numbers_are_read_as_people_type_them(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    result = cli(*QUICK, "--set", "data.train_size=10,000", "--set", "train.lr=0,05", "--queue", "--json")
+    config = store.run(result.data["runs"][0]["id"]).config()
+    assert (config.data.train_size, config.train.lr) == (10_000, 0.05)
+    refused = cli(*QUICK, "--set", "data.train_size=10.000", "--set", "model.depth=21")
+    assert refused.code == 1 and "10 or 10,000" in refused.err and "6n+2" in refused.err

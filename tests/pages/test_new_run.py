@@ -270,3 +270,11 @@ def test_all_problems_stand_in_the_form_at_once(app):
     field(app, "train.epochs").set_value("many")
     field(app, "model.depth").set_value("21").run()
     assert "“many”" in texts(app) and "6n+2" in texts(app)
+
+
+def test_a_schedule_that_cannot_take_effect_is_a_note_and_no_error(app):
+    app.button(key="preset-he2016").click().run()
+    assert "never falls" not in texts(app)
+    field(app, "train.epochs").set_value("60").run()
+    assert "never falls in a run of 60 epochs" in texts(app)
+    assert not app.button(key="start").disabled

@@ -386,3 +386,15 @@ def test_two_windows_add_to_one_study(app, studies, study_id):
     study = studies.get(study_id)
     assert study.axes[0].values == (0.05, 0.1, 0.2, 0.3)
     assert study.seeds == (0, 1, 2, 3)
+
+
+def test_a_setting_varied_in_vain_is_noted_before_the_study_is_created(app):
+    shown(app)
+    app.text_input(key="study_name").set_value("mine").run()
+    app.multiselect(key="study_paths").set_value(["train.patience"]).run()
+    assert "needs" in texts(app), "a setting that is not in effect is still an error"
+    app.selectbox(key="study_base").set_value(PRESETS["he2016"].title).run()
+    app.multiselect(key="study_paths").set_value(["train.epochs"]).run()
+    app.text_input(key=values_key("train.epochs", PRESETS["he2016"])).set_value("50, 60").run()
+    assert "never falls in a run of 50 epochs" in texts(app)
+    assert not app.button(key="define_own").disabled

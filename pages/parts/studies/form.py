@@ -9,6 +9,7 @@ from core.base.text import counted, duration
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.study.form import SIZES, VARIABLE, from_fields, published, usual_values
+from core.study.idle import idle_notes
 from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
@@ -154,6 +155,8 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
         seeds = ", ".join(map(str, study.seeds))
         axes = "; ".join(axis.text for axis in study.axes)
         st.caption(f"{axes}. {counted(study.base.train.epochs, 'epoch')}. Seeds {seeds}.")
+        for note in idle_notes(study):
+            st.markdown(f":small[:orange[:material/info: {literal(note)}]]")
         cost_line(cells, f"measure_{key}_cells")
     if st.button(
         "Create study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
