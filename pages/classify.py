@@ -12,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from core.base.errors import LabError
+from core.base.text import one_line
 from core.config.sections import CLASSES
 from core.figures import bars as figures
 from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop
@@ -29,6 +30,7 @@ from core.images.tray import (
 from core.runs.summary import RunSummary
 from core.runs.summary import labels as run_labels
 from core.views import exports
+from pages.parts.actions import add_problems, forget_problems, key_for, show_problems
 from pages.parts.components.crop_image import crop_image
 from pages.parts.shared import download_button, error_box, get_store, literal, open_page
 
@@ -67,6 +69,7 @@ def keep_choice(known: list[str]) -> None:
 
     A browser knows a run by its label, which changes while it trains. A choice by an old label is ignored.
     """
+    forget_problems()
     first, second = st.session_state["classify.run"], st.session_state["classify.other"]
     if first in known:
         st.query_params["run"] = first
@@ -77,6 +80,9 @@ def keep_choice(known: list[str]) -> None:
 def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     """Ask for a run, and for a second one to compare. ``?run=ID`` chooses the first."""
     known = list(runs)
+    asked = st.query_params.get("run") or st.session_state.get("classify.first")
+    if asked and asked not in known:
+        add_problems([f"No run {one_line(asked, 60)} has a trained network here. Another run classifies instead."])
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
     first = next(run_id for run_id in wanted if run_id in known)
     second = st.session_state.get("classify.second")
@@ -129,7 +135,7 @@ def add_images(tray: Tray, run_id: str) -> None:
             st.rerun()
     else:
         st.caption("Adds one test image of each class. This run did not train on them.")
-        if st.button("Add test images", key="add-test", icon=":material/add_photo_alternate:"):
+        if st.button("Add test images", key=key_for("add-test", run_id), icon=":material/add_photo_alternate:"):
             try:
                 tray.add_test_images(store.run(run_id).config())
             except LabError as error:
@@ -268,6 +274,7 @@ st.markdown(
 )
 tray: Tray = st.session_state.setdefault("classify.tray", Tray())
 run_ids = choose_runs(runs)
+show_problems()
 add_images(tray, run_ids[0])
 for problem in tray.refused:
     st.warning(literal(problem), icon=":material/broken_image:")

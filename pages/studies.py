@@ -19,7 +19,7 @@ from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study
 from core.views import exports
-from pages.parts.actions import action_button, forget_problems, runs_text, show_problems
+from pages.parts.actions import action_button, forget_problems, key_for, runs_text, show_problems
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
@@ -100,7 +100,7 @@ def undo_box() -> None:
             st.markdown(":material/delete: Study moved to the trash. Its runs are kept.", width="content")
             action_button(
                 "Undo",
-                key="undo",
+                key=key_for("undo", trashed),
                 icon=":material/undo:",
                 type="primary",
                 action=lambda: bring_back(trashed),
@@ -116,7 +116,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
         if states.keys() & {"missing", "stopped", "interrupted"}:
             action_button(
                 "Continue study" if begun else "Start study",
-                key="start",
+                key=key_for("start", study_id),
                 icon=":material/play_arrow:",
                 type="primary",
                 disabled=not have_data,
@@ -127,7 +127,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
         if "queued" in own:
             action_button(
                 "Pause study",
-                key="pause",
+                key=key_for("pause", study_id),
                 icon=":material/pause:",
                 help="Removes this study’s runs from the queue. A running one continues.",
                 action=lambda: progress_study.pause(store, study_id),
@@ -136,7 +136,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
         if own & set(AT_WORK):
             action_button(
                 "Stop study",
-                key="stop",
+                key=key_for("stop", study_id),
                 icon=":material/stop:",
                 help="Stops this study’s running run after this batch, and removes its other runs from the queue. You "
                 "can continue later.",
@@ -146,7 +146,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
         if failed := states.get("failed"):
             action_button(
                 f"Retry {counted(failed, 'failed run')}",
-                key="retry",
+                key=key_for("retry", study_id),
                 icon=":material/refresh:",
                 disabled=not have_data,
                 action=lambda: progress_study.retry(store, study_id),
@@ -158,23 +158,23 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
         run_ids = [cell.run_id for cell in cells if cell.run_id and cell.state != "queued"]
         if run_ids and st.button(
             "Compare runs",
-            key="compare",
+            key=key_for("compare", study_id),
             icon=":material/compare_arrows:",
             help="Opens Compare with this study’s runs.",
         ):
             st.switch_page("pages/compare.py", query_params={"runs": link_text(run_ids)})
         action_button(
             "Copy study",
-            key="copy",
+            key=key_for("copy", study_id),
             icon=":material/content_copy:",
-            action=lambda: go_to(studies.create(copy_of(study))),
+            action=lambda: go_to(studies.create(copy_of(studies.get(study_id)))),
             done="Study copied. You can change the copy.",
         )
         download_button("Export study (JSON)", as_text(study), "study.json", icon=":material/data_object:")
         if not study.reference:
             action_button(
                 "Move to trash",
-                key="trash",
+                key=key_for("trash", study_id),
                 icon=":material/delete:",
                 help="Its runs are kept. You can restore the study.",
                 action=lambda: put_away(study_id),
@@ -191,7 +191,9 @@ def grow(study_id: str, study: Study) -> None:
             st.text_input(label, placeholder=f"Now: {existing}", key=keys[field], persist_state="session")
         if problem := st.session_state.get(f"grow_{study_id}"):
             error_box(problem)
-        st.form_submit_button("Add to study", key="add", type="primary", on_click=add, args=(study_id, keys))
+        st.form_submit_button(
+            "Add to study", key=key_for("add", study_id), type="primary", on_click=add, args=(study_id, keys)
+        )
 
 
 def progress(cells: Sequence[CellStatus]) -> None:

@@ -1,5 +1,6 @@
 """Running what a button asks for: a toast says that it worked, an error box why it did not."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -33,6 +34,14 @@ def act(action: Callable[[], T], done: str = "") -> T | None:
     if done:
         st.toast(literal(done), icon=":material/check:")
     return result
+
+
+def key_for(action: str, *ids: str) -> str:
+    """Return the key of a widget that acts on these runs or this study.
+
+    A page may show other runs by the time a click arrives. Their widgets have other keys, so the click does nothing.
+    """
+    return f"{action} {ids[0] if len(ids) == 1 else hashlib.sha256(','.join(ids).encode()).hexdigest()[:12]}"
 
 
 def action_button(

@@ -23,6 +23,12 @@ def links(app: AppTest) -> list[str]:
     return [element.proto.label.replace("\\", "") for element in app.get("page_link")]
 
 
+def action(app: AppTest, name: str) -> Any:
+    """Return the button of an action; its key has the name and what it acts on."""
+    (found,) = [button for button in app.button if (button.key or "").split()[:1] == [name]]
+    return found
+
+
 def _components(app: AppTest, name: str) -> list[dict[str, Any]]:
     protos = [element.proto for element in app.get("bidi_component")]
     return [json.loads(proto.json) for proto in protos if proto.component_name == name]

@@ -19,6 +19,7 @@ from core.data.split import make_split
 from core.images.classify import Classifier
 from core.images.read import Square, read_image, to_network
 from tests.made import idle_worker, made_record, made_run, made_weights
+from tests.pages.shown import action
 
 APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
@@ -262,7 +263,7 @@ def cifar(monkeypatch):
 
 def add_test_images(app):
     app.button_group(key="classify.source").set_value("test").run()
-    app.button(key="add-test").click().run()
+    action(app, "add-test").click().run()
     assert not app.exception
 
 

@@ -16,7 +16,7 @@ from core.study.study import Axis, Study
 from pages.parts.studies.form import DRAFT, WAYS
 from tests.made import made_run, tiny_config
 from tests.pages.conftest import APP
-from tests.pages.shown import texts
+from tests.pages.shown import action, texts
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def shown(app, query: str = ""):
 
 
 def keys(app) -> set[str]:
-    """The keys of the buttons."""
-    return {button.key for button in app.button}
+    """The names of the buttons, without what they act on."""
+    return {(button.key or "").partition(" ")[0] for button in app.button}
 
 
 # --- creating -------------------------------------------------------------------------------------
@@ -138,13 +138,13 @@ def test_the_fields_survive_a_visit_to_another_page(app):
 
 def test_start_queues_runs_and_pause_removes_them(app, store, study_id):
     shown(app)
-    app.button(key="start").click().run()
+    action(app, "start").click().run()
     assert len(store.queue.ids()) == 4
     assert "4 queued" in app.get("progress")[0].proto.text
-    app.button(key="pause").click().run()
+    action(app, "pause").click().run()
     assert store.queue.ids() == []
     assert {store.run(run_id).status().state for run_id in store.ids()} == {"stopped"}
-    app.button(key="start").click().run()
+    action(app, "start").click().run()
     assert len(store.queue.ids()) == 4
     assert not app.exception
 
@@ -153,17 +153,17 @@ def test_without_the_pictures_they_are_offered_and_no_run_can_start(app, store, 
     monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
     shown(app)
     assert app.button(key="get-data")
-    assert app.button(key="start").disabled
+    assert action(app, "start").disabled
     made_run(store, 4, "failed", studies.get(study_id).cells()[0].config, study=study_id)
     app.run()
-    assert app.button(key="start").disabled and app.button(key="retry").disabled
+    assert action(app, "start").disabled and action(app, "retry").disabled
 
 
 def test_only_a_studys_own_runs_are_paused_or_stopped(app, store, study_id):
     shown(app)
-    app.button(key="start").click().run()
+    action(app, "start").click().run()
     assert "pause" in keys(app)
-    app.button(key="copy").click().run()
+    action(app, "copy").click().run()
     assert "4 queued" in app.get("progress")[0].proto.text
     assert not {"pause", "stop"} & keys(app)
     run_id = store.queue.ids()[0]
@@ -187,7 +187,7 @@ def test_every_state_has_its_row_and_its_buttons(app, store, studies, study_id):
     assert table["error"].dropna().tolist() == ["The loss became infinite in epoch 3; try a smaller learning rate."]
     assert table["run"][2] == f"run?run={run_id}"
     assert {"start", "retry", "compare"} <= keys(app)
-    app.button(key="retry").click().run()
+    action(app, "retry").click().run()
     assert len(store.queue.ids()) == 1
 
 
@@ -210,7 +210,7 @@ def add(app, study_id, values, seeds):
     """The page after these were typed and added; what the fields hold then."""
     for field, text in zip(growing(app, study_id), (values, seeds), strict=True):
         field.set_value(text)
-    app.button(key="add").click().run()
+    action(app, "add").click().run()
     assert not app.exception
     return [field.value for field in growing(app, study_id)]
 
@@ -241,9 +241,9 @@ def test_values_that_cannot_be_added_stay_in_their_fields(app, studies, study_id
 
 def test_the_trash_can_be_undone(app, studies, study_id):
     shown(app)
-    app.button(key="trash").click().run()
+    action(app, "trash").click().run()
     assert studies.ids() == []
-    app.button(key="undo").click().run()
+    action(app, "undo").click().run()
     assert studies.ids() == [study_id]
     assert not app.exception
 
@@ -268,7 +268,7 @@ def test_a_study_that_came_with_the_program_is_copied_to_change_it(app, studies,
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
     shown(app)
     assert not {"trash", "add"} & keys(app)
-    app.button(key="copy").click().run()
+    action(app, "copy").click().run()
     assert len(studies.ids()) == 2
     assert "trash" in keys(app)
 
@@ -372,7 +372,7 @@ def test_a_study_that_came_with_the_program_can_be_gone_on_with(app, store, stud
     path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
     made_run(store, 4, "finished", studies.get(study_id).cells()[0].config)
     shown(app)
-    app.button(key="start").click().run()
+    action(app, "start").click().run()
     assert len(store.queue.ids()) == 3
     assert {store.run(run_id).meta().study for run_id in store.queue.ids()} == {study_id}
 

@@ -14,7 +14,7 @@ from core.compare import contenders, filters
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
-from pages.parts.actions import act, action_button, runs_text
+from pages.parts.actions import act, action_button, key_for, runs_text
 from pages.parts.compare.table import PICKED, pick
 from pages.parts.compare.texts import conflict_box, text_form
 
@@ -36,7 +36,7 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
         pinned = all(isinstance(run, RunSummary) and run.meta.pinned for run in selected)
         st.button(
             "Unpin runs" if pinned else "Pin runs",
-            key="pin",
+            key=key_for("pin", *picked),
             icon=":material/keep_off:" if pinned else ":material/keep:",
             help=None if pinned else "Keeps the runs at the top of the table.",
             on_click=_pin,
@@ -44,7 +44,7 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
         )
         st.button(
             "Move to trash",
-            key="trash",
+            key=key_for("trash", *picked),
             icon=":material/delete:",
             on_click=_trash,
             args=(store, picked),
@@ -53,7 +53,7 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
         if more := contenders.siblings(readable(runs), picked):
             st.button(
                 f"Add {runs_text(len(more))} with other seeds",
-                key="add_seeds",
+                key=key_for("add_seeds", *picked),
                 icon=":material/library_add:",
                 on_click=pick,
                 args=([*picked, *more],),
@@ -77,8 +77,8 @@ def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -
             "Add tags", filters.tags_in_use(runs), accept_new_options=True, placeholder="Choose or type", key="tags_add"
         )
         remove = st.multiselect("Remove tags", filters.tags_in_use(selected), placeholder="Choose", key="tags_remove")
-        if st.form_submit_button("Save tags", key="save_tags", type="primary"):
-            run_ids = [run.id for run in selected]
+        run_ids = [run.id for run in selected]
+        if st.form_submit_button("Save tags", key=key_for("save_tags", *run_ids), type="primary"):
             act(lambda: each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
             st.rerun()
 
@@ -107,16 +107,22 @@ def undo_box(store: RunStore) -> None:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/delete: {runs_text(len(trashed))} moved to the trash.", width="content")
             st.button(
-                "Undo", key="undo", icon=":material/undo:", type="primary", on_click=_restore, args=(store, trashed)
+                "Undo",
+                key=key_for("undo", *trashed),
+                icon=":material/undo:",
+                type="primary",
+                on_click=_restore,
+                args=(store, trashed),
             )
             st.button("Dismiss", type="tertiary", on_click=st.session_state.pop, args=(_TRASHED, None))
 
 
 def trash_box(store: RunStore) -> None:
     """Show the trash: runs can be restored from it, or all of them deleted for good."""
-    count = len(store.trash.ids())
-    if not count:
+    trashed = store.trash.ids()
+    if not trashed:
         return
+    count = len(trashed)
     box = st.expander(f"Trash ({runs_text(count)})", icon=":material/delete:", on_change="rerun", key="trash_box")
     if not box.open:
         return
@@ -127,15 +133,15 @@ def trash_box(store: RunStore) -> None:
             if st.form_submit_button("Restore runs", key="save_restore", icon=":material/restore_from_trash:"):
                 _restore(store, chosen)
                 st.rerun()
-        size = filesize(store.trash.size())
+        size = filesize(store.trash.size(trashed))
         with st.popover(f"Empty trash ({size})", icon=":material/delete_forever:"):
             st.markdown(f"This deletes {runs_text(count)} permanently and frees {size}. You cannot undo it.")
             action_button(
                 "Delete permanently",
-                key="empty_trash",
+                key=key_for("empty_trash", *trashed),
                 icon=":material/delete_forever:",
                 type="primary",
-                action=lambda: f"Trash emptied, {filesize(store.trash.empty())} freed",
+                action=lambda: f"Trash emptied, {filesize(store.trash.empty(trashed))} freed",
             )
 
 

@@ -5,6 +5,7 @@ run begins. The table's own selection is set from them before it is drawn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,11 +18,11 @@ from core.runs.folder import STATES
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
 from core.views.compare import runs_table
-from pages.parts.actions import add_problems, forget_problems
+from pages.parts.actions import add_problems, forget_problems, key_for
 
 TABLE = "compare_table"
 PICKED = "compare_picked"
-_LINK, _VISIBLE = "compare_link", "compare_visible"
+_LINK = "compare_link"
 
 #: Columns by name: heading, and whether the table shows them by default.
 COLUMNS: dict[str, tuple[str, bool]] = {
@@ -95,10 +96,9 @@ def pick(picked: Sequence[str]) -> None:
         st.query_params.pop("runs", None)
 
 
-def _selected() -> None:
+def _selected(key: str, visible: Sequence[str]) -> None:
     forget_problems()
-    rows = st.session_state[TABLE]["selection"]["rows"]
-    pick(picked_after_selection(st.session_state[PICKED], st.session_state[_VISIBLE], rows))
+    pick(picked_after_selection(st.session_state[PICKED], visible, st.session_state[key]["selection"]["rows"]))
 
 
 # --- the table --------------------------------------------------------------------------------
@@ -154,18 +154,18 @@ def _several(label: str, key: str, options: list[str]) -> list[str]:
 def run_table(runs: Sequence[AnyRun], labels: Mapping[str, str], columns: Sequence[str], picked: Sequence[str]) -> None:
     """Show the runs; their checkboxes change the selected runs."""
     visible = [run.id for run in runs]
-    st.session_state[_VISIBLE] = visible
+    key = key_for(TABLE, *visible)  # the browser reports rows, which mean other runs in another table
     wanted = [row for row, run_id in enumerate(visible) if run_id in set(picked)]
-    if (st.session_state.get(TABLE) or {}).get("selection", {}).get("rows") != wanted:
-        st.session_state[TABLE] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
+    if (st.session_state.get(key) or {}).get("selection", {}).get("rows") != wanted:
+        st.session_state[key] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
     width = _name_width(runs, columns)
     short = shortened(labels.values(), int(width / _LETTER))
     table = runs_table(runs, {run_id: short[label] for run_id, label in labels.items()}, columns)
     table.insert(list(table.columns).index("run") + 1, "open", [f"run?run={run_id}" for run_id in visible])
     st.dataframe(
         table,
-        key=TABLE,
-        on_select=_selected,
+        key=key,
+        on_select=partial(_selected, key, visible),
         selection_mode="multi-row",
         hide_index=True,
         height="auto" if len(table) <= 10 else min(35 * len(table) + 38, 430),

@@ -9,7 +9,7 @@ import streamlit as st
 from core.base.errors import Conflict, Outcome, each
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
-from pages.parts.actions import act
+from pages.parts.actions import act, key_for
 from pages.parts.shared import literal
 
 Field = Literal["name", "note"]
@@ -46,7 +46,11 @@ def text_form(store: RunStore, field: Field, selected: Sequence[AnyRun]) -> None
         else:
             st.text_area("Note", key=key)
         st.form_submit_button(
-            _BUTTONS[field], key=f"save_{field}", type="primary", on_click=_save, args=(store, field, key)
+            _BUTTONS[field],
+            key=key_for(f"save_{field}", *stored),
+            type="primary",
+            on_click=_save,
+            args=(store, field, key),
         )
 
 
@@ -65,8 +69,9 @@ def conflict_box(store: RunStore) -> None:
         st.markdown("Yours:")
         st.code(conflicts.text or "(empty)", language=None, wrap_lines=True)
         with st.container(horizontal=True):
-            st.button("Save anyway", key="save_anyway", type="primary", on_click=_save_anyway, args=(store, conflicts))
-            st.button("Discard mine", key="discard_mine", on_click=_discard, args=(conflicts,))
+            save, discard = (key_for(action, *conflicts.stored) for action in ("save_anyway", "discard_mine"))
+            st.button("Save anyway", key=save, type="primary", on_click=_save_anyway, args=(store, conflicts))
+            st.button("Discard mine", key=discard, on_click=_discard, args=(conflicts,))
 
 
 def _stored(run: AnyRun, field: Field) -> str:
