@@ -91,11 +91,21 @@ def training_runs(training: Sequence[RunSummary]) -> None:
         with st.container(border=True):
             run_link(run_id, label, STATE_LOOKS[view.run.state][0])
             st.fragment(progress_bar, run_every=2)(run_id, label)
-            live_chart(
-                figures.small_accuracy(view.curves, view.run.config.train.epochs),
-                f"home-{run_id}",
-                run_views.curves_text("Accuracy", [view]),
-            )
+            every = run_views.curve_seconds([view]) if view.metrics.empty else None
+            st.fragment(small_chart, run_every=every)(run_id, label)
+
+
+def small_chart(run_id: str, label: str) -> None:
+    """Draw a running run's accuracy; in its first epoch, what happens within it."""
+    try:
+        view = run_views.read_view(store, run_id, label)
+    except LabError:
+        st.rerun()  # the page shows the error
+    live_chart(
+        figures.small_accuracy(view.curves, view.run.config.train.epochs),
+        f"home-{run_id}",
+        run_views.curves_text("Accuracy", [view]),
+    )
 
 
 def progress_bar(run_id: str, label: str) -> None:

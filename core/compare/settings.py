@@ -4,8 +4,9 @@ import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 from core.config.sections import CLASSES
+from core.runs.summary import RunSummary
 
 ALL_CLASSES = "all ten"
 #: Shown for a setting that has no effect in a run.
@@ -18,9 +19,11 @@ def classes_text(classes: Sequence[str]) -> str:
 
 
 def setting_name(path: str) -> str:
-    """Return the setting's label with its unit: ``Batch size (images)``."""
+    """Return the setting's label with its unit, unless the label is the unit: ``Batch size (images)``, ``Epochs``."""
     setting = SETTINGS[path]
-    return f"{setting.label} ({setting.unit})" if setting.unit else setting.label
+    return (
+        f"{setting.label} ({setting.unit})" if setting.unit and setting.unit != setting.label.lower() else setting.label
+    )
 
 
 def setting_text(config: RunConfig, path: str) -> str:
@@ -29,6 +32,14 @@ def setting_text(config: RunConfig, path: str) -> str:
         return NO_EFFECT
     value, setting = config[path], SETTINGS[path]
     return classes_text(value) if setting.kind == "classes" else setting.show(value)
+
+
+def setting_text_of_run(run: RunSummary, path: str) -> str:
+    """Return :func:`setting_text`, and for ``auto`` also what the run was computed with: ``auto (bf16)``."""
+    text, resolved = setting_text(run.config, path), run.meta.environment.get(path.removeprefix("train."))
+    if path not in HOW_COMPUTED or resolved is None or str(resolved) == text:
+        return text
+    return f"{text} ({resolved})"
 
 
 def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[str]]:

@@ -3,30 +3,37 @@
 A :class:`RunView` is one look at a run's folder; nothing is kept from one look to the next.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.text import SELECTED_ON, counted, duration, nats, percent
+from core.base.text import SELECTED_ON, counted, duration, moment, nats, percent
+from core.compare.settings import setting_name, setting_text, setting_text_of_run
+from core.config.presets import Preset, nearest
+from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
+from core.training.schedule import ENDS_AT_ZERO
 from core.views.curves import Mark, RunCurves
 
-#: Seconds between two looks at a running run.
-SOON, LATER = 1.0, 4.0
+#: Seconds between two looks at a running run, and between two drawings of its curves within an epoch.
+SOON, LATER, CURVES = 1.0, 4.0, 5.0
 
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A number in large type: what it is, its value, and how to read it."""
+    """A number in large type: what it is, its value, how to read it in a few words, and in full."""
 
     label: str
     value: str
     note: str
+    help: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,11 @@ def choose_run(store: RunStore, runs: Iterable[AnyRun], wanted: str | None) -> t
     return first.id if first else None, problem
 
 
+def in_trash(store: RunStore, wanted: str | None) -> str | None:
+    """Return what to call the ``wanted`` run if it is in the trash, else ``None``."""
+    return store.trash.labels().get(wanted) if wanted in store.trash.ids() else None
+
+
 # --- how far it is --------------------------------------------------------------------------------
 
 
@@ -90,6 +102,19 @@ def share_done(view: RunView) -> float:
 def share_of_epoch(view: RunView) -> float:
     """Return how much of the current epoch is trained, from 0 to 1."""
     return min(view.progress.batch / view.progress.batches, 1.0) if view.progress else 0.0
+
+
+def curve_seconds(views: Sequence[RunView]) -> float | None:
+    """Return how often to redraw the curves within an epoch; ``None`` if every epoch ends soon anyway."""
+    at_work = [view for view in views if view.run.at_work]
+    return CURVES if any(_epoch_seconds(view) > 2 * CURVES for view in at_work) else None
+
+
+def _epoch_seconds(view: RunView) -> float:
+    """Return how long an epoch takes; infinite before the speed is known."""
+    if view.progress is None or not view.progress.images_per_second > 0:
+        return math.inf
+    return view.run.config.data.sizes().train / view.progress.images_per_second
 
 
 def redraw_key(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
@@ -156,6 +181,85 @@ def tab_title(view: RunView) -> str:
     return f"{share_done(view):.0%} · {view.label}" if view.run.status.active else view.label
 
 
+# --- what can be done with it ---------------------------------------------------------------------
+
+
+def why_not_extended(store: RunStore, run: RunSummary) -> str | None:
+    """Return why a finished run cannot be continued to more epochs, or ``None`` if it can."""
+    schedule = run.config.train.schedule
+    if schedule in ENDS_AT_ZERO:
+        return f"The {schedule} schedule ends with a learning rate of zero, so more epochs would change nothing."
+    if store.run(run.id).last_state() is None:
+        return "The state that training could continue from is not kept."
+    return None
+
+
+def longer(config: RunConfig, epochs: int) -> RunConfig:
+    """Return ``config`` with ``epochs`` more, to be trained from the beginning: milestones keep their share."""
+    total = config.train.epochs + epochs
+    changes: dict[str, Any] = {"train.epochs": total}
+    if config.in_effect("train.milestones"):
+        scaled = (max(1, round(milestone * total / config.train.epochs)) for milestone in config.train.milestones)
+        changes["train.milestones"] = tuple(dict.fromkeys(scaled))
+    return config.replace(changes)
+
+
+# --- what it is -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting of a run as text, and the ``preset``'s value if that is another one."""
+
+    name: str
+    value: str
+    preset: str | None
+
+
+def setting_rows(run: RunSummary) -> tuple[Preset, dict[str, list[SettingRow]]]:
+    """Return the nearest preset, and the run's settings in effect by section."""
+    preset = nearest(run.config)
+    changed = run.config.differences(preset.config)
+    sections: dict[str, list[SettingRow]] = {}
+    for path in SETTINGS:
+        if run.config.in_effect(path):
+            theirs = setting_text(preset.config, path) if path in changed else None
+            row = SettingRow(setting_name(path), setting_text_of_run(run, path), theirs)
+            sections.setdefault(path.partition(".")[0], []).append(row)
+    return preset, sections
+
+
+def origin(run: RunSummary) -> dict[str, str]:
+    """Return where a run comes from and what it used, by name; without what is not known."""
+    meta, status, sizes = run.meta, run.status, run.config.data.sizes()
+    validation = f"{sizes.validation:,} for validation, " if sizes.validation else ""
+    facts = {
+        "Run ID": run.id,
+        "Created": moment(meta.created_at) + (f" by {meta.owner}" if meta.owner else ""),
+        "Started": moment(status.started_at) if status.started_at else "",
+        "Ended": moment(status.finished_at) if status.finished_at and not status.active else "",
+        "Images": f"{sizes.train:,} for training, {validation}{sizes.test:,} for testing",
+        "Computer": status.host or "",
+        **{label: str(meta.environment.get(name) or "") for name, label in _ENVIRONMENT.items()},
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+#: What is shown of a run's environment.
+_ENVIRONMENT = {
+    "processor": "Processor",
+    "accelerator": "Accelerator",
+    "device": "Device",
+    "precision": "Precision",
+    "threads": "Threads",
+    "torch": "PyTorch",
+    "torchvision": "torchvision",
+    "python": "Python",
+    "platform": "System",
+    "commit": "Commit of ResNet Lab",
+}
+
+
 # --- its results ----------------------------------------------------------------------------------
 
 
@@ -165,7 +269,12 @@ def key_figures(view: RunView) -> list[KeyFigure]:
     if not epochs:
         return []
     figures = [
-        KeyFigure(f"{accuracy.name}, epoch {accuracy.epoch}", percent(accuracy.share), _accuracy_note(accuracy))
+        KeyFigure(
+            f"{accuracy.name}, epoch {accuracy.epoch}",
+            percent(accuracy.share),
+            accuracy.interval_text(),
+            _accuracy_help(accuracy),
+        )
         for accuracy in run.accuracies
     ]
     kind, lowest = KIND_OF_VALIDATION[run.selected_on], f"epoch {epochs.min_val_loss_epoch}"
@@ -177,9 +286,11 @@ def key_figures(view: RunView) -> list[KeyFigure]:
     ]
 
 
-def _accuracy_note(accuracy: Accuracy) -> str:
-    chose = "these chose the epoch" if accuracy.chose_epoch else "tested once"
-    return f"{accuracy.interval_text()} · {accuracy.images:,} images, {chose}"
+def _accuracy_help(accuracy: Accuracy) -> str:
+    images = f"Measured on {accuracy.images:,} {accuracy.kind} images"
+    if accuracy.chose_epoch:
+        return f"{images}, which also chose the epoch. That makes it slightly optimistic."
+    return f"{images}, once, at the end of the run."
 
 
 def curves_text(kind: str, views: Sequence[RunView]) -> str:

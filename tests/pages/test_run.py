@@ -1,13 +1,16 @@
 """The page Run in every state of a run: each number it shows is in the run's files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 import core.jobs.extend
 import core.jobs.worker
 from core.base.errors import StoreError
+from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from tests.made import idle_worker, made_progress, made_record, made_run
 from tests.pages.shown import charts, texts
@@ -42,8 +45,18 @@ def numbers(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
+#: Buttons that every run has.
+ALWAYS = {"copy", "save_name", "save_tags", "save_note", "pin"}
+
+
 def buttons(app: AppTest) -> list[str]:
-    return [button.key for button in app.button]
+    """The keys of the buttons, without the id of the run that some carry."""
+    return [button.key.split(" ")[0] for button in app.button]
+
+
+def button(app: AppTest, name: str) -> Button:
+    """The button whose key is ``name``, with or without the id of a run."""
+    return next(button for button in app.button if button.key.split(" ")[0] == name)
 
 
 def test_without_a_run_the_next_step_is_offered(page):
@@ -71,7 +84,7 @@ def test_finished(page, store):
     assert set(charts(app)) == {"accuracy", "loss", "by-class", "learning-rate", "speed"}
     bars = charts(app)["by-class"]["figure"]["data"][0]
     assert bars["x"] == [100 * share for share in made_record(4).val_accuracy_by_class]
-    assert {"extend", "copy", "classify"} == set(buttons(app))
+    assert {*ALWAYS, "longer", "classify", "trash"} == set(buttons(app))
 
 
 def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
@@ -92,7 +105,7 @@ def test_running(page, store):
         assert app.query_params["run"] == run_id  # before the newer one, which is not at work
         assert app.progress[0].value == 28, "of the run, as in the title of the tab"
         assert app.progress[0].text.startswith("Epoch 3 of 8 · batch 25 of 100 · loss 1.5000 · 2,134 images/s · 3 min")
-        assert buttons(app) == ["stop", "discard", "copy", "classify"]
+        assert set(buttons(app)) == {*ALWAYS, "stop", "discard", "classify"}
         store.run(run_id).write_progress(made_progress(batch=50))
         assert app.run().progress[0].value == 31
 
@@ -120,13 +133,101 @@ def test_queued(page, store):
     assert "resume" in buttons(app)
 
 
-def test_discarding_a_queued_run_shows_another(page, store):
-    kept, waiting = made_run(store), made_run(store, 0, "queued")
+def test_discarding_a_queued_run_offers_to_undo_it(page, store):
+    made_run(store)
+    waiting = made_run(store, 0, "queued", name="waiting")
     app = page(run=waiting)
     app.button(key="discard").click().run()
-    assert not app.exception
+    assert not app.exception and not app.error
     assert store.trash.ids() == [waiting]
-    assert app.query_params["run"] == kept
+    assert "Moved to trash" in texts(app) and "waiting" in texts(app)
+    assert app.query_params["run"] == waiting, "no other run is shown in its place"
+    assert numbers(app) == {} and buttons(app) == ["undo"]
+    app.button(key="undo").click().run()
+    assert store.trash.ids() == [] and store.run(waiting).status().state == "stopped"
+    assert app.query_params["run"] == waiting and "resume" in buttons(app)
+
+
+def test_a_run_that_is_discarded_while_it_trains_ends_in_the_trash_without_an_error(page, store):
+    run_id = made_run(store, 2, "running")
+    with store.run(run_id).hold():
+        app = page(run=run_id)
+        app.button(key="discard").click().run()
+        store.run(run_id).write_status(replace(store.run(run_id).status(), state="stopped"))
+        store.trash.put(run_id, held=True)
+    app.run()
+    assert not app.exception and not app.error
+    assert "Moved to trash" in texts(app)
+
+
+def test_a_finished_run_goes_to_the_trash_and_back(page, store):
+    run_id, reference = made_run(store), made_run(store, reference=True)
+    app = page(run=run_id)
+    app.button(key="trash").click().run()
+    assert store.trash.ids() == [run_id] and not app.error
+    app.button(key="undo").click().run()
+    assert store.trash.ids() == [] and numbers(app)
+    app.selectbox(key="run").set_value(reference).run()
+    assert app.button(key="trash").disabled
+
+
+def test_a_click_acts_on_the_run_it_was_drawn_for(page, store):
+    """Another window trashed the run of the page; the click must not reach the next one."""
+    other, shown = made_run(store, name="other"), made_run(store, name="shown")
+    for name in ("copy", "classify", "pin", "trash"):
+        app = page(run=shown)
+        store.trash.put(shown)
+        button(app, name).click().run()
+        assert not app.exception
+        assert app.title[0].value == "Run" and "Moved to trash" in texts(app)
+        assert store.trash.ids() == [shown] and not store.run(other).meta().pinned
+        store.trash.restore(shown)
+
+
+def test_name_tags_note_and_pin_are_changed_here(page, store):
+    run_id = made_run(store, name="old", tags=("kept", "gone"))
+    app = page(run=run_id)
+    app.text_input(key=f"rename {run_id}").set_value("new name")
+    app.button(key="save_name").click().run()
+    app.text_area(key=f"note {run_id}").set_value("seen *here*")
+    app.button(key="save_note").click().run()
+    app.multiselect(key=f"tags {run_id}").set_value(["kept"])
+    store.run(run_id).retag(["elsewhere"], [])
+    app.button(key="save_tags").click().run()
+    app.button(key="pin").click().run()
+    meta = store.run(run_id).meta()
+    assert (meta.name, meta.note, meta.pinned) == ("new name", "seen *here*", True)
+    assert set(meta.tags) == {"kept", "elsewhere"}, "a tag of another window stays"
+    assert "seen *here*" in texts(app)
+    assert "pinned" in texts(app)
+    assert "new name" in app.selectbox(key="run").options[0]
+
+
+def test_all_settings_are_shown_with_those_changed_from_the_preset(page, store):
+    config = PRESETS["fast"].config.replace({"train.lr": 0.05})
+    run_id = made_run(store, config=config)
+    store.run(run_id).write_environment({"device": "cpu", "precision": "bf16", "threads": 2, "commit": "abc1234"})
+    app = page(run=run_id)
+    assert any(
+        expander.label == "Settings (1 changed from preset High accuracy in minutes)" for expander in app.expander
+    )
+    app.session_state["run_settings"] = app.session_state["run_origin"] = True
+    app.run()
+    rows = [row for table in app.table for row in table.value.to_dict("records")]
+    values = {row["Setting"]: row["Value"].replace("\\", "") for row in rows if "Setting" in row}
+    assert values["Learning rate"].startswith("**0.05**") and "preset 0.2" in values["Learning rate"]
+    assert (values["Batch size (images)"], values["Precision"]) == ("128", "auto (bf16)")
+    facts = {row["Name"]: row["Value"] for row in rows if "Name" in row}
+    assert facts["Run ID"] == run_id and facts["Commit of ResNet Lab"] == "abc1234"
+
+
+def test_parent_and_child_lead_to_each_other(page, store):
+    parent = made_run(store, name="first")
+    child = made_run(store, name="second", parent=parent)
+    for run_id, text in ((parent, "Continued by second"), (child, "Continues first")):
+        app = page(run=run_id)
+        app.session_state["run_origin"] = True
+        assert text in [link.proto.label for link in app.run().get("page_link")]
 
 
 @pytest.mark.parametrize(("state", "verb"), [("stopped", "Resume"), ("interrupted", "Resume"), ("failed", "Retry")])
@@ -158,15 +259,23 @@ def test_a_run_whose_process_died_is_interrupted(page, store):
     assert "resume" in buttons(app)
 
 
+def extendable(store) -> str:
+    """A finished run that can be continued."""
+    config = RunConfig().replace({"train.epochs": 4, "train.schedule": "constant", "train.warmup_epochs": 0})
+    run_id = made_run(store, 4, config=config, name="mine")
+    store.run(run_id).write_file("last.pt", b"")
+    return run_id
+
+
 def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
-    run_id = made_run(store, 4)
+    run_id = extendable(store)
 
     def longer(store, run_id, epochs):
         return made_run(store, 0, "queued", store.run(run_id).config().replace({"train.epochs": epochs}), parent=run_id)
 
     monkeypatch.setattr(core.jobs.extend, "extend", longer)
     app = page()
-    app.number_input(key="more_epochs").set_value(6)
+    app.number_input(key="more_epochs").set_value(6).run()
     app.button(key="extend").click().run()
     child = app.query_params["run"]
     assert child != run_id
@@ -178,17 +287,33 @@ def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
         raise StoreError("The one-cycle schedule has brought the learning rate to zero.")
 
     monkeypatch.setattr(core.jobs.extend, "extend", refuse)
-    made_run(store, 4)
+    extendable(store)
     app = page()
     app.button(key="extend").click().run()
     assert [element.value for element in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "multi-step"])
+def test_where_extending_is_impossible_a_form_is_filled_in(page, store, schedule):
+    config = RunConfig().replace({"train.epochs": 4, "train.schedule": schedule, "train.milestones": (2, 3)})
+    made_run(store, 4, config=config, name="mine")
+    app = page()
+    assert "extend" not in buttons(app) and "from the beginning" in texts(app)
+    app.number_input(key="more_epochs").set_value(4).run()
+    assert "8 epochs" in button(app, "longer").label
+    button(app, "longer").click().run()
+    assert app.title[0].value == "New run" and not app.error
+    draft = app.session_state["new_run"]
+    assert draft.config.train.epochs == 8
+    if schedule == "multi-step":
+        assert draft.config.train.milestones == (4, 6)
 
 
 @pytest.mark.parametrize("looked_at", [{}, {"x": "Step", "log": "true"}])
 def test_copying_the_settings_opens_the_form_whatever_the_address_holds(page, store, looked_at):
     made_run(store, 4, name="mine")
     app = page(**looked_at)
-    app.button(key="copy").click().run()
+    button(app, "copy").click().run()
     assert not app.exception
     assert app.title[0].value == "New run"
 

@@ -131,15 +131,15 @@ def test_key_figures_are_those_of_the_files(store):
         ("Last validation accuracy, epoch 4", "25.00 %"),
         ("Lowest validation loss, epoch 3", f"{made_record(3).val_loss:.4f}"),
     ]
-    assert "42.2–44.2 %" in figures[0].note and "10,000 images" in figures[0].note
-    assert "47.8–56.6 %" in figures[1].note and "500 images" in figures[1].note
+    assert "42.2–44.2 %" in figures[0].note and "10,000 test images" in figures[0].help
+    assert "47.8–56.6 %" in figures[1].note and "500 validation images" in figures[1].help
     assert run_views.key_figures(seen(store, made_run(store, 0))) == []
 
 
 def test_an_epoch_chosen_on_test_images_says_so(store):
     config = RunConfig().replace({"data.train_size": 4_500, "data.validation": "test"})
     best, last, lowest = run_views.key_figures(seen(store, made_run(store, config=config)))
-    assert best.label == "Test accuracy, epoch 4" and "chose the epoch" in best.note
+    assert best.label == "Test accuracy, epoch 4" and "chose the epoch" in best.help
     assert (last.label, lowest.label) == ("Last test accuracy, epoch 4", "Lowest test loss, epoch 4")
 
 

@@ -16,7 +16,7 @@ from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
 from pages.parts.actions import act, action_button, key_for, runs_text
 from pages.parts.compare.table import PICKED, pick
-from pages.parts.compare.texts import conflict_box, text_form
+from pages.parts.texts import conflict_box, text_form
 
 _TRASHED = "compare_trashed"
 

@@ -1,0 +1,167 @@
+"""What can be done with one run: stop, resume, train longer, copy, classify, rename, tag, note, pin, trash.
+
+Every button acts on the run that it was drawn for. Callbacks get that run's id; a button that opens another page has
+the id in its key, so that a click on it cannot belong to another run.
+"""
+
+import streamlit as st
+
+from core.base.text import counted
+from core.compare.filters import tags_in_use
+from core.runs.folder import RESUMABLE
+from core.runs.store import RunStore
+from core.runs.summary import RunSummary
+from core.views import run as run_views
+from pages.parts.actions import act, action_button
+from pages.parts.components.notify import notify_button
+from pages.parts.shared import literal, open_page
+from pages.parts.texts import conflict_box, text_form
+
+
+def actions(store: RunStore, view: run_views.RunView) -> None:
+    """Show the buttons for the run's state."""
+    run = view.run
+    with st.container(horizontal=True):
+        if run.status.active:
+            _while_active(store, view)
+        if run.state in RESUMABLE:
+            action_button(
+                "Retry run" if run.state == "failed" else "Resume run",
+                key="resume",
+                icon=":material/play_arrow:",
+                type="primary",
+                help="Puts the run back into the queue. It continues after its last finished epoch.",
+                action=lambda: store.queue.enqueue(run.id),
+                done=f"“{view.label}” is in the queue again",
+            )
+        if run.state == "finished":
+            with st.popover("Train longer", icon=":material/more_time:"):
+                _train_longer(store, run)
+        _open_other_pages(run)
+        with st.popover("Edit", icon=":material/edit:", help="Change the name, the tags or the note."):
+            text_form(store, "name", [run])
+            _tags_form(store, run)
+            text_form(store, "note", [run])
+        pinned = run.meta.pinned
+        action_button(
+            "Unpin run" if pinned else "Pin run",
+            key="pin",
+            icon=":material/keep_off:" if pinned else ":material/keep:",
+            help=None if pinned else "Keeps the run at the top of the table on Compare.",
+            action=lambda: store.run(run.id).annotate(pinned=not pinned),
+            done=f"“{view.label}” is {'no longer ' * pinned}pinned",
+        )
+        if not run.status.active:
+            action_button(
+                "Move to trash",
+                key="trash",
+                icon=":material/delete:",
+                disabled=run.meta.reference,
+                help="This run came with the program and cannot be deleted."
+                if run.meta.reference
+                else "You can restore the run.",
+                action=lambda: store.trash.put(run.id),
+            )
+        notify_button(view)
+    conflict_box(store)
+
+
+def trash_notice(store: RunStore, run_id: str, label: str) -> None:
+    """Say that the run of the address is in the trash, and offer to restore it."""
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.markdown(f":material/delete: Moved to trash: {literal(label)}", width="content")
+        action_button(
+            "Undo",
+            key="undo",
+            icon=":material/undo:",
+            type="primary",
+            action=lambda: store.trash.restore(run_id),
+            done="Run restored",
+        )
+
+
+def _while_active(store: RunStore, view: run_views.RunView) -> None:
+    """Show how an active run can be ended."""
+    run_id, stopping = view.run.id, view.run.state == "stopping"
+    action_button(
+        "Stop run",
+        key="stop",
+        icon=":material/stop:",
+        disabled=stopping,
+        help="Stops after this batch. Finished epochs are kept, and you can resume the run.",
+        action=lambda: store.queue.request_stop(run_id),
+        done=f"Stopping “{view.label}”; finished epochs are kept",
+    )
+    action_button(
+        "Discard run",
+        key="discard",
+        icon=":material/delete:",
+        disabled=stopping,
+        help="Stops after this batch and moves the run to the trash. You can restore it.",
+        action=lambda: store.queue.request_stop(run_id, keep=False),
+        done=f"Moving “{view.label}” to the trash",
+    )
+
+
+def _train_longer(store: RunStore, run: RunSummary) -> None:
+    """Offer to continue a finished run; where that is impossible, say why and offer a form for a longer run."""
+    more = st.number_input("Epochs to add", 1, 10_000, value=10, key="more_epochs")
+    if reason := run_views.why_not_extended(store, run):
+        total = run.status.epoch + more
+        st.caption(f"{reason} Train a new run from the beginning instead.")
+        if st.button(f"Set up a run of {counted(total, 'epoch')}", key=f"longer {run.id}", type="primary"):
+            st.session_state["draft_from"] = run_views.longer(run.config, more)
+            st.session_state["done"] = f"The form has this run’s settings with {counted(more, 'more epoch')}"
+            open_page("pages/new_run.py")
+        return
+    st.caption("Queues a new run that continues where this one ended.")
+    st.button(
+        "Queue longer run", key="extend", type="primary", on_click=_extend, args=(store, run.id, run.status.epoch)
+    )
+
+
+def _extend(store: RunStore, run_id: str, epochs: int) -> None:
+    """Queue a run that continues ``run_id``, which has ``epochs`` epochs, and show it."""
+    from core.jobs.extend import extend  # imports torch, which takes seconds
+
+    more = st.session_state["more_epochs"]
+    child = act(lambda: [extend(store, run_id, epochs + more)], f"Queued a run with {counted(more, 'more epoch')}")
+    if child:
+        st.query_params["run"] = child[0]
+
+
+def _open_other_pages(run: RunSummary) -> None:
+    """Show the buttons that continue with this run on another page."""
+    if st.button(
+        "Copy settings",
+        key=f"copy {run.id}",
+        icon=":material/content_copy:",
+        help="Opens New run with this run’s settings.",
+    ):
+        st.session_state["draft_from"] = run.id
+        open_page("pages/new_run.py")
+    if run.status.best_epoch and st.button(
+        "Classify images",
+        key=f"classify {run.id}",
+        icon=":material/image_search:",
+        help="Classify images with this run’s best weights.",
+    ):
+        st.switch_page("pages/classify.py", query_params={"run": run.id})
+
+
+def _tags_form(store: RunStore, run: RunSummary) -> None:
+    """Show a form for the run's tags."""
+    key = f"tags {run.id}"
+    with st.form("tags", border=False):
+        known = {*tags_in_use(store.runs()), *run.meta.tags}
+        st.multiselect(
+            "Tags", sorted(known), run.meta.tags, accept_new_options=True, placeholder="Choose or type", key=key
+        )
+        st.form_submit_button("Save tags", key="save_tags", on_click=_save_tags, args=(store, run.id, run.meta.tags))
+
+
+def _save_tags(store: RunStore, run_id: str, shown: tuple[str, ...]) -> None:
+    """Add and remove what the person changed; tags that another window added meanwhile stay."""
+    chosen = st.session_state[f"tags {run_id}"]
+    add, remove = [tag for tag in chosen if tag not in shown], [tag for tag in shown if tag not in chosen]
+    act(lambda: store.run(run_id).retag(add, remove), "Tags saved")
