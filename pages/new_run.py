@@ -13,10 +13,11 @@ from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.effect import idle_settings
+from core.cost.machine import fit
 from core.data import cifar10
 from core.runs.summary import find_repeat, title
 from pages.parts.actions import runs_text
-from pages.parts.estimate import estimate_line
+from pages.parts.estimate import estimate_line, fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.new_run.preview import previews
 from pages.parts.settings_form import settings_form
@@ -112,8 +113,8 @@ def problem_list(problems: dict[str, str]) -> None:
         st.markdown(f":small[**{SETTINGS[path].label}**: {literal(text)}]")
 
 
-def summary(draft: Draft) -> None:
-    """Say what the run will do, how long it takes, and whether it exists already."""
+def summary(draft: Draft) -> bool:
+    """Say what the run will do, how long it takes, and whether it exists already. Return whether it may start."""
     st.markdown(split_text(draft.config))
     st.caption(work_text(draft.config))
     visible = [path for path in draft.changed() if draft.config.in_effect(path)]
@@ -123,6 +124,7 @@ def summary(draft: Draft) -> None:
     if repeat := find_repeat(store.summaries(), draft.config):
         st.caption(f"A run with exactly these settings exists already ({repeat.state}):")
         run_link(repeat.id, title(repeat))
+    return fit_notes(fit(draft.config), "fit")
 
 
 def start(draft: Draft) -> None:
@@ -148,8 +150,7 @@ def start_panel(draft: Draft, have_data: bool) -> None:
     with st.container(border=True):
         if problems:
             problem_list(problems)
-        else:
-            summary(draft)
+        ready = not problems and summary(draft)
         queued = len(store.queue.ids())
         if st.button(
             "Start run" if draft.copies == 1 else f"Start {draft.copies} runs",
@@ -157,7 +158,7 @@ def start_panel(draft: Draft, have_data: bool) -> None:
             type="primary",
             icon=":material/play_arrow:",
             width="stretch",
-            disabled=bool(problems) or not have_data,
+            disabled=not ready or not have_data,
         ):
             start(draft)
         if not have_data:
@@ -167,7 +168,7 @@ def start_panel(draft: Draft, have_data: bool) -> None:
     if not problems:
         st.caption("Equivalent command")
         command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
-        st.code(command, language="bash", wrap_lines=True)
+        st.code(f"{command} --yes" if fit(draft.config).too_big else command, language="bash", wrap_lines=True)
 
 
 draft = current_draft()

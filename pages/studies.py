@@ -8,6 +8,7 @@ import streamlit as st
 from core.base.errors import LabError
 from core.base.text import counted
 from core.compare.picks import link_text
+from core.cost.machine import fit_all
 from core.data import cifar10
 from core.runs.folder import AT_WORK
 from core.runs.summary import fingerprint, readable
@@ -20,6 +21,7 @@ from core.study.store import StudyStore, as_text
 from core.study.study import Study
 from core.views import exports
 from pages.parts.actions import action_button, forget_problems, key_for, runs_text, show_problems
+from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
@@ -112,14 +114,16 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
     """Show the buttons for the study's state; ``own`` are the states of the runs that belong to it."""
     states = progress_study.counts(cells)
     begun = any(state != "missing" for state in states)
+    startable = [cell.cell.config for cell in cells if cell.state in ("missing", "stopped", "interrupted")]
+    ready = fit_notes(fit_all(startable), key_for("fit", study_id))
     with st.container(horizontal=True):
-        if states.keys() & {"missing", "stopped", "interrupted"}:
+        if startable:
             action_button(
                 "Continue study" if begun else "Start study",
                 key=key_for("start", study_id),
                 icon=":material/play_arrow:",
                 type="primary",
-                disabled=not have_data,
+                disabled=not have_data or not ready,
                 help="Queues the runs that are missing, stopped or interrupted. Finished runs are not trained again.",
                 action=lambda: progress_study.start(store, study_id),
                 done="queued",

@@ -87,6 +87,7 @@ def _add_training(commands: _Commands) -> None:
     command.add_argument("--note", default="", metavar="TEXT", help="note to keep with the run")
     command.add_argument("--seeds", type=_seeds, default=1, metavar="N", help="train N runs with consecutive seeds")
     _add_queue(command)
+    _add_yes(command)
 
     command = commands.add("resume", train.resume, "train a stopped, failed or interrupted run to its end", "one")
     _add_queue(command)
@@ -168,7 +169,9 @@ def _add_studies(commands: _Commands) -> None:
 
     commands.add("list", study.list_studies, "list all studies, newest first")
     commands.add("status", study.status, "show the state and result of each run of a study", "one")
-    _add_queue(commands.add("run", study.run, "train all unfinished runs of a study", "one"))
+    command = commands.add("run", study.run, "train all unfinished runs of a study", "one")
+    _add_queue(command)
+    _add_yes(command)
     _add_values(commands.add("add", study.add, "add values or seeds to a study", "one"))
     command = commands.add("pause", study.pause, "take a study's runs out of the queue", "one")
     command.add_argument("--running-too", action="store_true", help="also stop the running one")
@@ -209,6 +212,10 @@ def _add_values(parser: _Parser) -> None:
 
 def _add_queue(parser: _Parser) -> None:
     parser.add_argument("--queue", action="store_true", help="let the app train, instead of training here")
+
+
+def _add_yes(parser: _Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="train even what needs more memory than there is")
 
 
 def _typed(text: str, read: Callable[[str], _Number], what: str) -> _Number:

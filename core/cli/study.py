@@ -15,7 +15,9 @@ from core.base.files import write_atomically
 from core.base.text import counted, duration, moment, percent
 from core.cli.answer import Answer, table
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_held
+from core.cost.machine import fit_all, require_fit
 from core.cost.network import memory_text
+from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
 from core.study import progress
 from core.study.form import grow
@@ -50,7 +52,8 @@ def create(args: argparse.Namespace, store: RunStore) -> Answer:
     """Create a study: one of the report's, one from a file, or settings varied on a configuration."""
     study = _requested(args, store)
     study_id = StudyStore(store).create(replace(study, name=args.name) if args.name else study)
-    for note in idle_notes(study):
+    fits = fit_all(cell.config for cell in study.cells())
+    for note in filter(None, (fits.too_big, *fits.notes, *idle_notes(study))):
         say(f"Note: {note}")
     answer = _status(store, study_id)
     answer.text = f"Created study {study_id}. Run it with `resnet-lab study run {study_id}`.\n{answer.text}"
@@ -110,10 +113,14 @@ def add(args: argparse.Namespace, store: RunStore) -> Answer:
 def run(args: argparse.Namespace, store: RunStore) -> Answer:
     """Train all unfinished runs of a study, here or in the app. A failed run does not stop the rest."""
     study_id = StudyStore(store).find(args.study)
+    study = StudyStore(store).get(study_id)
+    states = progress.statuses(study_id, study, store.summaries())
+    todo = [status.cell.config for status in states if status.state not in ("finished", *AT_WORK)]
+    for note in require_fit(todo, confirmed=args.yes):
+        say(f"Note: {note}")
     if args.queue:
         return _changed(progress.start(store, study_id), store, study_id, "queued; the app will train them")
     require_data()
-    study = StudyStore(store).get(study_id)
     errors: list[str] = []
     cells = study.cells()
     with CtrlC() as ctrl_c:

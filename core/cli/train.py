@@ -27,6 +27,7 @@ from core.config.draft import runs_by_seed
 from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.cost.effect import idle_settings
+from core.cost.machine import require_fit
 from core.runs.folder import Status
 from core.runs.store import RunStore
 from core.runs.summary import Accuracy, accuracies_of
@@ -56,7 +57,8 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
     config = base.set_from_text(args.set).checked()
     wanted = runs_by_seed(config, args.name, args.seeds)
     changed = [setting.partition("=")[0].strip() for setting in args.set]
-    for note in idle_settings(config, changed, base).values():
+    notes = [*require_fit([config], confirmed=args.yes), *idle_settings(config, changed, base).values()]
+    for note in notes:
         say(f"Note: {note}")
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:

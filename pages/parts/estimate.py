@@ -5,7 +5,8 @@ import streamlit as st
 from core.base.errors import LabError
 from core.config.run_config import RunConfig
 from core.cost.estimate import estimate
-from pages.parts.shared import error_box, get_store
+from core.cost.machine import Fit
+from pages.parts.shared import error_box, get_store, literal
 
 
 def estimate_line(config: RunConfig, runs: int = 1) -> None:
@@ -15,6 +16,17 @@ def estimate_line(config: RunConfig, runs: int = 1) -> None:
     st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.range_text(runs) or None)
     if not expected.measured:
         measure_button(config)
+
+
+def fit_notes(fits: Fit, key: str) -> bool:
+    """Say how runs fit this machine. Return whether they may start: one that is too big has to be confirmed."""
+    for note in fits.notes:
+        st.markdown(f":small[:orange[:material/memory: {literal(note)}]]")
+    if not fits.too_big:
+        return True
+    st.warning(literal(fits.too_big), icon=":material/memory:")
+    # Another size has another text, and has to be confirmed again.
+    return st.checkbox("Start it all the same", key=f"{key} {fits.too_big}")
 
 
 def measure_button(config: RunConfig, key: str = "measure") -> None:

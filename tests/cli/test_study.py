@@ -133,3 +133,13 @@ def test_a_study_says_what_it_varies_in_vain(cli: Cli) -> None:
     result = cli("study", "create", "--preset", "he2016", "--set", "train.epochs=60", "--vary", "train.gamma=0.1,0.2")
     assert result.code == 0
     assert "all its values give the same run" in result.err and "never falls" in result.err
+
+
+def test_a_study_that_needs_more_memory_than_there_is_needs_a_yes(cli: Cli, store: RunStore) -> None:
+    huge = ("--set", "model.width=128", "--set", "train.batch_size=8000", "--vary", "model.depth=8,110")
+    created = cli("study", "create", "--preset", "he2016", "--name", "huge", *huge)
+    assert created.code == 0 and "GB" in created.err, "a definition costs nothing"
+    refused = cli("study", "run", "huge", "--queue")
+    assert refused.code == 1 and "--yes" in refused.err and store.ids() == []
+    assert cli("study", "run", "huge", "--queue", "--yes").code == 0
+    assert len(store.queue.ids()) == 2

@@ -263,3 +263,18 @@ def test_numbers_are_read_as_people_type_them(cli: Cli, store: RunStore, trainin
     assert (config.data.train_size, config.train.lr) == (10_000, 0.05)
     refused = cli(*QUICK, "--set", "data.train_size=10.000", "--set", "model.depth=21")
     assert refused.code == 1 and "10 or 10,000" in refused.err and "6n+2" in refused.err
+
+
+HUGE = ("--set", "model.width=128", "--set", "model.depth=110", "--set", "train.batch_size=4000")
+
+
+def test_a_run_that_needs_more_memory_than_there_is_needs_a_yes(
+    cli: Cli, store: RunStore, training: FakeTraining
+) -> None:
+    huge = ("train", "--preset", "he2016", *HUGE, "--set", "train.threads=256", "--queue")
+    refused = cli(*huge)
+    assert refused.code == 1 and "GB" in refused.err and "--yes" in refused.err
+    assert store.ids() == []
+    allowed = cli(*huge, "--yes")
+    assert allowed.code == 0 and len(store.ids()) == 1
+    assert "memory" in allowed.err and "256 threads" in allowed.err

@@ -278,3 +278,20 @@ def test_a_schedule_that_cannot_take_effect_is_a_note_and_no_error(app):
     field(app, "train.epochs").set_value("60").run()
     assert "never falls in a run of 60 epochs" in texts(app)
     assert not app.button(key="start").disabled
+
+
+def test_a_run_that_needs_more_memory_than_there_is_has_to_be_confirmed(app, store):
+    app.button(key="preset-he2016").click().run()
+    field(app, "model.width").set_value("128")
+    field(app, "model.depth").set_value("110")
+    field(app, "train.batch_size").set_value("4,000").run()
+    assert "GB of memory" in app.warning[0].value
+    assert app.button(key="start").disabled
+    app.checkbox[0].check().run()
+    assert not app.button(key="start").disabled
+    assert app.code[0].value.endswith("--yes")
+    field(app, "train.batch_size").set_value("5,000").run()
+    assert app.button(key="start").disabled, "another size is confirmed again"
+    field(app, "train.batch_size").set_value("128")
+    field(app, "model.width").set_value("16").run()
+    assert not app.warning and not app.button(key="start").disabled

@@ -398,3 +398,20 @@ def test_a_setting_varied_in_vain_is_noted_before_the_study_is_created(app):
     app.text_input(key=values_key("train.epochs", PRESETS["he2016"])).set_value("50, 60").run()
     assert "never falls in a run of 50 epochs" in texts(app)
     assert not app.button(key="define_own").disabled
+
+
+def test_a_study_that_needs_more_memory_than_there_is_has_to_be_confirmed_twice(app, store, studies):
+    shown(app)
+    app.selectbox(key="study_base").set_value(PRESETS["he2016"].title).run()
+    app.text_input(key="study_name").set_value("huge").run()
+    app.multiselect(key="study_paths").set_value(["model.width", "model.depth", "train.batch_size"]).run()
+    for path, value in (("model.width", "128"), ("model.depth", "110"), ("train.batch_size", "4000")):
+        app.text_input(key=values_key(path, PRESETS["he2016"])).set_value(value).run()
+    assert "GB of memory" in app.warning[0].value
+    assert app.button(key="define_own").disabled
+    app.checkbox[0].check().run()
+    app.button(key="define_own").click().run()
+    (study_id,) = studies.ids()
+    assert app.button(key=f"start {study_id}").disabled
+    app.checkbox[0].check().run()
+    assert not app.button(key=f"start {study_id}").disabled

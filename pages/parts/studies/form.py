@@ -8,6 +8,7 @@ from core.base.errors import LabError
 from core.base.text import counted, duration
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
+from core.cost.machine import fit_all
 from core.study.form import SIZES, VARIABLE, from_fields, published, usual_values
 from core.study.idle import idle_notes
 from core.study.presets import PUBLISHED, SPLITS, Split
@@ -15,7 +16,7 @@ from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
 from pages.parts.actions import runs_text
-from pages.parts.estimate import measure_button
+from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
@@ -146,7 +147,7 @@ def _file_form() -> str | None:
 
 def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | None:
     """Show what the study costs and the button that creates it, or the problems to fix."""
-    store = get_store()
+    store, ready = get_store(), False
     for path, text in problems.items():
         label = SETTINGS[path].label if path in SETTINGS else path.capitalize()
         st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
@@ -158,9 +159,8 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
         for note in idle_notes(study):
             st.markdown(f":small[:orange[:material/info: {literal(note)}]]")
         cost_line(cells, f"measure_{key}_cells")
-    if st.button(
-        "Create study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=study is None
-    ):
+        ready = fit_notes(fit_all(cell.config for cell in study.cells()), key)
+    if st.button("Create study", key=f"define_{key}", type="primary", icon=":material/science:", disabled=not ready):
         try:
             return StudyStore(store).create(study) if study is not None else None
         except LabError as error:

@@ -1,0 +1,131 @@
+"""Whether a run fits this machine: the memory and the cores that there are, also of a container or a GPU."""
+
+import functools
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from core.base.errors import LabError
+from core.base.text import counted
+from core.config.run_config import RunConfig
+from core.cost.network import memory_bytes, memory_text
+
+#: Share of the memory from which a run may be too big: an estimate is not exact, and other programs need memory too.
+TIGHT = 0.7
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What to say about a run on this machine: ``notes``, and why it is ``too_big`` to start unless confirmed."""
+
+    notes: tuple[str, ...] = ()
+    too_big: str = ""
+
+
+def fit(config: RunConfig) -> Fit:
+    """Return how a run of a checked ``config`` fits this machine."""
+    return _fit(memory_bytes(config), config.train.device, config.train.threads)
+
+
+def fit_all(configs: Iterable[RunConfig]) -> Fit:
+    """Return how runs of checked ``configs``, one after the other, fit: what :func:`fit` says of the largest."""
+    largest = max(configs, key=memory_bytes, default=None)
+    return fit(largest) if largest else Fit()
+
+
+def require_fit(configs: Iterable[RunConfig], *, confirmed: bool) -> tuple[str, ...]:
+    """Return the notes of :func:`fit_all`. Raises LabError if a run is too big, unless the person ``confirmed`` it."""
+    fits = fit_all(configs)
+    if fits.too_big and not confirmed:
+        raise LabError(f"{fits.too_big} To train it all the same, add --yes.")
+    return (*fits.notes, fits.too_big) if fits.too_big else fits.notes
+
+
+def _fit(needed: int, device: str, threads: int | None) -> Fit:
+    notes: list[str] = []
+    limit, cores = memory_limit(device), core_count()
+    if threads and cores and threads > cores:
+        notes.append(
+            f"{counted(threads, 'thread')} on {counted(cores, 'core')} are many times slower than {cores}. "
+            f"Use at most {cores}, or “all”."
+        )
+    if limit and needed > limit:
+        return Fit(
+            tuple(notes),
+            f"A run needs about {memory_text(needed)} of memory, but there are only {memory_text(limit)}: the system "
+            "will most likely end it. Use a smaller batch, width or depth.",
+        )
+    if limit and needed > TIGHT * limit:
+        notes.append(
+            f"A run needs about {memory_text(needed)} of the {memory_text(limit)} of memory. Close other programs, or "
+            "use a smaller batch."
+        )
+    return Fit(tuple(notes))
+
+
+def core_count() -> int | None:
+    """Return the number of processor cores that this process may use; ``None`` if the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def memory_limit(device: str) -> int | None:
+    """Return the bytes of memory that a run on ``device`` can have; ``None`` if the system does not tell."""
+    gpu = _gpu_memory() if device in ("auto", "cuda") else None
+    if gpu:
+        return gpu
+    limits = [size for size in (_installed(), *_cgroup_limits()) if size]
+    return min(limits, default=None)
+
+
+def _installed() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
+
+
+def _cgroup_limits() -> list[int]:
+    """Return the limits of this process's control group and of those around it, as in a container (versions 1, 2)."""
+    limits = []
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (_CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (_CGROUPS, "memory.max")
+        own = root / group.strip("/")
+        # In a container, the own group may be mounted as the root.
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(root) and (size := _number_in(folder / name)):
+                limits.append(size)
+    return limits
+
+
+def _number_in(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None  # version 2 says “max” for no limit
+
+
+@functools.cache
+def _gpu_memory() -> int | None:
+    """Return the memory of the first NVIDIA GPU that PyTorch can use; ``None`` without one. PyTorch is not imported."""
+    try:
+        if version("torch").endswith("+cpu"):
+            return None
+        command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.split()
+    except (PackageNotFoundError, OSError, subprocess.SubprocessError):
+        return None
+    return int(answer[0]) << 20 if answer and answer[0].isdecimal() else None

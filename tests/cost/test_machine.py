@@ -1,0 +1,92 @@
+"""A run that this machine cannot hold is said to be too big before it starts."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from core.base.errors import LabError
+from core.config.run_config import RunConfig
+from core.cost import machine
+from core.cost.machine import Fit, core_count, fit, fit_all, memory_limit, require_fit
+from core.cost.network import memory_bytes
+
+HUGE = RunConfig().replace({"model.width": 128, "model.depth": 110, "train.batch_size": 4_000})
+SMALL = RunConfig()
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch):
+    """Set the memory of this machine."""
+
+    def set_limit(size: int | None) -> None:
+        monkeypatch.setattr(machine, "memory_limit", lambda device: size)
+
+    return set_limit
+
+
+def test_this_machine_has_memory_and_cores() -> None:
+    assert (memory_limit("cpu") or 0) > 1_000_000_000
+    assert (core_count() or 0) >= 1
+
+
+@pytest.mark.parametrize(("share", "notes", "too_big"), [(0.69, 0, False), (0.71, 1, False), (1.01, 0, True)])
+def test_from_seven_tenths_of_the_memory_it_is_told_and_above_all_of_it_confirmed(limit, share, notes, too_big) -> None:
+    limit(int(memory_bytes(SMALL) / share))
+    fits = fit(SMALL)
+    assert (len(fits.notes), bool(fits.too_big)) == (notes, too_big)
+    assert all("memory" in text for text in (*fits.notes, *filter(None, [fits.too_big])))
+
+
+def test_where_the_system_does_not_tell_nothing_is_said(limit) -> None:
+    limit(None)
+    assert fit(HUGE) == Fit()
+
+
+def test_more_threads_than_cores_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "core_count", lambda: 2)
+    (note,) = fit(SMALL.replace({"train.threads": 256})).notes
+    assert note.startswith("256 threads on 2 cores")
+    assert fit(SMALL.replace({"train.threads": 2})) == Fit()
+
+
+def test_the_largest_of_several_runs_counts(limit) -> None:
+    limit(10_000_000_000)
+    assert fit_all([SMALL, HUGE, SMALL]) == fit(HUGE)
+    assert fit_all([]) == Fit()
+    with pytest.raises(LabError, match="--yes"):
+        require_fit([SMALL, HUGE], confirmed=False)
+    assert require_fit([HUGE], confirmed=True) == (fit(HUGE).too_big,)
+    assert require_fit([SMALL], confirmed=False) == ()
+
+
+def test_a_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(machine, "_gpu_memory", lambda: None)
+    installed = memory_limit("auto")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_limit("auto") == installed
+    (tmp_path / "memory.max").write_text("2000000000\n")
+    groups = Path("/proc/self/cgroup").read_text()
+    if any(line.startswith("0::") for line in groups.splitlines()):
+        assert memory_limit("auto") == 2_000_000_000
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("1000000000\n")
+    if ":memory:" in groups:
+        assert memory_limit("cpu") == 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("version", "answer", "memory"),
+    [("2.14.1", "81559\n", 81_559 << 20), ("2.14.1", "", None), ("2.14.1+cpu", "81559\n", None)],
+)
+def test_a_run_on_a_gpu_is_held_against_its_memory(monkeypatch: pytest.MonkeyPatch, version, answer, memory) -> None:
+    monkeypatch.setattr(machine, "version", lambda name: version)
+    done = subprocess.CompletedProcess([], 0, stdout=answer)
+    monkeypatch.setattr(machine.subprocess, "run", lambda *args, **options: done)
+    machine._gpu_memory.cache_clear()
+    try:
+        assert memory_limit("cuda") == (memory or memory_limit("cpu"))
+        assert memory_limit("mps") == memory_limit("cpu")
+    finally:
+        machine._gpu_memory.cache_clear()
