@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,12 +85,11 @@ class Case:
     reported: dict[str, str]
 
 
-def run_tests(fast: bool) -> list[Case]:
-    """Run the fault tests. A test file that cannot be imported is a case with the outcome "error"."""
+def run_tests(*selection: str) -> list[Case]:
+    """Run the tests that pytest is to select. A file that cannot be imported is a case with the outcome "error"."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        selection = ["-m", "not slow"] if fast else []
-        command = [sys.executable, "-m", "pytest", "tests/faults", f"--junitxml={report}", *selection]
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *selection]
         subprocess.run(command, cwd=PROJECT, check=False)
         return [_case(element) for element in ET.parse(report).getroot().iter("testcase")]
 
@@ -142,11 +141,15 @@ def table(cases: list[Case], fast: bool) -> str:
                     "memory grows less than a limit; threads and files do not",
                 )
             )
-    passed, skipped = (sum(case.outcome == outcome for case in cases) for outcome in ("passed", "skipped"))
-    selection = "without the long tests" if fast else "with the long tests"
-    where = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
-    summary = f"{passed} fault tests passed ({selection}), {skipped} skipped; {where}."
+    summary = ending(cases, "without the long tests" if fast else "with the long tests")
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", summary, ""])
+
+
+def ending(cases: list[Case], selection: str) -> str:
+    """Return how many tests passed, and where."""
+    passed, skipped = (sum(case.outcome == outcome for case in cases) for outcome in ("passed", "skipped"))
+    where = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+    return f"{passed} fault tests passed ({selection}), {skipped} skipped; {where}."
 
 
 def main() -> int:
@@ -154,14 +157,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="omit the long tests")
     fast = parser.parse_args().fast
-    cases = run_tests(fast)
+    cases = run_tests("tests/faults", *(["-m", "not slow"] if fast else []))
+    return write(cases, "reliability", lambda: table(cases, fast))
+
+
+def write(cases: list[Case], name: str, table: Callable[[], str]) -> int:
+    """Write a table into results/``name``.md and docs/reliability.md. Return 1 and write none if a test failed."""
     failed = [f"{case.file}: {case.name}" for case in cases if case.outcome in ("failure", "error")]
     if failed or not cases:
         print("\n".join(["No table is written, because these tests failed:", *failed]), file=sys.stderr)
         return 1
-    text = table(cases, fast)
-    (RESULTS / "reliability.md").write_text(text, encoding="utf-8")
-    publish("reliability", "reliability", text)
+    text = table()
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    publish("reliability", name, text)
     print(text)
     return 0
 

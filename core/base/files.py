@@ -102,11 +102,13 @@ def _plain_file(handle: int) -> int:
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], object], *, durable: bool = True) -> None:
     """Replace ``path`` with ``content``: bytes, text as UTF-8, or a function that writes to a file.
 
     A temporary file in the same folder is written, flushed to the disk and renamed, so a reader sees the old file or
-    the new one. The umask decides who may read it. Raises :class:`StoreError`.
+    the new one, and so it is after a power cut. The umask decides who may read it. Raises :class:`StoreError`.
+
+    ``durable=False`` is for what can be made again: nothing is flushed, and a power cut may leave a damaged file.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with os_errors_as_store_errors(path):
@@ -117,17 +119,20 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
                     content(file)
                 else:
                     file.write(content.encode() if isinstance(content, str) else content)
-                flush(file)
+                if durable:
+                    flush(file)
             os.replace(temporary, path)
+            if durable:
+                flush_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace ``path`` with ``content`` as JSON."""
-    write_atomically(path, to_json(content, indent=1) + "\n")
+def write_json(path: Path, content: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Replace ``path`` with ``content`` as JSON, see :func:`write_atomically`."""
+    write_atomically(path, to_json(content, indent=1) + "\n", durable=durable)
 
 
 def append_to_file(path: Path, text: bytes) -> None:
@@ -138,18 +143,51 @@ def append_to_file(path: Path, text: bytes) -> None:
     with os_errors_as_store_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
         with open(_plain_file(handle), "ab+") as file:
-            if file.seek(0, os.SEEK_END):
+            before = file.seek(0, os.SEEK_END)
+            if before:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a crash left the last line open
                     file.write(b"\n")
             file.write(text)
             flush(file)
+        if not before:  # the file may be new
+            flush_folder(path.parent)
 
 
 def flush(file: BinaryIO) -> None:
     """Flush a file to the disk, so that it survives a power cut."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, so that files made, renamed or removed in it survive a power cut.
+
+    Windows cannot open a folder, and some file systems cannot flush one; they lose at most the last moments.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if needed, so that they survive a power cut. Raises OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        flush_folder(path.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file, or a folder with what is in it, so that it survives a power cut. Raises OSError."""
+    if source.is_dir():
+        flush_folder(source)
+    source.rename(target)
+    for folder in dict.fromkeys((target.parent, source.parent)):
+        flush_folder(folder)
 
 
 def remove(path: Path) -> None:

@@ -32,6 +32,7 @@ from core.base.errors import ConfigError, Conflict, StoreError
 from core.base.files import (
     PATIENCE,
     append_to_file,
+    flush_folder,
     identity,
     is_locked,
     locked,
@@ -288,7 +289,7 @@ class RunFolder:
 
     def write_progress(self, record: BatchRecord) -> None:
         """Replace the latest batch of the epoch at work."""
-        write_json(self.path / PROGRESS, asdict(record))
+        write_json(self.path / PROGRESS, asdict(record), durable=False)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record versions, processor, threads and precision of the training."""
@@ -316,6 +317,7 @@ class RunFolder:
                 path = self.path / name
                 with os_errors_as_store_errors(path):
                     path.unlink(missing_ok=True)
+            flush_folder(self.path)
 
     def migrate(self) -> None:
         """Replace a config.json of an older version by what it means today; the old file is kept."""

@@ -17,7 +17,7 @@ from core.base.errors import RunBusy, StoreError, collected
 from core.base.files import identity, lock_at, sweep
 from core.records import best
 from core.runs.folder import AT_WORK, RESUMABLE, STATUS, RunFolder, Status
-from core.runs.shelf import Shelf, Trash
+from core.runs.shelf import TRASH, Shelf, Trash
 
 QUEUE_LOCK = ".queue.lock"
 #: Where to move a run: before all others, or past one neighbour.
@@ -208,8 +208,8 @@ class Queue:
     def mark_interrupted(self) -> list[str]:
         """Write ``interrupted`` into the runs whose process died, clean up after it, and return their ids."""
         sweep(self._shelf.folder)
-        sweep(self._shelf.cache_folder, "new-*")
-        sweep(self._trash.folder, ".gone-*")
+        for folder in (*self._shelf.folder.glob(".*/"), *self._shelf.folder.glob(f".*/{TRASH}/")):
+            sweep(folder, "new-*", ".gone-*")
         for run_id in self._trash.ids():
             sweep(self._trash.folder / run_id)
         interrupted: list[str] = []

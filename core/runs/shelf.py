@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.base.errors import LabError, StoreError, collected
-from core.base.files import os_errors_as_store_errors, read_file, remove, write_atomically
+from core.base.files import make_folder, move, os_errors_as_store_errors, read_file, remove, write_atomically
 from core.base.text import distinct_names, filesize, one_line
 
 TRASH = ".trash"
@@ -154,9 +154,9 @@ class Trash:
         guard = contextlib.nullcontext() if held else self._guard(item_id)
         with guard, os_errors_as_store_errors(self.folder / item_id):
             path = self._shelf.path(item_id)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self.note_time(item_id)
-            path.rename(self._deleted.place(item_id))
+            move(path, self._deleted.place(item_id))
 
     def ids(self) -> list[str]:
         """Return the ids in the trash, newest first."""
@@ -184,7 +184,7 @@ class Trash:
         if target.exists():
             raise StoreError(f"{noun} {item_id} exists already; nothing was restored.")
         with os_errors_as_store_errors(target):
-            self._deleted.place(item_id).rename(target)
+            move(self._deleted.place(item_id), target)
             self._time_note(item_id).unlink(missing_ok=True)
 
     def deleted_at(self, item_id: str) -> float | None:
@@ -221,7 +221,7 @@ class Trash:
             doomed = path.with_name(f".gone-{path.name}")
             with collected(problems, f"{self._shelf.noun.capitalize()} {item_id}"), os_errors_as_store_errors(path):
                 size = size_of(path)
-                path.rename(doomed)
+                move(path, doomed)
                 self._time_note(item_id).unlink(missing_ok=True)
                 remove(doomed)
                 freed += size

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import RunBusy, StoreError
-from core.base.files import locked, os_errors_as_store_errors, write_atomically, write_json
+from core.base.files import locked, make_folder, move, os_errors_as_store_errors, write_atomically, write_json
 from core.base.text import percent
 from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
@@ -36,7 +36,7 @@ class RunStore:
     def __init__(self, root: Path | str):
         self.root = Path(root)
         with os_errors_as_store_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
         self._shelf = Shelf(self.root, "run")
         self.cache_folder = self._shelf.cache_folder
         self.trash = Trash(self._shelf, "restore", self._deletable, _trash_label)
@@ -114,7 +114,7 @@ class RunStore:
     def _shelve(self, folder: Path, run_id: str) -> None:
         target = self._shelf.place(run_id)
         with os_errors_as_store_errors(target):
-            folder.rename(target)
+            move(folder, target)
 
     @contextlib.contextmanager
     def _deletable(self, run_id: str) -> Iterator[None]:

@@ -159,7 +159,7 @@ class _KeptSummaries:
         # On a full disk or in a read-only folder, the next server reads the runs again.
         with contextlib.suppress(StoreError, OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_atomically(self._path, to_json({"format": _format(), "rows": kept}))
+            write_atomically(self._path, to_json({"format": _format(), "rows": kept}), durable=False)
 
     @cached_property
     def _runs(self) -> dict[str, tuple[_Stamp, RunSummary]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.base.errors import ConfigError, StoreError
-from core.base.files import locked, os_errors_as_store_errors, write_json
+from core.base.files import locked, make_folder, os_errors_as_store_errors, write_json
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import RunConfig
 from core.runs.shelf import Shelf, Trash
@@ -91,12 +91,12 @@ class StudyStore:
     def lock(self, study_id: str) -> contextlib.AbstractContextManager[None]:
         """Held while a study is changed or its runs are queued, so that two windows do not both do it."""
         with os_errors_as_store_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
         return locked(self.root / ".lock", f"study {study_id}", PATIENCE)
 
     def _write(self, study_id: str, study: Study) -> None:
         with os_errors_as_store_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
         write_json(self._shelf.place(study_id), study.to_dict())
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.base.errors import StoreError
-from core.base.files import sweep, write_atomically
+from core.base.files import append_to_file, make_folder, move, sweep, write_atomically
 
 
 @pytest.fixture
@@ -152,3 +153,35 @@ def test_what_a_wrong_clock_dated_in_the_future_is_swept(file: Path) -> None:
     os.utime(left, (time.time() + 1e9,) * 2)
     sweep(file.parent)
     assert only_old_is_left(file)
+
+
+def test_a_system_that_cannot_flush_folders_writes_all_the_same(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to open a folder, and some network drives refuse to flush one."""
+    opened, flushed = os.open, os.fsync
+
+    def open_file(path: Any, *arguments: Any) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *arguments)
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flushed(handle)
+
+    for name, refusing in (("open", open_file), ("fsync", fsync)):
+        monkeypatch.setattr(os, name, refusing)
+        write_atomically(file, name)
+        append_to_file(file.with_name(f"{name}.txt"), b"line\n")
+        make_folder(file.parent / name / "below")
+        move(file.parent / name, file.parent / f"{name}-moved")
+        assert file.read_text() == name and (file.parent / f"{name}-moved" / "below").is_dir()
+
+
+def test_what_can_be_made_again_is_not_flushed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    write_atomically(file, "new", durable=False)
+    assert (file.read_text(), flushed) == ("new", [])
+    write_atomically(file, "newer")
+    assert len(flushed) == 2, "the file and its folder"

@@ -2,14 +2,19 @@
 
 import contextlib
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.base.files import write_atomically
 from core.config import run_config
 from core.config.run_config import RunConfig
 from core.runs import transfer
 from core.runs.store import RunStore
+from core.study.form import grow
+from core.study.store import StudyStore
+from core.study.study import Study, axis
 from tests.made import made_run, tiny_config
 
 
@@ -17,6 +22,9 @@ def tiny(*settings: str) -> RunConfig:
     """Return the configuration of a run of two epochs that really trains, in about a second."""
     sizes = ("data.train_size=160", "data.validation_size=40", "data.test_size=40", "model.width=4")
     return tiny_config(*sizes, "train.epochs=2", "train.batch_size=60", *settings)
+
+
+STUDY = Study("rates", tiny(), (axis("train.lr", [0.1, 0.2]),))
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,15 @@ def _bring_in(store: RunStore, _: list[str]) -> None:
     transfer.import_runs(store, store.root.parent / "runs.zip", "runs.zip")
 
 
+def _export(store: RunStore, run_id: str) -> None:
+    write_atomically(store.root / "made.zip", lambda file: transfer.export(store, [run_id], file))
+
+
+def _trash_study(store: RunStore, study_id: str) -> None:
+    if study_id not in StudyStore(store).trash.ids():
+        StudyStore(store).trash.put(study_id)
+
+
 def _named(name: str) -> Callable[[RunStore, Any], bool]:
     """Return a check that runs called ``name`` exist and are complete."""
 
@@ -148,6 +165,32 @@ OPERATIONS = {
         lambda store, run_id: store.run(run_id).annotate(name="new"),
         lambda store, run_id: store.run(run_id).meta().name == "new",
     ),
+    "retag": Operation(
+        lambda store: made_run(store, tags=("old",)),
+        lambda store, run_id: store.run(run_id).retag(["new"], ["old"]),
+        lambda store, run_id: store.run(run_id).meta().tags == ("new",),
+    ),
+    "move": Operation(
+        lambda store: [made_run(store, epochs=0, state="queued") for _ in range(3)],
+        lambda store, ids: store.queue.move(ids[2], "front"),
+        lambda store, ids: store.queue.ids() == [ids[2], ids[0], ids[1]],
+    ),
+    "study": Operation(
+        _nothing,
+        lambda store, _: StudyStore(store).create(STUDY),
+        lambda store, _: bool(StudyStore(store).all()[0]) and not StudyStore(store).all()[1],
+    ),
+    "grow_study": Operation(
+        lambda store: StudyStore(store).create(STUDY),
+        lambda store, study_id: grow(StudyStore(store), study_id, [], "0-2"),
+        lambda store, study_id: StudyStore(store).get(study_id).seeds == (0, 1, 2),
+    ),
+    "trash_study": Operation(
+        lambda store: StudyStore(store).create(STUDY),
+        _trash_study,
+        lambda store, study_id: study_id in StudyStore(store).trash.ids() and not StudyStore(store).ids(),
+    ),
+    "export": Operation(_weighted, _export, lambda store, _: zipfile.is_zipfile(store.root / "made.zip")),
     "trash": Operation(
         made_run, lambda store, run_id: store.trash.put(run_id), lambda store, run_id: run_id in store.trash.ids()
     ),

@@ -21,11 +21,15 @@ _fsync = os.fsync
 
 @dataclass(frozen=True)
 class Step:
-    """The operation ``what`` that is about to happen to the file at ``path``; ``number`` counts from 1."""
+    """The operation ``what`` that is about to happen to the file at ``path``; ``number`` counts from 1.
+
+    ``source`` is the old name of a file that is about to be renamed.
+    """
 
     number: int
     what: str
     path: str
+    source: str = ""
 
 
 class Watch:
@@ -35,15 +39,15 @@ class Watch:
         self.root, self.act, self.tears = os.path.realpath(root) + os.sep, act, tears
         self.steps: list[Step] = []
 
-    def take(self, what: str, path: str) -> None:
+    def take(self, what: str, path: str, source: str = "") -> None:
         path = os.path.realpath(path)
-        if path.startswith(self.root):
-            self.steps.append(Step(len(self.steps) + 1, what, path))
+        if f"{path}{os.sep}".startswith(self.root):
+            self.steps.append(Step(len(self.steps) + 1, what, path, source and os.path.realpath(source)))
             self.act(self.steps[-1])
 
     def flush(self, handle: int) -> None:
         path = _opened(handle)
-        if self.tears:
+        if self.tears and Path(path).is_file():
             self.take("tear", path)
         self.take("flush", path)
 
@@ -59,7 +63,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         case "open" if not isinstance(arguments[0], int) and arguments[2] & _WRITES:
             _watch.take("open", os.fspath(arguments[0]))
         case "os.rename":
-            _watch.take("rename", os.fspath(arguments[1]))
+            _watch.take("rename", os.fspath(arguments[1]), os.fspath(arguments[0]))
         case "os.mkdir" | "os.rmdir" | "os.remove":
             _watch.take(event.removeprefix("os."), _within(arguments[0], arguments[-1]))
 

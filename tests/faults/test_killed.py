@@ -62,7 +62,7 @@ def test_at_every_step_of_everything_that_is_done_to_a_store(
         kills += child["code"] != 0
         where, store, subject = f"{name}, {child['step']}", RunStore(child["root"]), child["subject"]
         touched = changed(store, child["before"])
-        assert [path for path in touched if not _may_change(name, subject, path)] == [], where
+        assert [path for path in touched if not may_change(name, subject, path)] == [], where
         assert "damaged" not in set(store.frame()["state"]), where
         for gone in store.trash.ids():
             RunStore(store.trash.folder).run(gone).stored_status()  # raises if it is damaged
@@ -75,7 +75,7 @@ def test_at_every_step_of_everything_that_is_done_to_a_store(
     record_property("faults injected", kills)
 
 
-def _may_change(name: str, subject: Any, path: str) -> bool:
+def may_change(name: str, subject: Any, path: str) -> bool:
     ids = [subject] if isinstance(subject, str) else list(subject or [])
     return CHANGES.get(name, lambda path: any(run_id in path for run_id in ids))(path)
 
