@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import server
-from core.base import paths
+from core.base import descriptors, paths
 from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.guard import MARK, Access
@@ -43,6 +43,7 @@ if headers and MARK not in headers:
 # For `streamlit run app.py`, which has no launcher. Both do their work once per process.
 try:
     paths.check()
+    descriptors.prepare()
     worker = ensure_worker()
     publish_plotly(PROJECT)
 except LabError as error:

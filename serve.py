@@ -5,6 +5,7 @@ process are marked as interrupted and the queue continues without a browser. It 
 keeps out other web pages.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from core import server
+from core.base import descriptors
 from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.guard import Access, Guard, script_hashes
@@ -35,6 +37,9 @@ with contextlib.suppress(LabError):
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start the worker and print the app's address. The worker is a daemon thread: it ends with the server."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(server.once_per_kind())
+    descriptors.prepare(loop)
     with contextlib.suppress(LabError):  # every page shows the reason
         ensure_worker()
     warning = server.warning(ADDRESS, st.get_option("server.enableXsrfProtection"), ACCESS.public)

@@ -1,10 +1,13 @@
 """The server's address, and the static files that browsers load from it."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import plotly
 
+from core.base.errors import Once
 from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.paths import PROJECT
 
@@ -41,6 +44,21 @@ def allowed_hosts(address: str | None, names: Sequence[str] = LOCAL) -> Sequence
     ``*`` means any: it has no pattern for IP addresses. :mod:`core.guard` checks the names of all requests.
     """
     return names if address in LOCAL else ("*",)
+
+
+def once_per_kind() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return a handler for what fails in an event loop outside a request: it reports each kind of error once.
+
+    Without it, a server that has no descriptor left for a connection prints an error every second.
+    """
+    reported = Once()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is None or reported.is_new(error):
+            loop.default_exception_handler(context)
+
+    return handle
 
 
 def publish_plotly(project: Path = PROJECT) -> Path:

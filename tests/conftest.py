@@ -42,14 +42,20 @@ class Server:
         self.process.wait()
 
 
-def start_server(folder: Path, script: str = "serve.py", address: str = "127.0.0.1") -> Server:
-    """A server on a free port over the runs in ``folder``/runs, when it answers; whoever starts it ends it."""
+def start_server(
+    folder: Path, script: str = "serve.py", address: str = "127.0.0.1", descriptors: int | None = None
+) -> Server:
+    """A server on a free port over the runs in ``folder``/runs, when it answers; whoever starts it ends it.
+
+    ``descriptors``: how many file descriptors it may use.
+    """
+    limit = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash"] if descriptors else []
     with socket.socket() as one:
         one.bind((address, 0))
         port = one.getsockname()[1]
     log, runs = folder / f"server-{port}.log", folder / "runs"
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
+        [*limit, sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
         cwd=PROJECT,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
@@ -70,8 +76,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers over the same runs; all are ended after the test."""
     started: list[Server] = []
 
-    def start(script: str = "serve.py", address: str = "127.0.0.1") -> Server:
-        started.append(start_server(tmp_path, script, address))
+    def start(script: str = "serve.py", address: str = "127.0.0.1", descriptors: int | None = None) -> Server:
+        started.append(start_server(tmp_path, script, address, descriptors))
         return started[-1]
 
     yield start

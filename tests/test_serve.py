@@ -1,7 +1,9 @@
 """The server without any browser: what has to happen at its start, and what a kill leaves behind."""
 
+import socket
+
 from core.runs.store import RunStore
-from tests.conftest import wait_for
+from tests.conftest import answers, wait_for
 from tests.made import made_run, tiny_config
 
 
@@ -37,3 +39,27 @@ def test_two_servers_on_one_folder_train_each_run_once(serve, store):
     wait_for(lambda: all(store.run(one).status().state == "finished" for one in runs), 180)
     other = RunStore(store.root)
     assert all(other.run(one).log().count("Training from epoch") == 1 for one in runs)
+
+
+def test_connections_that_take_every_descriptor_do_not_end_a_training(serve, store):
+    """69 idle connections ended it where 256 descriptors are allowed."""
+    server = serve(descriptors=256)
+    run_id = store.create(tiny_config("train.epochs=14"))
+    wait_for(lambda: len(store.run(run_id).records()) >= 2, 120)
+    port = int(server.url.rpartition(":")[2])
+    idle = []
+    try:
+        for _ in range(300):
+            idle.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+        wait_for(lambda: "Too many open files" in server.log.read_text(), 60)
+        before = len(store.run(run_id).records())
+        wait_for(lambda: store.run(run_id).status().state != "running", 180)
+        status = store.run(run_id).status()
+        assert (status.state, status.epoch, status.error) == ("finished", 14, None)
+        assert before < 12, "the connections came too late to test anything"
+        assert store.run(run_id).last_state() and store.run(run_id).best_weights()
+    finally:
+        for connection in idle:
+            connection.close()
+    assert server.log.read_text().count("Too many open files") <= 3, "the log does not grow every second"
+    wait_for(lambda: answers(server), 60)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
+from core.base.descriptors import open_descriptor
 from core.base.errors import RunBusy, StoreError
 from core.base.strict_json import to_json
 
@@ -77,7 +78,7 @@ def read_file(path: Path, most: int = MOST_BYTES, start: int = 0) -> bytes:
 def open_file(path: Path) -> BufferedReader:
     """Open a plain file to read it in parts. Raises FileNotFoundError or :class:`StoreError` like :func:`read_file`."""
     with os_errors_while_reading(path):
-        return open(_plain_file(os.open(path, os.O_RDONLY | _PLAIN)), "rb")
+        return open(_plain_file(open_descriptor(path, os.O_RDONLY | _PLAIN)), "rb")
 
 
 @contextlib.contextmanager
@@ -112,7 +113,7 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with os_errors_as_store_errors(path):
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        handle = open_descriptor(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
                 if callable(content):
@@ -141,7 +142,7 @@ def append_to_file(path: Path, text: bytes) -> None:
     Raises :class:`StoreError`, also for a link: the file it leads to is not ours to write.
     """
     with os_errors_as_store_errors(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
+        handle = open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN, 0o666)
         with open(_plain_file(handle), "ab+") as file:
             before = file.seek(0, os.SEEK_END)
             if before:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from core.base.descriptors import with_reserve
 from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.paths import without_home
 from core.base.text import counted
@@ -129,7 +130,7 @@ def _test(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
     task, environment = trainer.task, trainer.environment
     best_epoch, model = best(trainer.history).epoch, trainer.evaluated_model
     if best_epoch != trainer.epoch:
-        model, _ = load_weights(folder.best_weights(), trainer.config)
+        model, _ = with_reserve(lambda: load_weights(folder.best_weights(), trainer.config))
         model.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def test(model: torch.nn.Module) -> Evaluation:

@@ -4,6 +4,7 @@ import pytest
 
 import core.jobs.worker
 from core.base.errors import StoreError
+from pages.parts.shared import show_failure
 from tests.made import made_run
 
 PAGES = ("home", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
@@ -51,3 +52,12 @@ def test_a_toast_for_the_next_page_appears_there_once(app):
     app.session_state["done"] = "Started"
     assert app.run().toast[0].value == "Started"
     assert not app.run().toast
+
+
+def test_a_part_of_a_page_that_fails_every_second_is_logged_once(caplog):
+    for number in range(5):
+        try:
+            raise RuntimeError(f"failed at {number}")
+        except RuntimeError as error:
+            assert show_failure(error)
+    assert caplog.text.count("A page failed.") == 1
