@@ -146,7 +146,8 @@ if problem:
 if wanted and trashed:
     trash_notice(store, wanted, trashed)
 if not readable(runs):
-    st.info("No runs yet. Create one, and watch its accuracy and loss here.", icon=":material/show_chart:")
+    if not trashed:
+        st.info("No runs yet. Create one, and watch its accuracy and loss here.", icon=":material/show_chart:")
     if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
         open_page("pages/new_run.py")
     st.stop()

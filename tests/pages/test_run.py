@@ -115,11 +115,11 @@ def test_stopping(page, store, key, wish):
     run_id = made_run(store, 2, "running")
     with store.run(run_id).hold():
         app = page()
-        app.button(key=key).click().run()
+        button(app, key).click().run()
         assert store.run(run_id).stop_request() == wish
         assert len(app.toast) == 1
         assert "Stopping" in texts(app)
-        assert app.button(key=key).disabled
+        assert button(app, key).disabled
 
 
 def test_queued(page, store):
@@ -128,7 +128,7 @@ def test_queued(page, store):
     assert "next in the queue" in texts(app)
     assert numbers(app) == {}
     assert "No epoch is finished yet" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
-    app.button(key="stop").click().run()
+    button(app, "stop").click().run()
     assert store.run(run_id).status().state == "stopped"
     assert "resume" in buttons(app)
 
@@ -137,13 +137,13 @@ def test_discarding_a_queued_run_offers_to_undo_it(page, store):
     made_run(store)
     waiting = made_run(store, 0, "queued", name="waiting")
     app = page(run=waiting)
-    app.button(key="discard").click().run()
+    button(app, "discard").click().run()
     assert not app.exception and not app.error
     assert store.trash.ids() == [waiting]
     assert "Moved to trash" in texts(app) and "waiting" in texts(app)
     assert app.query_params["run"] == waiting, "no other run is shown in its place"
     assert numbers(app) == {} and buttons(app) == ["undo"]
-    app.button(key="undo").click().run()
+    button(app, "undo").click().run()
     assert store.trash.ids() == [] and store.run(waiting).status().state == "stopped"
     assert app.query_params["run"] == waiting and "resume" in buttons(app)
 
@@ -152,7 +152,7 @@ def test_a_run_that_is_discarded_while_it_trains_ends_in_the_trash_without_an_er
     run_id = made_run(store, 2, "running")
     with store.run(run_id).hold():
         app = page(run=run_id)
-        app.button(key="discard").click().run()
+        button(app, "discard").click().run()
         store.run(run_id).write_status(replace(store.run(run_id).status(), state="stopped"))
         store.trash.put(run_id, held=True)
     app.run()
@@ -163,12 +163,12 @@ def test_a_run_that_is_discarded_while_it_trains_ends_in_the_trash_without_an_er
 def test_a_finished_run_goes_to_the_trash_and_back(page, store):
     run_id, reference = made_run(store), made_run(store, reference=True)
     app = page(run=run_id)
-    app.button(key="trash").click().run()
+    button(app, "trash").click().run()
     assert store.trash.ids() == [run_id] and not app.error
-    app.button(key="undo").click().run()
+    button(app, "undo").click().run()
     assert store.trash.ids() == [] and numbers(app)
     app.selectbox(key="run").set_value(reference).run()
-    assert app.button(key="trash").disabled
+    assert button(app, "trash").disabled
 
 
 def test_a_click_acts_on_the_run_it_was_drawn_for(page, store):
@@ -188,13 +188,13 @@ def test_name_tags_note_and_pin_are_changed_here(page, store):
     run_id = made_run(store, name="old", tags=("kept", "gone"))
     app = page(run=run_id)
     app.text_input(key=f"rename {run_id}").set_value("new name")
-    app.button(key="save_name").click().run()
+    button(app, "save_name").click().run()
     app.text_area(key=f"note {run_id}").set_value("seen *here*")
-    app.button(key="save_note").click().run()
+    button(app, "save_note").click().run()
     app.multiselect(key=f"tags {run_id}").set_value(["kept"])
     store.run(run_id).retag(["elsewhere"], [])
-    app.button(key="save_tags").click().run()
-    app.button(key="pin").click().run()
+    button(app, "save_tags").click().run()
+    button(app, "pin").click().run()
     meta = store.run(run_id).meta()
     assert (meta.name, meta.note, meta.pinned) == ("new name", "seen *here*", True)
     assert set(meta.tags) == {"kept", "elsewhere"}, "a tag of another window stays"
@@ -234,8 +234,8 @@ def test_parent_and_child_lead_to_each_other(page, store):
 def test_resuming(page, store, state, verb):
     run_id = made_run(store, 3, state)
     app = page()
-    assert verb in app.button(key="resume").label
-    app.button(key="resume").click().run()
+    assert verb in button(app, "resume").label
+    button(app, "resume").click().run()
     assert store.run(run_id).status().state == "queued"
     assert len(app.toast) == 1
     assert "stop" in buttons(app)
@@ -276,7 +276,7 @@ def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
     monkeypatch.setattr(core.jobs.extend, "extend", longer)
     app = page()
     app.number_input(key="more_epochs").set_value(6).run()
-    app.button(key="extend").click().run()
+    button(app, "extend").click().run()
     child = app.query_params["run"]
     assert child != run_id
     assert store.run(child).config().train.epochs == 10
@@ -289,7 +289,7 @@ def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):
     monkeypatch.setattr(core.jobs.extend, "extend", refuse)
     extendable(store)
     app = page()
-    app.button(key="extend").click().run()
+    button(app, "extend").click().run()
     assert [element.value for element in app.error] == ["The one-cycle schedule has brought the learning rate to zero."]
 
 

@@ -8,8 +8,9 @@ from core.study.store import StudyStore
 from core.study.study import Axis, Study
 from tests.faults.app import errors_on
 from tests.made import made_run, made_weights, tiny_config
+from tests.pages.shown import texts
 
-PAGES = {"compare": "runs", "studies": "study", "classify": "run"}
+PAGES = {"compare": "runs", "studies": "study", "classify": "run", "run": "run"}
 #: Buttons that act on nothing that is shown.
 NEUTRAL = {"new-run", "create", "clear", "measure_study"}
 
@@ -62,7 +63,9 @@ def test_a_click_after_its_subject_is_gone_does_nothing_and_is_answered(app, sto
         assert not app.exception
         assert contents(store.root) == before, key
         assert "draft_from" not in app.session_state, key
-        if page != "compare":  # the selection is empty then
+        if page == "run":
+            assert shown in texts(app) and "Moved to trash" in texts(app), key
+        elif page != "compare":  # the selection is empty then
             assert shown in errors_on(app), key
             assert app.query_params[PAGES[page]] in (other, [other]), key
         trash.restore(shown)

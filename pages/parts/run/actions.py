@@ -1,7 +1,6 @@
 """What can be done with one run: stop, resume, train longer, copy, classify, rename, tag, note, pin, trash.
 
-Every button acts on the run that it was drawn for. Callbacks get that run's id; a button that opens another page has
-the id in its key, so that a click on it cannot belong to another run.
+Every button acts on the run that it was drawn for: its key has the run's id, and its callback gets it.
 """
 
 import streamlit as st
@@ -12,7 +11,7 @@ from core.runs.folder import RESUMABLE
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.views import run as run_views
-from pages.parts.actions import act, action_button
+from pages.parts.actions import act, action_button, key_for
 from pages.parts.components.notify import notify_button
 from pages.parts.shared import literal, open_page
 from pages.parts.texts import conflict_box, text_form
@@ -27,7 +26,7 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
         if run.state in RESUMABLE:
             action_button(
                 "Retry run" if run.state == "failed" else "Resume run",
-                key="resume",
+                key=key_for("resume", run.id),
                 icon=":material/play_arrow:",
                 type="primary",
                 help="Puts the run back into the queue. It continues after its last finished epoch.",
@@ -45,7 +44,7 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
         pinned = run.meta.pinned
         action_button(
             "Unpin run" if pinned else "Pin run",
-            key="pin",
+            key=key_for("pin", run.id),
             icon=":material/keep_off:" if pinned else ":material/keep:",
             help=None if pinned else "Keeps the run at the top of the table on Compare.",
             action=lambda: store.run(run.id).annotate(pinned=not pinned),
@@ -54,7 +53,7 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
         if not run.status.active:
             action_button(
                 "Move to trash",
-                key="trash",
+                key=key_for("trash", run.id),
                 icon=":material/delete:",
                 disabled=run.meta.reference,
                 help="This run came with the program and cannot be deleted."
@@ -72,7 +71,7 @@ def trash_notice(store: RunStore, run_id: str, label: str) -> None:
         st.markdown(f":material/delete: Moved to trash: {literal(label)}", width="content")
         action_button(
             "Undo",
-            key="undo",
+            key=key_for("undo", run_id),
             icon=":material/undo:",
             type="primary",
             action=lambda: store.trash.restore(run_id),
@@ -85,7 +84,7 @@ def _while_active(store: RunStore, view: run_views.RunView) -> None:
     run_id, stopping = view.run.id, view.run.state == "stopping"
     action_button(
         "Stop run",
-        key="stop",
+        key=key_for("stop", run_id),
         icon=":material/stop:",
         disabled=stopping,
         help="Stops after this batch. Finished epochs are kept, and you can resume the run.",
@@ -94,7 +93,7 @@ def _while_active(store: RunStore, view: run_views.RunView) -> None:
     )
     action_button(
         "Discard run",
-        key="discard",
+        key=key_for("discard", run_id),
         icon=":material/delete:",
         disabled=stopping,
         help="Stops after this batch and moves the run to the trash. You can restore it.",
@@ -109,14 +108,18 @@ def _train_longer(store: RunStore, run: RunSummary) -> None:
     if reason := run_views.why_not_extended(store, run):
         total = run.status.epoch + more
         st.caption(f"{reason} Train a new run from the beginning instead.")
-        if st.button(f"Set up a run of {counted(total, 'epoch')}", key=f"longer {run.id}", type="primary"):
+        if st.button(f"Set up a run of {counted(total, 'epoch')}", key=key_for("longer", run.id), type="primary"):
             st.session_state["draft_from"] = run_views.longer(run.config, more)
             st.session_state["done"] = f"The form has this run’s settings with {counted(more, 'more epoch')}"
             open_page("pages/new_run.py")
         return
     st.caption("Queues a new run that continues where this one ended.")
     st.button(
-        "Queue longer run", key="extend", type="primary", on_click=_extend, args=(store, run.id, run.status.epoch)
+        "Queue longer run",
+        key=key_for("extend", run.id),
+        type="primary",
+        on_click=_extend,
+        args=(store, run.id, run.status.epoch),
     )
 
 
@@ -134,7 +137,7 @@ def _open_other_pages(run: RunSummary) -> None:
     """Show the buttons that continue with this run on another page."""
     if st.button(
         "Copy settings",
-        key=f"copy {run.id}",
+        key=key_for("copy", run.id),
         icon=":material/content_copy:",
         help="Opens New run with this run’s settings.",
     ):
@@ -142,7 +145,7 @@ def _open_other_pages(run: RunSummary) -> None:
         open_page("pages/new_run.py")
     if run.status.best_epoch and st.button(
         "Classify images",
-        key=f"classify {run.id}",
+        key=key_for("classify", run.id),
         icon=":material/image_search:",
         help="Classify images with this run’s best weights.",
     ):
@@ -157,7 +160,9 @@ def _tags_form(store: RunStore, run: RunSummary) -> None:
         st.multiselect(
             "Tags", sorted(known), run.meta.tags, accept_new_options=True, placeholder="Choose or type", key=key
         )
-        st.form_submit_button("Save tags", key="save_tags", on_click=_save_tags, args=(store, run.id, run.meta.tags))
+        st.form_submit_button(
+            "Save tags", key=key_for("save_tags", run.id), on_click=_save_tags, args=(store, run.id, run.meta.tags)
+        )
 
 
 def _save_tags(store: RunStore, run_id: str, shown: tuple[str, ...]) -> None:
