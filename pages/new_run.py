@@ -13,15 +13,19 @@ from core.config.draft import MAX_RUNS, Draft, split_text, work_text
 from core.config.presets import PRESETS, command_line
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.effect import idle_settings
+from core.cost.estimate import estimates
 from core.cost.machine import fit
 from core.data import cifar10
 from core.runs.summary import find_repeat, title
+from core.study.form import VARIABLE
+from core.views.new_run import expectation
 from pages.parts.actions import runs_text
 from pages.parts.estimate import estimate_line, fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.new_run.preview import previews
 from pages.parts.settings_form import settings_form
 from pages.parts.shared import REPORT, error_box, get_store, literal, run_link
+from pages.parts.studies.form import vary_in_study
 
 store = get_store()
 
@@ -47,29 +51,33 @@ def current_draft() -> Draft:
 
 
 def preset_cards(draft: Draft) -> None:
-    """Show a card for each preset; the selected one says how many settings were changed."""
+    """Show a card for each preset with what to expect; the selected one can undo the changes. See style.css."""
     # On a phone the cards scroll sideways, so that the form is not pages away.
-    grid, changes = st.grid(len(PRESETS), min_column_width=180, wrap=False), len(draft.changed())
-    for preset in PRESETS.values():
+    grid, changes = st.grid(len(PRESETS), min_column_width=190, wrap=False), len(draft.changed())
+    runs = store.summaries()
+    times = estimates((preset.config for preset in PRESETS.values()), store)
+    for preset, time in zip(PRESETS.values(), times, strict=True):
         selected = preset.name == draft.preset
-        if not selected:
-            label, icon = "Select preset", ":material/radio_button_unchecked:"
-        elif changes:
-            label, icon = f"Undo {counted(changes, 'change')}", ":material/undo:"
-        else:
-            label, icon = "Selected", ":material/check_circle:"
-        with grid.container(border=True, height="stretch", vertical_alignment="distribute"):
-            with st.container(gap="xxsmall"):
-                st.markdown(f"**{preset.title}**")
-                st.caption(preset.summary)
+        with grid.container(border=True, height="stretch", key=f"card-{preset.name}"):
             st.button(
-                label,
-                icon=icon,
+                f"**{preset.title}**",
+                icon=":material/radio_button_checked:" if selected else ":material/radio_button_unchecked:",
                 key=f"preset-{preset.name}",
                 type="secondary" if selected else "tertiary",
                 on_click=draft.choose_preset,
                 args=(preset.name,),
             )
+            st.markdown(f":small[**{expectation(preset, runs, time.seconds)}**]")
+            st.caption(preset.summary)
+            if selected and changes:
+                st.button(
+                    f"Undo {counted(changes, 'change')}",
+                    icon=":material/undo:",
+                    key="undo-changes",
+                    type="tertiary",
+                    on_click=draft.choose_preset,
+                    args=(preset.name,),
+                )
 
 
 def keep(draft: Draft, field: str, key: str) -> None:
@@ -143,32 +151,44 @@ def start(draft: Draft) -> None:
 
 
 def start_panel(draft: Draft, have_data: bool) -> None:
-    """Show the right column: name and note, what the run will do, and the start button."""
+    """Show the right column: name and note, what the run will do, and the start button, which stays in sight."""
     problems = draft.problems()
-    with st.container(border=True):
-        about_fields(draft)
     with st.container(border=True):
         if problems:
             problem_list(problems)
         ready = not problems and summary(draft)
         queued = len(store.queue.ids())
-        if st.button(
-            "Start run" if draft.copies == 1 else f"Start {draft.copies} runs",
-            key="start",
-            type="primary",
-            icon=":material/play_arrow:",
-            width="stretch",
-            disabled=not ready or not have_data,
-        ):
-            start(draft)
+        with st.container(key="start-bar"):
+            if st.button(
+                "Start run" if draft.copies == 1 else f"Start {draft.copies} runs",
+                key="start",
+                type="primary",
+                icon=":material/play_arrow:",
+                width="stretch",
+                disabled=not ready or not have_data,
+            ):
+                start(draft)
         if not have_data:
             st.caption("Download the images first.")
         elif queued:
             st.caption(f"{runs_text(queued)} in the queue will start first.")
+        vary_setting()
+    with st.container(border=True):
+        about_fields(draft)
     if not problems:
-        st.caption("Equivalent command")
-        command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
-        st.code(f"{command} --yes" if fit(draft.config).too_big else command, language="bash", wrap_lines=True)
+        with st.expander("Equivalent command"):
+            command = command_line(draft.config, name=draft.name, tags=draft.tags, note=draft.note, seeds=draft.copies)
+            st.code(f"{command} --yes" if fit(draft.config).too_big else command, language="bash", wrap_lines=True)
+
+
+def vary_setting() -> None:
+    """Offer a study with several values of a setting, on the settings of this form."""
+    with st.popover("Vary a setting", icon=":material/science:", width="stretch"):
+        path = st.selectbox("Setting to vary", VARIABLE, key="vary", format_func=lambda path: SETTINGS[path].label)
+        st.caption("Opens a new study with the settings of this form, where you choose the values and seeds.")
+        if st.button("Create study", key="vary-study", type="primary", icon=":material/science:"):
+            vary_in_study(path)
+            st.switch_page("pages/studies.py", query_params={"study": "new"})
 
 
 draft = current_draft()
@@ -190,5 +210,5 @@ with form:
     if not draft.problems():
         st.subheader("Preview", anchor=False)
         previews(draft.config)
-with panel:
+with panel, st.container(key="start-panel"):
     start_panel(draft, have_data)

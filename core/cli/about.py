@@ -13,8 +13,10 @@ from core.cli.train import chosen_config
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import ALL_IMAGES
+from core.cost.estimate import estimates
 from core.model.layers import layer_table
 from core.runs.store import RunStore
+from core.views.new_run import expectation
 
 if TYPE_CHECKING:
     from core.data.sources import Progress
@@ -73,9 +75,11 @@ def settings(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def presets(args: argparse.Namespace, store: RunStore) -> Answer:
     """List the presets."""
-    blocks, data = [], []
-    for preset in PRESETS.values():
-        blocks.append(f"{preset.name}  {preset.title}\n{_indented(preset.summary)}")
+    blocks, data, runs = [], [], store.summaries()
+    times = estimates((preset.config for preset in PRESETS.values()), store)
+    for preset, time in zip(PRESETS.values(), times, strict=True):
+        text = f"{preset.summary} {expectation(preset, runs, time.seconds)}."
+        blocks.append(f"{preset.name}  {preset.title}\n{_indented(text)}")
         data.append({**vars(preset), "config": preset.config.to_dict()})
     return Answer("\n".join(blocks), data)
 

@@ -153,8 +153,8 @@ def test_a_changed_setting_is_marked_with_the_presets_value(app):
     assert "preset" not in field(app, "train.epochs").label
     field(app, "train.epochs").set_value("7").run()
     assert "preset 5" in field(app, "train.epochs").label
-    assert "1" in app.button(key="preset-quick").label
-    app.button(key="preset-quick").click().run()
+    assert "1" in app.button(key="undo-changes").label
+    app.button(key="undo-changes").click().run()
     assert field(app, "train.epochs").value == "5"
 
 
@@ -295,3 +295,16 @@ def test_a_run_that_needs_more_memory_than_there_is_has_to_be_confirmed(app, sto
     field(app, "train.batch_size").set_value("128")
     field(app, "model.width").set_value("16").run()
     assert not app.warning and not app.button(key="start").disabled
+
+
+def test_a_card_says_what_to_expect_and_a_setting_can_be_varied_from_here(app, store):
+    run_id = made_run(store, config=PRESETS["fast"].config)
+    store.run(run_id).write_result({"best": {"accuracy": 0.9164, "loss": 0.3, "epoch": 4}})
+    app.run()
+    assert "91.6 %" in texts(app)
+    labels = [button.label for button in app.button if (button.key or "").startswith("preset-")]
+    assert len(set(labels)) == len(PRESETS), "each has a name of its own"
+    app.selectbox(key="vary").set_value("model.depth").run()
+    app.button(key="vary-study").click().run()
+    assert app.session_state["study_paths"] == ["model.depth"]
+    assert app.selectbox(key="study_base").value == "Current settings of New run"

@@ -41,6 +41,14 @@ def study_form() -> str | None:
         return _file_form() or made
 
 
+def vary_in_study(path: str) -> None:
+    """Fill the form in for a study that varies a setting of the form on New run."""
+    st.session_state["study_way_kept"] = WAYS[1]
+    st.session_state.pop("study_way", None)
+    st.session_state["study_base"], st.session_state["study_paths"] = DRAFT, [path]
+    st.session_state["study_name"] = SETTINGS[path].label
+
+
 def _published_form() -> str | None:
     store = get_store()
     figure = st.radio(

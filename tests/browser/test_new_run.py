@@ -1,0 +1,47 @@
+"""New run in a real browser: cards that are buttons, a start button that stays in sight, a study from here."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+
+def in_sight(page, button) -> bool:
+    box, size = button.bounding_box(), page.viewport_size
+    return box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
+@pytest.fixture
+def form(lab, page):
+    page.goto(f"{lab.url}/new_run")
+    page.get_by_role("button", name="Start run").wait_for()
+    return page
+
+
+def test_a_click_anywhere_on_a_card_chooses_the_preset(form):
+    card = form.locator(".st-key-card-he2016")
+    plain = card.evaluate("at => getComputedStyle(at).backgroundColor")
+    card.click(position={"x": 100, "y": 150})  # on its text
+    expect(form.get_by_role("textbox", name=re.compile("^Epochs"))).to_have_value("182")
+    expect(card).not_to_have_css("background-color", plain)
+    form.locator(".st-key-card-fast").click(position={"x": 100, "y": 150})
+    expect(card).to_have_css("background-color", plain)
+
+
+@pytest.mark.parametrize("width", [1_440, 390])
+def test_the_start_button_stays_in_sight(form, width):
+    form.set_viewport_size({"width": width, "height": 844})
+    start = form.get_by_role("button", name="Start run")
+    form.get_by_text("Network layers").scroll_into_view_if_needed()
+    form.wait_for_timeout(300)
+    assert in_sight(form, start)
+
+
+def test_a_study_of_a_setting_begins_with_the_settings_of_the_form(form):
+    form.locator(".st-key-card-fast").click()
+    expect(form.get_by_role("textbox", name=re.compile("^Epochs"))).to_have_value("24")
+    form.get_by_role("button", name="Vary a setting").click()
+    form.get_by_role("button", name="Create study").click()
+    expect(form.get_by_role("heading", name="Studies")).to_be_visible()
+    expect(form.get_by_role("combobox", name="Base settings")).to_have_value("Current settings of New run")
+    expect(form.get_by_text(re.compile("24 epochs")).first).to_be_visible()
