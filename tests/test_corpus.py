@@ -23,6 +23,7 @@ import pytest
 from PIL import Image
 
 from core.cli.main import main
+from core.runs.checksums import CHECKSUMS
 from core.runs.store import RunStore
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -182,8 +183,8 @@ def epochs(root: Path, run_id: str) -> list[dict[str, Any]]:
 
 
 def files(root: Path, run_id: str) -> list[str]:
-    """Return the names of the files in a run's folder."""
-    return sorted(path.name for path in (root / run_id).iterdir() if path.name != ".lock")
+    """Return the names of the files in a run's folder, without the record of them, which is new."""
+    return sorted(path.name for path in (root / run_id).iterdir() if path.name not in (".lock", CHECKSUMS))
 
 
 # --- fixtures -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Training talks to a run's folder through this class alone, with records and byte
 would send the same calls to the machine that owns the folder.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from core.base.errors import FolderReplaced
+from core.base.errors import FolderReplaced, StoreError
 from core.records import BatchRecord, EpochRecord, Moment, best
 from core.runs.folder import RunFolder, this_host
 
@@ -82,8 +83,12 @@ class Recorder:
         return self._held
 
     def start(self) -> None:
-        """Mark the run as running here. A stop request from before a crash is dropped."""
+        """Mark the run as running here. A stop request from before a crash is dropped.
+
+        Files from before there were checksums are recorded.
+        """
         self._run.clear_stop()
+        self._run.tidy_record(at_work=True)
         self._update(
             state="running",
             started_at=self._started_at(),
@@ -142,9 +147,11 @@ class Recorder:
         """Mark the run as ended."""
         self._update(state=state, error=error, started_at=self._started_at(), finished_at=time.time())
 
-    def clear_stop(self) -> None:
-        """Forget the request to stop and the latest batch."""
+    def close(self) -> None:
+        """Leave the folder tidy: without a stop request and the last batch, and with a short record of its files."""
         self._run.clear_stop()
+        with contextlib.suppress(StoreError):  # it is damaged, or the disk is full; the longer record serves as well
+            self._run.tidy_record(at_work=False)
 
     def stop_requested(self) -> bool:
         """Return whether someone asked the run to stop."""
@@ -157,6 +164,9 @@ class Recorder:
     def _update(self, **changes: Any) -> None:
         self.status = replace(self.status, heartbeat=time.time(), **changes)
         self._run.write_status(self.status)
+        if self._run.checksums.long:
+            with contextlib.suppress(StoreError):
+                self._run.tidy_record(at_work=True)
 
 
 def _best(records: Sequence[EpochRecord]) -> dict[str, Any]:

@@ -66,15 +66,16 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
     except KeyboardInterrupt:
         recorder.end("stopped")
         recorder.log(f"Stopped from the keyboard after {counted(recorder.status.epoch, 'epoch')}.")
+        recorder.close()
         raise
     except FolderReplaced:
         raise  # nothing here is ours any more, the status and the log included
     except Exception as error:
         _fail(folder, recorder, error)
-    if recorder.status.state == "stopped" and folder.stop_request() == "discard":
+    discarded = recorder.status.state == "stopped" and folder.stop_request() == "discard"
+    recorder.close()
+    if discarded:
         store.trash.put(run_id, held=True)
-    else:
-        recorder.clear_stop()
     return recorder.status
 
 

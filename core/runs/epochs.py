@@ -7,13 +7,14 @@ from threading import Lock
 
 import numpy as np
 
-from core.base.files import read_file
 from core.base.strict_json import from_json
 from core.records import EpochRecord
 from core.runs import validate
+from core.runs.checksums import Checksums
 
 #: The columns of a run's epochs, see :class:`core.records.EpochRecord`.
 METRICS = tuple(field.name for field in fields(EpochRecord))
+METRICS_FILE = "metrics.jsonl"
 CURVE_POINTS = 40
 #: A hundred thousand epochs take half of this.
 METRICS_BYTES = 256 * 2**20
@@ -52,11 +53,12 @@ class EpochReader:
         self._lock = Lock()
         self._cursors: dict[Path, _Cursor] = {}
 
-    def read(self, path: Path, *, keep: bool) -> list[EpochRecord]:
-        """Return the epochs in a metrics.jsonl, none without the file; ``keep`` them in memory to read on from.
+    def read(self, files: Checksums, *, keep: bool) -> list[EpochRecord]:
+        """Return the epochs in a run's metrics.jsonl, none without it; ``keep`` them in memory to read on from.
 
-        Raises StoreError if the file cannot be read.
+        Raises StoreError if the file cannot be read or is damaged.
         """
+        path = files.folder / METRICS_FILE
         with self._lock:
             try:
                 stat = path.stat()
@@ -67,8 +69,9 @@ class EpochReader:
                 cursor = _Cursor(stat.st_ino)
                 if keep or path in self._cursors:
                     self._cursors[path] = cursor
-            if cursor.offset < stat.st_size:
-                cursor.read_on(path)
+            if (stamp := (stat.st_mtime_ns, stat.st_size)) != cursor.stamp:
+                cursor.read_on(files)
+                cursor.stamp = stamp
             return list(cursor.records)
 
 
@@ -77,11 +80,12 @@ class _Cursor:
 
     def __init__(self, inode: int):
         self.inode, self.offset = inode, 0
+        self.stamp: tuple[int, int] | None = None
         self.records: list[EpochRecord] = []
 
-    def read_on(self, path: Path) -> None:
+    def read_on(self, files: Checksums) -> None:
         try:
-            new = read_file(path, METRICS_BYTES, self.offset)
+            new = files.read(METRICS_FILE, METRICS_BYTES)[self.offset :]
         except FileNotFoundError:  # deleted since we looked
             return
         whole = new[: new.rfind(b"\n") + 1]  # a line without its end is still being written, or torn

@@ -5,18 +5,19 @@ config.json           the complete RunConfig with a schema version; config.json.
 meta.json             name, tags, note, owner, study, parent, whether it is a reference run, environment
 status.json           state, epoch, best epoch so far, times, heartbeat, host and pid, error if any
 metrics.jsonl         one line per finished epoch, appended; a torn last line is ignored
-progress.json         the state within the epoch: batch, running loss, images/s, seconds left
 best.safetensors      the best epoch's weights with ``input.mean`` and ``input.std``
 last.pt               everything needed to continue exactly
 result.json           for a run with held-out images: its one evaluation on the test set
 log.txt               what a person wants to read when the run failed
+checksums.txt         sizes and SHA-256 of all files but the next three (:mod:`core.runs.checksums`)
+progress.json         the state within the epoch: batch, running loss, images/s, seconds left; removed at the end
 stop                  present while someone asks the run to stop; holds ``keep`` or ``discard``
 .lock                 locked by the process that works on the run
 ====================  ==================================================================================
 
-Every file but metrics.jsonl and log.txt is replaced atomically. status.json can say ``running`` for a run whose
-process is dead; a free lock tells, and the run is reported as ``interrupted``. Reference runs are read-only: what a
-person adds to one is kept in ``.local.json`` next to the runs.
+Every file but metrics.jsonl and log.txt is replaced atomically, and every file is verified when it is read.
+status.json can say ``running`` for a run whose process is dead; a free lock tells, and the run is reported as
+``interrupted``. Reference runs are read-only: what a person adds to one is kept in ``.local.json`` next to the runs.
 """
 
 import contextlib
@@ -31,7 +32,6 @@ from typing import Any, Literal, get_args
 from core.base.errors import ConfigError, Conflict, StoreError
 from core.base.files import (
     PATIENCE,
-    append_to_file,
     flush_folder,
     identity,
     is_locked,
@@ -46,11 +46,12 @@ from core.base.text import printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
-from core.runs.epochs import METRICS_BYTES, parse_record, rising
+from core.runs.checksums import Checksums, Version
+from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, rising
 from core.runs.shelf import Shelf
 
 CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
-METRICS_FILE, LOG, STOP, LOCK = "metrics.jsonl", "log.txt", "stop", ".lock"
+LOG, STOP, LOCK = "log.txt", "stop", ".lock"
 LAST, BEST = "last.pt", "best.safetensors"
 #: The files that a run can continue from.
 SAVED_STATES = (LAST,)
@@ -145,7 +146,13 @@ class RunFolder:
         """Raises StoreError for text that is not a run id, or if there is no such run."""
         self.id = run_id
         self._shelf = shelf
-        shelf.path(run_id)
+        self._checksums = Checksums(shelf.path(run_id), run_id)
+
+    @property
+    def checksums(self) -> Checksums:
+        """The record of the run's files, which reads and writes them."""
+        self._shelf.path(self.id)
+        return self._checksums
 
     @property
     def path(self) -> Path:
@@ -191,7 +198,11 @@ class RunFolder:
         """Return the latest batch of the epoch at work, or ``None``."""
         content = self._optional_json(PROGRESS)
         try:
-            return None if content is None else validate.record(content, BatchRecord)
+            if content is None:
+                return None
+            if content.pop("check", _check(content)) != _check(content):
+                raise ValueError("it was changed")
+            return validate.record(content, BatchRecord)
         except ValueError as problem:
             raise self._damaged(PROGRESS, problem) from None
 
@@ -203,19 +214,22 @@ class RunFolder:
         return result
 
     def log(self) -> str:
-        """Return the log, of a long one the end; empty if there is none."""
+        """Return the log, of a long one the end; empty if there is none. A damaged log begins with a note."""
         path = self.path / LOG
         try:
             content = read_file(path, start=max(path.lstat().st_size - LOG_BYTES, 0))
         except FileNotFoundError:
             return ""
         text = printable(content[-LOG_BYTES:].decode(errors="replace"))
-        return text if len(content) < LOG_BYTES else f"… (the beginning is left out)\n{text.partition(chr(10))[2]}"
+        if len(content) >= LOG_BYTES:
+            text = f"… (the beginning is left out)\n{text.partition(chr(10))[2]}"
+        problem = self.checksums.problem(LOG)
+        return f"[{problem}]\n{text}" if problem else text
 
     def records(self) -> list[EpochRecord]:
         """Return the finished epochs, oldest first, without a torn last line."""
         try:
-            lines = read_file(self.path / METRICS_FILE, METRICS_BYTES).split(b"\n")
+            lines = self.checksums.read(METRICS_FILE, METRICS_BYTES).split(b"\n")
         except FileNotFoundError:
             return []
         return rising(map(parse_record, lines[:-1]))
@@ -264,7 +278,7 @@ class RunFolder:
         if content.get("reference"):
             LocalNotes(self._shelf.folder).add(self.id, changes)
         else:
-            write_json(self.path / META, {**content, **changes})
+            self.checksums.write_json(META, {**content, **changes})
 
     def refuse_reference(self, action: str) -> None:
         """Raise StoreError if this is a reference run, which cannot be ``action`` ("deleted")."""
@@ -285,20 +299,21 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Replace the status."""
-        write_json(self.path / STATUS, asdict(status))
+        self.checksums.write_json(STATUS, asdict(status))
 
     def write_progress(self, record: BatchRecord) -> None:
         """Replace the latest batch of the epoch at work."""
-        write_json(self.path / PROGRESS, asdict(record), durable=False)
+        content = asdict(record)
+        write_json(self.path / PROGRESS, {**content, "check": _check(content)}, durable=False)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record versions, processor, threads and precision of the training."""
         with self._meta_lock():
-            write_json(self.path / META, {**self._read_json(META), "environment": dict(environment)})
+            self.checksums.write_json(META, {**self._read_json(META), "environment": dict(environment)})
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Keep the evaluation on the test set."""
-        write_json(self.path / RESULT, result)
+        self.checksums.write_json(RESULT, result)
 
     def settle(self) -> None:
         """Stop a run that waited or trained where its folder comes from, and forget that place."""
@@ -318,32 +333,41 @@ class RunFolder:
                 with os_errors_as_store_errors(path):
                     path.unlink(missing_ok=True)
             flush_folder(self.path)
+            self.tidy_record(at_work=False)
 
     def migrate(self) -> None:
         """Replace a config.json of an older version by what it means today; the old file is kept."""
         content = self._read_json(CONFIG)
         current = self.config().to_dict()
         if content.get("schema") != current["schema"]:
-            path = self.path / CONFIG
-            write_atomically(path.with_name(f"{CONFIG}.v{content['schema']}"), path.read_bytes())
-            write_json(path, current)
+            self.checksums.write(f"{CONFIG}.v{content['schema']}", self.checksums.read(CONFIG))
+            self.checksums.write_json(CONFIG, current)
 
     def write_file(self, name: Literal["best.safetensors", "last.pt"], content: bytes) -> None:
         """Replace the best weights or the state to continue from."""
-        write_atomically(self.path / name, content)
+        self.checksums.write(name, content)
 
     def append_record(self, record: EpochRecord) -> None:
         """Append a finished epoch and flush it to the disk."""
-        append_to_file(self.path / METRICS_FILE, to_json(asdict(record)).encode() + b"\n")
+        self.checksums.append(METRICS_FILE, to_json(asdict(record)).encode() + b"\n")
 
     def write_records(self, records: Sequence[EpochRecord]) -> None:
         """Replace all epochs by ``records``, oldest first: those that the state to continue from knows."""
-        write_atomically(self.path / METRICS_FILE, "".join(to_json(asdict(record)) + "\n" for record in records))
+        self.checksums.write(METRICS_FILE, "".join(to_json(asdict(record)) + "\n" for record in records))
 
     def append_log(self, text: str) -> None:
         """Add a line with the time to the log."""
         line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
-        append_to_file(self.path / LOG, line.encode(errors="replace"))
+        self.checksums.append(LOG, line.encode(errors="replace"))
+
+    def tidy_record(self, *, at_work: bool) -> None:
+        """Shorten the record of the files to their present versions; make it for a run that has none.
+
+        ``at_work``: this process goes on to train the run. Raises StoreError if the record is damaged.
+        """
+        others = self.checksums.survey(lambda name: name != META)  # large files are read before the lock is taken
+        with self._meta_lock():
+            self.checksums.tidy(others | self.checksums.survey(lambda name: name == META), at_work=at_work)
 
     # --- who works on it --------------------------------------------------------------------------
 
@@ -384,7 +408,7 @@ class RunFolder:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = from_json(read_file(self.path / name))
+            content = from_json(self.checksums.read(name))
         except FileNotFoundError:
             raise StoreError(f"Run {self.id} has no {name}; its folder is incomplete.") from None
         except ValueError as error:
@@ -412,6 +436,11 @@ def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -
     write_json(folder / CONFIG, config.to_dict())
     write_json(folder / META, asdict(meta))
     write_json(folder / STATUS, asdict(status))
+
+
+def _check(progress: Mapping[str, Any]) -> str:
+    """Sixteen hex digits that tell whether the content of progress.json was changed: it is in no record."""
+    return Version.of(to_json(progress).encode()).sha256[:16]
 
 
 def this_host() -> str:

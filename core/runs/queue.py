@@ -227,6 +227,7 @@ class Queue:
                     run.clear_stop()
                     run.write_status(_interrupted(run, status))
                     run.append_log("Found without its process: marked interrupted.")
+                    run.tidy_record(at_work=False)
                     interrupted.append(run_id)
                 if request == "discard":
                     self._trash.put(run_id)

@@ -18,12 +18,13 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import RunBusy, StoreError
-from core.base.files import locked, make_folder, move, os_errors_as_store_errors, write_atomically, write_json
+from core.base.files import locked, make_folder, move, os_errors_as_store_errors, write_atomically
 from core.base.text import percent
 from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
+from core.runs.checksums import Checksums
 from core.runs.epochs import METRICS, EpochReader
-from core.runs.folder import LOCK, META, METRICS_FILE, Meta, RunFolder, Status, write_new_run
+from core.runs.folder import LOCK, META, Meta, RunFolder, Status, write_new_run
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash
 from core.runs.summary import KIND_OF_VALIDATION, AnyRun, DamagedRun, RunSummary, readable
@@ -93,6 +94,7 @@ class RunStore:
                 with os_errors_as_store_errors(staged / name), path.open("rb") as source:
                     write_atomically(staged / name, partial(shutil.copyfileobj, source))
             write_new_run(staged, config, meta, status)
+            Checksums(staged, run_id).record()
             yield run_id, staged
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -106,9 +108,11 @@ class RunStore:
         for place, where in ((self._shelf.place(run_id), ""), (self.trash.folder / run_id, " in the trash")):
             if place.exists():
                 raise StoreError(f"Run {run_id} is here already{where}; it was left as it is.")
+        run = RunFolder(Shelf(folder.parent, "run"), run_id)
         if not keep_reference:
-            meta = RunFolder(Shelf(folder.parent, "run"), run_id).meta()
-            write_json(folder / META, asdict(replace(meta, reference=False)))
+            run.checksums.write_json(META, asdict(replace(run.meta(), reference=False)))
+        if not run.checksums.recorded:  # a run from a backup has its own
+            run.checksums.record()
         self._shelve(folder, run_id)
 
     def _shelve(self, folder: Path, run_id: str) -> None:
@@ -154,7 +158,7 @@ class RunStore:
 
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Return a run's finished epochs as a table, one row each (columns: :data:`core.runs.epochs.METRICS`)."""
-        records = self._epochs.read(self.run(run_id).path / METRICS_FILE, keep=True)
+        records = self._epochs.read(self.run(run_id).checksums, keep=True)
         return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
 
 

@@ -22,8 +22,9 @@ from core.base.errors import StoreError
 from core.base.files import write_atomically
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import SETTINGS, RunConfig
-from core.runs.epochs import CURVE_POINTS, EpochReader, thin_curve
-from core.runs.folder import CONFIG, META, METRICS_FILE, RESULT, STATUS, Meta, RunFolder, Status
+from core.runs.checksums import CHECKSUMS
+from core.runs.epochs import CURVE_POINTS, METRICS_FILE, EpochReader, thin_curve
+from core.runs.folder import CONFIG, META, RESULT, STATUS, Meta, RunFolder, Status
 from core.runs.shelf import Shelf
 from core.runs.summary import AnyRun, DamagedRun, EpochSummary, RunSummary, TestResult
 
@@ -39,9 +40,9 @@ SUMMARY = (
 CURVE = "curve"
 
 _STATUS = ("state", "epoch", "queued_at", "started_at", "finished_at", "error")
-_FILES = (CONFIG, META, STATUS, METRICS_FILE, RESULT)
+_FILES = (CONFIG, META, STATUS, METRICS_FILE, RESULT, CHECKSUMS)
 #: Raised when summaries are made in another way; other fields, settings or defaults are noticed without it.
-_VERSION = 5
+_VERSION = 6
 #: Seconds between two writes of the kept summaries.
 _WRITE_EVERY = 5.0
 _SECTIONS = {name: type(section) for name, section in vars(RunConfig()).items()}
@@ -108,7 +109,7 @@ class Reader:
 
     def _read(self, run: RunFolder) -> RunSummary:
         meta, status, config, result = run.stored_meta(), run.stored_status(), run.config(), run.result() or {}
-        records = self._epochs.read(run.path / METRICS_FILE, keep=False)
+        records = self._epochs.read(run.checksums, keep=False)
         # Without its epoch, a result belongs to a metrics.jsonl that was lost.
         best = result["best"] if records and isinstance(result.get("best"), dict) else {}
         return RunSummary(

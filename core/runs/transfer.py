@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.base.errors import Outcome, StoreError, each
-from core.base.files import flush, os_errors_as_store_errors, read_file
+from core.base.files import flush, os_errors_as_store_errors
 from core.base.strict_json import from_json, to_json
 from core.base.text import filesize
 from core.config.run_config import SCHEMA_VERSION
-from core.runs.folder import BEST, CONFIG, LAST, LOG, META, METRICS_FILE, RESULT, STATUS, RunFolder
+from core.runs.epochs import METRICS_FILE
+from core.runs.folder import BEST, CONFIG, LAST, LOG, META, RESULT, STATUS, RunFolder
 from core.runs.shelf import ID, Shelf
 from core.runs.store import RunStore
 
@@ -51,14 +52,14 @@ _Members = dict[str, dict[str, zipfile.ZipInfo]]
 
 
 def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
-    """Write the runs as one .zip to ``target``. Raises StoreError for a run that does not exist."""
+    """Write the runs as one .zip to ``target``. Raises StoreError for a run that is not there or damaged."""
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for run_id in dict.fromkeys(run_ids):
-            folder, listed[run_id] = store.run(run_id).path, {}
+            files, listed[run_id] = store.run(run_id).checksums, {}
             for name, most in FILES.items():
                 try:
-                    content = read_file(folder / name, most)  # following a link would export a file from elsewhere
+                    content = files.read(name, most)
                 except FileNotFoundError:
                     continue
                 archive.writestr(f"{run_id}/{name}", content)

@@ -95,7 +95,7 @@ def test_bad_input_is_one_line_that_names_it(cli: Cli, store: RunStore, words: l
 
 def test_a_config_of_a_newer_version_is_an_error(cli: Cli, store: RunStore) -> None:
     run_id = made_run(store)
-    (store.run(run_id).path / "config.json").write_text('{"schema": 2}')
+    store.run(run_id).checksums.write("config.json", '{"schema": 2}')
     for command in ("show", "resume", "evaluate", "layers"):
         result = cli(command, run_id)
         assert result.code == 1 and run_id in result.err and "newer" in result.err, command

@@ -1,6 +1,5 @@
 """The commands about existing runs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from core.images import read
 from core.runs.store import RunStore
 from core.runs.table import SUMMARY
 from tests.cli.conftest import Cli
-from tests.made import made_record, made_run
+from tests.made import change_file, made_record, made_run
 
 
 def test_list_shows_each_run(cli: Cli, store: RunStore) -> None:
@@ -248,8 +247,7 @@ def test_empty_trash_deletes_only_with_yes(cli: Cli, store: RunStore) -> None:
 
 def test_a_reference_run_is_neither_deleted_nor_resumed(cli: Cli, store: RunStore) -> None:
     run_id = made_run(store, state="stopped")
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     for words in (("trash", run_id), ("resume", run_id, "--queue"), ("resume", run_id)):
         result = cli(*words)
         assert result.code == 1 and "reference" in result.err

@@ -13,11 +13,11 @@ def test_backup_says_what_was_copied(cli: Cli, store: RunStore, tmp_path: Path) 
     made_run(store)
     folder = tmp_path / "backup"
     first = cli("backup", folder, "--json").data
-    assert (first["runs"], first["copied"], first["unchanged"], first["problems"]) == (1, 4, 0, [])
+    assert (first["runs"], first["copied"], first["unchanged"], first["problems"]) == (1, 5, 0, [])
     assert first["copied_bytes"] > 0 and first["folder"] == str(folder)
     second = cli("backup", folder)
-    assert second.code == 0 and "0 files" in second.out and "4 unchanged" in second.out
-    assert cli("backup", folder, "--verify", "--json").data["unchanged"] == 4
+    assert second.code == 0 and "0 files" in second.out and "5 unchanged" in second.out
+    assert cli("backup", folder, "--verify", "--json").data["unchanged"] == 5
 
 
 def test_backup_fails_if_a_file_cannot_be_read(cli: Cli, store: RunStore, tmp_path: Path) -> None:

@@ -153,24 +153,22 @@ def test_a_second_ctrl_c_ends_at_once(cli: Cli, training: FakeTraining) -> None:
 
 
 def test_ctrl_c_in_a_shell_stops_and_resume_continues(cli: Cli, store: RunStore) -> None:
-    command = [sys.executable, "-m", "core", "train", *TINY, "--set", "train.epochs=500", "--runs", str(store.root)]
+    command = [sys.executable, "-m", "core", "train", *TINY, "--set", "train.epochs=30", "--runs", str(store.root)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         lines = iter(process.stderr.readline, "")
-        assert any(line.startswith("epoch   1/500") for line in lines)
+        assert any(line.startswith("epoch  1/30") for line in lines)
         process.send_signal(signal.SIGINT)
         rest = "".join(lines)
         assert process.wait() == 130
     (run_id,) = store.ids()
     run = store.run(run_id)
     status = run.status()
-    assert status.state == "stopped" and 1 <= status.epoch < 500
+    assert status.state == "stopped" and 1 <= status.epoch < 30
     assert f"resume {run_id}" in rest and "Traceback" not in rest
 
-    path = run.path / "config.json"
-    path.write_text(path.read_text().replace('"epochs": 500', f'"epochs": {status.epoch + 1}'))
     assert cli("resume", run_id[-4:]).code == 0
-    assert [record.epoch for record in run.records()] == list(range(1, status.epoch + 2))
+    assert [record.epoch for record in run.records()] == list(range(1, 31))
 
 
 def test_resume_trains_an_interrupted_run(cli: Cli, store: RunStore, training: FakeTraining) -> None:

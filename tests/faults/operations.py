@@ -15,7 +15,7 @@ from core.runs.store import RunStore
 from core.study.form import grow
 from core.study.store import StudyStore
 from core.study.study import Study, axis
-from tests.made import made_run, tiny_config
+from tests.made import change_file, made_run, tiny_config
 
 
 def tiny(*settings: str) -> RunConfig:
@@ -55,8 +55,7 @@ def _weighted(store: RunStore, **about: Any) -> str:
 
 def _reference(store: RunStore) -> str:
     run_id = made_run(store, epochs=2)
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     return run_id
 
 
@@ -69,8 +68,7 @@ def _doomed(store: RunStore) -> str:
 
 def _outdated(store: RunStore) -> str:
     run_id = made_run(store, epochs=2)
-    path = store.run(run_id).path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
+    change_file(store, run_id, "config.json", schema=0)
     run_config.MIGRATIONS[0] = dict
     return run_id
 

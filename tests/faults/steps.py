@@ -127,5 +127,5 @@ def fail_at(number: int, code: int, *, lasting: bool = False) -> Callable[[Step]
 def _tear(path: str) -> None:
     """Truncate the file to half; where lines are appended, its last line."""
     content = Path(path).read_bytes()
-    start = content.rstrip(b"\n").rfind(b"\n") + 1 if path.endswith(".jsonl") else 0
+    start = content.rstrip(b"\n").rfind(b"\n") + 1 if path.endswith((".jsonl", ".txt")) else 0
     os.truncate(path, start + (len(content) - start) // 2)

@@ -1,6 +1,7 @@
 """Hostile run folders: files of the wrong kind, with wrong content, or linked to somewhere else.
 
-Each case is put into one of two runs. The page of the damaged run must explain what is wrong, and every page must
+Each case is put into one of two runs, without a record of its files: with one, any change would be noticed as such
+before the content is read. The page of the damaged run must explain what is wrong, and every page must
 show the other run as before.
 """
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from core.base.errors import StoreError
 from core.records import BatchRecord
+from core.runs.checksums import CHECKSUMS
 from core.runs.folder import STATES
 from core.runs.store import RunStore
 from core.runs.transfer import export
@@ -25,6 +27,12 @@ from tests.faults.app import PAGES, app_on, assert_names, errors_on, open_page
 from tests.made import made_record, made_run
 
 HUGE = 10**15
+
+
+def unrecorded(folder: Path) -> Path:
+    """Delete the record of a run's files, as in a run from before there was one; return the folder."""
+    (folder / CHECKSUMS).unlink(missing_ok=True)
+    return folder
 
 
 def with_values(file: str, /, **values: Any) -> Callable[[Path], None]:
@@ -133,7 +141,7 @@ HARMLESS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize(("change", "words"), DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_damaged_run_is_explained_and_the_rest_are_shown(store, monkeypatch, change, words):
     bad, good = made_run(store, name="the damaged run"), made_run(store, name="the intact run")
-    change(store.root / bad)
+    change(unrecorded(store.root / bad))
     app = open_page(app_on(store, monkeypatch), "run", run=bad)
     assert_names(errors_on(app), bad, *words)
     assert app.selectbox(key="run").value == good
@@ -143,7 +151,7 @@ def test_a_damaged_run_is_explained_and_the_rest_are_shown(store, monkeypatch, c
 
 def test_every_page_opens_with_all_of_them_at_once(store, monkeypatch):
     for change in (*(change for change, _ in DAMAGED.values()), *HARMLESS.values()):
-        change(store.root / made_run(store, name="another"))
+        change(unrecorded(store.root / made_run(store, name="another")))
     good = made_run(store, name="the intact run")
     app = app_on(store, monkeypatch)
     for page in PAGES:
@@ -156,7 +164,7 @@ def test_every_page_opens_with_all_of_them_at_once(store, monkeypatch):
 
 def test_a_result_without_epochs_is_ignored(store, monkeypatch):
     bad = made_run(store, name="the damaged run")
-    (store.root / bad / "metrics.jsonl").unlink()
+    (unrecorded(store.root / bad) / "metrics.jsonl").unlink()
     store.run(bad).write_result({"best": {"accuracy": 0.99, "loss": 0.1, "epoch": 4}})
     app = app_on(store, monkeypatch)
     for page in PAGES:
@@ -167,7 +175,7 @@ def test_a_result_without_epochs_is_ignored(store, monkeypatch):
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())
 def test_harmless_damage_hides_no_run(store, monkeypatch, change):
     run_id = made_run(store, name="a run", note="a note")
-    change(store.root / run_id)
+    change(unrecorded(store.root / run_id))
     app = open_page(app_on(store, monkeypatch), "run", run=run_id)
     assert app.selectbox(key="run").value == run_id
     assert len(store.metrics(run_id)) == 4
@@ -237,7 +245,7 @@ LINES: dict[str, str] = {
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
 def test_a_line_that_is_not_the_next_epoch_is_ignored(store, monkeypatch, line):
     run_id = made_run(store, epochs=2)
-    with (store.root / run_id / "metrics.jsonl").open("a") as file:
+    with (unrecorded(store.root / run_id) / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
     app = open_page(app_on(store, monkeypatch), "run", run=run_id)
     best = f"{100 * made_record(2).val_accuracy:.2f} %"
@@ -290,7 +298,7 @@ _FIELDS = ("name", "tags", "created_at", "environment", "state", "epoch", "best_
 def test_any_json_is_a_run_or_an_error(store, name, field, value):
     run_id = made_run(store, epochs=1)
     try:
-        with_values(name, **{field: value})(store.root / run_id)
+        with_values(name, **{field: value})(unrecorded(store.root / run_id))
         run = store.run(run_id)
         for read in (run.meta, run.status, run.config, run.result, run.progress):
             try:
@@ -309,7 +317,7 @@ def test_any_json_is_a_run_or_an_error(store, name, field, value):
 def test_any_lines_of_metrics_are_ignored_or_epochs(tmp_path, lines):
     store = RunStore(tmp_path / "runs")
     run_id = store.ids()[0] if store.ids() else made_run(store, epochs=1)
-    path = store.root / run_id / "metrics.jsonl"
+    path = unrecorded(store.root / run_id) / "metrics.jsonl"
     path.write_bytes(b"\n".join([*lines, json.dumps(asdict(made_record(1))).encode(), b""]))
     epochs = [record.epoch for record in store.run(run_id).records()]
     assert epochs == [1] == list(RunStore(store.root).metrics(run_id)["epoch"])

@@ -62,8 +62,7 @@ WEIGHTS = {
 
 @pytest.mark.parametrize(("make", "words"), WEIGHTS.values(), ids=WEIGHTS.keys())
 def test_unusable_weights_are_explained_and_classify_nothing(store, monkeypatch, run_id, make, words):
-    path = store.run(run_id).best_weights()
-    path.write_bytes(make(load_file(path)))
+    store.run(run_id).write_file("best.safetensors", make(load_file(store.run(run_id).best_weights())))
     with pytest.raises(StoreError) as caught:
         Classifier.load(store, run_id)
     assert_names(caught.value, run_id, *words)
@@ -75,15 +74,15 @@ def test_unusable_weights_are_explained_and_classify_nothing(store, monkeypatch,
 
 
 def test_a_pickle_with_code_as_weights_does_not_run(store, run_id, tmp_path):
-    store.run(run_id).best_weights().write_bytes(pickle.dumps(Trap(tmp_path / "trap")))
+    store.run(run_id).write_file("best.safetensors", pickle.dumps(Trap(tmp_path / "trap")))
     with pytest.raises(StoreError, match=run_id):
         Classifier.load(store, run_id)
     assert not (tmp_path / "trap").exists()
 
 
 def test_weights_whose_output_overflows_classify_nothing(store, run_id):
-    path = store.run(run_id).best_weights()
-    path.write_bytes(changed("classifier.weight", lambda tensor: torch.full_like(tensor, 3e38))(load_file(path)))
+    make = changed("classifier.weight", lambda tensor: torch.full_like(tensor, 3e38))
+    store.run(run_id).write_file("best.safetensors", make(load_file(store.run(run_id).best_weights())))
     with pytest.raises(StoreError, match="numbers"):
         Classifier.load(store, run_id).probabilities(torch.full((1, 3, 32, 32), 200, dtype=torch.uint8).numpy())
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +27,7 @@ from core.images.tray import (
     sample_test_images,
     score_text,
 )
-from tests.made import made_run
+from tests.made import change_file, made_run
 
 LABELS = np.tile(np.arange(10), 6_000)
 
@@ -54,8 +53,7 @@ def loaded(width=64, height=48, value=51, name="one.png"):
 
 def reference_run(store, epochs, classes):
     run_id = made_run(store, epochs, config=RunConfig().replace({"data.classes": classes, "train.epochs": epochs}))
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     return run_id
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import torch
@@ -355,11 +354,12 @@ def test_a_damaged_state_is_told_and_a_pickle_in_its_place_does_not_run(store, t
             return os.mkdir, (str(trap),)
 
     for content in (b"", b"PK\x03\x04 not a state", (store.run(run_id).path / "last.pt").read_bytes()[:500]):
-        (store.run(run_id).path / "last.pt").write_bytes(content)
+        store.run(run_id).write_file("last.pt", content)
         store.queue.enqueue(run_id)
         status = run(store, run_id)
         assert status.state == "failed" and "last.pt" in status.error and "damaged" in status.error
     torch.save(Trap(), store.run(run_id).path / "last.pt")
+    store.run(run_id).checksums.record()
     store.queue.enqueue(run_id)
     assert run(store, run_id).state == "failed"
     assert not trap.exists()
@@ -374,8 +374,8 @@ def test_without_the_data_the_run_says_what_to_do(store, monkeypatch, tmp_path):
 
 def test_an_edited_config_fails_its_run_alone(store):
     run_id = store.create(tiny_config())
-    path = store.run(run_id).path / "config.json"
-    path.write_text(path.read_text().replace('"epochs": 4', '"epochs": "four"'))
+    files = store.run(run_id).checksums
+    files.write("config.json", files.read("config.json").replace(b'"epochs": 4', b'"epochs": "four"'))
     status = run(store, run_id)
     assert status.state == "failed" and "train.epochs" in status.error
 
@@ -458,6 +458,7 @@ def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
     path = store.run(run_id).last_state()
     state = torch.load(path, weights_only=True)
     torch.save({name: part for name, part in state.items() if name != "best"}, path)
+    store.run(run_id).checksums.record()
     store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
     assert same_weights(store, run_id, straight)
@@ -469,6 +470,7 @@ def test_a_state_with_another_networks_best_weights_is_refused(store, best):
     run(store, run_id, on_epoch=lambda line: store.queue.request_stop(run_id))
     path, before = store.run(run_id).last_state(), store.run(run_id).best_weights().read_bytes()
     torch.save({**torch.load(path, weights_only=True), "best": best}, path)
+    store.run(run_id).checksums.record()
     store.queue.enqueue(run_id)
     status = run(store, run_id)
     assert status.state == "failed" and "does not fit this configuration" in status.error
@@ -490,10 +492,10 @@ def test_extending_is_refused_with_the_reason(store):
 
 def test_weights_of_another_network_are_refused(store):
     first, second = ran(store, "train.epochs=2"), ran(store, "train.epochs=2", "model.width=4")
-    (store.run(first).path / "best.safetensors").write_bytes(store.run(second).best_weights().read_bytes())
+    store.run(first).write_file("best.safetensors", store.run(second).best_weights().read_bytes())
     with pytest.raises(StoreError, match="belongs to another network"):
         evaluate_best(store, first)
-    Path(store.run(first).path / "best.safetensors").write_bytes(b"no weights")
+    store.run(first).write_file("best.safetensors", b"no weights")
     with pytest.raises(StoreError, match="damaged"):
         evaluate_best(store, first)
 

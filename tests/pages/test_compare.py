@@ -15,7 +15,7 @@ from core.runs.storage import Storage, StorageSettings
 from core.runs.store import RunStore
 from core.views import exports
 from pages.parts.compare.table import COLUMNS
-from tests.made import made_record, made_run
+from tests.made import change_file, made_record, made_run
 from tests.pages.shown import action, charts, texts
 
 PAGE = Path(__file__).parents[2] / "pages" / "compare.py"
@@ -345,8 +345,7 @@ def test_emptying_the_trash_says_what_it_frees_and_asks_first(app, store):
 
 def test_a_reference_run_is_not_trashed_for_a_reason(app, store):
     own, reference = made_run(store), made_run(store)
-    path = store.run(reference).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, reference, "meta.json", reference=True)
     pressed(opened(app, own, reference), "trash")
     assert store.ids() == [reference] and store.trash.ids() == [own]
     assert reference in app.error[0].value and "reference" in app.error[0].value

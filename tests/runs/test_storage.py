@@ -10,7 +10,7 @@ import pytest
 from core.base.errors import StoreError
 from core.runs.storage import DAY, Sizes, Storage, StorageSettings
 from core.runs.store import RunStore
-from tests.made import made_run
+from tests.made import change_file, made_run
 
 YEAR = 365 * DAY
 
@@ -77,8 +77,7 @@ def test_states_of_finished_runs_are_deleted(store, storage, clock):
     old, young = finished(store, ago=31 * DAY), finished(store, ago=DAY)
     stopped = finished(store, ago=YEAR, state="stopped")
     reference = finished(store, ago=YEAR)
-    path = store.run(reference).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, reference, "meta.json", reference=True)
     storage.change(delete_states_after=30)
     before = storage.sizes()
     assert before.states == 2 * 5_000

@@ -20,10 +20,11 @@ from core.config.run_config import RunConfig
 from core.records import BatchRecord
 from core.runs import folder as folder_module
 from core.runs import shelf
+from core.runs.checksums import CHECKSUMS
 from core.runs.folder import RunFolder, Status
 from core.runs.shelf import new_id
 from core.runs.store import RunStore
-from tests.made import made_record, made_run, many_times
+from tests.made import change_file, made_record, made_run, many_times
 
 PROJECT = Path(__file__).parents[2]
 UNKNOWN = "20200101-000000-aaaa"
@@ -78,6 +79,12 @@ def running(store: RunStore, **changes: object) -> str:
 def damage(store: RunStore, run_id: str, name: str, content: str | bytes) -> None:
     path = store.root / run_id / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def files(store: RunStore, run_id: str) -> dict[str, bytes]:
+    """The files of a run, without temporary ones and their record, which may list what was not written."""
+    paths = [path for path in store.run(run_id).path.iterdir() if path.suffix != ".tmp" and path.name != CHECKSUMS]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 # --- making and finding runs ----------------------------------------------------------------------
@@ -138,7 +145,7 @@ def test_a_full_disk_leaves_no_half_run(store: RunStore, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("step", ["fsync", "replace", "fdopen"])
 def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run_id = made_run(store)
-    before = {path.name: path.read_bytes() for path in store.run(run_id).path.iterdir()}
+    before = files(store, run_id)
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -153,8 +160,7 @@ def test_a_full_disk_leaves_a_run_as_it_was(store: RunStore, monkeypatch: pytest
         with pytest.raises(StoreError, match="the disk is full"):
             write()
     monkeypatch.undo()
-    after = {path.name: path.read_bytes() for path in store.run(run_id).path.iterdir()}
-    assert before == {name: content for name, content in after.items() if not name.endswith(".tmp")}
+    assert before == files(store, run_id) and store.frame().loc[0, "state"] == "finished"
 
 
 def test_ids_sort_by_time_and_are_safe_names(store: RunStore) -> None:
@@ -456,8 +462,9 @@ def test_a_finished_or_waiting_run_is_not_queued_again(store: RunStore, state: s
 
 def test_a_torn_last_line_is_left_out_and_then_closed(store: RunStore) -> None:
     run_id = made_run(store, epochs=2)
-    with (store.run(run_id).path / "metrics.jsonl").open("ab") as file:
-        file.write(b'{"epoch": 3, "val_acc')
+    store.run(run_id).append_record(made_record(3))
+    path = store.run(run_id).path / "metrics.jsonl"
+    os.truncate(path, path.stat().st_size - 40)
     assert [record.epoch for record in store.run(run_id).records()] == [1, 2]
     assert list(store.metrics(run_id)["epoch"]) == [1, 2]
     store.run(run_id).append_record(made_record(3))
@@ -528,6 +535,7 @@ def test_a_damaged_line_of_metrics_is_skipped(store: RunStore, line: str) -> Non
     run_id = made_run(store, epochs=2)
     with (store.run(run_id).path / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
+    store.run(run_id).checksums.record()
     store.run(run_id).append_record(made_record(3))
     assert [record.epoch for record in store.run(run_id).records()] == [1, 2, 3]
     assert store.frame().loc[0, "last_val_accuracy"] == made_record(3).val_accuracy
@@ -605,8 +613,7 @@ def test_labels_distinguish_the_runs_in_the_trash(store: RunStore) -> None:
 def reference(store: RunStore) -> str:
     """A run that came with the program."""
     run_id = made_run(store, name="published", tags=("ours",))
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     return run_id
 
 

@@ -15,18 +15,21 @@ from core.base.errors import StoreError
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord, EpochRecord
-from core.runs import epochs
+from core.runs import checksums, epochs
 from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 from core.runs.summary import EpochSummary, RunSummary, TestResult, fingerprint, labels, title
 from core.runs.table import CURVE, SUMMARY, Reader
-from tests.made import made_record, made_run
+from tests.made import change_file, made_record, made_run
 
 
-def write(path: Path, *records: EpochRecord, **more: Any) -> None:
+def write(store: RunStore, run_id: str, *records: EpochRecord, **more: Any) -> None:
+    """Write a metrics.jsonl in place, as older versions and other programs may."""
+    path = store.run(run_id).path / "metrics.jsonl"
     path.write_text("".join(json.dumps(asdict(record) | more) + "\n" for record in records))
+    store.run(run_id).checksums.record()
 
 
 @pytest.fixture
@@ -59,9 +62,9 @@ def test_a_second_look_reads_new_lines_alone(store: RunStore, read: list[int]) -
 
 
 def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(store: RunStore) -> None:
-    run_id = made_run(store, epochs=0)
+    run_id = made_run(store, epochs=1)
     path = store.run(run_id).path / "metrics.jsonl"
-    line = json.dumps(asdict(made_record(1))) + "\n"
+    line = path.read_text()
     path.write_text(line[:40])
     assert store.metrics(run_id).empty
     path.write_text(line[:-1])
@@ -72,9 +75,8 @@ def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(store: RunS
 
 def test_a_file_that_shrank_or_was_replaced_is_read_anew(store: RunStore, read: list[int]) -> None:
     run_id = made_run(store, epochs=4)
-    path = store.run(run_id).path / "metrics.jsonl"
     assert len(store.metrics(run_id)) == 4
-    write(path, made_record(1), made_record(2))
+    write(store, run_id, made_record(1), made_record(2))
     assert list(store.metrics(run_id)["epoch"]) == [1, 2]
     store.run(run_id).write_records(store.run(run_id).records()[:1])  # replaces the file
     for epoch in (2, 3, 4, 5):
@@ -100,7 +102,7 @@ def test_every_figure_is_in_its_column(store: RunStore) -> None:
 
 def test_fields_of_a_later_version_are_ignored(store: RunStore) -> None:
     run_id = made_run(store)
-    write(store.run(run_id).path / "metrics.jsonl", made_record(1), gradient_norm=2.0)
+    write(store, run_id, made_record(1), gradient_norm=2.0)
     assert list(store.metrics(run_id).columns) == list(METRICS)
 
 
@@ -118,13 +120,12 @@ def test_a_damaged_line_is_not_a_record(line: bytes) -> None:
 
 def test_a_diverged_epoch_is_a_record_and_strict_json(store: RunStore) -> None:
     run_id = made_run(store, epochs=0)
-    path = store.run(run_id).path / "metrics.jsonl"
-    write(path, made_record(1, train_loss=math.inf, val_loss=math.nan))  # as older versions wrote it
+    write(store, run_id, made_record(1, train_loss=math.inf, val_loss=math.nan))  # as older versions wrote it
     store.run(run_id).append_record(made_record(2, val_loss=math.nan, val_loss_by_class=[1.0, math.nan]))
     table = store.metrics(run_id)
     assert math.isinf(table["train_loss"][0]) and table["val_loss"].isna().tolist() == [True, True]
     assert math.isnan(store.run(run_id).records()[1].val_loss_by_class[1])
-    assert "NaN" not in path.read_text().splitlines()[1]
+    assert "NaN" not in (store.run(run_id).path / "metrics.jsonl").read_text().splitlines()[1]
 
 
 # --- best and last --------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ def test_a_strange_result_does_not_hide_the_run(store: RunStore, content: str) -
 
 def test_a_damaged_run_has_a_row_that_says_so(store: RunStore) -> None:
     good, bad = made_run(store), made_run(store)
-    (store.run(bad).path / "config.json").write_text('{"schema": 2}')
+    change_file(store, bad, "config.json", schema=2)
     rows = store.frame().set_index("id")
     assert rows.loc[bad, "state"] == "damaged"
     assert "newer ResNet Lab" in rows.loc[bad, "error"]
@@ -297,10 +298,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def count(path: Path, *args: Any) -> bytes:
-        found.append(path.parent.name)
+        found.extend([path.parent.name] * (path.name == "metrics.jsonl"))
         return files.read_file(path, *args)
 
-    monkeypatch.setattr(epochs, "read_file", count)
+    monkeypatch.setattr(checksums, "read_file", count)
     return found
 
 
@@ -443,8 +444,7 @@ def test_the_cache_need_not_be_writable(store: RunStore, monkeypatch: pytest.Mon
 
 def test_a_new_server_shows_what_was_added_to_a_reference_run(store: RunStore, opened: list[str]) -> None:
     reference, own = made_run(store, name="published"), made_run(store)
-    path = store.run(reference).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, reference, "meta.json", reference=True)
     store.frame()
     store.run(reference).annotate(name="mine", tags=["theirs"])
     opened.clear()

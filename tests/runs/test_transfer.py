@@ -19,7 +19,7 @@ from core.config import run_config
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
-from tests.made import made_run
+from tests.made import change_file, made_run
 
 ELSEWHERE = "20240101-120000-aaaa"
 
@@ -111,8 +111,7 @@ def test_no_run_arrives_waiting_or_at_work(store: RunStore, other: RunStore, sta
 
 def test_an_imported_reference_run_is_an_ordinary_run(store: RunStore, other: RunStore) -> None:
     run_id = made_run(store)
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     import_runs(other, packed(store, run_id), "runs.zip")
     assert not other.run(run_id).meta().reference
     other.trash.put(run_id)
@@ -138,10 +137,9 @@ def test_an_older_configuration_comes_in_up_to_date_with_a_copy(
     store: RunStore, other: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = made_run(store)
-    path = store.run(run_id).path / "config.json"
-    old = json.loads(path.read_text())
+    old = json.loads((store.run(run_id).path / "config.json").read_text())
     old["schema"], old["train"]["rate"] = 0, old["train"].pop("lr")
-    path.write_text(json.dumps(old))
+    store.run(run_id).checksums.write("config.json", json.dumps(old))
 
     def rename_the_rate(content: dict[str, Any]) -> dict[str, Any]:
         train = dict(content["train"])
@@ -169,7 +167,7 @@ def test_a_file_of_a_run_that_was_changed_on_the_way_keeps_that_run_out_alone(st
 def test_a_folder_that_is_not_a_run_is_refused(store: RunStore, other: RunStore) -> None:
     """The checksums are right; what they are of is not."""
     newer, lacking, good = with_weights(store), with_weights(store), with_weights(store)
-    (store.run(newer).path / "config.json").write_text('{"schema": 2}')
+    store.run(newer).checksums.write("config.json", '{"schema": 2}')
     (store.run(lacking).path / "status.json").unlink()
     outcome = import_runs(other, packed(store, newer, lacking, good), "runs.zip")
     assert outcome.done == [good] == other.ids()
@@ -184,7 +182,7 @@ def nested(levels: int) -> str:
 @pytest.mark.parametrize("file", ["meta.json", "config.json", "status.json", "result.json"])
 def test_a_run_that_is_nested_too_deep_keeps_itself_out_alone(store: RunStore, other: RunStore, file: str) -> None:
     first, deep, last = (with_weights(store) for _ in range(3))
-    (store.run(deep).path / file).write_text(nested(900))
+    store.run(deep).checksums.write(file, nested(900))
     outcome = import_runs(other, packed(store, first, deep, last), "runs.zip")
     assert sorted(outcome.done) == sorted(other.ids()) == sorted([first, last])
     assert len(outcome.problems) == 1 and deep in outcome.problems[0] and "nested" in outcome.problems[0]

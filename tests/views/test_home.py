@@ -1,6 +1,5 @@
 """Home: runs by what they do, the best of each task, and our best next to the report's results."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,7 @@ from core.config.presets import PRESETS
 from core.published.points import POINTS, TASKS
 from core.views import home
 from core.views.home import Overview, best_by_task, report_comparisons
-from tests.made import made_record, made_run
+from tests.made import change_file, made_record, made_run
 
 REPORT = PRESETS["report"].config
 HELD_OUT = PRESETS["he2016"].config
@@ -143,8 +142,7 @@ def test_a_difference_that_rounds_to_zero_is_level():
 
 def test_reference_runs_do_not_count_as_the_persons_own(store):
     run_id = made_run(store)
-    path = store.run(run_id).path / "meta.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    change_file(store, run_id, "meta.json", reference=True)
     assert home.is_newcomer(store.runs()) and home.own_runs(store.runs()) == []
     mine = made_run(store)
     assert not home.is_newcomer(store.runs())

@@ -37,7 +37,7 @@ def at_work(store):
     """A run in its third epoch of four, held as by the process that trains it."""
     run_id = made_run(store, 2, "running")
     config = store.run(run_id).config().replace({"train.epochs": 4})
-    (store.root / run_id / "config.json").write_text(json.dumps(config.to_dict()))
+    store.run(run_id).checksums.write("config.json", json.dumps(config.to_dict()))
     store.run(run_id).write_progress(BatchRecord(**PROGRESS))
     with store.run(run_id).hold():
         yield run_id
