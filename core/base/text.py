@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,6 +22,16 @@ def one_line(text: str, most: int = 200) -> str:
     # Only the beginning is looked at: text from elsewhere can be endless.
     short = " ".join(printable(" ".join(text[: 4 * most].split())).split())
     return short if len(short) <= most else f"{short[: most - 1]}…"
+
+
+def composed(text: str) -> str:
+    """Return ``text`` with each letter written in one way: Unicode knows an é of one character and one of two."""
+    return unicodedata.normalize("NFC", text)
+
+
+def searchable(text: str) -> str:
+    """Return ``text`` as it is searched for: without differences of case and of how letters are written."""
+    return composed(unicodedata.normalize("NFKD", text).casefold())
 
 
 def file_name(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from core.base.text import known
+from core.base.text import known, searchable
 from core.compare.settings import ALL_CLASSES, classes_text
 from core.runs.summary import AnyRun, RunSummary, readable, title
 
@@ -15,7 +15,7 @@ SORTS: dict[str, tuple[str, _Value, bool]] = {
     "test": ("Test accuracy", lambda run: run.accuracy_on_test, False),
     "loss": ("Lowest validation loss", lambda run: run.epochs.min_val_loss if run.epochs else None, True),
     "time": ("Longest training", lambda run: run.epochs.seconds if run.epochs else None, False),
-    "name": ("Name", lambda run: title(run).lower(), True),
+    "name": ("Name", lambda run: searchable(title(run)), True),
 }
 
 
@@ -36,13 +36,13 @@ class Filter:
     def passes(self, run: AnyRun) -> bool:
         """Return whether the run is shown."""
         tags: Sequence[str] = ()
-        searchable, classes = [title(run), run.id], ""
+        words, classes = [title(run), run.id], ""
         if isinstance(run, RunSummary):
             tags, classes = run.meta.tags, classes_text(run.config.data.classes)
-            searchable += [run.meta.note, *tags]
-        text = " ".join(searchable).lower()
+            words += [run.meta.note, *tags]
+        text = searchable(" ".join(words))
         return (
-            all(word in text for word in self.search.lower().split())
+            all(word in text for word in searchable(self.search).split())
             and (not self.states or run.state in self.states)
             and (not self.tags or not set(self.tags).isdisjoint(tags))
             and (not self.classes or classes in self.classes)

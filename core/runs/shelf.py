@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.base.errors import LabError, StoreError, collected
 from core.base.files import make_folder, move, os_errors_as_store_errors, read_file, remove, write_atomically
-from core.base.text import distinct_names, filesize, one_line
+from core.base.text import composed, distinct_names, filesize, one_line
 
 TRASH = ".trash"
 #: What an id looks like, as a regular expression.
@@ -115,7 +115,7 @@ class Shelf:
         matches = []
         for item_id in ids:
             with contextlib.suppress(LabError):
-                if text and name(item_id) == text:
+                if text and composed(name(item_id)) == composed(text):
                     matches.append(item_id)
         if not matches and len(text) >= 4:
             matches = [item_id for item_id in ids if item_id.startswith(text) or item_id.endswith(text)]

@@ -65,7 +65,9 @@ def settings_grid(draft: Draft, paths: list[str], problems: dict[str, str], chan
     grid = st.grid(3, min_column_width=180)
     for path in paths:
         with grid.cell():
-            _widget(draft, path, _label(draft, path, path in changed))
+            _widget(draft, path, _label(path))
+            if path in changed:
+                _mark(draft, path)
             _problem(problems.get(path))
 
 
@@ -73,7 +75,7 @@ def class_picker(draft: Draft, problem: str | None) -> None:
     """Ask for the classes."""
     key = _key(draft, "data.classes")
     st.pills(
-        _label(draft, "data.classes", draft.config.data.classes != draft.recipe.data.classes),
+        _label("data.classes"),
         CLASSES,
         selection_mode="multi",
         default=draft.config.data.classes,
@@ -82,6 +84,8 @@ def class_picker(draft: Draft, problem: str | None) -> None:
         on_change=_take,
         args=(draft, "data.classes", key),
     )
+    if draft.config.data.classes != draft.recipe.data.classes:
+        _mark(draft, "data.classes")
     _problem(problem)
     with st.container(horizontal=True):
         for key, label, icon, classes in _CLASS_BUTTONS:
@@ -121,13 +125,21 @@ def _key(draft: Draft, path: str) -> str:
     return f"{path}#{draft.editions[path]}"
 
 
-def _label(draft: Draft, path: str, changed: bool) -> str:
+def _label(path: str) -> str:
+    """Return a widget's label: plain text, because a screen reader reads it as it stands."""
     setting = SETTINGS[path]
-    unit = f" :gray[{setting.unit}]" if setting.unit and setting.unit not in setting.label.lower() else ""
-    if not changed:
-        return setting.label + unit
-    before = "" if setting.kind == "classes" else f" {literal(setting.show(draft.recipe[path]))}"
-    return f"{setting.label}{unit} :orange[● preset{before}]"
+    return (
+        f"{setting.label} ({setting.unit})"
+        if setting.unit and setting.unit not in setting.label.lower()
+        else setting.label
+    )
+
+
+def _mark(draft: Draft, path: str) -> None:
+    """Mark a changed setting, with the preset's value."""
+    setting = SETTINGS[path]
+    before = "" if setting.kind == "classes" else f": {literal(setting.show(draft.recipe[path]))}"
+    st.markdown(f":small[:orange[● preset{before}]]")
 
 
 def _problem(text: str | None) -> None:

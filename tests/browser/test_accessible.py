@@ -1,8 +1,11 @@
 """Keyboard and screen reader: every control, image and chart has a name, and Tab reaches every control."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from core.config.presets import PRESETS
 from tests.made import made_run, made_weights
 
 PAGES = ("", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
@@ -17,11 +20,26 @@ FOCUSED = """() => {
 }"""
 
 
+MARKUP = re.compile(r":[\w-]+\[|:material/|:smile:|\\\\|\*\*|`")
+
+
 @pytest.fixture(scope="module")
 def runs(lab):
-    made = [made_run(lab.store, epochs=4, name=f"run {at}") for at in range(2)]
+    names = ("run :red[0]", "run **1** :smile:")
+    made = [made_run(lab.store, epochs=4, name=name) for name in names]
     made_weights(lab.store, made[0])
     return made
+
+
+def named(page: Page) -> list[tuple[str, str]]:
+    """Return role and name of everything that a screen reader announces, but for plain text."""
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    session.detach()
+    found = [
+        (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")
+    ]
+    return [(role, name) for role, name in found if role in CONTROLS.split()]
 
 
 def nameless(page: Page) -> list[str]:
@@ -46,6 +64,23 @@ def test_every_control_image_and_chart_has_a_name(lab, page, runs, path):
     page.wait_for_function(IDLE)
     page.wait_for_timeout(1_500)  # charts and images come after the script
     assert nameless(page) == []
+
+
+@pytest.mark.parametrize("path", ["new_run", "dataset?view=Split", "dataset?view=Augmentation"])
+def test_no_name_of_a_control_has_markup(lab, page, runs, path):
+    page.goto(f"{lab.url}/{path}")
+    page.wait_for_function(IDLE)
+    page.get_by_role("textbox").first.wait_for()
+    if path == "new_run":
+        page.get_by_role("textbox", name="Depth").fill("14")  # a changed setting is marked
+        expect(page.get_by_text("● preset")).to_be_visible()
+    assert not [name for _, name in named(page) if MARKUP.search(name)]
+
+
+def test_the_buttons_of_presets_have_names_of_their_own(lab, page, runs):
+    page.goto(f"{lab.url}/new_run")
+    for preset in PRESETS.values():
+        expect(page.get_by_role("button", name=preset.title, exact=True)).to_have_count(1)
 
 
 @pytest.mark.parametrize("path", PAGES)

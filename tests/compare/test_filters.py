@@ -1,10 +1,13 @@
 """Which runs the table on Compare shows, and in which order."""
 
+import unicodedata
+
 import pytest
 
 from core.compare import filters
 from core.compare.filters import Filter, filtered
 from core.compare.settings import ALL_CLASSES
+from tests.made import made_run
 
 
 def names(store, **wanted):
@@ -33,6 +36,16 @@ def test_without_a_filter_every_run_is_shown_newest_first_and_the_damaged_one_to
 )
 def test_filters(some_runs, wanted, expected):
     assert names(some_runs, **wanted) == expected
+
+
+@pytest.mark.parametrize("stored", ["Café Größe ﬁn", unicodedata.normalize("NFD", "Café Größe ﬁn")])
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC"])
+def test_a_search_finds_a_name_however_unicode_writes_it(store, stored, form):
+    run_id = made_run(store, name=stored)
+    for text in ("café", "CAFÉ", "größe", "GRÖSSE", "fin"):
+        assert len(filtered(store.runs(), Filter(search=unicodedata.normalize(form, text)))) == 1, text
+    if form != "NFKC":  # which writes another text
+        assert store.find(unicodedata.normalize(form, stored)) == run_id
 
 
 def test_pinned_runs_come_first_and_missing_values_last(some_runs):
