@@ -167,7 +167,7 @@ def flush_folder(folder: Path) -> None:
     Windows cannot open a folder, and some file systems cannot flush one; they lose at most the last moments.
     """
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        handle = open_descriptor(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(handle)
         finally:

@@ -1,6 +1,7 @@
 """Where files are on this computer: three environment variables, each with a default that works."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def _folder(variable: str) -> Path | None:
             f"{variable} says “{value}”, but there is no user {user} on this computer. Give the full path and start "
             "the program again."
         ) from None
+
+
+#: What file managers, and programs that pack folders, leave in them: of macOS, Windows, KDE and network drives.
+_LITTER = re.compile(
+    r"__MACOSX|\._.*|\.(DS_Store|Spotlight-V100|Trashes|fseventsd|TemporaryItems|localized|directory)|Icon\r"
+    r"|thumbs\.db|ehthumbs\.db|desktop\.ini|@eaDir|#recycle|System Volume Information|\$RECYCLE\.BIN",
+    re.IGNORECASE,
+)
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a file, named with or without its folders (``a/b``), is one that only a file manager needs."""
+    return any(_LITTER.fullmatch(part) for part in name.split("/"))
 
 
 def without_home(text: str) -> str:

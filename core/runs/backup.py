@@ -36,6 +36,7 @@ from core.base.files import (
     write_atomically,
     write_json,
 )
+from core.base.paths import is_litter
 from core.base.strict_json import from_json
 from core.base.text import one_line
 from core.runs.folder import LAST, LOCK, PROGRESS, STOP, RunFolder
@@ -262,7 +263,7 @@ class Backup:
         ours = re.compile(rf"\.lock|\.{MARKER}\.\w+\.tmp")  # left by a first backup that was killed at once
         if (self.folder / MARKER).exists():
             return
-        if not all(ours.fullmatch(path.name) for path in self.folder.iterdir()):
+        if not all(ours.fullmatch(path.name) or is_litter(path.name) for path in self.folder.iterdir()):
             raise StoreError(f"{self.folder} holds other files and is not a backup; choose a new or an empty folder.")
 
     def _check_marker(self) -> None:
@@ -385,7 +386,7 @@ def _names(folder: Path) -> list[str]:
             names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    names = [name for name in names if name in NOTE_FILES or not name.startswith(".")]
+    names = [name for name in names if name in NOTE_FILES or not (name.startswith(".") or is_litter(name))]
     return sorted(set(names) - set(PASSING), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
 
 

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from core.base.errors import Outcome, StoreError, each
 from core.base.files import flush, os_errors_as_store_errors
+from core.base.paths import is_litter
 from core.base.strict_json import from_json, to_json
 from core.base.text import filesize
 from core.config.run_config import SCHEMA_VERSION
@@ -106,12 +107,13 @@ def _refused(name: str, reason: str) -> StoreError:
 def _members(archive: zipfile.ZipFile, name: str) -> _Members:
     """The files in the archive by run and name. Raises StoreError for anything that an export does not hold."""
     members: _Members = {}
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    named = _named(archive)
+    infos = [info for _, info in named]
     if len(infos) > MOST_RUNS * len(FILES) + 1:
         raise _refused(name, f"it holds {len(infos):,} files; a .zip can hold at most {MOST_RUNS:,} runs")
-    for info in infos:
-        match = _MEMBER.fullmatch(info.filename)
-        run_id, file = match.groups() if match else ("", info.filename)
+    for path, info in named:
+        match = _MEMBER.fullmatch(path)
+        run_id, file = match.groups() if match else ("", path)
         limit = FILES.get(file, 0) if match else 20 * _MB * (file == MANIFEST)
         if problem := _problem(info, limit, twice=file in members.setdefault(run_id, {})):
             shown = re.sub(r"[^\x20-\x7e]", "?", info.filename)[:60]
@@ -121,6 +123,19 @@ def _members(archive: zipfile.ZipFile, name: str) -> _Members:
     if unpacked > MOST_SWELLING * packed + _MB:
         raise _refused(name, f"its {filesize(packed)} would expand to {filesize(unpacked)}, which no run does")
     return members
+
+
+def _named(archive: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
+    """The files in the archive by their names in an export.
+
+    A person may have unpacked the export and packed it again: in a folder, with what a file manager leaves in folders,
+    or with Windows' separators.
+    """
+    plain = [(info.filename.replace("\\", "/").removeprefix("./"), info) for info in archive.infolist()]
+    named = [(path, info) for path, info in plain if not path.endswith("/") and not is_litter(path)]
+    manifests = [path for path, _ in named if path.rpartition("/")[2] == MANIFEST]
+    top = min(manifests, key=len, default="").removesuffix(MANIFEST)
+    return [(path.removeprefix(top), info) for path, info in named]
 
 
 def _problem(info: zipfile.ZipInfo, limit: int, *, twice: bool) -> str | None:

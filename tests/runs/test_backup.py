@@ -216,6 +216,15 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(store, backup, fold
     assert backup.update().runs == 0
 
 
+def test_what_a_file_manager_leaves_is_no_other_file(store, backup, folder):
+    run_id = made_run(store)
+    (store.run(run_id).path / "Thumbs.db").write_bytes(b"x")
+    folder.mkdir()
+    (folder / ".DS_Store").write_bytes(b"x")
+    assert backup.update().runs == 1
+    assert not list(folder.rglob("*Thumbs.db*"))
+
+
 def test_a_file_or_another_programs_marker_is_refused(store, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="file"):

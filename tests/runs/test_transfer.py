@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core.base.errors import StoreError
+from core.base.paths import is_litter
 from core.config import run_config
 from core.runs import transfer
 from core.runs.store import RunStore
@@ -204,6 +205,64 @@ def test_whatever_one_run_raises_the_rest_comes_in(
     outcome = import_runs(other, packed(store, first, bad, last), "runs.zip")
     assert sorted(outcome.done) == sorted(other.ids()) == sorted([first, last])
     assert len(outcome.problems) == 1 and bad in outcome.problems[0]
+
+
+def by_a_mac(files: dict[str, bytes]) -> Members:
+    """Unpacked by a Mac and compressed in the Finder."""
+    members: Members = [("runs 2/", b""), ("runs 2/.DS_Store", b"\0\0\0\1Bud1"), ("__MACOSX/._runs 2", b"\0\5\x16\7")]
+    for name, content in files.items():
+        folder, _, file = f"runs 2/{name}".rpartition("/")
+        members += [(f"{folder}/{file}", content), (f"__MACOSX/{folder}/._{file}", b"\0\5\x16\7")]
+        members += [(f"{folder}/._{file}", b"\0\5\x16\7")]
+    return members
+
+
+def by_windows(files: dict[str, bytes]) -> Members:
+    litter: Members = [
+        ("runs\\Thumbs.db", b"x"),
+        ("runs\\desktop.ini", b"x"),
+        (f"runs\\{ELSEWHERE}\\Desktop.ini", b"x"),
+    ]
+    return [*(("runs\\" + name.replace("/", "\\"), content) for name, content in files.items()), *litter]
+
+
+@pytest.mark.parametrize(
+    "repack",
+    [
+        by_a_mac,
+        by_windows,
+        lambda files: [(f"./{name}", content) for name, content in files.items()],
+        lambda files: [(f"a/b/{name}", content) for name, content in files.items()],
+        lambda files: [*files.items(), (".DS_Store", b"x"), ("Icon\r", b""), (".directory", b"x")],
+    ],
+    ids=["a Mac", "Windows", "from here", "two folders", "in place"],
+)
+def test_an_export_that_was_packed_again_is_imported(store: RunStore, other: RunStore, repack: Any) -> None:
+    first, second = with_weights(store), with_weights(store)
+    outcome = import_runs(other, rewritten(packed(store, first, second), repack), "runs.zip")
+    assert (sorted(outcome.done), outcome.problems) == (sorted([first, second]), [])
+    for run_id in (first, second):
+        assert contents(other, run_id)["last.pt"] == contents(store, run_id)["last.pt"]
+        assert not [path.name for path in other.run(run_id).path.iterdir() if is_litter(path.name)]
+
+
+def test_the_checksums_decide_about_what_was_packed_again(store: RunStore, other: RunStore) -> None:
+    bad, good = with_weights(store), with_weights(store)
+
+    def change(files: dict[str, bytes]) -> Members:
+        files[f"{bad}/last.pt"] = files[f"{bad}/last.pt"][:-1] + b"!"
+        return by_a_mac(files)
+
+    outcome = import_runs(other, rewritten(packed(store, bad, good), change), "runs.zip")
+    assert outcome.done == [good] == other.ids() and bad in outcome.problems[0]
+
+
+def test_files_beside_the_folder_of_the_export_are_refused(store: RunStore, other: RunStore) -> None:
+    def change(files: dict[str, bytes]) -> Members:
+        return [*((f"runs/{name}", content) for name, content in files.items()), ("notes.txt", b"mine")]
+
+    with pytest.raises(StoreError, match=r"notes\.txt"):
+        import_runs(other, rewritten(packed(store, with_weights(store)), change), "runs.zip")
 
 
 # --- what is no export of ours --------------------------------------------------------------------
