@@ -11,7 +11,7 @@ from typing import Any
 from core.base.text import counted, duration
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, memory_bytes, memory_text, step_work
-from core.cost.speed import Speed, computed_alike, distance, how, probes, run_speeds, shape, with_shape
+from core.cost.speed import Speed, computed_alike, distance, how, probes, run_speeds, shape, undisturbed, with_shape
 from core.runs.store import RunStore
 from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES
 
@@ -26,7 +26,8 @@ class Estimate:
     """The expected ``seconds`` with probable bounds ``low`` and ``high``, all ``None`` without a measurement.
 
     ``bytes`` is memory on the training device, ``source`` where the speed comes from, in words; ``measured`` is true
-    if that is this network and batch size, ``at_most`` if the run may stop early.
+    if that is this network and batch size, ``at_most`` if the run may stop early, ``alone`` if the speed is that of a
+    single run, which other programs may have slowed.
     """
 
     seconds: float | None
@@ -35,6 +36,7 @@ class Estimate:
     bytes: int
     source: str
     measured: bool = False
+    alone: bool = False
     at_most: bool = False
 
     def text(self, runs: int = 1) -> str:
@@ -72,17 +74,18 @@ def estimates(configs: Iterable[RunConfig], store: RunStore) -> list[Estimate]:
 
 
 def _choose(config: RunConfig, runs: list[Speed], probed: list[Speed]) -> list[Speed]:
-    """Return the speeds of runs of this network and batch size, else of a measurement of it, else the most similar."""
+    """Return the speeds of runs and measurements of this network and batch size, else of the most similar one."""
     probed = [speed for speed in probed if computed_alike(config, speed.host, speed.asked, speed.used)]
-    same_runs, same_probes = ([speed for speed in speeds if speed.shape == shape(config)] for speeds in (runs, probed))
-    return same_runs or same_probes[:1] or sorted([*runs, *probed], key=lambda speed: distance(config, speed.shape))[:1]
+    nearest = sorted([*runs, *probed], key=lambda speed: distance(config, speed.shape))
+    return [speed for speed in nearest if speed.shape == nearest[0].shape]
 
 
 def _estimate(config: RunConfig, speeds: list[Speed]) -> Estimate:
     memory = memory_bytes(config)
     if not speeds:
         return Estimate(None, None, None, memory, "not measured on this machine yet")
-    seconds = sorted(run_seconds(config, speed) for speed in speeds)
+    counted_speeds = undisturbed(speeds)
+    seconds = sorted(run_seconds(config, speed) for speed in counted_speeds)
     median = seconds[len(seconds) // 2]
     measured = speeds[0].shape == shape(config)
     margin = SAME if measured else SCALED
@@ -91,20 +94,25 @@ def _estimate(config: RunConfig, speeds: list[Speed]) -> Estimate:
         min(seconds[0], median * (1 - margin)),
         max(seconds[-1], median * (1 + margin)),
         memory,
-        _source(speeds, measured),
+        _source(counted_speeds, len(speeds) - len(counted_speeds), measured),
         measured=measured,
+        alone=len(speeds) == 1 and speeds[0].source == "run",
         at_most=config.train.early_stopping != "off",
     )
 
 
-def _source(speeds: list[Speed], measured: bool) -> str:
-    speed, count = speeds[0], len(speeds)
+def _source(speeds: list[Speed], disturbed: int, measured: bool) -> str:
+    """Return where the ``speeds`` come from, and how many ``disturbed`` ones do not count."""
+    speed, runs = speeds[0], sum(speed.source == "run" for speed in speeds)
     if not measured:
         kind = "a run" if speed.source == "run" else "a measurement"
-        return f"scaled from {kind} of {speed.depth} layers, width {speed.width}, batch {speed.batch_size}"
-    if speed.source == "probe":
-        return "measured on this machine"
-    return f"from {counted(count, 'earlier run')} of this network"
+        text = f"scaled from {kind} of {speed.depth} layers, width {speed.width}, batch {speed.batch_size}"
+    elif not runs:
+        text = "measured on this machine"
+    else:
+        also = " and a measurement" if runs < len(speeds) else ""
+        text = f"from {counted(runs, 'earlier run')}{also} of this network"
+    return f"{text}, without {counted(disturbed, 'slower one')}" if disturbed else text
 
 
 def run_seconds(config: RunConfig, speed: Speed) -> float:

@@ -1,8 +1,11 @@
-"""How fast this machine trains a network, from earlier runs or from measurements kept in ``.cache/speed.json``."""
+"""How fast this machine trains a network, from earlier runs or from measurements kept in ``.cache/speed.json``.
+
+Other programs make training slower, never faster. So the fastest epochs of a run count, and the fastest runs and
+measurements (:func:`undisturbed`): after a run on a busy machine, the estimates are still those of a quiet one.
+"""
 
 import contextlib
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,10 +22,12 @@ from core.runs.summary import RunSummary
 
 #: Evaluating an image is about this many times faster than training on it: forward only, nothing stored.
 EVALUATION_GAIN = 4.0
-#: Earlier runs from which a speed is estimated, at most.
-USED_RUNS = 5
-#: Measurements that are kept.
-KEPT_PROBES = 50
+#: Earlier runs from which a speed is estimated, at most: the fastest of the newest.
+USED_RUNS, NEWEST_RUNS = 5, 20
+#: Measurements that are kept in all, and of one network.
+KEPT_PROBES, KEPT_OF_NETWORK = 50, 3
+#: A speed so many times lower than the fastest one was disturbed.
+DISTURBED = 1.25
 
 #: Depth, width, shortcut and batch size: what a speed depends on besides the machine.
 Shape = tuple[int, int, str, int]
@@ -88,29 +93,43 @@ def computed_alike(config: RunConfig, host: str | None, asked: tuple[Any, ...], 
 def run_speeds(store: RunStore, config: RunConfig, runs: Iterable[RunSummary]) -> list[Speed]:
     """Return the speeds of this machine's runs with the most similar network, at most :data:`USED_RUNS`.
 
-    ``runs``: all runs, newest first; of equally similar runs the newest count.
+    ``runs``: all runs, newest first. Of equally similar runs, the fastest of the newest count.
     """
     used = [(run, _used(run)) for run in runs if run.epochs]
     alike = [run for run, values in used if values and computed_alike(config, run.status.host, how(run.config), values)]
-    distances = {other: distance(config, other) for other in {shape(run.config) for run in alike}}
-    speeds: list[Speed] = []
-    for run in sorted(alike, key=lambda run: distances[shape(run.config)]):
-        if len(speeds) == USED_RUNS or (speeds and shape(run.config) != speeds[0].shape):
-            break
-        with contextlib.suppress(StoreError):  # deleted or damaged since it was listed
-            if speed := run_speed(run, store.run(run.id).records()):
-                speeds.append(speed)
-    return speeds
+    by_shape: dict[Shape, list[RunSummary]] = {}
+    for run in alike:
+        by_shape.setdefault(shape(run.config), []).append(run)
+    for other in sorted(by_shape, key=lambda other: distance(config, other)):
+        newest = by_shape[other][:NEWEST_RUNS]
+        speeds: list[Speed] = []
+        for run in sorted(newest, key=_last_speed, reverse=True)[:USED_RUNS]:
+            with contextlib.suppress(StoreError):  # deleted or damaged since it was listed
+                if speed := run_speed(run, store.run(run.id).records()):
+                    speeds.append(speed)
+        if speeds:
+            return speeds
+    return []
+
+
+def undisturbed(speeds: Sequence[Speed]) -> list[Speed]:
+    """Return the speeds that are not much lower than the fastest one."""
+    fastest = max((speed.training for speed in speeds), default=0.0)
+    return [speed for speed in speeds if speed.training * DISTURBED >= fastest]
+
+
+def _last_speed(run: RunSummary) -> float:
+    return run.epochs.images_per_second if run.epochs else 0.0
 
 
 def run_speed(run: RunSummary, records: Sequence[EpochRecord]) -> Speed | None:
-    """Return the speed at which a run was trained: the median of its epochs, which ignores disturbed ones.
+    """Return the speed at which a run was trained, in the fastest tenth of its epochs.
 
     Epochs with smaller crops count as if they had trained on whole images.
     """
     used, config = _used(run), run.config
     shares = dict(enumerate(crop_shares(config), start=1))
-    training = _median(record.images_per_second * shares.get(record.epoch, 1.0) for record in records)
+    training = fast(record.images_per_second * shares.get(record.epoch, 1.0) for record in records)
     if not used or not training > 0:
         return None
     evaluation = _evaluation_speed(config, records) or EVALUATION_GAIN * training
@@ -130,17 +149,19 @@ def _evaluation_speed(config: RunConfig, records: Sequence[EpochRecord]) -> floa
         return None  # its epochs also estimate batch-norm statistics
     sizes = config.data.sizes()
     starts = [0.0, *(record.seconds for record in records)]
-    evaluation = _median(
+    seconds = [
         record.seconds - start - sizes.train / record.images_per_second
         for start, record in zip(starts, records, strict=False)
         if record.images_per_second > 0
-    )
-    return (sizes.validation or sizes.test) / evaluation if evaluation > 0.01 else None
+    ]
+    speed = fast((sizes.validation or sizes.test) / evaluation for evaluation in seconds if evaluation > 0.01)
+    return speed or None
 
 
-def _median(values: Iterable[float]) -> float:
-    """Return the median, or 0 without values."""
-    return statistics.median([*values] or [0.0])
+def fast(speeds: Iterable[float], share: float = 0.1) -> float:
+    """Return the lower end of the fastest ``share`` of ``speeds``, or 0 without any."""
+    ranked = sorted(speeds, reverse=True)
+    return ranked[int(share * len(ranked))] if ranked else 0.0
 
 
 # --- measurements ---------------------------------------------------------------------------------
@@ -157,13 +178,13 @@ def probes(store: RunStore) -> list[Speed]:
 
 
 def remember(store: RunStore, speed: Speed) -> None:
-    """Keep a measured speed instead of an earlier one of the same network and settings. Raises StoreError."""
+    """Keep a measured speed with the latest of the same network and settings. Raises StoreError."""
     path = store.cache_folder / "speed.json"
     with os_errors_as_store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(".speed.lock"), "the speed measurements"):
-        others = [
-            other for other in reversed(probes(store)) if (other.asked, other.shape) != (speed.asked, speed.shape)
-        ]
-        kept = [*others, speed][-KEPT_PROBES:]
+        known = probes(store)
+        same = [other for other in known if (other.asked, other.shape) == (speed.asked, speed.shape)]
+        forgotten = same[KEPT_OF_NETWORK - 1 :]
+        kept = [*(other for other in reversed(known) if other not in forgotten), speed][-KEPT_PROBES:]
         write_atomically(path, to_json([asdict(speed) for speed in kept], indent=1))

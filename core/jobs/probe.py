@@ -3,7 +3,6 @@
 The trainer itself trains on random images, so a step costs as much as in a run.
 """
 
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +13,7 @@ from core.base.errors import LabError
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE
 from core.cost.network import step_work
-from core.cost.speed import Speed, how, remember, shape
+from core.cost.speed import Speed, fast, how, remember, shape
 from core.data.task import ImageSet, Normalization, Task
 from core.records import BatchRecord
 from core.runs.folder import this_host
@@ -61,10 +60,11 @@ def _measure(config: RunConfig) -> Speed:
     task = random_task(measured, environment.torch_device)
     trainer = Trainer(measured, task, environment)
     seconds = _step_seconds(trainer)
-    for _ in range(2):  # the first evaluation prepares kernels
+    evaluation = 0.0
+    for _ in range(3):  # the first evaluation prepares kernels
         began = time.perf_counter()
         evaluate(trainer.model, task.test, task.normalization, environment)
-        evaluation = len(task.test) / (time.perf_counter() - began)
+        evaluation = max(evaluation, len(task.test) / (time.perf_counter() - began))
     used = environment.device, environment.precision, environment.threads
     return Speed(this_host(), how(config), used, *shape(config), batch_size / seconds, evaluation, "probe")
 
@@ -75,7 +75,7 @@ def _affordable_batch(config: RunConfig) -> int:
 
 
 def _step_seconds(trainer: Trainer) -> float:
-    """Return the median seconds of a training step."""
+    """Return the seconds of a training step, in the fastest quarter: other programs only make steps slower."""
     steps: list[float] = []
     began = last = time.perf_counter()
     records = trainer.train()
@@ -87,7 +87,7 @@ def _step_seconds(trainer: Trainer) -> float:
         if len(steps) > WARM_UP and (len(steps) >= MAX_STEPS or now - began > PROBE_SECONDS):
             records.close()
             break
-    return statistics.median(steps[WARM_UP:])
+    return 1 / fast((1 / seconds for seconds in steps[WARM_UP:]), share=0.25)
 
 
 def random_task(config: RunConfig, device: torch.device) -> Task:

@@ -10,11 +10,11 @@ from pages.parts.shared import error_box, get_store, literal
 
 
 def estimate_line(config: RunConfig, runs: int = 1) -> None:
-    """Show the expected time and memory of ``runs`` runs; without a measurement, the button that makes one."""
+    """Show the expected time and memory of ``runs`` runs; with a single run or none, the button that measures it."""
     expected = estimate(config, get_store())
     text = expected.text(runs)
     st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.range_text(runs) or None)
-    if not expected.measured:
+    if not expected.measured or expected.alone:
         measure_button(config)
 
 

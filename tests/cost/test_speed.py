@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from core.cost import speed as speed_module
-from core.cost.speed import EVALUATION_GAIN, probes, remember, run_speeds
+from core.cost.speed import EVALUATION_GAIN, probes, remember, run_speeds, undisturbed
 from tests.cost.made import MACHINE, QUICK, made_speed, timed_run
+from tests.made import made_record
 
 
 def speeds(store, config=QUICK):
@@ -30,7 +31,7 @@ def test_growing_crops_count_as_whole_images(store):
     growing = QUICK.replace({"augment.grow_from": 16, "augment.grow_until": 1.0, "train.epochs": 4})
     timed_run(store, growing, speed=1_600.0)
     (speed,) = speeds(store, growing)
-    assert speed.training == pytest.approx(1_600 * (20**2 + 24**2) / 2 / 32**2)  # the median of four epochs
+    assert speed.training == pytest.approx(1_600 * 28**2 / 32**2)  # the fastest of four epochs
 
 
 def test_the_newest_runs_of_the_most_similar_network_count(store):
@@ -38,6 +39,9 @@ def test_the_newest_runs_of_the_most_similar_network_count(store):
         timed_run(store, speed=speed)
     timed_run(store, QUICK.replace({"model.depth": 44}), speed=50.0)
     assert [speed.training for speed in speeds(store)] == [600.0, 500.0, 400.0, 300.0, 200.0]
+    for _ in range(20):
+        timed_run(store, speed=150.0)
+    assert {speed.training for speed in speeds(store)} == {150.0}, "a machine that stays slower is learnt in time"
     assert [speed.depth for speed in speeds(store, QUICK.replace({"model.depth": 56}))] == [44]
 
 
@@ -62,11 +66,26 @@ def test_the_resolved_settings_count_like_auto(store):
     assert speeds(store, QUICK.replace({"train.precision": "fp32", "train.threads": 2}))
 
 
-def test_a_newer_measurement_replaces_the_older_of_the_same_network(store):
+def test_the_latest_measurements_of_a_network_are_kept(store):
     other = QUICK.replace({"model.width": 8})
-    for config, speed in ((QUICK, 100.0), (other, 200.0), (QUICK, 300.0)):
+    for config, speed in ((QUICK, 100.0), (other, 200.0), (QUICK, 300.0), (QUICK, 400.0), (QUICK, 50.0)):
         remember(store, made_speed(config, speed))
-    assert [speed.training for speed in probes(store)] == [300.0, 200.0]
+    assert [speed.training for speed in probes(store)] == [50.0, 400.0, 300.0, 200.0]
+
+
+def test_the_fastest_tenth_of_the_epochs_counts(store):
+    run_id = timed_run(store, speed=500.0, epochs=2)
+    for epoch in range(3, 12):  # another program computes during most of the run
+        store.run(run_id).append_record(made_record(epoch, images_per_second=90.0, seconds=1_000.0 * epoch))
+    assert speeds(store)[0].training == pytest.approx(500)
+
+
+def test_speeds_far_below_the_fastest_are_disturbed():
+    assert undisturbed([made_speed(QUICK, speed) for speed in (500.0, 450.0, 100.0)]) == [
+        made_speed(QUICK, 500.0),
+        made_speed(QUICK, 450.0),
+    ]
+    assert undisturbed([]) == []
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "[{}]", '{"a": 1}', json.dumps([{"asked": 1, "used": 2}])])
