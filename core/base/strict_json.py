@@ -1,5 +1,6 @@
 """JSON that every reader understands: no NaN, no Infinity, no name given twice."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -68,3 +69,31 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"it names “{one_line(twice, 40)}” twice")
     return names
+
+
+# --- content that tells whether it was changed -----------------------------------------------------
+
+#: Names under which a file holds the check of its content. The second says that the content is older than the check.
+CHECK, CHECK_LATER = "check", "check_made_later"
+
+
+def with_check(content: Mapping[str, Any], *, later: bool = False) -> dict[str, Any]:
+    """Return ``content`` with sixteen hex digits that tell whether it was changed."""
+    return {**content, CHECK_LATER if later else CHECK: _check_of(content)}
+
+
+def without_check(content: Any) -> Any:
+    """Return ``content`` as it was before :func:`with_check`. Content without a check is returned as it is.
+
+    Raises ValueError if it was changed since.
+    """
+    if not isinstance(content, dict) or not content.keys() & {CHECK, CHECK_LATER}:
+        return content
+    plain = {name: value for name, value in content.items() if name not in (CHECK, CHECK_LATER)}
+    if content.get(CHECK, content.get(CHECK_LATER)) != _check_of(plain):
+        raise ValueError(f"it was changed since it was saved; if you changed it yourself, delete its line “{CHECK}”")
+    return plain
+
+
+def _check_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(to_json(content).encode()).hexdigest()[:16]

@@ -137,6 +137,8 @@ def _add_storage(commands: _Commands) -> None:
     which = "id of a run in the backup, or a unique start or end of one (default: all that are missing here)"
     command.add_argument("run", nargs="*", metavar="RUN", help=which)
 
+    command = commands.add("check", storage.check, "check every file against its record (default: of everything)", "*")
+    command.add_argument("--repair", action="store_true", help="repair what can be repaired; damaged files are kept")
     command = commands.add("storage", storage.storage, "show the space that the runs take, and choose what is deleted")
     days = "days, or “never”"
     for option, what in (

@@ -1,14 +1,41 @@
-"""Commands about the files of all runs: the space they take, backing up and restoring."""
+"""Commands about the files of all runs: checking, backing up, restoring, and the space they take."""
 
 import argparse
 import time
 from dataclasses import asdict
 
-from core.base.text import counted, duration, filesize
+from core.base.text import counted, duration, filesize, one_line
 from core.cli.answer import Answer, facts
+from core.runs import check as checks
 from core.runs.backup import Backup
 from core.runs.storage import Storage, days_text
 from core.runs.store import RunStore
+
+
+def check(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Check every file against its record; with ``--repair``, repair what can be repaired."""
+    checked = checks.check(store, [store.find(text) for text in args.run] or None)
+    if args.repair and any(item.problems for item in checked):
+        from core.jobs.repair import repair_all  # imports torch
+
+        checked = repair_all(store, checked)
+    lines = [line for item in checked for line in _lines(item)]
+    wrong = sum(len(item.unsolved) for item in checked)
+    if any(problem.repairable for item in checked for problem in item.unsolved) and not args.repair:
+        lines.append("`resnet-lab check --repair` repairs what can be repaired; damaged files are kept.")
+    text = "\n".join([*lines, checks.summary(checked)])
+    return Answer(text, {"ok": not wrong, "checked": [asdict(item) for item in checked]}, code=int(bool(wrong)))
+
+
+def _lines(item: checks.Checked) -> list[str]:
+    """What is wrong with a run, a study or another file."""
+    lines = []
+    for problem in item.problems:
+        solved = problem.repaired is not None
+        lines.append(f"  {problem.problem}\n    {f'Repaired: {problem.repaired}' if solved else problem.advice}")
+    if item.unknown:
+        lines.append(f"  Files from elsewhere, which are not checked: {', '.join(map(one_line, item.unknown))}.")
+    return [f"{item.kind.capitalize()} {item.id}", *lines] if lines else []
 
 
 def backup(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -100,7 +100,7 @@ def _train(folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: O
             recorder.log(f"Stopped on request after {counted(trainer.epoch, 'epoch')}.")
             return
     if trainer.config.data.validation == "held-out":
-        recorder.result(_test(folder, trainer))
+        recorder.result(test_result(folder, trainer))
     recorder.end("finished")
     recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {counted(trainer.epoch, 'epoch')}.")
 
@@ -126,8 +126,8 @@ def _best_weights(trainer: Trainer) -> bytes:
     return weights_bytes(trainer.best or {}, best(trainer.history).epoch, trainer.task.classes)
 
 
-def _test(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
-    """Evaluate the weights of the best and of the last epoch on the test set, which chose nothing."""
+def test_result(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
+    """Return the evaluation of the best and the last weights on the test set, which chose nothing."""
     task, environment = trainer.task, trainer.environment
     best_epoch, model = best(trainer.history).epoch, trainer.evaluated_model
     if best_epoch != trainer.epoch:

@@ -29,6 +29,9 @@ from filelock import FileLock, Timeout
 
 from core.base.errors import Outcome, RunBusy, StoreError, each
 from core.base.files import (
+    flush_folder,
+    make_folder,
+    move,
     open_file,
     os_errors_as_store_errors,
     os_errors_while_reading,
@@ -39,6 +42,7 @@ from core.base.files import (
 from core.base.paths import is_litter
 from core.base.strict_json import from_json
 from core.base.text import one_line
+from core.runs.checksums import CHECKSUMS
 from core.runs.folder import LAST, LOCK, PROGRESS, STOP, RunFolder
 from core.runs.shelf import TRASH, Shelf
 from core.runs.store import RunStore
@@ -152,25 +156,44 @@ class Backup:
         """Bring one folder of the backup up to date with ``source``."""
         folder = self.folder / item
         with os_errors_as_store_errors(folder):
-            folder.mkdir(exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir()
+                flush_folder(folder.parent)
         try:
             files = kept = self._files(item)
         except StoreError:
             files = kept = {}  # the list is damaged; every file is copied again
         copying = _Copying(folder, verify)
         for _ in range(ATTEMPTS):
-            before = _stamp(source / LAST)
+            before = _stamp(source)
             copying.report = Report()
             files = copying.copied(source, files)
-            if _stamp(source / LAST) == before:
+            if _stamp(source) == before:
                 break
         if not source.is_dir():
             return  # deleted meanwhile: what was copied may be incomplete
+        if damage := self._damage_here(item, [name for name in files if files[name] != kept.get(name)]):
+            report.problems.append(f"{damage} The backup {'keeps its copies' if kept else 'has the run as it is'}.")
+            files = kept or files
         if files != kept:
             write_json(folder / LIST, {"files": {name: asdict(entry) for name, entry in files.items()}})
         _sweep(folder, files)
         for name, value in vars(copying.report).items():
             setattr(report, name, getattr(report, name) + value)
+
+    def _damage_here(self, item: str, names: Iterable[str]) -> str | None:
+        """Return what is wrong with a file of a run that is about to replace its copy, or ``None``.
+
+        Of a run that is being trained, nothing: its files change meanwhile.
+        """
+        if not item.startswith("runs/"):
+            return None
+        try:
+            run = self.store.run(Path(item).name)
+            listed = {} if run.held() else run.checksums.listed()
+        except StoreError as error:
+            return str(error)
+        return next((problem for name in names if name in listed and (problem := run.checksums.problem(name))), None)
 
     def _damage(self, item: str) -> list[str]:
         """Return a sentence for each damaged file in one folder of the backup."""
@@ -203,6 +226,8 @@ class Backup:
             with contextlib.suppress(StoreError):  # it was damaged already when it was backed up
                 if run.stored_status().active:
                     run.settle()
+                if run.checksums.copied:  # from a run that was being trained
+                    run.tidy_record(at_work=False)
             self.store.adopt(staged, keep_reference=True)
         finally:
             shutil.rmtree(staged.parent, ignore_errors=True)
@@ -241,7 +266,7 @@ class Backup:
     def _locked(self) -> Iterator[None]:
         """Make the backup's folder if needed, and keep other backups out of it."""
         with os_errors_as_store_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._refuse_other_files()
             lock = FileLock(self.folder / LOCK)
             try:
@@ -253,7 +278,7 @@ class Backup:
                 write_json(self.folder / MARKER, {"format": FORMAT, "version": VERSION, "about": ABOUT})
             self._check_marker()
             with os_errors_as_store_errors(self.folder / "runs"):
-                (self.folder / "runs").mkdir(exist_ok=True)
+                make_folder(self.folder / "runs")
             yield
         finally:
             lock.release()
@@ -349,7 +374,7 @@ class _Copying:
             )
         entry = Entry(size, stat.st_mtime_ns, digest.hexdigest())
         with os_errors_as_store_errors(arriving):
-            os.replace(arriving, self._folder / entry.version(path.name))
+            move(arriving, self._folder / entry.version(path.name))
         self.report.copied += 1
         self.report.copied_bytes += size
         return entry
@@ -429,13 +454,14 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return a value that changes when a file is replaced, or ``None`` without the file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+def _stamp(folder: Path) -> list[tuple[int, int]]:
+    """Return a value that changes when a run saves its state, or when the record of its files is made anew."""
+    stamp = []
+    for name in (LAST, CHECKSUMS):
+        with contextlib.suppress(OSError):
+            stat = (folder / name).stat()
+            stamp.append((stat.st_ino, stat.st_mtime_ns if name == LAST else 0))
+    return stamp
 
 
 def _sweep(folder: Path, files: Mapping[str, Entry]) -> None:

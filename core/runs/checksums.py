@@ -30,6 +30,8 @@ from core.base.strict_json import to_json
 CHECKSUMS = "checksums.txt"
 #: Files that are not recorded: they exist only while a run is at work.
 UNRECORDED = (CHECKSUMS, "progress.json", "stop")
+#: Sizes up to which :func:`mend` tries every bit and every byte.
+MOST_FOR_BITS, MOST_FOR_BYTES = 16_000, 2_000
 #: Bytes from which on the journal is worth tidying: about 500 versions.
 LONG = 50_000
 _FORMAT = "resnet-lab-checksums-1"
@@ -55,6 +57,8 @@ class Version(NamedTuple):
 
 
 Versions = dict[str, list[Version]]
+#: Listed for a file that was damaged before it was recorded: no content has it.
+NO_VERSION = Version("0" * 64, 0)
 
 
 class Checksums:
@@ -111,6 +115,17 @@ class Checksums:
             return {CHECKSUMS: str(error)}
         names = {*self._names(), *(journal.versions if journal else ())}
         return {name: text for name in sorted(names) if (text := self.problem(name))}
+
+    def listed(self) -> Versions:
+        """Return the listed versions of each file, oldest first. Raises StoreError if the record is damaged."""
+        journal = self._journal()
+        return journal.versions if journal else {}
+
+    @property
+    def copied(self) -> bool:
+        """Whether the folder was copied while a process trained the run. Raises StoreError."""
+        journal = self._journal()
+        return journal is not None and journal.copied
 
     @property
     def recorded(self) -> bool:
@@ -210,6 +225,26 @@ class Checksums:
         later = journal is None or journal.later or journal.copied
         self._rewrite(versions, later, os.stat(self.folder).st_ino if at_work else 0)
 
+    def mend(self) -> bool:
+        """Restore lines of a damaged record in which one byte was changed; return whether the record can be read then.
+
+        Each line tells by its check when the right byte is found.
+        """
+
+        def fits(line: bytes) -> bool:
+            fields = _fields(line.decode(errors="replace"))
+            return len(fields) in (4, 5) and line.decode(errors="replace") + "\n" == _line(self._run_id, *fields[:-1])
+
+        lines = read_file(self._path).split(b"\n")
+        whole = [line if not line or fits(line) else mend(line, fits) or line for line in lines]
+        try:
+            self._parse(b"\n".join(whole))
+        except StoreError:
+            return False
+        if whole != lines:
+            write_atomically(self._path, b"\n".join(whole))
+        return whole != lines
+
     @property
     def long(self) -> bool:
         """Whether the journal has become long enough to be tidied."""
@@ -308,6 +343,24 @@ class _Journal:
             if size <= len(content) and may_follow and Version.of(content[:size]) == versions[index]:
                 return index
         return 0 if self.copied else None
+
+
+def mend(content: bytes, fits: Callable[[bytes], bool]) -> bytes | None:
+    """Return ``content`` with the one byte changed that makes it fit, or ``None`` if there is no such byte.
+
+    Up to :data:`MOST_FOR_BYTES` bytes, every change of a byte is tried, and up to :data:`MOST_FOR_BITS` every change of
+    a bit; that takes a few seconds at most.
+    """
+    bits = [1 << bit for bit in range(8)] if len(content) <= MOST_FOR_BITS else []
+    others = [mask for mask in range(256) if mask.bit_count() > 1] if len(content) <= MOST_FOR_BYTES else []
+    changed = bytearray(content)
+    for mask in (*bits, *others):
+        for at in range(len(changed)):
+            changed[at] ^= mask
+            if fits(bytes(changed)):
+                return bytes(changed)
+            changed[at] ^= mask
+    return None
 
 
 def _fields(line: str) -> list[str]:

@@ -23,7 +23,7 @@ status.json can say ``running`` for a run whose process is dead; a free lock tel
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -41,20 +41,20 @@ from core.base.files import (
     write_atomically,
     write_json,
 )
-from core.base.strict_json import from_json, to_json
+from core.base.strict_json import from_json, to_json, with_check, without_check
 from core.base.text import printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
-from core.runs.checksums import Checksums, Version
+from core.runs.checksums import NO_VERSION, Checksums
 from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, rising
 from core.runs.shelf import Shelf
 
 CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
 LOG, STOP, LOCK = "log.txt", "stop", ".lock"
-LAST, BEST = "last.pt", "best.safetensors"
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 #: The files that a run can continue from.
-SAVED_STATES = (LAST,)
+SAVED_STATES = (LAST, PREVIOUS)
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 STATES: tuple[str, ...] = get_args(State)
@@ -126,17 +126,17 @@ class LocalNotes:
                 f"{self._path.name} in the folder of the runs is damaged. It holds your names and notes of the runs "
                 "that came with the program; repair or delete it and try again."
             )
-        own = content.get(run_id)
-        write_json(self._path, {**content, run_id: {**(own if isinstance(own, dict) else {}), **changes}})
+        content[run_id] = {**content.get(run_id, {}), **changes}
+        write_json(self._path, with_check(content))
 
     def _read(self) -> dict[str, Any] | None:
         try:
-            content = from_json(read_file(self._path))
+            content = without_check(from_json(read_file(self._path)))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, StoreError):
             return None
-        return content if isinstance(content, dict) else None
+        return content if isinstance(content, dict) and all(isinstance(own, dict) for own in content.values()) else None
 
 
 class RunFolder:
@@ -200,9 +200,7 @@ class RunFolder:
         try:
             if content is None:
                 return None
-            if content.pop("check", _check(content)) != _check(content):
-                raise ValueError("it was changed")
-            return validate.record(content, BatchRecord)
+            return validate.record(without_check(content), BatchRecord)
         except ValueError as problem:
             raise self._damaged(PROGRESS, problem) from None
 
@@ -304,7 +302,7 @@ class RunFolder:
     def write_progress(self, record: BatchRecord) -> None:
         """Replace the latest batch of the epoch at work."""
         content = asdict(record)
-        write_json(self.path / PROGRESS, {**content, "check": _check(content)}, durable=False)
+        write_json(self.path / PROGRESS, with_check(content), durable=False)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record versions, processor, threads and precision of the training."""
@@ -328,6 +326,7 @@ class RunFolder:
             if (state := self.stored_status().state) != "finished":
                 raise StoreError(f"Run {self.id} is {state}; only a finished run can do without its saved state.")
             self.append_log("Deleted the saved state to save space. The run cannot be extended any more.")
+            self.tidy_record(at_work=False, without=SAVED_STATES)
             for name in SAVED_STATES:
                 path = self.path / name
                 with os_errors_as_store_errors(path):
@@ -360,14 +359,18 @@ class RunFolder:
         line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
         self.checksums.append(LOG, line.encode(errors="replace"))
 
-    def tidy_record(self, *, at_work: bool) -> None:
+    def tidy_record(self, *, at_work: bool, without: Container[str] = (), damaged: Iterable[str] = ()) -> None:
         """Shorten the record of the files to their present versions; make it for a run that has none.
 
-        ``at_work``: this process goes on to train the run. Raises StoreError if the record is damaged.
+        ``at_work``: this process goes on to train the run. Files ``without`` are no longer recorded; ``damaged`` ones
+        are recorded as damaged. Raises StoreError if the record is damaged.
         """
-        others = self.checksums.survey(lambda name: name != META)  # large files are read before the lock is taken
+        # Large files are read before the lock is taken.
+        others = self.checksums.survey(lambda name: name != META and name not in without)
         with self._meta_lock():
-            self.checksums.tidy(others | self.checksums.survey(lambda name: name == META), at_work=at_work)
+            meta = self.checksums.survey(lambda name: name == META and name not in without)
+            broken = {name: [NO_VERSION] for name in damaged}
+            self.checksums.tidy(others | meta | broken, at_work=at_work)
 
     # --- who works on it --------------------------------------------------------------------------
 
@@ -436,11 +439,6 @@ def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -
     write_json(folder / CONFIG, config.to_dict())
     write_json(folder / META, asdict(meta))
     write_json(folder / STATUS, asdict(status))
-
-
-def _check(progress: Mapping[str, Any]) -> str:
-    """Sixteen hex digits that tell whether the content of progress.json was changed: it is in no record."""
-    return Version.of(to_json(progress).encode()).sha256[:16]
 
 
 def this_host() -> str:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from core.base.errors import RunBusy, StoreError, collected
 from core.base.files import os_errors_as_store_errors, read_file, write_json
-from core.base.strict_json import from_json
+from core.base.strict_json import from_json, with_check, without_check
 from core.base.text import counted, filesize
 from core.runs.folder import SAVED_STATES
 from core.runs.shelf import size_of
@@ -92,7 +92,7 @@ class Storage:
     def settings(self) -> StorageSettings:
         """Return the settings. Raises StoreError if their file is damaged; nothing is deleted then."""
         try:
-            settings = StorageSettings(**from_json(read_file(self._path)))
+            settings = StorageSettings(**without_check(from_json(read_file(self._path))))
             problem = settings.problem()
         except FileNotFoundError:
             return StorageSettings()
@@ -119,7 +119,7 @@ class Storage:
                 after = replace(self.settings_or_never(), **changes)
                 if problem := after.problem():
                     raise StoreError(f"The storage settings were not saved: {problem}.")
-                write_json(self._path, asdict(after))
+                write_json(self._path, with_check(asdict(after)))
                 return after
         except Timeout:
             raise RunBusy("Another window is changing the storage settings; try again in a moment.") from None

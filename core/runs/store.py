@@ -111,7 +111,6 @@ class RunStore:
         run = RunFolder(Shelf(folder.parent, "run"), run_id)
         if not keep_reference:
             run.checksums.write_json(META, asdict(replace(run.meta(), reference=False)))
-        if not run.checksums.recorded:  # a run from a backup has its own
             run.checksums.record()
         self._shelve(folder, run_id)
 

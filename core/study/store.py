@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.base.errors import ConfigError, StoreError
 from core.base.files import locked, make_folder, os_errors_as_store_errors, write_json
-from core.base.strict_json import from_json, to_json
+from core.base.strict_json import from_json, to_json, with_check, without_check
 from core.config.run_config import RunConfig
 from core.runs.shelf import Shelf, Trash
 from core.runs.store import RunStore
@@ -97,7 +97,7 @@ class StudyStore:
     def _write(self, study_id: str, study: Study) -> None:
         with os_errors_as_store_errors(self.root):
             make_folder(self.root)
-        write_json(self._shelf.place(study_id), study.to_dict())
+        write_json(self._shelf.place(study_id), with_check(study.to_dict()))
 
     @contextlib.contextmanager
     def _changeable(self, study_id: str, action: str) -> Iterator[None]:
@@ -129,9 +129,9 @@ def study_from_text(content: bytes) -> Study:
     if len(content) > MOST_BYTES:
         raise ConfigError({"study": f"The file is larger than the {MOST_BYTES // 10**6} MB that a study can have."})
     try:
-        return Study.from_dict(from_json(content))
+        return Study.from_dict(without_check(from_json(content)))
     except ValueError as error:
-        raise ConfigError({"study": f"The file is not JSON ({error})."}) from error
+        raise ConfigError({"study": f"The file is damaged, or it is not JSON ({error})."}) from error
 
 
 def as_text(study: Study) -> str:

@@ -66,3 +66,28 @@ def test_storage_refuses_days_that_are_not_allowed(cli: Cli, store: RunStore, va
     with pytest.raises(SystemExit):
         cli("storage", "--empty-trash-after", value)
     assert not (store.root / ".settings.json").exists()
+
+
+def test_check_names_what_is_wrong_and_repairs_it(cli: Cli, trained: RunStore) -> None:
+    run_id = trained.ids()[0]
+    first = cli("check", on=trained)
+    assert first.code == 0 and "all as recorded" in first.out and first.out.count("\n") == 1
+    path = trained.root / run_id / "status.json"
+    path.write_bytes(path.read_bytes().replace(b"finished", b"finishes"))
+    wrong = cli("check", run_id[-4:], "--json", on=trained)
+    (problem,) = wrong.data["checked"][0]["problems"]
+    assert wrong.code == 1 and wrong.data["ok"] is False
+    assert problem["file"] == "status.json" and problem["repairable"] is True and problem["repaired"] is None
+    text = cli("check", on=trained)
+    assert text.code == 1 and run_id in text.out and "status.json" in text.out and "--repair" in text.out
+    repaired = cli("check", "--repair", "--json", on=trained)
+    assert repaired.code == 0 and repaired.data["checked"][0]["problems"][0]["repaired"]
+    again = cli("check", "--json", on=trained).data
+    assert again["ok"] and again["checked"][0]["problems"] == []
+    assert (trained.root / run_id / "status.json.damaged").exists()
+
+
+def test_check_fails_for_what_cannot_be_repaired(cli: Cli, trained: RunStore) -> None:
+    (trained.root / trained.ids()[0] / "config.json").write_text("{}")
+    result = cli("check", "--repair", on=trained)
+    assert result.code == 1 and "backup" in result.out

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from core.base.paths import PROJECT
 from core.config import run_config
 from core.jobs.runner import run
+from core.runs.check import check, check_run
 from core.runs.store import RunStore
 from tests.faults.operations import CHANGES, OPERATIONS, tiny
 
@@ -66,6 +67,7 @@ def test_at_every_step_of_everything_that_is_done_to_a_store(
         assert "damaged" not in set(store.frame()["state"]), where
         for gone in store.trash.ids():
             RunStore(store.trash.folder).run(gone).stored_status()  # raises if it is damaged
+        assert [item.problems for item in check(store) if item.problems] == [], where
         if not operation.done(store, subject):
             assert child["code"] != 0, where
             operation.act(store, subject)
@@ -142,6 +144,7 @@ def assert_survived(child: dict[str, Any], undisturbed: Undisturbed, root: Path 
         assert len(records) >= child["epochs"] and status.state != "stopped", where
         assert status.state != "queued" or child["epochs"] == 0, where
     assert "damaged" not in set(store.frame()["state"]), where
+    assert check_run(store.run(run_id)).problems == [], where
     if status.state == "interrupted":
         store.queue.mark_interrupted()
         marked = store.run(run_id).stored_status()

@@ -99,7 +99,7 @@ def test_every_state_is_shown_and_the_error_of_a_damaged_run(app, store):
     (store.root / broken / "config.json").write_text("{")
     opened(app, *store.ids())
     assert sorted(table(app)["state"]) == ["damaged", "failed", "finished", "interrupted", "queued", "stopped"]
-    assert f"config.json of run {broken} cannot be read" in texts(app)
+    assert f"config.json of run {broken} is damaged" in texts(app)
 
 
 def test_search_order_and_columns_come_from_the_address(app, store):
@@ -524,3 +524,17 @@ def test_damaged_storage_settings_are_named_and_can_be_saved_again(app, store):
     assert ".settings.json" in texts(app)
     pressed(app, "save_storage")
     assert Storage(store).settings() == StorageSettings()
+
+
+def test_all_files_are_checked_and_repaired(app, store):
+    run_id = made_run(store)
+    app.session_state["storage_box"] = True
+    pressed(opened(app), "check_files")
+    assert "1 run, 4 files checked, all as recorded" in texts(app)
+    path = store.root / run_id / "status.json"
+    path.write_bytes(path.read_bytes().replace(b"finished", b"finishes", 1))
+    pressed(app, "check_files")
+    assert "status.json" in texts(app) and run_id in texts(app) and app.error
+    pressed(app, "repair_files")
+    assert "Repaired" in texts(app) and "1 repaired" in texts(app)
+    assert store.run(run_id).status().state == "finished"

@@ -272,3 +272,16 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out_or_kept_whole(store, backup
     assert backup.ids() == [kept] and new not in backup.ids()
     monkeypatch.undo()
     assert backup.restore().done == [kept]
+
+
+def test_a_damaged_run_does_not_replace_its_copy(store, backup, folder):
+    run_id, new = with_weights(store), None
+    backup.update()
+    store.run(run_id).append_log("changed")
+    damage_flip(store.run(run_id).path / "best.safetensors")
+    new = with_weights(store)
+    damage_flip(store.run(new).path / "last.pt")
+    problems = backup.update().problems
+    assert sorted(problem.split()[0] for problem in problems) == ["best.safetensors", "last.pt"]
+    assert copies(folder, run_id, "best.safetensors")[0].read_bytes() == b"weights" * 100
+    assert not copies(folder, run_id, "log.txt") and copies(folder, new, "last.pt")

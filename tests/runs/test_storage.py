@@ -1,9 +1,8 @@
 """The storage settings delete what is old, a day after noting it, and nothing because of a wrong clock."""
 
-import json
 import os
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -199,7 +198,7 @@ def test_damaged_settings_delete_nothing_and_can_be_saved_again(store, storage, 
         storage.tidy()
     assert len(store.trash.ids()) == 1
     assert storage.change(delete_states_after=9) == StorageSettings(None, 9)
-    assert json.loads((store.root / ".settings.json").read_text()) == asdict(StorageSettings(None, 9))
+    assert storage.settings() == StorageSettings(None, 9)
 
 
 def test_sizes_are_those_of_the_files(store, storage):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from core.base.errors import ConfigError, StoreError
+from core.base.strict_json import with_check, without_check
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.study.store import MOST_BYTES, StudyStore, as_text, read_study, study_from_text
@@ -81,7 +82,8 @@ def test_the_trash_tells_its_studies_apart(studies):
 def test_a_study_that_came_with_the_program_is_read_only(studies):
     study_id = studies.create(STUDY)
     path = studies.root / f"{study_id}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "reference": True}))
+    content = without_check(json.loads(path.read_text()))
+    path.write_text(json.dumps(with_check({**content, "reference": True})))
     for act in (lambda: studies.trash.put(study_id), lambda: studies.replace(study_id, STUDY)):
         with pytest.raises(StoreError, match="came with the program"):
             act()

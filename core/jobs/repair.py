@@ -1,0 +1,279 @@
+"""Repair the damaged files of a run from its other files.
+
+A damaged file is kept as ``NAME.damaged``. A small file in which one byte was changed is restored exactly: its record
+tells when the right byte is found. Whatever is repaired is checked again.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.base.errors import LabError, StoreError
+from core.base.files import read_file, write_atomically
+from core.base.strict_json import to_json
+from core.data.task import load_task
+from core.jobs.evaluate import evaluate_best
+from core.jobs.runner import test_result
+from core.records import EpochRecord, best
+from core.runs.check import Checked, check_run, is_set_aside, unusable
+from core.runs.checksums import CHECKSUMS, Version, mend
+from core.runs.epochs import METRICS_FILE
+from core.runs.folder import (
+    BEST,
+    CONFIG,
+    LAST,
+    LOG,
+    META,
+    PREVIOUS,
+    RESULT,
+    SAVED_STATES,
+    STATUS,
+    Meta,
+    RunFolder,
+    Status,
+)
+from core.runs.store import RunStore
+from core.training.checkpoint import load_state, load_weights, weights_bytes
+from core.training.environment import resolve
+from core.training.trainer import Trainer
+
+#: What the log says about where a run was trained.
+_TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads")
+
+
+def repair(store: RunStore, run_id: str) -> Checked:
+    """Check a run, repair what can be repaired, and check it again.
+
+    Raises StoreError for a reference run, RunBusy for a run that is being trained.
+    """
+    run = store.run(run_id)
+    checked = check_run(run)
+    if not checked.problems:
+        return checked
+    run.refuse_reference("repaired here; get its folder again from where the program came from")
+    with run.hold():
+        repairs = _Repairs(store, run)
+        for problem in sorted(checked.problems, key=lambda problem: repairs.place(problem.file)):
+            try:
+                problem.repaired = repairs.repair(problem.file)
+            except LabError as error:
+                problem.advice = str(error)
+        after = {problem.file: problem for problem in check_run(run).problems}
+    for problem in checked.problems:
+        if after.pop(problem.file, None):
+            problem.repaired = None
+    checked.problems += after.values()
+    return checked
+
+
+def repair_all(store: RunStore, checked: Iterable[Checked]) -> list[Checked]:
+    """Repair the runs in which something is wrong, and return what is known then about everything that was checked."""
+    after = []
+    for item in checked:
+        if item.kind == "run" and item.problems:
+            try:
+                item = repair(store, item.id)
+            except StoreError as error:  # a reference run, or one that is being trained
+                for problem in item.problems:
+                    problem.advice = str(error)
+        after.append(item)
+    return after
+
+
+class _Repairs:
+    """The repair of each file of a run that this process holds. Every one returns a sentence or raises LabError."""
+
+    def __init__(self, store: RunStore, run: RunFolder):
+        self._store, self._run = store, run
+        # In this order: the later ones read what the earlier ones repair.
+        self._ways: dict[str, Callable[[], str]] = {
+            CHECKSUMS: self._record,
+            CONFIG: self._config,
+            LAST: self._last,
+            META: self._meta,
+            METRICS_FILE: self._metrics,
+            BEST: self._best,
+            STATUS: self._status,
+            RESULT: self._result,
+            LOG: self._log,
+        }
+
+    def place(self, name: str) -> int:
+        """Return when a file has its turn."""
+        return [*self._ways, name].index(name)
+
+    def repair(self, name: str) -> str:
+        """Repair a file and return a sentence about it. Raises LabError that says what to do instead."""
+        if name != CHECKSUMS and (content := self._mended(name)) is not None:
+            self._replace(name, content)
+            return "One byte of it was changed; it was restored exactly."
+        return self._ways.get(name, lambda: self._set_aside(name))()
+
+    # --- the files, in the order of their repair --------------------------------------------------
+
+    def _record(self) -> str:
+        if self._run.checksums.mend():
+            return "One byte of some of its lines was changed; they were restored exactly."
+        path = self._run.path / CHECKSUMS
+        write_atomically(self._aside(CHECKSUMS), path.read_bytes())
+        path.unlink()
+        disagreeing = self._disagreeing()
+        self._run.tidy_record(at_work=False)
+        for name in sorted(disagreeing, key=self.place):
+            self._ways[name]()
+        return "The other files agree with each other and were recorded as they are, as “recorded later”."
+
+    def _config(self) -> str:
+        raise StoreError(
+            "It cannot be repaired: no other file of the run holds all of its settings. Restore the run from a backup."
+        )
+
+    def _last(self) -> str:
+        content = self._content(PREVIOUS)
+        if content is None or self._run.checksums.problem(PREVIOUS):
+            raise StoreError(
+                "It cannot be repaired: the state before it is missing or damaged. Results and weights are kept; clone "
+                "the run to train it again."
+            )
+        self._replace(LAST, content)
+        return f"The state before it, {PREVIOUS}, took its place. The run repeats its last epoch when it continues."
+
+    def _meta(self) -> str:
+        trained = _TRAINED_ON.search(self._run.log())
+        environment: dict[str, Any] = {}
+        if trained:
+            environment = {"device": trained[1], "precision": trained[2], "threads": int(trained[3])}
+        note = "Name, tags and note were lost: meta.json was damaged and is kept as meta.json.damaged."
+        created_at = datetime.strptime(self._run.id[:15], "%Y%m%d-%H%M%S").timestamp()
+        meta = Meta(note=note, created_at=created_at, environment=environment)
+        self._replace(META, _json(asdict(meta)))
+        return "A new one without name, tags and owner took its place."
+
+    def _metrics(self) -> str:
+        records = _history(self._state())
+        self._replace(METRICS_FILE, b"".join(to_json(asdict(record)).encode() + b"\n" for record in records))
+        return f"Its {len(records)} epochs were restored from the saved state."
+
+    def _best(self) -> str:
+        state, status = self._state(), self._run.stored_status()
+        epoch = best(_history(state)).epoch
+        if not state.get("best") or (status.state == "finished" and epoch != status.best_epoch):
+            raise StoreError(
+                f"It cannot be repaired: the saved state does not hold the weights of epoch {status.best_epoch}. "
+                "Restore the run from a backup, or clone it."
+            )
+        self._replace(BEST, weights_bytes(state["best"], epoch, self._run.config().data.classes))
+        return f"The weights of epoch {epoch} were restored from the saved state."
+
+    def _status(self) -> str:
+        run, config = self._run, self._run.config()
+        records, log = run.records(), run.log()
+        done = bool(records) and records[-1].epoch == config.train.epochs and config.data.validation == "test"
+        finished = done or run.result() is not None or "  Finished" in log.rpartition("Training from")[2]
+        status = Status("finished" if finished else "stopped", len(records), config.train.epochs)
+        if records:
+            top, at = best(records), (run.path / METRICS_FILE).stat().st_mtime
+            status = replace(
+                status, best_epoch=top.epoch, best_val_accuracy=top.val_accuracy, started_at=at, finished_at=at
+            )
+        self._replace(STATUS, _json(asdict(status)))
+        return f"It was made again from the epochs and the log: {status.state} after {status.epoch} epochs."
+
+    def _result(self) -> str:
+        config, status = self._run.config(), self._run.stored_status()
+        environment = resolve(config, self._run.meta().environment)
+        trainer = Trainer(config, load_task(config, environment.torch_device), environment)
+        try:
+            trainer.load(self._state())
+        except LabError:
+            trainer.history = []
+        if len(trainer.history) == status.epoch:
+            result = test_result(self._run, trainer)
+        else:  # of the last epoch there are no weights
+            evaluation = evaluate_best(self._store, self._run.id, "test")
+            result = {"best": {name: value for name, value in evaluation.items() if name != "part"}}
+        self._replace(RESULT, _json(result))
+        return "The weights were evaluated on the test set again."
+
+    def _log(self) -> str:
+        content = self._content(LOG) or b""
+        self._run.checksums.write(LOG, content if content.endswith(b"\n") else content + b"\n")
+        self._run.append_log("This log was damaged before this line; it was recorded as it was found.")
+        return "It was recorded as it is, with a note at its end."
+
+    # --- what they share --------------------------------------------------------------------------
+
+    def _disagreeing(self) -> list[str]:
+        """Files that do not fit the others, while there is no record."""
+        run, names = self._run, set(unusable(self._run, states=True))
+        try:
+            state = self._state()
+        except LabError:
+            state = {"history": []}
+        history = _history(state)
+        if to_json([asdict(record) for record in history]) != to_json(
+            [asdict(record) for record in run.records()[: len(history)]]
+        ):
+            names.add(METRICS_FILE)
+        try:
+            if run.status().best_epoch:
+                load_weights(run.best_weights(), run.config())
+        except LabError:
+            names.add(BEST)
+        return sorted(names)
+
+    def _state(self) -> dict[str, Any]:
+        """Return the newest saved state that is intact."""
+        for name in SAVED_STATES:
+            path = self._run.path / name
+            if path.is_file() and not self._run.checksums.problem(name):
+                return load_state(path)
+        raise StoreError("It cannot be repaired: no saved state of the run is intact. Restore the run from a backup.")
+
+    def _content(self, name: str) -> bytes | None:
+        """Return the content of a file as it is, or ``None`` if it is missing."""
+        path = self._run.path / name
+        return read_file(path, path.lstat().st_size) if path.is_file() else None
+
+    def _mended(self, name: str) -> bytes | None:
+        """Return the content that a file had before one byte was changed, or ``None`` if it cannot be found."""
+        content, versions = self._content(name), set(self._run.checksums.listed().get(name, ()))
+        if content is None or len(content) not in {version.size for version in versions}:
+            return None
+        return mend(content, lambda content: Version.of(content) in versions)
+
+    def _aside(self, name: str) -> Path:
+        """Return where a damaged file is kept."""
+        places = (self._run.path / f"{name}.damaged{number}" for number in ("", *(f"-{n}" for n in range(2, 1_000))))
+        return next(place for place in places if not place.exists())
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """Put ``content`` in place of a damaged file, which is kept under another name."""
+        damaged = self._content(name)
+        if damaged is not None:
+            self._run.checksums.write(self._aside(name).name, damaged)
+        self._run.checksums.write(name, content)
+
+    def _set_aside(self, name: str) -> str:
+        """Keep a damaged file that the run can do without under another name."""
+        damaged = self._content(name)
+        if damaged is not None and is_set_aside(name):
+            self._run.checksums.write(name, damaged)
+            return "It was recorded as it is."
+        if damaged is not None:
+            self._run.checksums.write(self._aside(name).name, damaged)
+            (self._run.path / name).unlink()
+        self._run.tidy_record(at_work=False)
+        return "The run can do without it; it is no longer recorded."
+
+
+def _history(state: Mapping[str, Any]) -> list[EpochRecord]:
+    """The epochs that a saved state knows."""
+    return [EpochRecord(**record) for record in state["history"]]
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (to_json(content, indent=1) + "\n").encode()
