@@ -333,12 +333,13 @@ class _Journal:
         Behind a version of a log there may be the beginning of the line that was to follow.
         """
         versions = self.versions.get(name, [])
+        written = len(content.rstrip(b"\0"))  # a power cut may leave zeros where a line was to be
         for index in reversed(range(len(versions))):
             size, rest = versions[index].size, content[versions[index].size :]
             may_follow = not rest or (
                 name.endswith(_APPENDED)
                 and b"\n" not in rest
-                and any(later.size > len(content) for later in versions[index + 1 : index + 2])
+                and any(later.size > written for later in versions[index + 1 : index + 2])
             )
             if size <= len(content) and may_follow and Version.of(content[:size]) == versions[index]:
                 return index
@@ -375,7 +376,7 @@ def _line(run_id: str, *fields: str) -> str:
 
 def _is_cut_short(line: str) -> bool:
     """Whether a line is the beginning of the line of a version."""
-    *whole, last = _fields(line)
+    *whole, last = _fields(line.rstrip("\0"))
     return (
         len(whole) < len(_FIELDS)
         and all(re.fullmatch(pattern, text) for pattern, text in zip(_FIELDS, whole, strict=False))
