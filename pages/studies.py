@@ -259,7 +259,7 @@ def body(study_id: str) -> None:
 def heading(study: Study) -> None:
     """Show the study's name, note, values and seeds."""
     st.subheader(literal(study.name), anchor=False)
-    texts = [f"{axis.text}." for axis in study.axes]
+    texts = [f"Base settings: {study.recipe}.", *(f"{axis.text}." for axis in study.axes)]
     texts.append(f"Seeds {', '.join(map(str, study.seeds))}.")
     if study.scale < 1:
         texts.append(f"Scaled to {study.scale:.3g} times the epochs and milestones of the report.")

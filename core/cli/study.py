@@ -210,6 +210,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
     left = progress.preview(cells, store)
     lines = [
         f"{study.name}: {progress.counts_text(cells)}",
+        f"Base settings: {study.recipe}.",
         table(("settings", "state", "epoch", "test accuracy", "run"), rows, right=("epoch", "test accuracy")),
         *([_left_text(left)] if left.runs else []),
     ]

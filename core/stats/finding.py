@@ -19,6 +19,13 @@ HEADLINES: dict[Verdict, str] = {
     "for these seeds": "Larger than test-set noise, but with one seed it may be chance.",
     "not shown": "No clear difference: chance could explain it.",
 }
+#: The verdict in a few words, for a table.
+VERDICTS: dict[Verdict, str] = {
+    "real": "real",
+    "on these images": "on these images",
+    "for these seeds": "probable, seeds unknown",
+    "not shown": "not clear",
+}
 #: A headline has at most this many words.
 MOST_WORDS = 15
 #: With fewer runs beyond the first of each group, the seed-to-seed variation is known badly.

@@ -4,6 +4,7 @@ The test and the sentences are those of :mod:`core.stats`, which Compare uses to
 :mod:`core.study.agreement`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ from core.base.text import SELECTED_ON, counted, duration
 from core.compare.settings import are_numbers
 from core.config.run_config import SETTINGS
 from core.published.points import Point
-from core.stats.finding import MEASURES, Finding, Metric, Wording
-from core.stats.judgement import judge
+from core.stats.finding import MEASURES, VERDICTS, Finding, Metric, Wording
+from core.stats.judgement import Judgement, judge
 from core.study import agreement
 from core.study.agreement import Agreement
 from core.study.outcomes import Series, ValueGroup, series_of
@@ -49,15 +50,38 @@ def findings_of(
     return [_finding(line, x, metric, published, scaled, len(lines)) for line in lines]
 
 
-def findings_text(found: Sequence[StudyFinding]) -> str:
-    """Return all findings as text, a line each, without the details."""
-    lines = []
-    for finding in found:
-        label = f"{finding.label}: " if finding.label else ""
-        compared = finding.agreement.sentence if finding.agreement else ""
-        parts = [f"{label}{finding.headline}", finding.summary, compared, finding.advice]
-        lines.append(" ".join(part for part in parts if part))
-    return "\n".join(lines)
+def effects_table(outcomes: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
+    """Return a row for the effect of each varied setting of ``paths``, with each combination of the other settings.
+
+    Columns: ``setting``, ``others`` (their values as text), ``measure``, ``low`` and ``high`` (the values at the ends
+    as text), ``n`` (runs), ``effect`` and its 95 % interval ``from`` and ``to`` (in points or nats), ``verdict``.
+    """
+    rows = []
+    for path in paths:
+        others = [other for other in paths if other != path]
+        for metric in ("accuracy", "objective"):
+            for finding in findings_of(outcomes, path, others, metric):
+                if finding.judgement is not None:
+                    rows.append(_effect(SETTINGS[path].label, finding, finding.judgement))
+    columns = ["setting", "others", "measure", "low", "high", "n", "effect", "from", "to", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _effect(setting: str, finding: StudyFinding, judgement: Judgement) -> dict[str, Any]:
+    groups, scale = finding.groups, MEASURES[finding.metric].scale
+    low, high = judgement.interval or (math.nan, math.nan)
+    return {
+        "setting": setting,
+        "others": finding.label,
+        "measure": f"{MEASURES[finding.metric].name} ({MEASURES[finding.metric].difference_unit})",
+        "low": groups[judgement.low].name,
+        "high": groups[judgement.high].name,
+        "n": sum(len(group.results) for group in groups),
+        "effect": scale * judgement.difference,
+        "from": scale * low,
+        "to": scale * high,
+        "verdict": VERDICTS[judgement.verdict] if judgement.p is not None else "seeds unknown",
+    }
 
 
 def as_record(finding: StudyFinding) -> dict[str, Any]:
@@ -105,7 +129,7 @@ def _finding(
         headline=wording.headline(),
         summary=wording.summary(),
         details=(*wording.details(), *more),
-        advice=advice + _cost_text(groups, seeds),
+        advice=advice.removesuffix(".") + cost if (cost := _cost_text(groups, seeds)) else advice,
         judgement=judgement,
         **about,
     )
@@ -120,12 +144,12 @@ def _setting_text(x: str) -> tuple[str, str]:
 
 
 def _cost_text(groups: Sequence[ValueGroup], seeds: int) -> str:
-    """Return what ``seeds`` more in every group cost, at the pace of the runs so far."""
+    """Return the end of a sentence with what ``seeds`` more in every group cost, at the pace of the runs so far."""
     if not seeds:
         return ""
     runs = seeds * len(groups)
     seconds = pd.concat([group.runs["seconds"] for group in groups]).astype(float).mean()
-    return f" {counted(runs, 'run')} {'takes' if runs == 1 else 'take'} about {duration(runs * seconds)}."
+    return f" ({counted(runs, 'run')}, about {duration(runs * seconds)})."
 
 
 def _caveats(groups: Sequence[ValueGroup], x: str, metric: Metric, comparisons: int) -> list[str]:

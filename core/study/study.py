@@ -16,6 +16,7 @@ from core.base.errors import ConfigError
 from core.base.numbers import split_list, whole_number
 from core.base.text import one_line, printable
 from core.compare.settings import are_numbers
+from core.config.presets import nearest, recipe_text
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
 from core.config.setting import near, plain
 from core.published.points import FIGURES
@@ -83,6 +84,12 @@ class Study:
     scale: float = 1.0
     reference: bool = False
     created_at: float = 0.0
+
+    @property
+    def recipe(self) -> str:
+        """The base in a few words, without the varied settings: ``report · classes deer, dog``."""
+        usual = nearest(self.base).config
+        return recipe_text(self.base.replace({axis.path: usual[axis.path] for axis in self.axes}))
 
     def cells(self) -> list[Cell]:
         """Return every run of the study: all values with the first seed, then all with the next.

@@ -17,7 +17,7 @@ from core.figures import panels as panels_module
 from core.figures import style as style_figures
 from core.runs.store import RunStore
 from core.stats import overfitting
-from core.study.findings import findings_text
+from core.stats.finding import Finding
 from core.study.study import Study
 from core.views import curves as curves_views
 from docs.tools.common import ReferenceStudy, reference_studies
@@ -32,15 +32,23 @@ def section(store: RunStore, reference: ReferenceStudy) -> str:
     lines = [f"**{study.name}.** {_method(reference)}", "", _table(reference), ""]
     if len(reference.table) > 1:
         for panel in panels:
-            lines += [f"*{panel.title}.* {findings_text(panel.findings)}", ""]
+            lines += [f"*{panel.title}.*", *(_finding(finding) for finding in panel.findings), ""]
         panels_module.draw([(DOCS / f"{file_name}-{panel.metric}", panel.figure) for panel in panels])
         lines += [" ".join(f"![{panel.alt}]({file_name}-{panel.metric}.png)" for panel in panels), ""]
     else:
         text, figures = _curves(store, study, str(reference.table["run_id"].iloc[0]))
         panels_module.draw([(DOCS / f"{file_name}-{kind}", figure) for kind, figure in figures.items()])
-        lines += [f"{findings_text(panels[0].findings)} {text}", ""]
+        lines += [*(_finding(finding) for finding in panels[0].findings), "", text, ""]
         lines += [" ".join(f"![{kind.capitalize()} of each epoch]({file_name}-{kind}.png)" for kind in figures), ""]
     return "\n".join(lines)
+
+
+def _finding(finding: Finding) -> str:
+    """Return the verdict, the effect and the advice, and the details behind a fold."""
+    advice = f" {finding.advice}" if finding.advice else ""
+    details = "\n".join(f"- {detail}" for detail in finding.details)
+    folded = f"\n\n<details><summary>Details</summary>\n\n{details}\n\n</details>" if details else ""
+    return f"**{finding.headline}** {finding.summary}{advice}{folded}"
 
 
 def _curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[str, go.Figure]]:

@@ -8,8 +8,9 @@ from pages.parts.shared import literal
 
 def finding_box(finding: Finding, label: str = "") -> None:
     """Show what a comparison says; ``label`` names it where there are several."""
-    name = f"{literal(label)}: " if label else ""
-    st.markdown(f"{name}**{literal(finding.headline)}** {literal(finding.summary)}")
+    if label:
+        st.caption(literal(label))
+    st.markdown(f"**{literal(finding.headline)}** {literal(finding.summary)}")
     if finding.advice:
         st.markdown(f":small[:orange[:material/lightbulb:] {literal(finding.advice)}]")
     if finding.details:

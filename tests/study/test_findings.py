@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from core.config.run_config import SETTINGS
 from core.config.sections import CLASSES
 from core.published.points import points_of
 from core.stats.finding import HEADLINES
-from core.study.findings import as_record, findings_of, findings_text
+from core.study.findings import as_record, effects_table, findings_of
 from tests.outcomes_made import outcomes, simulated
 
 BATCHES = (32, 64, 128, 256, 512)
@@ -153,7 +154,7 @@ def test_one_seed_a_value_is_worth_two_more_and_what_they_take():
     finding = only(outcomes({6_000: (0.884,), 9_000: (0.9135,), 10_000: (0.9115,)}), "data.train_size")
     assert "probably rises" in finding.headline
     assert "by 2.75 points" in finding.summary and "test images only" in finding.summary
-    assert finding.advice.endswith("add two seeds to each. 6 runs take about 6 min.")  # 60 s each
+    assert finding.advice.endswith("add two seeds to each (6 runs, about 6 min).")  # 60 s each
 
 
 def test_what_chose_the_best_epoch_and_different_images_are_pointed_out():
@@ -170,8 +171,29 @@ def test_each_series_is_told_by_its_name():
     findings = findings_of(table, "data.train_size", ("train.optimizer",))
     assert [finding.label for finding in findings] == ["Optimizer sgd", "Optimizer adam"]
     assert "Each of the 2 series" in details(findings[0])
-    assert findings_text(findings).startswith("Optimizer sgd: Accuracy rises with ")
-    assert len(findings_text(findings).splitlines()) == 2
+    assert all(finding.headline.startswith("Accuracy rises with") for finding in findings)
+
+
+def test_each_varied_setting_has_a_row_in_the_table_of_effects():
+    table = pd.concat([outcomes(STEEP).assign(**{"train.optimizer": name}) for name in ("adam", "sgd")])
+    table["run_id"] = [f"{number}" for number in range(len(table))]
+    effects = effects_table(table, ["data.train_size", "train.optimizer"])
+    accuracy = effects[effects["measure"] == "accuracy (points)"]
+    assert accuracy["setting"].value_counts().to_dict() == {"Training set size": 2, "Optimizer": len(STEEP)}
+    assert accuracy["others"].tolist()[:2] == ["Optimizer sgd", "Optimizer adam"]
+    first = accuracy.iloc[0]
+    assert first["from"] < first["effect"] < first["to"] and first["verdict"] == "real"
+    assert effects_table(table.head(0), ["data.train_size"]).empty
+
+
+@pytest.mark.parametrize("path", [path for path, setting in SETTINGS.items() if setting.kind in ("int", "float")])
+@pytest.mark.parametrize("seeds", [(0.9,), (0.90, 0.92)])
+def test_the_verdict_has_at_most_fifteen_words_and_forty_with_the_effect(path, seeds):
+    for accuracies in ({1: (0.5,) * len(seeds), 2: seeds, 3: seeds}, {1: seeds, 2: seeds}):
+        for metric in ("accuracy", "objective"):
+            finding = only(outcomes(accuracies, path), path, metric=metric)
+            assert len(finding.headline.split()) <= 15
+            assert len(f"{finding.headline} {finding.summary}".split()) <= 40
 
 
 def test_nothing_and_one_value_have_nothing_to_compare():

@@ -222,3 +222,10 @@ def test_values_with_thousands_are_separated_by_semicolons():
 def test_what_is_wrong_with_a_cell_is_told_beside_a_missing_name():
     problems = replace(study(Axis("model.depth", (8, 21))), name="").problems()
     assert problems.keys() == {"name", "model.depth"}
+
+
+def test_the_base_is_named_without_the_varied_settings():
+    base = PRESETS["report"].config.replace({"data.classes": ("deer", "dog"), "data.train_size": 10_000})
+    sizes = Study("sizes", base, (Axis("data.train_size", (6_000, 10_000)),))
+    assert sizes.recipe == "report · classes deer, dog"
+    assert Study("rates", PRESETS["fast"].config, (Axis("train.lr", (0.1, 0.2)),)).recipe == "fast"

@@ -12,6 +12,7 @@ from core.figures import study as figures_study
 from core.figures import style as style_figures
 from core.figures.panels import Panel
 from core.stats import overfitting
+from core.study.findings import effects_table
 from core.study.outcomes import outcome_table
 from core.study.progress import CellStatus
 from core.study.study import Study
@@ -60,6 +61,7 @@ def figures_and_findings(study: Study, table: pd.DataFrame, x: str) -> None:
         for panel in panels.panels(study, table, x):
             with grid.cell():
                 panel_box(panel)
+    effects(study, table)
     download_button(
         "Export figures (CSV)",
         lambda: exports.as_csv(panels.data(study, table, x)),
@@ -69,11 +71,38 @@ def figures_and_findings(study: Study, table: pd.DataFrame, x: str) -> None:
 
 
 def panel_box(panel: Panel) -> None:
-    """Show a figure and its findings."""
-    st.markdown(f"**{panel.title}**")
-    live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
+    """Show the findings of a figure, and the figure."""
+    st.markdown(f":gray[{panel.title}]")
     for finding in panel.findings:
         finding_box(finding, finding.label)
+    live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
+
+
+def effects(study: Study, table: pd.DataFrame) -> None:
+    """List the effect of each varied setting with its interval."""
+    found = effects_table(table, [axis.path for axis in study.axes])
+    if found.empty:
+        return
+    of = st.column_config
+    st.markdown("**Effects**")
+    st.dataframe(
+        found if len(study.axes) > 1 else found.drop(columns="others"),
+        hide_index=True,
+        column_config={
+            "setting": of.TextColumn("Setting", pinned=True),
+            "others": "With",
+            "measure": "Measure",
+            "low": of.TextColumn("From", help="The first value, or the worst of those that are no numbers."),
+            "high": of.TextColumn("To", help="The last value, or the best of those that are no numbers."),
+            "n": of.NumberColumn("Runs"),
+            "effect": of.NumberColumn("Effect", format="%+.3g"),
+            "from": of.NumberColumn("95 % from", format="%.3g", help="Empty where seed-to-seed variation is unknown."),
+            "to": of.NumberColumn("95 % to", format="%.3g"),
+            "verdict": "Verdict",
+        },
+        placeholder="–",
+        alt="The effect of each varied setting on accuracy and objective, with its 95 % interval.",
+    )
 
 
 def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
