@@ -8,18 +8,28 @@ page works with them. The script prints the paths to commit with ``git add -f`` 
 """
 
 import argparse
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from core.base.files import write_atomically
+from core.base.files import write_json
 from core.base.paths import runs_folder
+from core.base.strict_json import with_check
+from core.runs.check import check_run
 from core.runs.store import RunStore
 from core.study.outcomes import outcome_table
 from core.study.progress import statuses
 from core.study.store import StudyStore
 
 #: Files of a run that are committed.
-KEPT = ("config.json", "meta.json", "status.json", "metrics.jsonl", "result.json", "log.txt", "best.safetensors")
+KEPT = (
+    "config.json",
+    "meta.json",
+    "status.json",
+    "metrics.jsonl",
+    "result.json",
+    "log.txt",
+    "best.safetensors",
+    "checksums.txt",
+)
 
 
 def publish_run(store: RunStore, run_id: str) -> int:
@@ -28,13 +38,14 @@ def publish_run(store: RunStore, run_id: str) -> int:
     status = run.status()
     if status.state != "finished":
         raise SystemExit(f"Run {run_id} is {status.state}. Only finished runs can be committed.")
+    if wrong := check_run(run).problems:
+        raise SystemExit(" ".join(problem.problem for problem in wrong))
     for path in run.path.iterdir():
         if path.name not in KEPT:
             path.unlink()
-    meta = json.loads((run.path / "meta.json").read_text())
-    content = {**meta, "owner": "", "reference": True}
-    write_atomically(run.path / "meta.json", json.dumps(content, indent=1) + "\n")
+    run.checksums.write_json("meta.json", asdict(replace(run.stored_meta(), owner="", reference=True)))
     run.write_status(replace(status, host=None, pid=None))
+    run.tidy_record(at_work=False)
     return sum(path.stat().st_size for path in run.path.iterdir())
 
 
@@ -46,7 +57,7 @@ def publish_study(store: RunStore, study_id: str) -> list[str]:
     if table.empty:
         raise SystemExit(f"Study {study_id} has no finished run.")
     path = studies.root / f"{study_id}.json"
-    write_atomically(path, json.dumps({**study.to_dict(), "reference": True}, indent=1) + "\n")
+    write_json(path, with_check({**study.to_dict(), "reference": True}))
     return [str(run_id) for run_id in table["run_id"]]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.base.paths import PROJECT
 from core.runs.check import Checked, check, check_run, summary
 from core.runs.storage import Storage
 from core.runs.store import RunStore
@@ -141,3 +142,15 @@ def test_a_folder_that_cannot_be_written_is_still_checked(store, monkeypatch):
     (path / "checksums.txt").mkdir()
     checked = check_run(store.run(run_id))
     assert damaged_files(checked) == ["checksums.txt"]
+
+
+def test_the_reference_runs_are_as_recorded(store):
+    """Those that came with the program; their records are committed with them."""
+    folders = [
+        path.parent for path in (PROJECT / "runs").glob("*/meta.json") if '"reference": true' in path.read_text()
+    ]
+    for folder in folders:
+        shutil.copytree(folder, store.root / folder.name)
+    checked = check(store)
+    assert len(checked) >= 8
+    assert not any(item.problems or item.just_recorded for item in checked)
