@@ -297,7 +297,7 @@ class Checksums:
             )
         journal = _Journal(later=fields[2] == "recorded-later")
         journal.copied = fields[3] not in ("0", str(os.stat(self.folder).st_ino))
-        for line in lines:
+        for line in (line.rstrip("\0") for line in lines):
             sha256, size, name, *_ = fields = [*_fields(line), "", "", ""]
             if line + "\n" == _line(run_id, sha256, size, name):
                 journal.versions.setdefault(name, []).append(Version(sha256, int(size)))
@@ -376,7 +376,7 @@ def _line(run_id: str, *fields: str) -> str:
 
 def _is_cut_short(line: str) -> bool:
     """Whether a line is the beginning of the line of a version."""
-    *whole, last = _fields(line.rstrip("\0"))
+    *whole, last = _fields(line)
     return (
         len(whole) < len(_FIELDS)
         and all(re.fullmatch(pattern, text) for pattern, text in zip(_FIELDS, whole, strict=False))
