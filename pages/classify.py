@@ -17,10 +17,12 @@ from core.config.sections import CLASSES
 from core.figures import bars as figures
 from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop
 from core.images.tray import (
+    FITS,
     MAX_IMAGES,
     Tray,
     TrayImage,
     classify,
+    fit_text,
     labels,
     not_counted,
     results_table,
@@ -151,6 +153,10 @@ def card(image: TrayImage, crop: Crop, networks: dict[str, "Classifier"], rows: 
     prediction, probability = first.classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{prediction}** {probability}{verdict(image, prediction, doubt)}")
+        if image.truth is None:
+            fits = rows[0].max() >= FITS
+            text = literal(fit_text(first.classes, float(rows[0].max())))
+            st.markdown(f":small[:gray[{text}]]" if fits else f":orange[:material/warning: **{text}**]")
         with st.container(horizontal=True):
             crop_image(image, crop, f"crop-{image.number}", image.cut)
             st.image(

@@ -101,11 +101,7 @@ def small_chart(run_id: str, label: str) -> None:
         view = run_views.read_view(store, run_id, label)
     except LabError:
         st.rerun()  # the page shows the error
-    live_chart(
-        figures.small_accuracy(view.curves, view.run.config.train.epochs),
-        f"home-{run_id}",
-        run_views.curves_text("Accuracy", [view]),
-    )
+    live_chart(figures.small_accuracy(view.curves), f"home-{run_id}", run_views.curves_text("Accuracy", [view]))
 
 
 def progress_bar(run_id: str, label: str) -> None:

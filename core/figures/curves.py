@@ -40,11 +40,11 @@ def loss(runs: Sequence[RunCurves], view: View | None = None, kind: Literal["los
     return _curves(runs, view or View(), kind, None)
 
 
-def small_accuracy(run: RunCurves, epochs: int) -> go.Figure:
-    """Return a small chart of validation accuracy in percent: no legend, and as wide as the run's ``epochs`` need."""
+def small_accuracy(run: RunCurves) -> go.Figure:
+    """Return a small chart of validation accuracy in percent: the axes of :func:`accuracy`, no legend and titles."""
     figure = accuracy([run], View(train=run.metrics.empty))
     figure.update_layout(showlegend=False, height=150)
-    figure.update_xaxes(title=None, range=[0, max(epochs, 2) * 1.02], dtick=None)
+    figure.update_xaxes(title=None)
     return figure.update_yaxes(title=None, ticksuffix=" %", nticks=5)
 
 

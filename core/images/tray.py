@@ -276,6 +276,23 @@ def results_table(
     )
 
 
+#: Below this probability of the most likely class, none fits well.
+FITS = 0.6
+
+
+def known_text(classes: Sequence[str]) -> str:
+    """Return which classes a network knows: ``only deer and dog``, or how many if there are more than three."""
+    few = f"{', '.join(classes[:-1])} and {classes[-1]}"
+    return f"only {few}" if len(classes) <= 3 else f"only the {len(classes)} classes it was trained on"
+
+
+def fit_text(classes: Sequence[str], probability: float) -> str:
+    """Return what to know about a prediction of an image whose class is not known; louder if no class fits well."""
+    if probability < FITS:
+        return f"No class fits well. The network knows {known_text(classes)}; this may be something else."
+    return f"The network knows {known_text(classes)}, and picks one even if the image shows something else."
+
+
 def score_text(results: pd.DataFrame) -> str:
     """Return how many test images of a :func:`results_table` are right, and which do not count; or an empty text."""
     counted = results[(results["true class"] != "") & (results["not counted"] == "")]

@@ -295,3 +295,18 @@ def test_another_runs_test_images_count_only_where_they_test_this_one(app, store
     assert (table["not counted"] == "").tolist() == counted
     verdicts = [text.value for text in app.markdown if "true class" in text.value or "correct]" in text.value]
     assert [":gray[" not in verdict for verdict in verdicts] == counted[: len(verdicts)]
+
+
+def test_each_prediction_says_which_classes_the_network_knows_and_louder_if_none_fits(app, store, monkeypatch):
+    run_with_weights(store)
+    opened(app)
+    answers = iter([0.96, 0.51])
+    monkeypatch.setattr(
+        Classifier,
+        "probabilities",
+        lambda self, images: np.array([[1 - (p := next(answers)), p] for _ in images], "f4"),
+    )
+    drop(app, ("astronaut.png", png(1)), ("noise.png", png(2)))
+    sure, unsure = (text.value for text in app.markdown if "knows only deer and dog" in text.value)
+    assert "No class fits" in unsure and "orange" in unsure
+    assert "No class fits" not in sure and "orange" not in sure
