@@ -13,7 +13,9 @@ from core.jobs.repair import repair
 from core.jobs.runner import run
 from core.runs.check import check_run
 from core.runs.store import RunStore
-from tests.made import tiny_config
+from tests.faults.killed import ended, forked
+from tests.faults.steps import die_at, watched
+from tests.made import made_run, tiny_config
 
 CONFIG = (
     "data.train_size=160",
@@ -158,3 +160,26 @@ def test_a_run_at_work_and_a_reference_run_are_left_alone(copied):
     copied.run(run_id).checksums.write_json("meta.json", {"reference": True})
     with pytest.raises(StoreError, match="reference"):
         repair(copied, run_id)
+
+
+def test_a_repair_that_is_killed_at_any_step_loses_nothing_and_is_completed(tmp_path):
+    """The damaged content stays, in its place or set aside, and a second repair succeeds."""
+    code = number = -1
+    for number in range(1, 200, 3):
+        store = RunStore(tmp_path / str(number) / "runs")
+        run_id = made_run(store)
+        path = store.root / run_id / "status.json"
+        scramble(path)
+        damaged_content = path.read_bytes()
+
+        def work(store: RunStore = store, run_id: str = run_id, number: int = number) -> None:
+            with watched(store.root, die_at(number), tears=True):
+                repair(store, run_id)
+
+        code = ended(forked(work))
+        assert damaged_content in [file.read_bytes() for file in path.parent.iterdir()], f"step {number}"
+        assert repair(store, run_id).unsolved == [], f"step {number}"
+        assert check_run(store.run(run_id)).problems == [], f"step {number}"
+        if code == 0:
+            break
+    assert code == 0 and number > 6
