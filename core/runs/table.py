@@ -160,17 +160,26 @@ class _KeptSummaries:
         # On a full disk or in a read-only folder, the next server reads the runs again.
         with contextlib.suppress(StoreError, OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_atomically(self._path, to_json({"format": _format(), "rows": kept}), durable=False)
+            content = to_json({"format": _format(), "rows": kept}).encode()
+            write_atomically(self._path, _digest(content) + content, durable=False)
 
     @cached_property
     def _runs(self) -> dict[str, tuple[_Stamp, RunSummary]]:
         try:
-            content = from_json(self._path.read_bytes())
+            digest, content = self._path.read_bytes().partition(b"\n")[::2]
+            if digest + b"\n" != _digest(content):
+                raise ValueError
+            content = from_json(content)
             if content["format"] != _format():
                 return {}
             return {run_id: (stamp, _summary(run_id, kept)) for run_id, (stamp, kept) in content["rows"].items()}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return {}  # there is none, or it is damaged
+
+
+def _digest(content: bytes) -> bytes:
+    """The first line of the file, which tells whether the rest was changed."""
+    return hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def _format() -> str:
