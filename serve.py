@@ -16,7 +16,8 @@ from starlette.middleware import Middleware
 from core import server
 from core.base import descriptors
 from core.base.errors import LabError
-from core.base.paths import PROJECT
+from core.base.kept import Kept
+from core.base.paths import PROJECT, runs_folder
 from core.guard import Access, Guard, script_hashes
 from core.jobs.worker import ensure_worker
 from core.server import publish_plotly
@@ -42,6 +43,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     descriptors.prepare(loop)
     with contextlib.suppress(LabError):  # every page shows the reason
         ensure_worker()
+        Kept(runs_folder() / ".cache" / "kept").sweep()
     warning = server.warning(ADDRESS, st.get_option("server.enableXsrfProtection"), ACCESS.public)
     for text in filter(None, (*ACCESS.problems, warning)):
         print(text, flush=True)

@@ -1,6 +1,6 @@
 """Classify: show images to a trained network, and see which class it predicts.
 
-The images are in the session (a :class:`~core.images.tray.Tray`), so they survive a visit to another page.
+The images are a :class:`~core.images.tray.Tray`, which survives a visit to another page and a refresh of this one.
 """
 
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from core.runs.summary import labels as run_labels
 from core.views import exports
 from pages.parts.actions import add_problems, forget_problems, key_for, show_problems
 from pages.parts.components.crop_image import crop_image
+from pages.parts.kept import keep_tray, kept_tray
 from pages.parts.shared import download_button, error_box, get_store, literal, open_page
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def results(tray: Tray, names: dict[str, str]) -> None:
     """Show the results of the runs in ``names``. A manual crop redraws only these."""
     if not tray.images:
         st.rerun()  # they were just cleared
+    keep_tray(tray)
     try:
         cards_and_tables(tray, names)
     except LabError as error:
@@ -278,10 +280,11 @@ if not runs:
 st.markdown(
     "Show images to a trained network. It knows only the classes it was trained on, and always picks one of them."
 )
-tray: Tray = st.session_state.setdefault("classify.tray", Tray())
+tray = kept_tray()
 run_ids = choose_runs(runs)
 show_problems()
 add_images(tray, run_ids[0])
+keep_tray(tray)
 for problem in tray.refused:
     st.warning(literal(problem), icon=":material/broken_image:")
 if tray.images:

@@ -1,6 +1,6 @@
 """Dataset: browse the images, see how augmentation changes one, and how a split divides them.
 
-The chosen image is in the address; the settings are a Draft in the session, as on New run.
+The chosen image is in the address; the settings are a Draft that is kept, as on New run.
 """
 
 import streamlit as st
@@ -21,6 +21,7 @@ from core.views import exports
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
 from pages.parts.get_data import get_data_box
+from pages.parts.kept import keep_draft, kept_draft
 from pages.parts.settings_form import class_picker, settings_grid
 from pages.parts.shared import download_button, error_box, literal, open_page
 
@@ -33,9 +34,8 @@ SPLIT = [path for path in SETTINGS if path.startswith("data.") and path not in (
 
 def current_draft() -> Draft:
     """Return this session's draft. It begins with a preset that augments."""
-    if "dataset" not in st.session_state:
-        st.session_state["dataset"] = Draft("fast", PRESETS["fast"].config)
-    draft: Draft = st.session_state["dataset"]
+    draft = kept_draft("dataset", Draft("fast", PRESETS["fast"].config))
+    keep_draft("dataset")
     return draft
 
 

@@ -1,6 +1,6 @@
 """New run: choose a preset, change its settings, start training.
 
-The choices are a Draft (core/config/draft.py) in the session, so they survive a visit to another page.
+The choices are a Draft (core/config/draft.py), which survives a visit to another page and a refresh of this one.
 """
 
 from typing import Any
@@ -22,6 +22,7 @@ from core.views.new_run import expectation
 from pages.parts.actions import runs_text
 from pages.parts.estimate import estimate_line, fit_notes
 from pages.parts.get_data import get_data_box
+from pages.parts.kept import keep_draft, kept_draft
 from pages.parts.new_run.preview import previews
 from pages.parts.settings_form import settings_form
 from pages.parts.shared import REPORT, error_box, get_store, literal, run_link
@@ -36,7 +37,7 @@ def current_draft() -> Draft:
     ``?from=ID`` or another page may ask for a copy: of a run by its id, or of a RunConfig (which keeps the draft's
     name, tags and note).
     """
-    draft: Draft = st.session_state.setdefault("new_run", Draft())
+    draft = kept_draft("new_run", Draft())
     wanted = st.session_state.pop("draft_from", None) or st.query_params.pop("from", None)
     if isinstance(wanted, RunConfig):
         draft.copy_run(None, wanted, draft.name, draft.tags)
@@ -47,6 +48,7 @@ def current_draft() -> Draft:
             draft.copy_run(run_id, store.run(run_id).config(), meta.name, meta.tags)
         except LabError as error:
             error_box(error)
+    keep_draft("new_run")
     return draft
 
 

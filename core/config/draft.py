@@ -5,7 +5,7 @@ too, with a sentence for each. Nothing is queued here.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,37 @@ class Draft:
     def recipe(self) -> RunConfig:
         """The preset's own config."""
         return PRESETS[self.preset].config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choices as JSON stores them, those that are not allowed included."""
+        return {
+            "preset": self.preset,
+            "set": {path: self.config[path] for path in SETTINGS if self.config[path] != self.recipe[path]},
+            "unread": dict(self.unread),
+            "name": self.name,
+            "tags": list(self.tags),
+            "note": self.note,
+            "copies": self.copies,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Draft":
+        """Return the draft in ``content`` (from :meth:`to_dict`).
+
+        Raises ConfigError for unknown settings, and KeyError, TypeError or ValueError for other content.
+        """
+        preset, source = str(content["preset"]), content["source"]
+        return cls(
+            preset,
+            PRESETS[preset].config.replace(dict(content["set"])),
+            {path: str(text) for path, text in dict(content["unread"]).items() if path in SETTINGS},
+            name=str(content["name"]),
+            tags=tuple(map(str, content["tags"])),
+            note=str(content["note"]),
+            copies=min(max(int(content["copies"]), 1), MAX_RUNS),
+            source=source if source is None else str(source),
+        )
 
     def choose_preset(self, name: str) -> None:
         """Start again from a preset. Name, tags and note stay."""

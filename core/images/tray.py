@@ -4,18 +4,21 @@ Of each image it keeps the copy of at most 384 pixels that :mod:`core.images.rea
 crop can be cut at any time: a full tray of 200 images takes at most 120 MB.
 """
 
+import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.base.errors import LabError
+from core.base.kept import Kept
 from core.base.text import percent
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
@@ -43,7 +46,8 @@ class TrayImage:
     """An image of the session.
 
     ``truth`` is its class, if known; ``index`` its place in CIFAR-10 (0 to 59,999), if it is from there. ``square`` is
-    the latest manual crop, at first the largest in the middle; ``number`` distinguishes images of one name.
+    the latest manual crop, at first the largest in the middle; ``number`` distinguishes images of one name. ``kept_as``
+    is the name of its copy on disk, if there is one.
     """
 
     source: LoadedImage
@@ -51,6 +55,7 @@ class TrayImage:
     index: int | None = None
     square: Square = MIDDLE
     number: int = 0
+    kept_as: str = ""
     _pixels: dict[Crop, NDArray[np.uint8]] = field(default_factory=dict)
     _results: dict[tuple[str, int, Crop], NDArray[np.float32]] = field(default_factory=dict)
 
@@ -96,6 +101,35 @@ class TrayImage:
         x = f"x {100 * left / width:.0f}–{100 * right / width:.0f} %"
         return f"{text}, {x}, y {100 * top / height:.0f}–{100 * bottom / height:.0f} %"
 
+    def to_dict(self, kept: Kept) -> dict[str, Any]:
+        """Return the image as JSON stores it; its pixels are a file in ``kept``, without loss."""
+        source = self.source
+        if not kept.touch(self.kept_as):
+            file = io.BytesIO()
+            source.image.save(file, "PNG", compress_level=1)
+            self.kept_as = kept.save_file(file.getvalue())
+        return {
+            "file": self.kept_as,
+            "about": [source.name, source.width, source.height, source.format, source.frames, list(source.notes)],
+            "truth": self.truth,
+            "index": self.index,
+            "square": [self.square.x, self.square.y, self.square.side],
+            "number": self.number,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], kept: Kept) -> "TrayImage | None":
+        """Return the image in ``content`` (from :meth:`to_dict`), or None if its file is gone."""
+        file = kept.file(content["file"])
+        if file is None:
+            return None
+        with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+            pixels = image.convert("RGB")
+        name, width, height, form, frames, notes = content["about"]
+        source = LoadedImage(name, pixels, width, height, form, frames, tuple(notes))
+        place = Square(*content["square"])
+        return cls(source, content["truth"], content["index"], place, content["number"], content["file"])
+
 
 class Upload(Protocol):
     """A file in the browser's upload field."""
@@ -113,7 +147,7 @@ class Tray:
     """All images of the session, newest first, and an error for each of the latest files that was refused.
 
     ``uploads`` counts the upload fields so far, ``taken`` has the ids of the files taken from the present one.
-    ``draw`` counts the draws of test images, ``count`` the images so far.
+    ``draw`` counts the draws of test images, ``count`` the images so far. ``kept_id`` is where :meth:`keep` keeps them.
     """
 
     images: list[TrayImage] = field(default_factory=list)
@@ -122,6 +156,36 @@ class Tray:
     taken: set[str] = field(default_factory=set)
     draw: int = 0
     count: int = 0
+    kept_id: str = ""
+    _kept_images: list[tuple[int, Square]] = field(default_factory=list)
+
+    @classmethod
+    def restored(cls, kept: Kept, kept_id: str) -> "Tray":
+        """Return the tray kept under an id, with the images that are still there; an empty one if there is none."""
+        content = kept.load(kept_id)
+        try:
+            images = [TrayImage.from_dict(image, kept) for image in content.get("images", [])]
+            tray = cls([image for image in images if image], draw=content.get("draw", 0))
+        except (OSError, LabError, KeyError, TypeError, ValueError):
+            return cls()
+        tray.count = max((image.number for image in tray.images), default=0)
+        tray._kept_images = tray._state()
+        return tray
+
+    def keep(self, kept: Kept) -> bool:
+        """Keep the images on disk if they have changed since. Return whether they had.
+
+        ``kept_id`` is theirs alone: another tab that was opened with the same address keeps its own.
+        """
+        if self._state() == self._kept_images:
+            return False
+        images = [image.to_dict(kept) for image in self.images]
+        self.kept_id = kept.save({"images": images, "draw": self.draw}, self.kept_id)
+        self._kept_images = self._state()
+        return True
+
+    def _state(self) -> list[tuple[int, Square]]:
+        return [(image.number, image.square) for image in self.images]
 
     def room(self, wanted: int) -> int:
         """Return how many of ``wanted`` new images fit; if not all do, ``refused`` says so."""

@@ -1,11 +1,14 @@
 """A draft keeps choices that are not allowed yet, and its set sizes follow the classes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.base.errors import ConfigError
+from core.base.strict_json import from_json, to_json
 from core.config.draft import Draft, fitted, split_text, work_text
 from core.config.presets import PRESETS
-from core.config.run_config import RunConfig
+from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import CLASSES, DataConfig, TrainConfig
 from tests.strategies import sound_config
 
@@ -125,3 +128,37 @@ def test_work_text_names_the_units_and_chance_level():
     config = RunConfig(data=data, train=TrainConfig(epochs=1, batch_size=900))
     assert work_text(config) == "1 epoch of 1 step · 2 classes, chance level 50 %"
     assert "10 classes, chance level 10 %" in work_text(PRESETS["he2016"].config)
+
+
+def test_a_draft_comes_back_from_json_with_what_is_not_allowed():
+    draft = Draft()
+    draft.choose_preset("fast")
+    draft.choose_classes(["deer", "dog"])
+    for path, value in (
+        ("train.epochs", "7"),
+        ("train.lr", "0.25"),
+        ("model.depth", "21"),
+        ("train.batch_size", "many"),
+    ):
+        draft.take(path, value)
+    draft.name, draft.tags, draft.note, draft.copies = "é :smile:", ("a", "b"), "two\nlines", 3
+    back = Draft.from_dict(from_json(to_json(draft.to_dict())))
+    assert back.config == draft.config
+    assert back.problems() == draft.problems() != {}
+    assert [back.shown(path) for path in SETTINGS] == [draft.shown(path) for path in SETTINGS]
+    assert (back.preset, back.name, back.tags, back.note, back.copies) == (
+        "fast",
+        "é :smile:",
+        ("a", "b"),
+        "two\nlines",
+        3,
+    )
+    assert back.to_dict() == draft.to_dict()
+
+
+@pytest.mark.parametrize(
+    "change", [{"preset": "none"}, {"set": {"train.none": 1}}, {"set": 3}, {"copies": "x"}, {"tags": 1}]
+)
+def test_other_content_is_no_draft(change):
+    with pytest.raises((ConfigError, KeyError, TypeError, ValueError)):
+        Draft.from_dict(Draft().to_dict() | change)

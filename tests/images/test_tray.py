@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.base.kept import Kept
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
@@ -222,3 +223,38 @@ def test_sampled_test_images_are_of_every_class_and_in_the_test_set():
     assert len(names) > 5, "another draw, other images"
     again = [image.name for image in sample_test_images(config, data, 4)]
     assert again == [image.name for image in sample]
+
+
+def test_a_kept_tray_comes_back_without_loss_and_two_tabs_keep_their_own(tmp_path):
+    kept = Kept(tmp_path / "kept")
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(rng.integers(0, 256, (300, 512, 3), dtype=np.uint8))
+    tray = Tray()
+    tray.add([TrayImage(LoadedImage(name, photo, 4_000, 3_000, "JPEG", 1, ("from Adobe RGB",))) for name in ("a", "é")])
+    tray.images[0].cut(Square(0.25, 0.5, 0.5))
+    assert tray.keep(kept) and not tray.keep(kept)
+    back, other = Tray.restored(kept, tray.kept_id), Tray.restored(kept, tray.kept_id)
+    assert not back.keep(kept), "nothing has changed"
+    for image, restored in zip(tray.images, back.images, strict=True):
+        assert np.array_equal(image.pixels("hand"), restored.pixels("hand"))
+        assert (image.name, image.about, image.number) == (restored.name, restored.about, restored.number)
+    back.images[0].cut(Square())
+    other.add([TrayImage(LoadedImage("new", photo.crop((0, 0, 9, 9)), 9, 9, "PNG", 1))])
+    assert back.keep(kept) and other.keep(kept)
+    assert len({tray.kept_id, back.kept_id, other.kept_id}) == 3
+    assert [image.number for image in Tray.restored(kept, other.kept_id).images] == [3, 1, 2]
+    assert Tray.restored(kept, tray.kept_id).images[0].square == Square(0.25, 0.5, 0.5)
+
+
+def test_a_kept_tray_whose_files_are_gone_is_empty(tmp_path):
+    kept = Kept(tmp_path / "kept")
+    tray = Tray()
+    tray.add([TrayImage(LoadedImage("a", Image.new("RGB", (9, 9)), 9, 9, "PNG", 1))])
+    tray.keep(kept)
+    (kept.folder / tray.images[0].kept_as).unlink()
+    assert Tray.restored(kept, tray.kept_id).images == []
+    assert Tray.restored(kept, "").images == []
+    assert Tray.restored(kept, kept.save({"images": [{"file": 3}]})).images == []
+    tray.images[0].cut(Square(0.5, 0.5, 0.5))
+    tray.keep(kept)
+    assert len(Tray.restored(kept, tray.kept_id).images) == 1, "kept again"
