@@ -45,9 +45,10 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         ensure_worker()
         Kept(runs_folder() / ".cache" / "kept").sweep()
     warning = server.warning(ADDRESS, st.get_option("server.enableXsrfProtection"), ACCESS.public)
-    for text in filter(None, (*ACCESS.problems, warning)):
-        print(text, flush=True)
-    print(f"ResNet Lab is at http://{ADDRESS}:{st.get_option('server.port')}", flush=True)
+    address = f"ResNet Lab is at http://{ADDRESS}:{st.get_option('server.port')}"
+    for text in filter(None, (*ACCESS.problems, warning, address)):
+        with contextlib.suppress(OSError, ValueError):  # the terminal is gone; the server works without it
+            print(text, flush=True)
     yield {}
 
 

@@ -5,13 +5,13 @@ Exit codes: 0 success, 1 failure (explained on stderr), 2 invalid command line, 
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.base.errors import LabError, StoreError
 from core.base.paths import runs_folder
+from core.base.terminal import open_missing_streams, say, silence
 from core.cli.answer import Answer
 from core.cli.parser import build_parser
 from core.cli.train import INTERRUPTED
@@ -20,6 +20,7 @@ from core.runs.store import RunStore
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code. An invalid command line raises SystemExit(2)."""
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # for terminals that cannot show “…”
     args = build_parser().parse_args(arguments)
@@ -29,23 +30,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _print(args.command(args, _store(args)), as_json=getattr(args, "json", False))
     except LabError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+        say("\nInterrupted.")
         return INTERRUPTED
 
 
 def _print(answer: Answer, *, as_json: bool) -> int:
     text = answer.as_json() if as_json else answer.text
+    code = answer.code
     try:
         if text:
             print(text, flush=True)
-    except BrokenPipeError:  # the reader, such as `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    for error in answer.errors:
-        print(error, file=sys.stderr)
-    return answer.code
+    except OSError as error:
+        silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # the reader, such as `head`, has read enough
+            say(f"The answer could not be written: {error.strerror}.")
+            code = 1
+    for problem in answer.errors:
+        say(problem)
+    return code
 
 
 def _store(args: argparse.Namespace) -> RunStore:

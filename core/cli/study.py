@@ -12,9 +12,10 @@ from dataclasses import asdict, replace
 
 from core.base.errors import ConfigError, Outcome, collected
 from core.base.files import write_atomically
+from core.base.terminal import say
 from core.base.text import counted, duration, moment, percent
 from core.cli.answer import Answer, table
-from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, say, train_existing, train_held
+from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, train_existing, train_held
 from core.cost.machine import fit_all, require_fit
 from core.cost.network import memory_text
 from core.runs.folder import AT_WORK

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import signal
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from core.base.errors import ConfigError, LabError, collected
 from core.base.files import MOST_BYTES
 from core.base.strict_json import from_json
+from core.base.terminal import reporting, say
 from core.base.text import SELECTED_ON, counted, duration, nats, percent
 from core.cli.answer import Answer
 from core.config.draft import runs_by_seed
@@ -254,14 +254,10 @@ class Display:
 
     def close(self) -> None:
         """Remove the bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
-def say(text: str) -> None:
-    """Print a line on stderr for the person watching; stdout is for the answer alone."""
-    print(text, file=sys.stderr, flush=True)
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with reporting():
+                bar.close()
 
 
 # --- the answer -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -57,6 +57,17 @@ def _between(before: BatchRecord, record: BatchRecord) -> Moment:
 
 def _mean(first: Moment, second: Moment) -> Moment:
     return Moment(second.position, (first.loss + second.loss) / 2, (first.accuracy + second.accuracy) / 2)
+
+
+@contextlib.contextmanager
+def _reporting() -> Iterator[None]:
+    """Write what only reports on the training: if it cannot be written, the training goes on."""
+    try:
+        yield
+    except FolderReplaced:
+        raise
+    except StoreError:
+        pass
 
 
 class Recorder:
@@ -119,10 +130,12 @@ class Recorder:
         self._moments.add(record, now)
         if now - self._progress_at >= PROGRESS_SECONDS or record.batch == record.batches:
             self._progress_at = now
-            self._run.write_progress(replace(record, moments=tuple(self._moments.kept)))
+            with _reporting():
+                self._run.write_progress(replace(record, moments=tuple(self._moments.kept)))
         if now - self._heartbeat_at >= HEARTBEAT_SECONDS:
             self._heartbeat_at = now
-            self._update()
+            with _reporting():
+                self._update()
 
     def epoch(self, record: EpochRecord, state: bytes, weights: bytes | None) -> None:
         """Keep a finished epoch; ``weights`` if it is the best so far.
@@ -140,8 +153,9 @@ class Recorder:
         self._run.write_result(result)
 
     def log(self, text: str) -> None:
-        """Add a line to the run's log."""
-        self._run.append_log(text)
+        """Add a line to the run's log, if it can be written."""
+        with _reporting():
+            self._run.append_log(text)
 
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
         """Mark the run as ended."""
@@ -149,7 +163,8 @@ class Recorder:
 
     def close(self) -> None:
         """Leave the folder tidy: without a stop request and the last batch, and with a short record of its files."""
-        self._run.clear_stop()
+        with _reporting():
+            self._run.clear_stop()
         with contextlib.suppress(StoreError):  # it is damaged, or the disk is full; the longer record serves as well
             self._run.tidy_record(at_work=False)
 

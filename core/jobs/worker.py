@@ -8,7 +8,6 @@ run as interrupted.
 import contextlib
 import math
 import os
-import sys
 import threading
 import time
 import traceback
@@ -18,6 +17,7 @@ from filelock import Timeout
 
 from core.base.errors import FolderReplaced, LabError, Once, RunBusy
 from core.base.paths import runs_folder
+from core.base.terminal import say
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
 
@@ -83,7 +83,7 @@ class Worker:
         except LabError as error:
             done = str(error)
         if done:
-            print(done, file=sys.stderr, flush=True)
+            say(done)
 
     def _train_next(self) -> None:
         """Train the first queued run that can be trained, or wait a moment if there is none."""
@@ -111,12 +111,16 @@ class Worker:
         self._stopping.wait(POLL_SECONDS)
 
     def _report(self, error: Exception, run_id: str = "") -> None:
-        """Keep a sentence for the pages; the terminal gets the traceback once for each run and reason."""
-        self.trouble = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
-        if self._reported.is_new(error, run_id):
-            with contextlib.suppress(OSError, ValueError):  # the terminal is gone
-                print(f"Run {run_id} waits:" if run_id else "The queue waits:", file=sys.stderr)
-                traceback.print_exception(error)
+        """Keep a sentence for the pages; the terminal gets the traceback once for each run and reason.
+
+        Whatever happens while it is reported, the queue goes on.
+        """
+        self.trouble = type(error).__name__
+        with contextlib.suppress(Exception):
+            self.trouble = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+            if self._reported.is_new(error, run_id):
+                head = f"Run {run_id} waits:" if run_id else "The queue waits:"
+                say("\n".join([head, *traceback.format_exception(error)]))
 
 
 def yield_to_pages() -> None:

@@ -163,10 +163,16 @@ class Checksums:
             return
         size, digest = end
         digest.update(text)
+        version = Version(digest.hexdigest(), size + len(text))
         try:
-            self._note({name: [Version(digest.hexdigest(), size + len(text))]})
-        finally:  # a disk that refuses to flush may still take the reason into the log
-            append_to_file(path, text)
+            self._note({name: [version]})
+        except StoreError:
+            journal = self._journal()
+            if journal and version in journal.versions.get(name, ()):
+                # The disk took the line and refused to flush it. It may still take the reason into the log.
+                append_to_file(path, text)
+            raise
+        append_to_file(path, text)
         self._written[name] = size + len(text), digest
 
     def _end(self, name: str) -> "tuple[int, hashlib._Hash] | None":

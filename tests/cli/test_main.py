@@ -14,7 +14,7 @@ from core.base.paths import PROJECT
 from core.cli.main import main
 from core.runs.store import RunStore
 from tests.cli.conftest import Cli
-from tests.made import made_run
+from tests.made import made_run, tiny_config
 
 
 def python(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -144,3 +144,25 @@ def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
     with os.fdopen(writes, "w") as closed:
         result = python("-m", "core", "settings", stdout=closed, stderr=subprocess.PIPE)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shell of Windows closes no stream")
+@pytest.mark.parametrize(
+    ("closing", "code", "said"), [(">&-", 0, ""), (">/dev/full", 1, "could not be written"), (">&- 2>&-", 0, "")]
+)
+def test_an_answer_that_nobody_can_receive_is_no_traceback(store: RunStore, closing: str, code: int, said: str) -> None:
+    made_run(store)
+    words = f'exec "$0" -m core list --runs "$1" {closing}'
+    done = subprocess.run(
+        ["sh", "-c", words, sys.executable, store.root], cwd=PROJECT, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shell of Windows has no head")
+def test_a_run_is_trained_to_its_end_when_nobody_reads_its_progress_any_more(store: RunStore) -> None:
+    run_id = store.create(tiny_config("train.epochs=2"))
+    words = f'"{sys.executable}" -m core resume {run_id} --runs "{store.root}" 2>&1 | head -n 1'
+    done = subprocess.run(["sh", "-c", words], cwd=PROJECT, capture_output=True, text=True)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert (store.run(run_id).status().state, store.run(run_id).status().error) == ("finished", None)

@@ -1,5 +1,6 @@
 """Recorder: what it writes into a run's folder while the run trains."""
 
+import inspect
 import math
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ from core.jobs import recorder
 from core.jobs.recorder import Recorder
 from core.jobs.runner import run
 from core.records import BatchRecord, Moment
+from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 from tests.made import made_run, tiny_config
 
@@ -96,3 +98,34 @@ def test_a_damaged_moment_is_an_error_and_a_diverged_one_is_not(store, moments):
     run.write_progress(replace(record, moments=moments))
     with pytest.raises(StoreError, match="moments"):
         run.progress()
+
+
+@pytest.mark.parametrize("method", ["write_progress", "append_log"])
+def test_a_report_that_cannot_be_written_does_not_fail_the_training(store, monkeypatch, method):
+    refused = []
+
+    def refuse(self, *arguments):
+        refused.append(method)
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(RunFolder, method, refuse)
+    run_id = store.create(tiny_config("train.epochs=2"))
+    assert run(store, run_id).state == "finished"
+    assert len(store.run(run_id).records()) == 2
+    assert refused
+
+
+def test_a_heartbeat_that_cannot_be_written_does_not_fail_the_training(store, monkeypatch):
+    run_id = store.create(tiny_config("train.epochs=2"))
+    write, refused = RunFolder.write_status, []
+
+    def refuse_heartbeats(self, status):
+        if status.state == "running" and inspect.stack()[2].function == "batch":
+            refused.append(status)
+            raise StoreError("The disk is full.")
+        write(self, status)
+
+    monkeypatch.setattr(recorder, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(RunFolder, "write_status", refuse_heartbeats)
+    assert run(store, run_id).state == "finished"
+    assert refused

@@ -12,6 +12,7 @@ import pytest
 
 from core.base.paths import PROJECT
 from core.jobs import runner
+from core.jobs import runner as runner_module
 from core.jobs import worker as worker_module
 from core.jobs.worker import Worker, ensure_worker
 from core.runs.queue import Queue
@@ -252,3 +253,23 @@ def test_texts_that_differ_every_time_are_one_reason(store, monkeypatch, capsys)
     monkeypatch.setattr(runner, "run", run)
     one._train_next()
     assert f"Run {run_id} waits:" in capsys.readouterr().err, "it worked in between"
+
+
+def test_a_fault_that_cannot_be_put_into_words_does_not_end_the_thread(store, worker, monkeypatch):
+    class Unspeakable(Exception):
+        def __str__(self):
+            raise ValueError("no words")
+
+    bad, good = store.create(tiny_config(*SHORT)), store.create(tiny_config(*SHORT))
+    real = runner_module.run
+
+    def run(store, run_id, **options):
+        if run_id == bad:
+            raise Unspeakable
+        return real(store, run_id, **options)
+
+    monkeypatch.setattr(runner_module, "run", run)
+    worker.start()
+    wait_for(lambda: store.run(good).status().state == "finished")
+    wait_for(lambda: worker.trouble == "Unspeakable")
+    assert worker.thread.is_alive()
