@@ -134,7 +134,7 @@ def _add_storage(commands: _Commands) -> None:
         makes_runs=True,
     )
     command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backup")
-    which = "id of a run in the backup, or a unique start or end of one (default: all that are missing here)"
+    which = "a run in the backup, also one that is here and damaged (default: all runs that are missing here)"
     command.add_argument("run", nargs="*", metavar="RUN", help=which)
 
     command = commands.add("check", storage.check, "check every file against its record (default: of everything)", "*")

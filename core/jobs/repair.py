@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from core.base.errors import LabError, StoreError
@@ -18,7 +17,7 @@ from core.data.task import load_task
 from core.jobs.evaluate import evaluate_best
 from core.jobs.runner import test_result
 from core.records import EpochRecord, best
-from core.runs.check import Checked, check_run, is_set_aside, unusable
+from core.runs.check import Checked, check_run, is_set_aside, place_aside, replace_damaged, unusable
 from core.runs.checksums import CHECKSUMS, Version, mend
 from core.runs.epochs import METRICS_FILE
 from core.runs.folder import (
@@ -118,7 +117,7 @@ class _Repairs:
         if self._run.checksums.mend():
             return "One byte of some of its lines was changed; they were restored exactly."
         path = self._run.path / CHECKSUMS
-        write_atomically(self._aside(CHECKSUMS), path.read_bytes())
+        write_atomically(place_aside(self._run, CHECKSUMS), path.read_bytes())
         path.unlink()
         disagreeing = self._disagreeing()
         self._run.tidy_record(at_work=False)
@@ -245,17 +244,8 @@ class _Repairs:
             return None
         return mend(content, lambda content: Version.of(content) in versions)
 
-    def _aside(self, name: str) -> Path:
-        """Return where a damaged file is kept."""
-        places = (self._run.path / f"{name}.damaged{number}" for number in ("", *(f"-{n}" for n in range(2, 1_000))))
-        return next(place for place in places if not place.exists())
-
     def _replace(self, name: str, content: bytes) -> None:
-        """Put ``content`` in place of a damaged file, which is kept under another name."""
-        damaged = self._content(name)
-        if damaged is not None:
-            self._run.checksums.write(self._aside(name).name, damaged)
-        self._run.checksums.write(name, content)
+        replace_damaged(self._run, name, content)
 
     def _set_aside(self, name: str) -> str:
         """Keep a damaged file that the run can do without under another name."""
@@ -264,7 +254,7 @@ class _Repairs:
             self._run.checksums.write(name, damaged)
             return "It was recorded as it is."
         if damaged is not None:
-            self._run.checksums.write(self._aside(name).name, damaged)
+            self._run.checksums.write(place_aside(self._run, name).name, damaged)
             (self._run.path / name).unlink()
         self._run.tidy_record(at_work=False)
         return "The run can do without it; it is no longer recorded."

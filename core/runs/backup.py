@@ -9,7 +9,8 @@ studies, notes        likewise: all studies; the settings of the folder and what
 
 A changed file is written next to its earlier version and read back before files.json names it, and only then the
 earlier version is deleted. So wherever a backup is interrupted, every run can be restored as it was then or as it is
-now, and the next backup goes on from there. What is deleted here stays in the backup. The trash is not backed up.
+now, and the next backup goes on from there. Runs and studies that are deleted here stay in the backup, and so do files
+that were lost; what the program itself no longer needs is deleted there as well. The trash is not backed up.
 """
 
 import contextlib
@@ -42,7 +43,8 @@ from core.base.files import (
 from core.base.paths import is_litter
 from core.base.strict_json import from_json
 from core.base.text import one_line
-from core.runs.checksums import CHECKSUMS
+from core.runs.check import check_run, replace_damaged
+from core.runs.checksums import CHECKSUMS, Version
 from core.runs.folder import LAST, LOCK, PROGRESS, STOP, RunFolder
 from core.runs.shelf import TRASH, Shelf
 from core.runs.store import RunStore
@@ -175,6 +177,8 @@ class Backup:
         if damage := self._damage_here(item, [name for name in files if files[name] != kept.get(name)]):
             report.problems.append(f"{damage} The backup {'keeps its copies' if kept else 'has the run as it is'}.")
             files = kept or files
+        else:
+            files = {name: entry for name, entry in files.items() if not self._removed(item, source / name)}
         if files != kept:
             write_json(folder / LIST, {"files": {name: asdict(entry) for name, entry in files.items()}})
         _sweep(folder, files)
@@ -195,6 +199,15 @@ class Backup:
             return str(error)
         return next((problem for name in names if name in listed and (problem := run.checksums.problem(name))), None)
 
+    def _removed(self, item: str, path: Path) -> bool:
+        """Whether a file of a run was deleted on purpose: the record of the run no longer lists it."""
+        if path.exists() or not item.startswith("runs/"):
+            return False
+        with contextlib.suppress(StoreError):
+            record = self.store.run(path.parent.name).checksums
+            return record.recorded and path.name not in (CHECKSUMS, *record.listed())
+        return False
+
     def _damage(self, item: str) -> list[str]:
         """Return a sentence for each damaged file in one folder of the backup."""
         try:
@@ -206,8 +219,9 @@ class Backup:
     # --- restoring --------------------------------------------------------------------------------
 
     def restore(self, run_ids: Iterable[str] | None = None) -> Outcome:
-        """Restore runs, or all runs, studies and notes that are missing here. Nothing is overwritten.
+        """Restore runs, or all runs, studies and notes that are missing here. Nothing intact is overwritten.
 
+        Of a run that is here, only damaged files are restored, which are kept as ``NAME.damaged``.
         Every file is compared with its SHA-256. Runs that waited or trained arrive stopped. Raises StoreError if the
         folder is no backup.
         """
@@ -219,6 +233,9 @@ class Backup:
         return Outcome(outcome.done, outcome.problems + each(rest, lambda item: self._write(item, rest[item])).problems)
 
     def _restore_run(self, run_id: str) -> None:
+        if run_id in self.store.ids():
+            self._repair_run(run_id)
+            return
         staged = self.store.cache_folder / f"new-{secrets.token_hex(8)}" / run_id
         try:
             self._write(f"runs/{run_id}", staged)
@@ -231,6 +248,27 @@ class Backup:
             self.store.adopt(staged, keep_reference=True)
         finally:
             shutil.rmtree(staged.parent, ignore_errors=True)
+
+    def _repair_run(self, run_id: str) -> None:
+        """Put copies in place of the damaged files of a run that is here. Nothing else of it is changed."""
+        run, item, missing = self.store.run(run_id), f"runs/{run_id}", []
+        problems = check_run(run).problems
+        if not problems:
+            raise StoreError(f"Run {run_id} is here already, and its files are as recorded; it was left as it is.")
+        with run.hold():
+            files, listed = self._files(item), run.checksums.listed()
+            for name in [problem.file for problem in problems]:
+                entry = files.get(name)
+                if entry is None or listed.get(name, [])[-1:] != [Version(entry.sha256, entry.bytes)]:
+                    missing.append(name)
+                    continue
+                self._check(item, name, entry)
+                replace_damaged(run, name, read_file(self.folder / item / entry.version(name), entry.bytes))
+        if missing:
+            raise StoreError(
+                f"The backup does not have the recorded version of {', '.join(missing)} of run {run_id}. "
+                "`resnet-lab check --repair` may repair it."
+            )
 
     def _write(self, item: str, folder: Path) -> None:
         """Write the files of one folder of the backup into ``folder``, without those that are there or in its trash."""

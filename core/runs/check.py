@@ -23,7 +23,7 @@ from core.runs.shelf import Shelf
 from core.runs.storage import SETTINGS_FILE
 from core.runs.store import RunStore
 
-_RESTORE = "Restore the run from a backup, or clone it to train it again."
+_RESTORE = "`resnet-lab restore-backup DIR RUN` restores it from a backup; or clone the run to train it again."
 
 
 @dataclass
@@ -135,6 +135,20 @@ def _names(folder: Path) -> list[str]:
     """The files of a run that are recorded, or should be."""
     names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False))
     return [name for name in names if name not in (*UNRECORDED, LOCK) and not name.endswith(".tmp")]
+
+
+def replace_damaged(run: RunFolder, name: str, content: bytes) -> None:
+    """Put ``content`` in place of a damaged or missing file, which is kept as ``NAME.damaged``."""
+    path = run.path / name
+    if path.is_file():
+        run.checksums.write(place_aside(run, name).name, read_file(path, path.lstat().st_size))
+    run.checksums.write(name, content)
+
+
+def place_aside(run: RunFolder, name: str) -> Path:
+    """Return where a damaged file is kept: a name that is free."""
+    names = (f"{name}.damaged{number}" for number in ("", *(f"-{number}" for number in range(2, 1_000))))
+    return next(path for path in (run.path / name for name in names) if not path.exists())
 
 
 def is_set_aside(name: str) -> bool:

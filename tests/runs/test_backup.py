@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from core.base.errors import RunBusy, StoreError
 from core.runs.backup import Backup
+from core.runs.check import check_run
 from core.runs.store import RunStore
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
@@ -285,3 +286,39 @@ def test_a_damaged_run_does_not_replace_its_copy(store, backup, folder):
     assert sorted(problem.split()[0] for problem in problems) == ["best.safetensors", "last.pt"]
     assert copies(folder, run_id, "best.safetensors")[0].read_bytes() == b"weights" * 100
     assert not copies(folder, run_id, "log.txt") and copies(folder, new, "last.pt")
+
+
+def test_a_state_that_was_deleted_to_save_space_is_deleted_from_the_backup(store, backup, folder, tmp_path):
+    run_id = with_weights(store)
+    backup.update()
+    store.run(run_id).delete_states()
+    backup.update()
+    assert not copies(folder, run_id, "last.pt")
+    target = elsewhere(tmp_path, folder)
+    target.restore()
+    assert files(target.store, run_id) == files(store, run_id)
+    assert check_run(target.store.run(run_id)).problems == []
+
+
+def test_damaged_files_of_a_run_that_is_here_are_restored(store, backup):
+    run_id = with_weights(store)
+    backup.update()
+    whole = files(store, run_id)
+    damage_flip(store.root / run_id / "last.pt")
+    (store.root / run_id / "config.json").unlink()
+    damaged_state = (store.root / run_id / "last.pt").read_bytes()
+    assert backup.restore([run_id]).done == [run_id]
+    assert check_run(store.run(run_id)).problems == []
+    after = files(store, run_id)
+    assert after.pop("last.pt.damaged") == damaged_state
+    assert {**after, "checksums.txt": b""} == {**whole, "checksums.txt": b""}
+
+
+def test_an_older_copy_does_not_replace_a_damaged_file(store, backup):
+    run_id = with_weights(store)
+    backup.update()
+    store.run(run_id).write_file("last.pt", b"newer")
+    damage_flip(store.root / run_id / "last.pt")
+    outcome = backup.restore([run_id])
+    assert outcome.done == [] and "last.pt" in outcome.problems[0]
+    assert not (store.root / run_id / "last.pt.damaged").exists()
