@@ -35,14 +35,30 @@ def check() -> None:
 
 
 def _folder(variable: str) -> Path | None:
-    value = os.environ.get(variable, "")
     try:
-        return Path(value).expanduser() if value else None
+        return path_from_text(os.environ.get(variable, ""))
+    except SettingError as error:
+        raise SettingError(f"{variable} says {error}") from None
+
+
+def path_from_text(text: str) -> Path | None:
+    """Return the path that a person typed, or ``None`` for nothing.
+
+    A file that exists has the name as it is. Otherwise ``~`` is the home folder, also where a shell did not replace it
+    (``--runs=~/x``), and quotes around the whole, which a settings file without a shell keeps, are not part of the
+    name. Raises SettingError.
+    """
+    if text and os.path.lexists(text):
+        return Path(text)
+    text = text.strip()
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    try:
+        return Path(text).expanduser() if text else None
     except RuntimeError:  # ~name of an unknown user
-        user = value.partition("/")[0].removeprefix("~")
+        user = text.partition("/")[0].removeprefix("~")
         raise SettingError(
-            f"{variable} says “{value}”, but there is no user {user} on this computer. Give the full path and start "
-            "the program again."
+            f"“{text}”, but there is no user {user} on this computer. Give the full path and start the program again."
         ) from None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.base.errors import LabError, StoreError
 from core.base.paths import runs_folder
 from core.base.terminal import open_missing_streams, say, silence
+from core.base.text import one_line
 from core.cli.answer import Answer
 from core.cli.parser import build_parser
 from core.cli.train import INTERRUPTED
@@ -21,6 +22,17 @@ from core.runs.store import RunStore
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code. An invalid command line raises SystemExit(2)."""
     open_missing_streams()
+    try:
+        return _run(arguments)
+    finally:  # also after a help text: Python fails if it cannot write it out when the program ends
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                silence(stream)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # for terminals that cannot show “…”
     args = build_parser().parse_args(arguments)
@@ -31,10 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print(args.command(args, _store(args)), as_json=getattr(args, "json", False))
     except LabError as error:
         say(str(error))
-        return 1
+    except OSError as error:  # a name that is too long, a folder that may not be read, ...
+        name = f"{one_line(str(error.filename), 80)} cannot be used: " if error.filename else ""
+        say(f"{name}{error.strerror or error}.")
+    except MemoryError:
+        say("The computer ran out of memory.")
     except KeyboardInterrupt:
         say("\nInterrupted.")
         return INTERRUPTED
+    return 1
 
 
 def _print(answer: Answer, *, as_json: bool) -> int:

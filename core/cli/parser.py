@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from core.base.errors import SettingError
 from core.base.numbers import Ambiguous, decimal_number, whole_number
+from core.base.paths import path_from_text
 from core.base.text import one_line
 from core.cli import about, runs, storage, study, train
 from core.cli.answer import Answer
@@ -60,7 +62,7 @@ def build_parser() -> _Parser:
     """Return the parser. ``args.command`` is the function to call, or ``None`` to print the help of ``args.parser``."""
     # Allowed before and after the command; without defaults, so that neither place resets the other.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: $RESNET_LAB_RUNS)")
+    common.add_argument("--runs", type=_path, metavar="DIR", help="folder of the runs (default: $RESNET_LAB_RUNS)")
     common.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser = argparse.ArgumentParser(
         prog="resnet-lab",
@@ -104,8 +106,9 @@ def _add_runs(commands: _Commands) -> None:
     command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class", "one")
     command.add_argument("--part", choices=("validation", "test"), default="validation", help="default: validation")
 
-    command = commands.add("classify", runs.classify, "classify images with a run's best weights", "one")
-    command.add_argument("image", nargs="+", type=Path, metavar="IMAGE", help="image file")
+    latest = "classify images with a run's best weights; “latest” is the newest run that knows all ten classes"
+    command = commands.add("classify", runs.classify, latest, "one")
+    command.add_argument("image", nargs="+", type=_path, metavar="IMAGE", help="image file")
     command.add_argument("--top", type=_positive, default=3, metavar="K", help="classes to print (default: 3)")
     crop = "centre: use the largest square in the middle (default); whole: stretch the whole image to a square"
     command.add_argument("--crop", choices=("centre", "whole"), default="centre", help=crop)
@@ -116,16 +119,16 @@ def _add_runs(commands: _Commands) -> None:
     command.add_argument("--yes", action="store_true", help="delete; without it, only show how much space that frees")
 
     command = commands.add("export", runs.export, "export runs into a .zip file", "+")
-    command.add_argument("--to", type=Path, required=True, metavar="FILE", help=".zip file to write; must not exist")
+    command.add_argument("--to", type=_path, required=True, metavar="FILE", help=".zip file to write; must not exist")
     command = commands.add("import", runs.import_runs, "import runs from a .zip file", makes_runs=True)
-    command.add_argument("file", type=Path, metavar="FILE", help=".zip file written by `resnet-lab export`")
+    command.add_argument("file", type=_path, metavar="FILE", help=".zip file written by `resnet-lab export`")
 
 
 def _add_storage(commands: _Commands) -> None:
     command = commands.add(
         "backup", storage.backup, "back up all runs and studies; what was backed up is not copied again"
     )
-    command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backup: new, empty or a backup")
+    command.add_argument("folder", type=_path, metavar="DIR", help="folder of the backup: new, empty or a backup")
     command.add_argument("--verify", action="store_true", help="also compare the contents of all files and copies")
     command = commands.add(
         "restore-backup",
@@ -133,7 +136,7 @@ def _add_storage(commands: _Commands) -> None:
         "restore the runs that are missing here from a backup",
         makes_runs=True,
     )
-    command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backup")
+    command.add_argument("folder", type=_path, metavar="DIR", help="folder of the backup")
     which = "a run in the backup, also one that is here and damaged (default: all runs that are missing here)"
     command.add_argument("run", nargs="*", metavar="RUN", help=which)
 
@@ -165,7 +168,7 @@ def _add_studies(commands: _Commands) -> None:
     size.add_argument("--minutes", type=_number, metavar="M", help="scale it to about M minutes on this machine")
     split = "where the training size varies: test all runs on the same images (default), or split as in the report"
     command.add_argument("--split", choices=("common", "report"), help=split)
-    command.add_argument("--file", type=Path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
+    command.add_argument("--file", type=_path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
     command.add_argument("--name", default="", metavar="NAME", help="name of the study")
     _add_values(command)
 
@@ -180,9 +183,9 @@ def _add_studies(commands: _Commands) -> None:
     commands.add("retry", study.retry, "queue a study's failed runs again", "one")
 
     command = commands.add("figures", study.figures, "write a study's figures and findings", "one")
-    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for the files")
+    command.add_argument("--to", type=_path, required=True, metavar="DIR", help="folder for the files")
     command = commands.add("export", study.export, "write a study's definition as JSON", "one")
-    command.add_argument("--to", type=Path, metavar="FILE", help="file to write (default: print it)")
+    command.add_argument("--to", type=_path, metavar="FILE", help="file to write (default: print it)")
 
     commands.add("trash", study.trash, "move a study to the trash; its runs are kept", "one")
     commands.add("restore", study.restore, "restore a study from the trash, or list the trash", "?")
@@ -190,8 +193,8 @@ def _add_studies(commands: _Commands) -> None:
 
 def _add_about(commands: _Commands) -> None:
     command = commands.add("data", about.data, "get CIFAR-10 and verify it")
-    command.add_argument("--folder", type=Path, metavar="DIR", help="folder to keep it in (default: $RESNET_LAB_DATA)")
-    command.add_argument("--source", type=Path, metavar="PATH", help="folder or archive of CIFAR-10 on this computer")
+    command.add_argument("--folder", type=_path, metavar="DIR", help="folder to keep it in (default: $RESNET_LAB_DATA)")
+    command.add_argument("--source", type=_path, metavar="PATH", help="folder or archive of CIFAR-10 on this computer")
     _add_config(commands.add("layers", about.layers, "list the layers of a network", "?"), required=False)
     commands.add("settings", about.settings, "list all settings with range and default")
     commands.rename("knobs", "settings")
@@ -201,7 +204,7 @@ def _add_about(commands: _Commands) -> None:
 def _add_config(parser: _Parser, *, required: bool) -> None:
     base = parser.add_mutually_exclusive_group(required=required)
     base.add_argument("--preset", metavar="NAME", help=f"start from a preset: {', '.join(PRESETS)}")
-    base.add_argument("--config", type=Path, metavar="FILE", help="start from a file, such as a run's config.json")
+    base.add_argument("--config", type=_path, metavar="FILE", help="start from a file, such as a run's config.json")
     change = "change a setting, such as train.batch_size=64; repeatable (`resnet-lab settings` lists all)"
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help=change)
 
@@ -236,6 +239,17 @@ def _number(text: str) -> float:
 
 def _whole(text: str) -> int:
     return _typed(text, whole_number, "a whole number")
+
+
+def _path(text: str) -> Path:
+    """The path in an argument. An empty one, such as an unset variable of a shell, would mean the present folder."""
+    try:
+        path = path_from_text(text)
+    except SettingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if path is None:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return path
 
 
 def _positive(text: str) -> int:

@@ -11,7 +11,9 @@ from core.base.text import SELECTED_ON, counted, duration, filesize, moment, nat
 from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
+from core.config.sections import CLASSES
 from core.runs import transfer
+from core.runs.folder import BEST
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, DamagedRun, EpochSummary, RunSummary, title
 from core.runs.table import SUMMARY
@@ -168,7 +170,7 @@ def classify(args: argparse.Namespace, store: RunStore) -> Answer:
     from core.images.classify import Classifier
     from core.images.read import read_many, to_network
 
-    classifier = Classifier.load(store, store.find(args.run))
+    classifier = Classifier.load(store, _to_classify(store, args.run))
     answers, rows, notes, errors = [], [], [], []
     for start in range(0, len(args.image), CLASSIFIED_AT_ONCE):
         paths = args.image[start : start + CLASSIFIED_AT_ONCE]
@@ -190,10 +192,22 @@ def classify(args: argparse.Namespace, store: RunStore) -> Answer:
     data = {"id": classifier.run_id, "epoch": classifier.epoch, "pictures": answers, "errors": errors}
     if notes:
         data["notes"] = notes
-    head = f"Run {classifier.run_id}, epoch {classifier.epoch}"
+    name, classes = store.run(classifier.run_id).meta().name, counted(len(classifier.classes), "class", "classes")
+    head = f"Run {classifier.run_id}{f' “{one_line(name, 50)}”' if name else ''}, epoch {classifier.epoch}, {classes}"
     shown = table(("image", "class", "probability"), rows, right=("probability",))
     text = "\n".join([head, shown, *notes]) if rows else ""
     return Answer(text, data, errors, code=int(bool(errors)))
+
+
+def _to_classify(store: RunStore, text: str) -> str:
+    """Return the id of the run that ``text`` means. ``latest`` is the newest that can classify, if possible into all
+    classes: the newest of all may know only two, or have no weights yet.
+    """
+    if text != "latest":
+        return store.find(text)
+    able = [run for run in store.summaries() if (store.root / run.id / BEST).is_file()]
+    complete = [run for run in able if set(run.config.data.classes) == set(CLASSES)]
+    return next((run.id for run in complete + able), "") or store.find(text)
 
 
 def _top(classes: Sequence[str], probabilities: Iterable[float], number: int) -> list[dict[str, Any]]:

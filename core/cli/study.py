@@ -94,7 +94,15 @@ def _refuse_unused_options(args: argparse.Namespace) -> None:
 def _scale(study: Study, store: RunStore, minutes: float | None) -> float:
     if minutes is None:
         return 1.0
+    if minutes <= 0:
+        raise ConfigError({"--minutes": f"{minutes:g} is not a time; give more than 0 minutes, or use --scale."})
     scale = scale_for(study, store, 60 * minutes)
+    if scale is None:
+        from core.jobs.probe import measure  # imports torch, which takes seconds
+
+        say("Measuring how fast this machine trains; this takes about ten seconds.")
+        measure(study.base.checked(), store)
+        scale = scale_for(study, store, 60 * minutes)
     if scale is None:
         raise ConfigError({"--minutes": "the speed of this machine is not known yet. Train a run or use --scale."})
     return scale
@@ -204,9 +212,10 @@ def status(args: argparse.Namespace, store: RunStore) -> Answer:
 def _status(store: RunStore, study_id: str) -> Answer:
     study = StudyStore(store).get(study_id)
     cells = progress.statuses(study_id, study, store.summaries())
-    rows = [
+    found = cell_table(study, cells)
+    rows = [  # in a column with texts, pandas keeps a missing one as NaN
         (cell.cell.label, row["state"], row["epoch"] or "–", percent(row["accuracy"]), row["run_id"] or "–")
-        for cell, row in zip(cells, cell_table(study, cells).to_dict("records"), strict=True)
+        for cell, row in zip(cells, found.astype(object).where(found.notna(), None).to_dict("records"), strict=True)
     ]
     left = progress.preview(cells, store)
     lines = [

@@ -108,7 +108,6 @@ def test_a_study_is_trashed_and_restored(cli: Cli) -> None:
     [
         (["create", "--figure", "4"], ["figure", "3, 5, 7"]),
         (["create", "--figure", "3", "--scale", "0.01"], ["scale", "0.1"]),
-        (["create", "--figure", "3", "--minutes", "60"], ["--minutes", "--scale"]),
         (["create", "--preset", "quick"], ["--vary"]),
         (["create", "--figure", "7", "--set", "train.epochs=20"], ["--set", "--figure"]),
         (["create", "--figure", "7", "--vary", "train.lr=0.1"], ["--vary", "--figure"]),
