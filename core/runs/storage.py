@@ -131,8 +131,8 @@ class Storage:
         settings, now = self.settings(), time.time()
         trash, states = settings.empty_trash_after, settings.delete_states_after
         return Due(
-            tuple(run_id for run_id in self._store.trash.ids() if trash and _old(self._trashed_at(run_id), trash, now)),
-            tuple(run.id for run in self._with_states() if states and _old(self._finished_at(run), states, now)),
+            tuple(run_id for run_id in self._store.trash.ids() if _old(self._trashed_at(run_id), trash, now)),
+            tuple(run.id for run in self._with_states() if _old(self._finished_at(run), states, now)) if states else (),
         )
 
     def notice(self, due: Due) -> str | None:
@@ -217,8 +217,8 @@ class Storage:
             write_json(self._noted, notes)
 
 
-def _old(since: float | None, days: int, now: float) -> bool:
-    return since is not None and now - since > days * DAY
+def _old(since: float | None, days: int | None, now: float) -> bool:
+    return since is not None and days is not None and now - since > days * DAY
 
 
 def days_text(days: int | None) -> str:
