@@ -1,8 +1,9 @@
 """Measure how fast the pages are in Chromium, and how much they slow down training.
 
-    python -m benchmarks.pages [paint|rerun|slowing|delay …]   (all, unless some are named)
+    python -m benchmarks.pages [paint|pick|rerun|slowing|delay …]   (all, unless some are named)
 
 paint     from the address of a page to its title and to its first chart if it has a chart
+pick      from a click in the table of Compare with 60 runs to the first chart
 rerun     from a click on Run to the end of the script's run, while the server trains on all cores
 slowing   training speed with Run open, refreshing each second, divided by that without a page, measured in turn
 delay     from the end of an epoch in metrics.jsonl to its point in the chart on Run
@@ -40,6 +41,8 @@ PAGES = {
     "Dataset": ("dataset", "h1"),
     "Classify": ("classify", "h1"),
 }
+#: Whether a chart of the page has curves.
+DRAWN = "() => [...document.querySelectorAll('.js-plotly-plot')].some((chart) => chart.data?.length)"
 #: Clicks the first switch of the page and returns the milliseconds until the script has run.
 CLICK = """async () => {
   const app = document.querySelector('[data-testid=stApp]'), state = () => app.getAttribute('data-test-script-state');
@@ -137,6 +140,31 @@ def paint() -> Iterator[str]:
             yield f"| {name} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | < 3 |"
 
 
+def pick() -> Iterator[str]:
+    """Yield a table of the first pick on Compare, and of picking all 60 runs, in a new window each time."""
+    yield "| click on Compare | n | median, s | longest, s | goal |\n| --- | --- | --- | --- | --- |"
+
+    def sixty_runs(store: RunStore) -> None:
+        for number in range(60):
+            settings = {"train.seed": number % 3, "train.lr": 0.05 * (1 + number // 3)}
+            made_run(store, epochs=24, config=PRESETS["fast"].config.replace(settings))
+
+    with lab(sixty_runs) as here:
+        for name, y, goal in (("the first run", 55, 0.5), ("all 60 runs", 18, 1.5)):
+            times = []
+            for _ in range(7):
+                page = here.page("compare")
+                box = page.get_by_test_id("stDataFrame").first.bounding_box()
+                page.wait_for_timeout(2_500)  # a person looks at the table first
+                assert box is not None
+                page.evaluate("addEventListener('pointerdown', () => (window.began = performance.now()), true)")
+                page.mouse.click(box["x"] + 20, box["y"] + y)
+                page.wait_for_function(DRAWN, polling=10)
+                times.append(page.evaluate("performance.now() - window.began") / 1e3)
+                page.context.close()
+            yield f"| {name} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | ≤ {goal} |"
+
+
 def rerun() -> Iterator[str]:
     """Yield a table of reruns of the page Run while its server trains."""
     yield "| action | n | median, s | 95th percentile, s | goal |\n| --- | --- | --- | --- | --- |"
@@ -209,6 +237,7 @@ def delay() -> Iterator[str]:
 
 MEASUREMENTS: dict[str, Callable[[], Iterator[str]]] = {
     "paint": paint,
+    "pick": pick,
     "rerun": rerun,
     "slowing": slowing,
     "delay": delay,

@@ -8,7 +8,7 @@ import pytest
 
 from core.config.run_config import RunConfig
 from core.figures.bars import class_accuracy, probabilities
-from core.figures.curves import accuracy, learning_rate, loss, speed
+from core.figures.curves import accuracy, learning_rate, loss, small_accuracy, speed
 from core.figures.style import View
 from core.views.curves import NEUTRAL, PALETTE, Mark, RunCurves, colour_of, marks
 from tests.made import made_curves, made_record
@@ -105,6 +105,15 @@ def test_a_published_result_is_a_line_with_its_text_away_from_the_curves():
     (note,) = figure.layout.annotations
     assert (note.x, note.xanchor, note.yanchor) == (0, "left", "top"), "the line may be the highest thing in the chart"
     assert note.name == "note"  # pages give it a background, so that it is readable over curves
+
+
+def test_the_small_chart_of_home_has_the_axes_of_run():
+    run = curves(3)
+    small, whole = small_accuracy(run), accuracy([run])
+    for axis in ("type", "range", "rangemode", "dtick"):
+        assert small.layout.xaxis[axis] == whole.layout.xaxis[axis]
+    assert small.layout.yaxis.range == whole.layout.yaxis.range
+    assert not small.layout.showlegend
 
 
 def test_a_note_on_a_logarithmic_axis_is_at_its_line():
