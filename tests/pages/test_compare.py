@@ -31,7 +31,15 @@ NAMES = [("setting", 0.1), ("setting", 0.2), ("<b>$x$ *star* [link](x) :red[y]",
 def app(store, monkeypatch):
     """The page on the test's own runs, not yet opened."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
-    return AppTest.from_file(str(PAGE), default_timeout=20)
+    return window()
+
+
+def window():
+    """The page in a new window, with the popovers for name, tags and note open."""
+    app = AppTest.from_file(str(PAGE), default_timeout=20)
+    for box in ("name_box", "tags_box", "note_box"):
+        app.session_state[box] = True
+    return app
 
 
 def opened(app, *picked, **params):
@@ -203,6 +211,13 @@ def test_accuracy_is_drawn_against_a_setting_with_means_and_single_runs(app, see
 def test_only_the_open_tab_is_computed(app, seeds):
     assert set(charts(opened(app, *seeds))) == {"compare-accuracy", "compare-loss"}
     assert set(charts(opened(app, view="Is the gap real?"))) == {"compare-gap"}
+
+
+def test_a_closed_popover_holds_no_form(app, seeds):
+    opened(app, seeds[0])
+    assert [field.label for field in app.text_area] == ["Note"]
+    app.session_state["note_box"] = False
+    assert not opened(app).text_area
 
 
 def test_the_sparklines_have_no_fixed_scale(app, store):
@@ -392,7 +407,7 @@ def conflict(app, store, request):
     """A run whose note this window changes after another window changed it; the page, and the run."""
     run_id = made_run(store, note="first")
     opened(app, run_id)
-    other = AppTest.from_file(str(PAGE), default_timeout=20)
+    other = window()
     opened(other, run_id)
     other.text_area[0].set_value("theirs")
     pressed(other, "save_note")

@@ -26,13 +26,26 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
     picked = [run.id for run in selected]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{runs_text(len(picked))} selected**", width="content")
-        with st.popover("Rename run", icon=":material/edit:", disabled=len(picked) != 1, help="Select a single run."):
-            if len(selected) == 1:
+        # A closed popover is empty: its form takes the browser's time at every click in the table.
+        name = st.popover(
+            "Rename run",
+            icon=":material/edit:",
+            disabled=len(picked) != 1,
+            help="Select a single run.",
+            key="name_box",
+            on_change="rerun",
+        )
+        if name.open and len(selected) == 1:
+            with name:
                 text_form(store, "name", selected)
-        with st.popover("Edit tags", icon=":material/sell:"):
-            _tags(store, runs, selected)
-        with st.popover("Edit note", icon=":material/sticky_note_2:"):
-            text_form(store, "note", selected)
+        tags = st.popover("Edit tags", icon=":material/sell:", key="tags_box", on_change="rerun")
+        if tags.open:
+            with tags:
+                _tags(store, runs, selected)
+        note = st.popover("Edit note", icon=":material/sticky_note_2:", key="note_box", on_change="rerun")
+        if note.open:
+            with note:
+                text_form(store, "note", selected)
         pinned = all(isinstance(run, RunSummary) and run.meta.pinned for run in selected)
         st.button(
             "Unpin runs" if pinned else "Pin runs",
