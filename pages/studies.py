@@ -20,7 +20,7 @@ from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study
 from core.views import exports
-from pages.parts.actions import action_button, forget_problems, key_for, runs_text, show_problems
+from pages.parts.actions import action_button, forget_problems, key_for, runs_text, say, show_problems
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
@@ -71,7 +71,7 @@ def add(study_id: str, keys: dict[str, str]) -> None:
         st.session_state.pop(problem, None)
         for key in keys.values():
             st.session_state[key] = ""
-        st.toast("Added. Continue the study to train the new runs.", icon=":material/check:")
+        say("Added. Continue the study to train the new runs.")
 
 
 # --- the page, from top to bottom -----------------------------------------------------------------

@@ -11,14 +11,14 @@ from core.base.text import counted
 from pages.parts.shared import error_box, literal
 
 T = TypeVar("T")
-_PROBLEMS = "problems"
+_PROBLEMS, _TOASTS = "problems", "toasts"
 
 
 def act(action: Callable[[], T], done: str = "") -> T | None:
     """Run ``action`` in a widget's callback. Return its result, or None if it failed.
 
-    Errors are kept for :func:`show_problems`. The toast says ``done``; an action that returns text says that instead,
-    and one that returns an :class:`Outcome` gets the number of its runs in front: "3 runs pinned".
+    What it says is kept for :func:`show_problems`: errors, or a toast that says ``done``. An action that returns text
+    says that instead, and one that returns an :class:`Outcome` gets the number of its runs in front: "3 runs pinned".
     """
     forget_problems()
     try:
@@ -32,8 +32,13 @@ def act(action: Callable[[], T], done: str = "") -> T | None:
     elif isinstance(result, str):
         done = result
     if done:
-        st.toast(literal(done), icon=":material/check:")
+        say(done)
     return result
+
+
+def say(done: str) -> None:
+    """Keep what worked for a toast of :func:`show_problems`; a callback itself can show nothing in a fragment."""
+    st.session_state.setdefault(_TOASTS, []).append(done)
 
 
 def key_for(action: str, *ids: str) -> str:
@@ -68,7 +73,9 @@ def forget_problems() -> None:
 
 
 def show_problems() -> None:
-    """Show what went wrong in the last action. It stays until the next one, or until another page opens."""
+    """Show what went wrong in the last action, which stays until the next one or another page, or that it worked."""
+    for done in st.session_state.pop(_TOASTS, []):
+        st.toast(literal(done), icon=":material/check:")
     for problem in st.session_state.get(_PROBLEMS, []):
         error_box(problem)
 
