@@ -92,6 +92,8 @@ def _add_training(commands: _Commands) -> None:
     _add_yes(command)
 
     command = commands.add("resume", train.resume, "train a stopped, failed or interrupted run to its end", "one")
+    take_over = "train it here although another computer trains it, which then stops"
+    command.add_argument("--take-over", action="store_true", help=take_over)
     _add_queue(command)
     command = commands.add("extend", train.extend, "train a finished run for more epochs, as a new run", "one")
     command.add_argument("--epochs", type=_positive, required=True, metavar="N", help="total number of epochs")

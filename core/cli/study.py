@@ -158,7 +158,7 @@ def _train(store: RunStore, study_id: str, study: Study, cell: Cell, head: str, 
             if now.run_id is None:
                 about = progress.run_meta(study_id, study, cell)
                 run_id, train = held.enter_context(store.create_held(cell.config, **about)), train_held
-            elif now.state == "finished" or store.run(now.run_id).held():
+            elif now.state in ("finished", *AT_WORK) or store.run(now.run_id).held():
                 return None
             else:
                 run_id, train = now.run_id, train_existing

@@ -75,9 +75,9 @@ def resume(args: argparse.Namespace, store: RunStore) -> Answer:
     """Train a queued, stopped, failed or interrupted run from where it was to its end."""
     run = store.run(store.find(args.run))
     if not args.queue:
-        return _train_all([partial(train_existing, store, run.id)])
+        return _train_all([partial(train_existing, store, run.id, take_over=args.take_over)])
     if run.status().state != "queued":
-        store.queue.enqueue(run.id)
+        store.queue.enqueue(run.id, take_over=args.take_over)
     return _queued(store, [run.id])
 
 
@@ -155,11 +155,12 @@ def train_held(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:
     return _train(store, run_id, store.run(run_id).config(), run_held, ctrl_c)
 
 
-def train_existing(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:
-    """Train a run that exists to its end."""
+def train_existing(store: RunStore, run_id: str, ctrl_c: "CtrlC", *, take_over: bool = False) -> Outcome:
+    """Train a run that exists to its end; with ``take_over`` even if another computer trains it."""
     from core.jobs.runner import run
 
-    return _train(store, run_id, store.run(run_id).config(), run, ctrl_c)
+    train = partial(run, take_over=True) if take_over else run
+    return _train(store, run_id, store.run(run_id).config(), train, ctrl_c)
 
 
 def _train(store: RunStore, run_id: str, config: RunConfig, train: Callable[..., Status], ctrl_c: "CtrlC") -> Outcome:

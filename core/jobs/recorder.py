@@ -100,7 +100,7 @@ class Recorder:
         """
         self._run.clear_stop()
         self._run.tidy_record(at_work=True)
-        self._update(
+        self._write_status(
             state="running",
             started_at=self._started_at(),
             finished_at=None,
@@ -142,6 +142,7 @@ class Recorder:
 
         The state comes last: wherever this is interrupted, resuming from last.pt trains the same epoch again.
         """
+        self._refuse_another()
         if weights is not None:
             self._run.write_file("best.safetensors", weights)
         self._run.append_record(record)
@@ -150,6 +151,7 @@ class Recorder:
 
     def result(self, result: Mapping[str, Any]) -> None:
         """Keep the evaluation on the test set."""
+        self._refuse_another()
         self._run.write_result(result)
 
     def log(self, text: str) -> None:
@@ -176,7 +178,20 @@ class Recorder:
         """When the run first started; now if that is in the future, where a wrong clock put it."""
         return min(self.status.started_at or math.inf, time.time())
 
+    def _refuse_another(self) -> None:
+        """Raise FolderReplaced if another program has written that it trains the run, as where no lock is seen."""
+        found = self.status
+        with contextlib.suppress(StoreError):  # a status that is damaged is written anew
+            found = self._held.stored_status()
+        if (found.host, found.pid) != (self.status.host, self.status.pid):
+            where = found.host or "another program"
+            raise FolderReplaced(f"Run {self._held.id} is no longer trained here: {where} has taken it over.")
+
     def _update(self, **changes: Any) -> None:
+        self._refuse_another()
+        self._write_status(**changes)
+
+    def _write_status(self, **changes: Any) -> None:
         self.status = replace(self.status, heartbeat=time.time(), **changes)
         self._run.write_status(self.status)
         if self._run.checksums.long:

@@ -38,16 +38,24 @@ def _ignore(record: object) -> None:
 
 
 def run(
-    store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_epoch: OnEpoch = _ignore, only_queued: bool = False
+    store: RunStore,
+    run_id: str,
+    *,
+    on_batch: OnBatch = _ignore,
+    on_epoch: OnEpoch = _ignore,
+    only_queued: bool = False,
+    take_over: bool = False,
 ) -> Status:
     """Train a run from where it is to its end, and return its final status.
 
     ``on_batch`` and ``on_epoch`` receive every record. An error during training is in the status; RunBusy or
     StoreError are raised if training cannot begin. With ``only_queued``, a run that no longer waits in the queue
-    raises RunBusy.
+    raises RunBusy. With ``take_over``, a run that another computer trains is trained here instead.
     """
     folder = store.run(run_id)
     with folder.hold():
+        if not take_over:
+            folder.refuse_elsewhere()
         if only_queued and folder.stored_status().state != "queued":
             raise RunBusy(f"Run {run_id} no longer waits in the queue.")
         return run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch)

@@ -23,13 +23,14 @@ status.json can say ``running`` for a run whose process is dead; a free lock tel
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from core.base.errors import ConfigError, Conflict, StoreError
+from core.base.errors import ConfigError, Conflict, RunBusy, StoreError
 from core.base.files import (
     PATIENCE,
     flush_folder,
@@ -42,7 +43,7 @@ from core.base.files import (
     write_json,
 )
 from core.base.strict_json import from_json, to_json, with_check, without_check
-from core.base.text import printable
+from core.base.text import duration, one_line, printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
@@ -62,6 +63,8 @@ STATES: tuple[str, ...] = get_args(State)
 AT_WORK = ("running", "stopping")
 #: States from which a run can continue exactly where it was.
 RESUMABLE = ("stopped", "interrupted", "failed")
+#: Seconds after its last heartbeat for which a run on another computer counts as trained there.
+ALIVE_SECONDS = 60.0
 #: Only the end of a longer log is shown.
 LOG_BYTES = 200_000
 #: Seconds to wait while others change a name, tags or a note: each takes some milliseconds, and any number may wait.
@@ -105,6 +108,19 @@ class Status:
     def active(self) -> bool:
         """Whether the run waits in the queue or a process works on it."""
         return self.state == "queued" or self.state in AT_WORK
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another computer trains the run: its lock cannot be seen here, but it was heard of lately."""
+        if self.state not in AT_WORK or self.host in (None, this_host()) or self.heartbeat is None:
+            return False
+        return abs(time.time() - self.heartbeat) < ALIVE_SECONDS
+
+    @property
+    def elsewhere_text(self) -> str:
+        """Where another computer trains the run, and when it was last heard of."""
+        age = max(time.time() - (self.heartbeat or 0.0), 0.0)
+        return f"running on {one_line(str(self.host), 60)}, last heard of {duration(age)} ago"
 
 
 class LocalNotes:
@@ -179,12 +195,12 @@ class RunFolder:
         return Meta(**self._fields(META, Meta))
 
     def status(self) -> Status:
-        """Return the status as of now: ``interrupted`` if the file says ``running`` and nobody holds the lock."""
+        """Return the status as of now: ``interrupted`` if the file says ``running`` and nobody works on the run."""
         status = self.stored_status()
         if status.state in AT_WORK and not self.held():
             # The process may have ended between our two looks; then the file has the final state.
             status = self.stored_status()
-            if status.state in AT_WORK:
+            if status.state in AT_WORK and not status.elsewhere:
                 return replace(status, state="interrupted")
         if status.state == "running" and self.stop_request():
             return replace(status, state="stopping")
@@ -287,6 +303,17 @@ class RunFolder:
             raise StoreError(
                 f"Run {self.id} is a reference run that came with the program; it cannot be {action}. "
                 "Clone it to change it."
+            )
+
+    def refuse_elsewhere(self) -> None:
+        """Raise RunBusy if another computer trains the run. For what must not be done to a run that is trained."""
+        status = Status()
+        with contextlib.suppress(StoreError):  # of a damaged run nobody can tell
+            status = self.stored_status()
+        if status.elsewhere:
+            raise RunBusy(
+                f"Run {self.id} is {status.elsewhere_text}. Stop it there. If that computer no longer trains it, wait "
+                f"a minute, or take it over: `resnet-lab resume {self.id} --take-over`."
             )
 
     def _meta_lock(self) -> contextlib.AbstractContextManager[None]:

@@ -120,11 +120,17 @@ class Queue:
             raise StoreError(f"Run {run_id} is {state}; only a waiting or running one can be stopped.")
         run.request_stop(keep=keep)
 
-    def enqueue(self, run_id: str) -> None:
-        """Queue a run that stopped, failed or was interrupted again, to continue where it was."""
+    def enqueue(self, run_id: str, *, take_over: bool = False) -> None:
+        """Queue a run that stopped, failed or was interrupted again, to continue where it was.
+
+        Raises RunBusy for a run that is trained, here or on another computer; with ``take_over`` the other computer
+        stops training it as soon as it notices.
+        """
         run = self._run(run_id)
         run.refuse_reference("trained further")
         with run.hold():
+            if not take_over:
+                run.refuse_elsewhere()
             status = run.stored_status()
             if status.state not in (*RESUMABLE, *AT_WORK):
                 raise StoreError(
@@ -217,7 +223,8 @@ class Queue:
             sweep(self._shelf.place(run_id))
             with collected([], run_id):  # a damaged run is shown as such, and keeps no other from being marked
                 run = self._run(run_id)
-                if run.stored_status().state not in AT_WORK:
+                status = run.stored_status()
+                if status.state not in AT_WORK or status.elsewhere:
                     continue
                 with run.hold(GLANCE):
                     status = run.stored_status()

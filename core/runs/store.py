@@ -126,6 +126,7 @@ class RunStore:
         run.refuse_reference("deleted")
         if run.held():
             raise RunBusy(f"Run {run_id} is running; stop it before deleting it.")
+        run.refuse_elsewhere()
         with run.hold():
             with contextlib.suppress(StoreError):  # a damaged run can be deleted too
                 status = run.stored_status()

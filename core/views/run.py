@@ -148,7 +148,9 @@ def status_text(store: RunStore, view: RunView) -> str:
         place = f"{counted(before, 'run')} before it" if before else "next in the queue"
         return f"Waiting: {place}." + (f" Continues after {epochs}." if view.run.status.epoch else "")
     if view.run.at_work:
-        return _progress_text(view)
+        status = view.run.status
+        where = f"{status.elsewhere_text[0].upper()}{status.elsewhere_text[1:]}. " if status.elsewhere else ""
+        return where + _progress_text(view)
     return f"Trained {epochs}{f' in {duration(view.run.epochs.seconds)}' if view.run.epochs else ''}."
 
 

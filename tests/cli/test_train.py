@@ -4,6 +4,8 @@ import io
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from core.runs import store as store_module
 from core.runs.folder import Status
 from core.runs.store import RunStore
 from tests.cli.conftest import TINY, Cli, FakeTraining
-from tests.made import made_record, made_run
+from tests.made import made_record, made_run, tiny_config
 
 QUICK = ["train", "--preset", "quick"]
 
@@ -276,3 +278,14 @@ def test_a_run_that_needs_more_memory_than_there_is_needs_a_yes(
     allowed = cli(*huge, "--yes")
     assert allowed.code == 0 and len(store.ids()) == 1
     assert "memory" in allowed.err and "256 threads" in allowed.err
+
+
+def test_a_run_on_another_computer_is_resumed_only_if_it_is_taken_over(cli: Cli, store: RunStore) -> None:
+    run_id = store.create(tiny_config("train.epochs=1", "train.warmup_epochs=0"))
+    status = replace(store.run(run_id).status(), state="running", host="elsewhere", pid=1, heartbeat=time.time())
+    store.run(run_id).write_status(status)
+    for words in (["resume", run_id], ["resume", run_id, "--queue"]):
+        refused = cli(*words)
+        assert refused.code == 1 and "elsewhere" in refused.err and "--take-over" in refused.err
+    assert cli("resume", run_id, "--take-over").code == 0
+    assert store.run(run_id).status().state == "finished"

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.base.errors import StoreError
+from core.base.errors import FolderReplaced, StoreError
 from core.jobs import recorder
 from core.jobs.recorder import Recorder
 from core.jobs.runner import run
@@ -129,3 +129,28 @@ def test_a_heartbeat_that_cannot_be_written_does_not_fail_the_training(store, mo
     monkeypatch.setattr(RunFolder, "write_status", refuse_heartbeats)
     assert run(store, run_id).state == "finished"
     assert refused
+
+
+@pytest.mark.parametrize("mark", [{"host": "elsewhere"}, {"pid": 1}, {"host": None, "pid": None, "state": "queued"}])
+def test_a_run_that_another_program_has_taken_over_is_left_to_it(store, mark):
+    """As on a shared folder whose locks other computers do not see."""
+    run_id = store.create(tiny_config("train.epochs=4"))
+    folder, files = store.run(run_id), {}
+
+    def take_over(record):
+        if record.epoch == 2:
+            folder.write_status(replace(folder.stored_status(), **mark))
+            files.update({path.name: path.read_bytes() for path in folder.path.iterdir()})
+
+    with pytest.raises(FolderReplaced, match="taken it over"):
+        run(store, run_id, on_epoch=take_over)
+    changed = {path.name for path in folder.path.iterdir() if files.get(path.name) != path.read_bytes()}
+    assert changed <= {"progress.json"}
+    assert [record.epoch for record in folder.records()] == [1, 2]
+
+
+def test_a_run_that_was_marked_interrupted_too_early_goes_on(store):
+    run_id = store.create(tiny_config("train.epochs=2"))
+    folder = store.run(run_id)
+    run(store, run_id, on_epoch=lambda _: folder.write_status(replace(folder.stored_status(), state="interrupted")))
+    assert folder.status().state == "finished"

@@ -1,5 +1,6 @@
 """The page Run in every state of a run: each number it shows is in the run's files."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -398,3 +399,14 @@ def test_a_name_is_never_taken_for_markup(page, store):
     first, second = made_run(store, name="*one* [a](b)"), made_run(store, name="two")
     app = page(run=first, **{"with": second})
     assert r"**\*one\* \[a\](b)**" in [element.value for element in app.markdown]
+
+
+def test_a_run_on_another_computer_is_taken_over_on_request(page, store):
+    run_id = made_run(store, epochs=2, state="running")
+    status = store.run(run_id).stored_status()
+    store.run(run_id).write_status(replace(status, host="elsewhere", pid=1, heartbeat=time.time()))
+    app = page(run=run_id)
+    assert "elsewhere" in texts(app) and "resume" not in buttons(app)
+    button(app, "take_over").click().run()
+    assert not app.exception
+    assert store.run(run_id).status().state == "queued"

@@ -23,6 +23,8 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
     with st.container(horizontal=True):
         if run.status.active:
             _while_active(store, view)
+        if run.status.elsewhere:
+            _take_over(store, view)
         if run.state in RESUMABLE:
             action_button(
                 "Retry run" if run.state == "failed" else "Resume run",
@@ -100,6 +102,26 @@ def _while_active(store: RunStore, view: run_views.RunView) -> None:
         action=lambda: store.queue.request_stop(run_id, keep=False),
         done=f"Moving “{view.label}” to the trash",
     )
+
+
+def _take_over(store: RunStore, view: run_views.RunView) -> None:
+    """Offer to train a run here that another computer trains."""
+    run_id, status = view.run.id, view.run.status
+    with st.popover("Take over", icon=":material/swap_horiz:"):
+        st.markdown(
+            literal(
+                f"This run is {status.elsewhere_text}. Take it over if that computer no longer trains it. If it still "
+                "does, it stops, and at most one epoch is trained again."
+            )
+        )
+        action_button(
+            "Take over run",
+            key=key_for("take_over", run_id),
+            icon=":material/swap_horiz:",
+            type="primary",
+            action=lambda: store.queue.enqueue(run_id, take_over=True),
+            done=f"“{view.label}” is in the queue here",
+        )
 
 
 def _train_longer(store: RunStore, run: RunSummary) -> None:
