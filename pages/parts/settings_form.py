@@ -64,7 +64,7 @@ def settings_grid(draft: Draft, paths: list[str], problems: dict[str, str], chan
     """Show the widgets of the settings at ``paths``, changed ones marked, problems below their widgets."""
     grid = st.grid(3, min_column_width=180)
     for path in paths:
-        with grid.cell():
+        with grid.cell(), st.container(gap="xxsmall"):
             _widget(draft, path, _label(path))
             if path in changed:
                 _mark(draft, path)
