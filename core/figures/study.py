@@ -182,7 +182,7 @@ def _add_series(figure: go.Figure, line: Series, colour: str, metric: Metric, nu
         figure.add_scatter(
             x=x, y=means, mode="markers", marker=marker, error_y=thin, name=name, uid=f"{uid} images", **hidden
         )
-        bars += "; thin bars: 95 % interval for the test images" if alone else ""
+        bars += "<br>thin bars: 95 % interval for the test images" if alone else ""
     deviations = [scale * (group.spread.sd or 0.0) for group in line.groups]
     thick = {"type": "data", "array": deviations, "thickness": 2.5, "width": 6, "color": colour}
     figure.add_scatter(

@@ -39,3 +39,12 @@ def test_cards_stand_two_by_two_on_a_phone(lab, page, runs):
     cards.nth(1).wait_for()
     first, second = (cards.nth(at).bounding_box() for at in (0, 1))
     assert first["y"] == second["y"] and first["x"] < second["x"]
+
+
+def test_a_chart_stays_within_its_place_when_the_window_changes(lab, page, runs):
+    page.goto(f"{lab.url}/compare?runs={','.join(runs)}")
+    page.wait_for_function(DRAWN)
+    page.set_viewport_size({"width": 1_100, "height": 900})
+    page.wait_for_timeout(1_000)
+    node, drawn = (page.locator(name).first.bounding_box() for name in (".live-chart", ".live-chart .main-svg"))
+    assert drawn["y"] >= node["y"] and drawn["y"] + drawn["height"] <= node["y"] + node["height"] + 1

@@ -31,7 +31,7 @@ function inThemeColours(figure, palette, themed) {
 /** Return the figure with the page's colours and font. */
 function dressed({ figure, palette, height }, node) {
   const more = figure.layout.showlegend === false ? 0 : moreForLegend(figure.data, node.clientWidth);
-  node.style.height = `${STRIP + height + more}px`;
+  node.style.height = `${height + more}px`;
   const css = getComputedStyle(node);
   const look = (name) => css.getPropertyValue(`--st-${name}`).trim();
   const { data, layout } = inThemeColours(figure, palette, look("chart-categorical-colors").split(",").map((colour) => colour.trim()));
@@ -59,18 +59,23 @@ function dressed({ figure, palette, height }, node) {
   };
 }
 
-/** Pixels of the strip above a chart that belongs to its toolbar, of a row of the legend, and of the tallest legend. */
-const STRIP = 26, ROW = 19, TALLEST = 6 * ROW;
+/** Pixels of a line of the legend, and of the tallest legend. */
+const ROW = 19, TALLEST = 6 * ROW;
 
 /** Return the pixels that the legend needs beyond its first row; a long one scrolls. */
 function moreForLegend(data, width) {
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = "12px sans-serif";
   const named = data.filter((trace) => trace.name && trace.showlegend !== false);
-  const widths = named.map((trace) => pen.measureText(trace.name).width + 45);
+  const names = named.map((trace) => trace.name.split("<br>"));
+  const widths = names.map((lines) => Math.max(...lines.map((line) => pen.measureText(line).width)) + 45);
   const all = widths.reduce((sum, one) => sum + one, 0);
-  const rows = all <= width ? 1 : Math.ceil(named.length / Math.max(1, Math.floor(width / Math.max(...widths))));
-  return Math.min((rows - 1) * ROW, TALLEST - ROW);
+  const inRow = all <= width ? names.length : Math.max(1, Math.floor(width / Math.max(...widths)));
+  let rows = 0;
+  for (let at = 0; at < names.length; at += inRow) {
+    rows += Math.max(...names.slice(at, at + inRow).map((lines) => lines.length));
+  }
+  return Math.min(Math.max(rows - 1, 0) * ROW, TALLEST - ROW);
 }
 
 /** Hide and show a raw curve with its smoothed curve, also if smoothing is switched on later. */
@@ -121,7 +126,7 @@ export default function ({ data, parentElement }) {
     node.looks = undefined;
   };
   node.latest = data;
-  if (!node.style.height) node.style.height = `${STRIP + data.height}px`;
+  if (!node.style.height) node.style.height = `${data.height}px`;
   if (!node.resizing) {
     node.resizing = new ResizeObserver(() => {
       if (node.classList.contains("js-plotly-plot") && node.offsetWidth) window.Plotly.Plots.resize(node);
