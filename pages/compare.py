@@ -188,7 +188,7 @@ def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
     if not runs:
         return
     few = runs[:MOST_DRAWN]
-    differing = settings_compare.differing_settings([run.config for run in runs])
+    differing = settings_compare.differing_settings_of_runs(runs)
     by = grouping(runs, list(differing))
     groups = contenders.group_runs(few, labels, by)
     marks = curves_views.marks([group.id for group in groups])

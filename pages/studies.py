@@ -215,6 +215,8 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
     table["run"] = [f"run?run={run_id}" if run_id else None for run_id in table.pop("run_id")]
     if table["error"].isna().all():
         table = table.drop(columns="error")
+    if table["precision"].nunique() < 2:
+        table = table.drop(columns="precision")
     of = st.column_config
     st.dataframe(
         table,
@@ -230,6 +232,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
             ),
             "run": of.LinkColumn("Run", display_text="Open"),
             "error": of.TextColumn("Error"),
+            "precision": of.TextColumn("Precision", help="The runs were computed in different precisions."),
         },
         placeholder="",
         alt="Every run of the study: its settings, state and result.",

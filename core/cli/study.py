@@ -8,6 +8,8 @@ import argparse
 import contextlib
 import itertools
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from core.base.errors import ConfigError, Outcome, collected
@@ -25,6 +27,7 @@ from core.study.form import grow
 from core.study.idle import idle_notes
 from core.study.outcomes import cell_table, outcome_table
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
+from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text, read_study
 from core.study.study import Cell, Study, axis_from_text, path_and_values, seeds_from_text
 
@@ -156,7 +159,7 @@ def _train(store: RunStore, study_id: str, study: Study, cell: Cell, head: str, 
             states = progress.statuses(study_id, study, store.summaries())
             now = next(status for status in states if status.cell.signature == cell.signature)
             if now.run_id is None:
-                about = progress.run_meta(study_id, study, cell)
+                about = progress.run_meta(study_id, study, cell, states)
                 run_id, train = held.enter_context(store.create_held(cell.config, **about)), train_held
             elif now.state in ("finished", *AT_WORK) or store.run(now.run_id).held():
                 return None
@@ -222,6 +225,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
         f"{study.name}: {progress.counts_text(cells)}",
         f"Base settings: {study.recipe}.",
         table(("settings", "state", "epoch", "test accuracy", "run"), rows, right=("epoch", "test accuracy")),
+        *_precisions_text(cells),
         *([_left_text(left)] if left.runs else []),
     ]
     data = {
@@ -236,6 +240,13 @@ def _status(store: RunStore, study_id: str) -> Answer:
         "outcomes": outcome_table(study, cells).to_dict("records"),
     }
     return Answer("\n".join(lines), data)
+
+
+def _precisions_text(cells: Sequence[CellStatus]) -> list[str]:
+    """Return a line that says in which precisions the runs were computed, if in more than one."""
+    precisions = Counter(cell.run.meta.environment.get("precision") for cell in cells if cell.run)
+    known = [f"{precision} ({counted(number, 'run')})" for precision, number in precisions.items() if precision]
+    return [f"The runs were computed in different precisions: {', '.join(known)}."] if len(known) > 1 else []
 
 
 def _left_text(left: progress.Preview) -> str:

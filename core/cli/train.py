@@ -30,7 +30,7 @@ from core.cost.effect import idle_settings
 from core.cost.machine import require_fit
 from core.runs.folder import Status
 from core.runs.store import RunStore
-from core.runs.summary import Accuracy, accuracies_of
+from core.runs.summary import Accuracy, accuracies_of, shared_precision
 
 if TYPE_CHECKING:
     from core.records import BatchRecord, EpochRecord
@@ -68,7 +68,7 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
             with collected(problems, f"The run with seed {config.train.seed}"):
                 created.append(store.create(config, name=name, **about))
         return _queued(store, created, problems)
-    return _train_all([partial(train_new, store, config, {"name": name, **about}) for config, name in wanted])
+    return _train_all([partial(_train_seed, store, config, {"name": name}, about) for config, name in wanted])
 
 
 def resume(args: argparse.Namespace, store: RunStore) -> Answer:
@@ -140,6 +140,18 @@ def _train_all(tasks: Sequence[Callable[["CtrlC"], Outcome]]) -> Answer:
                 break
     interrupted = ctrl_c.pressed and (len(outcomes) < len(tasks) or outcomes[-1].state == "stopped")
     return _answer(outcomes, problems, interrupted)
+
+
+def _train_seed(
+    store: RunStore, config: RunConfig, own: dict[str, Any], shared: dict[str, Any], ctrl_c: "CtrlC"
+) -> Outcome:
+    """Train one of several seeds; ``shared`` passes the precision that ``auto`` chose for the first to the others."""
+    outcome = train_new(store, config, own | shared, ctrl_c)
+    if "environment" not in shared:
+        with contextlib.suppress(LabError):  # discarded meanwhile
+            precision = shared_precision([store.summary(outcome.data["id"])])
+            shared |= {"environment": {"precision": precision}} if precision else {}
+    return outcome
 
 
 def train_new(store: RunStore, config: RunConfig, about: dict[str, Any], ctrl_c: "CtrlC") -> Outcome:

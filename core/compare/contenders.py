@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from core.base.text import distinct_names
-from core.compare.settings import in_order
-from core.config.run_config import SETTINGS, RunConfig
+from core.compare.settings import as_computed, in_order
+from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig
 from core.runs.summary import RunSummary, title
 
 #: To group the runs that differ in the seed alone.
@@ -63,12 +63,13 @@ def group_runs(runs: Sequence[RunSummary], labels: Mapping[str, str], by: str = 
     their own. No two contenders have the same label.
     """
     counted = _furthest_of_each_seed(runs) if by else set()
+    configs = {run.id: as_computed(run) if by in HOW_COMPUTED else run.config for run in runs}
     groups: dict[str, list[RunSummary]] = {}
     if by in SETTINGS:
-        values = in_order(by, [run.config[by] for run in runs if run.config.in_effect(by)])
+        values = in_order(by, [config[by] for config in configs.values() if config.in_effect(by)])
         groups = {SETTINGS[by].phrase(value): [] for value in values}
     for run in runs:
-        groups.setdefault(_key(run.config, by) if run.id in counted else run.id, []).append(run)
+        groups.setdefault(_key(configs[run.id], by) if run.id in counted else run.id, []).append(run)
     result = []
     for key, members in ((key, members) for key, members in groups.items() if members):
         members.sort(key=lambda run: run.id)

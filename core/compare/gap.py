@@ -145,6 +145,13 @@ def _caveats(first: Contender, second: Contender, part: Part, looked_at: int) ->
         caveats.append("Both were measured on the same images, which makes the interval a cautious one.")
     else:
         caveats.append("They were measured on different images: part of the difference may be how hard these are.")
+    computed = [sorted({str(run.meta.environment.get("precision", "")) for run in side.counted}) for side in both]
+    if computed[0] != computed[1] and all(map(all, computed)):
+        first_text, second_text = (" and ".join(precisions) for precisions in computed)
+        caveats.append(
+            f"“{first.label}” was computed in {first_text}, “{second.label}” in {second_text}; part of the difference "
+            "may be the precision."
+        )
     if looked_at > 2:
         caveats.append(
             f"You chose two of {looked_at}. The best of many is partly lucky, and one in 20 comparisons looks real "

@@ -51,6 +51,29 @@ def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
     return {path: row for path, row in texts.items() if len(set(row)) > 1}
 
 
+def as_computed(run: RunSummary) -> RunConfig:
+    """Return the config of a run with what ``auto`` was resolved to, if that is recorded."""
+    environment = run.meta.environment
+    resolved = {path: environment.get(path.removeprefix("train.")) for path in HOW_COMPUTED}
+    return run.config.replace(
+        {
+            path: value
+            for path, value in resolved.items()
+            if run.config[path] in ("auto", None) and isinstance(value, str | int)
+        }
+    )
+
+
+def differing_settings_of_runs(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
+    """Return :func:`differing_settings` with what ``auto`` was resolved to where runs were computed differently."""
+    rows = differing_settings([run.config for run in runs])
+    computed = differing_settings([as_computed(run) for run in runs if run.meta.environment])
+    for path in HOW_COMPUTED:
+        if path in rows or path in computed:
+            rows[path] = [setting_text_of_run(run, path) for run in runs]
+    return {path: rows[path] for path in SETTINGS if path in rows}
+
+
 def are_numbers(values: Iterable[Any]) -> bool:
     """Return whether all values are numbers, which have distances; true and false have none."""
     return all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core.base.text import known, shortened
 from core.compare.gap import IMAGES, Gap, Side
-from core.compare.settings import NO_EFFECT, are_numbers, in_order, setting_name, setting_text
+from core.compare.settings import NO_EFFECT, are_numbers, as_computed, in_order, setting_name, setting_text
 from core.config.run_config import RunConfig
 from core.figures import style
 from core.figures.curves import validation_texts
@@ -167,7 +167,7 @@ def parallel_coordinates(runs: Sequence[RunSummary], paths: Sequence[str]) -> go
     axis. The colour is the accuracy.
     """
     name, accuracies = common_accuracy(runs)
-    rows = [(run.config, 100 * accuracies[run.id]) for run in runs if run.id in accuracies]
+    rows = [(as_computed(run), 100 * accuracies[run.id]) for run in runs if run.id in accuracies]
     percent = [accuracy for _, accuracy in rows]
     # Without the cut at the tenth percentile, a few failed runs would leave all others the same colour.
     cmin, cmax = np.quantile(percent, [0.1, 1.0]) if rows else (0.0, 1.0)

@@ -13,14 +13,16 @@ import torch
 
 from core.base.descriptors import with_reserve
 from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
+from core.base.files import locked
 from core.base.paths import without_home
 from core.base.text import counted
-from core.config.run_config import SETTINGS
+from core.config.run_config import SETTINGS, RunConfig
 from core.data.task import load_task
 from core.jobs.recorder import Recorder
 from core.records import BatchRecord, EpochRecord, best
 from core.runs.folder import RunFolder, Status
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary, shared_precision
 from core.training.checkpoint import load_state, load_weights, state_bytes, weights_bytes
 from core.training.environment import resolve
 from core.training.evaluation import Evaluation, evaluate
@@ -28,6 +30,11 @@ from core.training.trainer import Trainer
 
 #: How PyTorch reports that the memory is used up, on an accelerator and on the CPU.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+#: Seconds to wait while another process chooses a precision, which takes about five.
+CHOICE_PATIENCE = 60.0
+#: A run was started together with another one if it waited when that one began, or came so many seconds later.
+TOGETHER_SECONDS = 60.0
 
 OnBatch = Callable[[BatchRecord], object]
 OnEpoch = Callable[[EpochRecord], object]
@@ -70,7 +77,7 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
         raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
     recorder.start()
     try:
-        _train(folder, recorder, on_batch, on_epoch)
+        _train(store, folder, recorder, on_batch, on_epoch)
     except KeyboardInterrupt:
         recorder.end("stopped")
         recorder.log(f"Stopped from the keyboard after {counted(recorder.status.epoch, 'epoch')}.")
@@ -87,8 +94,8 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
     return recorder.status
 
 
-def _train(folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: OnEpoch) -> None:
-    trainer = _prepare(folder, recorder)
+def _train(store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: OnEpoch) -> None:
+    trainer = _prepare(store, folder, recorder)
     environment, epochs = trainer.environment, trainer.config.train.epochs
     recorder.log(
         f"Training from epoch {trainer.epoch + 1} to {epochs} on {environment.device}, {environment.precision}, "
@@ -113,13 +120,18 @@ def _train(folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: O
     recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {counted(trainer.epoch, 'epoch')}.")
 
 
-def _prepare(folder: RunFolder, recorder: Recorder) -> Trainer:
+def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder) -> Trainer:
     """Return the trainer of a run, at the epoch of its saved state."""
     folder.migrate()
     config, recorded = folder.config(), folder.meta().environment
-    environment = resolve(config, recorded)
-    # An extended run has only device, precision and threads of its parent's environment.
-    recorder.environment(recorded if "torch" in recorded else environment.describe())
+    if "torch" in recorded:
+        environment = resolve(config, recorded)
+    else:  # an extended run has only device, precision and threads of its parent's environment
+        store.cache_folder.mkdir(parents=True, exist_ok=True)
+        with locked(store.cache_folder / ".precision.lock", "the choice of a precision", CHOICE_PATIENCE):
+            precision = shared_precision(_compared_with(store, folder.id))
+            environment = resolve(config, ({"precision": precision} if precision else {}) | recorded)
+            recorder.environment(environment.describe())
     trainer = Trainer(config, load_task(config, environment.torch_device), environment)
     if path := folder.last_state():
         trainer.load(load_state(path))
@@ -127,6 +139,23 @@ def _prepare(folder: RunFolder, recorder: Recorder) -> Trainer:
         raise StoreError(f"Run {folder.id} has no saved state to resume from; clone it to start again.")
     recorder.resume(trainer.history, _best_weights(trainer) if trainer.best else None)
     return trainer
+
+
+def _compared_with(store: RunStore, run_id: str) -> list[RunSummary]:
+    """Return the runs of the same study, and those started together with this run that differ in the seed alone."""
+    this = store.summary(run_id)
+
+    def together(run: RunSummary) -> bool:
+        if this.meta.study is not None and run.meta.study == this.meta.study:
+            return True
+        started = run.status.started_at or 0.0
+        return started > this.meta.created_at - TOGETHER_SECONDS and _without_seed(run) == _without_seed(this)
+
+    return [run for run in store.summaries() if run.id != run_id and together(run)]
+
+
+def _without_seed(run: RunSummary) -> RunConfig:
+    return run.config.replace({"train.seed": 0})
 
 
 def _best_weights(trainer: Trainer) -> bytes:

@@ -272,6 +272,13 @@ def common_accuracy(runs: Iterable[RunSummary]) -> tuple[str, dict[str, float]]:
     return "Validation accuracy", {run.id: run.epochs.best_val_accuracy for run in begun if run.epochs}
 
 
+def shared_precision(runs: Iterable[RunSummary]) -> str | None:
+    """Return the precision that ``auto`` chose for the first of the ``runs`` that has one, or ``None``."""
+    decided = [run for run in runs if run.config.train.precision == "auto" and "precision" in run.meta.environment]
+    first = min(decided, key=lambda run: (run.status.started_at or run.meta.created_at, run.id), default=None)
+    return str(first.meta.environment["precision"]) if first else None
+
+
 def find_repeat(summaries: Iterable[RunSummary], config: RunConfig) -> RunSummary | None:
     """Return the first of the runs that trains exactly what ``config`` trains, or ``None``."""
     signature = config.signature()

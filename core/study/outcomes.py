@@ -83,7 +83,7 @@ def _table(results: Iterable[tuple[RunSummary, Mapping[str, Any]]], paths: Seque
 
 def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
     """Return a row per cell: the varied settings as text, ``seed``, ``state``, ``epoch`` (``12/200``), ``accuracy`` (0
-    to 1) and ``objective`` of a finished run, ``run_id``, and ``error`` of a failed run."""
+    to 1) and ``objective`` of a finished run, ``run_id``, ``error`` of a failed run, and the ``precision`` in use."""
     finished = outcome_table(study, cells).set_index("run_id")[["accuracy", "objective"]].to_dict("index")
     rows = []
     for cell_status in cells:
@@ -100,6 +100,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
                 "objective": result.get("objective"),
                 "run_id": cell_status.run_id,
                 "error": run.status.error if run and run.state == "failed" else None,
+                "precision": run.meta.environment.get("precision") if run else None,
             }
         )
     return pd.DataFrame(rows)

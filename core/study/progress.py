@@ -15,7 +15,7 @@ from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
-from core.runs.summary import RunSummary
+from core.runs.summary import RunSummary, shared_precision
 from core.study.store import StudyStore
 from core.study.study import Cell, Study
 
@@ -101,19 +101,26 @@ def start(store: RunStore, study_id: str) -> Outcome:
     problems: list[str] = []
     with studies.lock(study_id):  # two windows that start a study do not both make its missing runs
         study = studies.get(study_id)
-        for cell in statuses(study_id, study, store.summaries()):
+        cells = statuses(study_id, study, store.summaries())
+        for cell in cells:
             with collected(problems, f"The run with {cell.cell.label}"):
                 if cell.state == "missing":
-                    done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell)))
+                    done.append(store.create(cell.cell.config, **run_meta(study_id, study, cell.cell, cells)))
                 elif cell.state in ("stopped", "interrupted") and cell.run_id:
                     store.queue.enqueue(cell.run_id)
                     done.append(cell.run_id)
     return Outcome(done, problems)
 
 
-def run_meta(study_id: str, study: Study, cell: Cell) -> dict[str, Any]:
-    """Return the name of a cell's run and the study it belongs to, for :meth:`RunStore.create`."""
-    return {"name": f"{study.name}: {cell.label}", "study": study_id}
+def run_meta(study_id: str, study: Study, cell: Cell, cells: Iterable[CellStatus] = ()) -> dict[str, Any]:
+    """Return the name of a cell's run and the study it belongs to, for :meth:`RunStore.create`.
+
+    ``cells`` are those of the study: if ``auto`` has chosen a precision for one of their runs, the new run gets that
+    one too, so that a study never compares two kinds of arithmetic.
+    """
+    precision = shared_precision(status.run for status in cells if status.run)
+    environment = {"environment": {"precision": precision}} if precision else {}
+    return {"name": f"{study.name}: {cell.label}", "study": study_id, **environment}
 
 
 def own_states(study_id: str, runs: Iterable[RunSummary]) -> set[str]:

@@ -85,6 +85,9 @@ def one_thread() -> Iterator[None]:
 def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
     """Return the environment ``recorded`` when the run began, or choose one by its settings and this machine.
 
+    If only a precision is recorded, it is what ``auto`` chose for the runs that this one is compared with. It is chosen
+    again, except for bf16 on a machine that would only emulate it.
+
     Raises LabError for a device that this machine does not have.
     """
     if recorded and {"device", "precision", "threads"} <= recorded.keys():
@@ -101,6 +104,9 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
     threads = config.train.threads or os.cpu_count() or 1
     precision: str = config.train.precision
     if precision == "auto":
+        shared = (recorded or {}).get("precision")
+        if shared == "fp32" or (shared == "bf16" and _may_have_bf16(device)):
+            return Environment(device, shared, threads)
         precision = faster_precision(device, threads, config.model.depth, config.model.width)
     return Environment(device, precision, threads)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.base.text import SELECTED_ON
 from core.compare.contenders import Contender
-from core.compare.settings import NO_EFFECT, setting_text
+from core.compare.settings import NO_EFFECT, setting_text_of_run
 from core.config.run_config import SETTINGS
 from core.runs.summary import AnyRun, RunSummary
 from core.stats.intervals import spread
@@ -73,7 +73,7 @@ def _cells(runs: Sequence[AnyRun], name: str) -> pd.Series:
 
 
 def _setting_cells(runs: Sequence[AnyRun], path: str) -> pd.Series:
-    texts = pd.Series([setting_text(run.config, path) if isinstance(run, RunSummary) else "" for run in runs])
+    texts = pd.Series([setting_text_of_run(run, path) if isinstance(run, RunSummary) else "" for run in runs])
     texts = texts.replace(NO_EFFECT, "")
     numbers = pd.to_numeric(texts, errors="coerce")
     return numbers if numbers.notna().equals(texts != "") else texts

@@ -289,3 +289,18 @@ def test_a_run_on_another_computer_is_resumed_only_if_it_is_taken_over(cli: Cli,
         assert refused.code == 1 and "elsewhere" in refused.err and "--take-over" in refused.err
     assert cli("resume", run_id, "--take-over").code == 0
     assert store.run(run_id).status().state == "finished"
+
+
+def test_seeds_share_the_precision_that_auto_chose_for_the_first(
+    cli: Cli, store: RunStore, training: FakeTraining
+) -> None:
+    begun: list[dict[str, object]] = []
+
+    def during() -> None:
+        run = store.run(training.trained[-1])
+        begun.append(run.meta().environment)
+        run.write_environment({"device": "cpu", "precision": "bf16", "threads": 2})
+
+    training.during = during  # type: ignore[method-assign]
+    assert cli("train", "--preset", "quick", "--seeds", "3").code == 0
+    assert begun == [{}, {"precision": "bf16"}, {"precision": "bf16"}]

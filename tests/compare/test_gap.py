@@ -185,3 +185,11 @@ def test_many_looked_at_and_runs_left_out_are_pointed_out(store):
     assert "two of 9" in text
     assert "Not counted: 1 of 3 runs of “many · 3 seeds”" in text
     assert "measured on the same images" in text
+
+
+def test_another_precision_is_said(store):
+    on_test = HELD_OUT.replace({"data.validation": "test"})
+    for precision, rate in (("fp32", 0.1), ("bf16", 0.2)):
+        run_id = made_run(store, config=on_test.replace({"train.lr": rate}), name=precision)
+        store.run(run_id).write_environment({"device": "cpu", "precision": precision, "threads": 2})
+    assert "“bf16” was computed in bf16, “fp32” in fp32" in details(compared(store))

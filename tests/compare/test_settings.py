@@ -1,8 +1,17 @@
 """Settings as text, and which of them differ between runs."""
 
-from core.compare.settings import NO_EFFECT, classes_text, default_axes, differing_settings, setting_text
+from core.compare.settings import (
+    NO_EFFECT,
+    classes_text,
+    default_axes,
+    differing_settings,
+    differing_settings_of_runs,
+    setting_name,
+    setting_text,
+)
 from core.config.run_config import CLASSES
 from tests.compare.conftest import BASE
+from tests.made import made_run
 
 
 def test_a_setting_without_effect_is_a_dash():
@@ -31,3 +40,19 @@ def test_numbers_make_the_best_axes_and_the_seed_comes_last():
     paths = ["data.split", "train.lr", "train.seed", "train.batch_size"]
     assert default_axes(paths, most=2) == ["train.lr", "train.batch_size"]
     assert default_axes(paths, most=3) == ["data.split", "train.lr", "train.batch_size"]
+
+
+def test_what_auto_was_resolved_to_is_shown_where_runs_were_computed_differently(store):
+    runs = [made_run(store, 1, config=BASE.replace({"train.seed": seed})) for seed in (0, 1)]
+    environment = {"device": "cpu", "precision": "fp32", "threads": 2}
+    for run_id in runs:
+        store.run(run_id).write_environment(environment)
+    assert set(differing_settings_of_runs(store.summaries())) == {"train.seed"}
+    store.run(runs[0]).write_environment(environment | {"precision": "bf16"})
+    assert differing_settings_of_runs(store.summaries())["train.precision"] == ["auto (fp32)", "auto (bf16)"]
+    made_run(store, 0, "queued", BASE)
+    assert differing_settings_of_runs(store.summaries())["train.precision"][0] == "auto"
+
+
+def test_a_unit_is_not_said_twice():
+    assert (setting_name("train.batch_size"), setting_name("train.epochs")) == ("Batch size (images)", "Epochs")

@@ -1,12 +1,13 @@
 """A run from its folder to its end: files, stopping, going on exactly, failing with a cause, extending."""
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from core.jobs.runner import run, run_held
 from core.jobs.worker import Worker
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
+from core.training import environment
 from tests.made import tiny_config
 
 AVERAGED = ("train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating", "augment.translate=crop")
@@ -507,3 +509,60 @@ def test_a_pair_has_two_outputs(store):
     assert store.run(run_id).config() == RunConfig.from_dict(
         tiny_config("data.classes=dog,deer", "train.epochs=2").to_dict()
     )
+
+
+# --- one precision for what is compared -----------------------------------------------------------
+
+
+@pytest.fixture
+def choices(monkeypatch):
+    """In place of timing: ``auto`` chooses fp32, then bf16, then fp32 again, as under a changing load."""
+    turns = itertools.cycle(("fp32", "bf16"))
+    monkeypatch.setattr(environment, "faster_precision", lambda *_: next(turns))
+    monkeypatch.setattr(environment, "_may_have_bf16", lambda _: True)
+
+
+SHORT = ("train.precision=auto", "train.epochs=1", "train.warmup_epochs=0", "data.train_size=300")
+
+
+def precision_of(store: RunStore, run_id: str) -> str:
+    return store.run(run_id).meta().environment["precision"]
+
+
+def test_auto_chooses_one_precision_for_a_study(store, choices):
+    rates = [store.create(tiny_config(*SHORT, f"train.lr={lr}"), study="a-study") for lr in (0.1, 0.2, 0.3)]
+    alone = store.create(tiny_config(*SHORT, "train.lr=0.4"))
+    for run_id in (*rates, alone):
+        run(store, run_id)
+    assert [precision_of(store, run_id) for run_id in rates] == ["fp32"] * 3
+    assert precision_of(store, alone) == "bf16", "a run of its own chooses by itself"
+    later = store.create(tiny_config(*SHORT, "train.lr=0.5"), study="a-study")
+    run(store, later)
+    assert precision_of(store, later) == "fp32"
+
+
+def test_auto_chooses_one_precision_for_seeds_that_are_started_together(store, choices):
+    seeds = [store.create(tiny_config(*SHORT, f"train.seed={seed}")) for seed in (0, 1)]
+    for run_id in seeds:
+        run(store, run_id)
+    assert [precision_of(store, run_id) for run_id in seeds] == ["fp32", "fp32"]
+    status = store.run(seeds[0]).status()
+    for run_id in seeds:
+        store.run(run_id).write_status(replace(status, started_at=time.time() - 3_600))
+    later = store.create(tiny_config(*SHORT, "train.seed=2"))
+    run(store, later)
+    assert precision_of(store, later) == "bf16", "an hour later the machine may be quiet"
+
+
+def test_a_precision_that_the_person_chose_is_kept(store, choices):
+    run(store, store.create(tiny_config(*SHORT), study="a-study"))
+    chosen = store.create(tiny_config(*SHORT, "train.precision=bf16", "train.lr=0.2"), study="a-study")
+    run(store, chosen)
+    assert precision_of(store, chosen) == "bf16"
+
+
+def test_bf16_is_not_taken_over_by_a_machine_that_would_emulate_it(store, choices, monkeypatch):
+    first = store.create(tiny_config(*SHORT), study="a-study", environment={"precision": "bf16"})
+    monkeypatch.setattr(environment, "_may_have_bf16", lambda _: False)
+    run(store, first)
+    assert precision_of(store, first) == "fp32"

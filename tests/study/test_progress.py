@@ -71,6 +71,16 @@ def test_a_cell_that_cannot_be_queued_hides_no_other(store, study_id, monkeypatc
     assert len(outcome.problems) == 1
 
 
+def test_new_cells_take_the_precision_that_auto_chose_before(store, study):
+    study = replace(study, base=study.base.replace({"train.precision": "auto"}))
+    study_id = StudyStore(store).create(study)
+    foreign = made_run(store, 4, "finished", study.cells()[0].config)  # belongs to nobody, and serves as a cell
+    store.run(foreign).write_environment({"device": "cpu", "precision": "bf16", "threads": 2})
+    outcome = progress_study.start(store, study_id)
+    assert len(outcome.done) == 3
+    assert {store.run(run_id).meta().environment["precision"] for run_id in outcome.done} == {"bf16"}
+
+
 # --- how cells stand ------------------------------------------------------------------------------
 
 
