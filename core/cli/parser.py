@@ -261,9 +261,10 @@ def _positive(text: str) -> int:
 
 
 def _days(text: str) -> int | None:
-    if text != "never" and _positive(text) > MOST_DAYS:
+    days = None if text == "never" else _positive(text)
+    if days and days > MOST_DAYS:
         raise argparse.ArgumentTypeError(f"at most {MOST_DAYS:,} days are allowed, or “never”")
-    return None if text == "never" else int(text)
+    return days
 
 
 def _seeds(text: str) -> int:

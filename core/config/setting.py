@@ -72,7 +72,7 @@ class Setting:
         if value is None or self.kind not in ("int", "float", "ints") or plain_form:
             return ""
         numbers = ", ".join(map(plain, value if isinstance(value, tuple) else (value,)))
-        return f"{numbers} {self.unit}".strip()
+        return f"{numbers} {self.unit.removesuffix('s') if value == 1 else self.unit}".strip()
 
     def problem(self, value: Any) -> str | None:
         """Return a sentence about what is wrong with ``value``, or ``None`` if it is allowed."""
@@ -143,7 +143,7 @@ class Setting:
         if self.kind == "bool":
             text = "on" if value else "off"
         if self.unit and self.unit == self.label.lower():
-            return f"{text} {self.unit}"
+            return f"{text} {self.unit.removesuffix('s') if value == 1 else self.unit}"
         return f"{self.label.lower()} {text.replace(',', ', ') if isinstance(value, tuple) else text}"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from core.base.errors import LabError, StoreError
 from core.base.files import read_file, write_atomically
 from core.base.strict_json import to_json
+from core.base.text import counted
 from core.data.task import load_task
 from core.jobs.evaluate import evaluate_best
 from core.jobs.runner import test_result
@@ -154,7 +155,7 @@ class _Repairs:
     def _metrics(self) -> str:
         records = _history(self._state())
         self._replace(METRICS_FILE, b"".join(to_json(asdict(record)).encode() + b"\n" for record in records))
-        return f"Its {len(records)} epochs were restored from the saved state."
+        return f"Restored from the saved state: {counted(len(records), 'epoch')}."
 
     def _best(self) -> str:
         state, status = self._state(), self._run.stored_status()
@@ -179,7 +180,7 @@ class _Repairs:
                 status, best_epoch=top.epoch, best_val_accuracy=top.val_accuracy, started_at=at, finished_at=at
             )
         self._replace(STATUS, _json(asdict(status)))
-        return f"It was made again from the epochs and the log: {status.state} after {status.epoch} epochs."
+        return f"It was made again from the epochs and the log: {status.state} after {counted(status.epoch, 'epoch')}."
 
     def _result(self) -> str:
         config, status = self._run.config(), self._run.stored_status()

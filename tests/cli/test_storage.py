@@ -57,6 +57,8 @@ def test_storage_shows_sizes_and_changes_one_setting_at_a_time(cli: Cli, store: 
     cli("storage", "--delete-states-after", 30)
     text = cli("storage").out
     assert "after 7 days" in text and "after 30 days" in text
+    typed = cli("storage", "--empty-trash-after", "1,000", "--json").data
+    assert typed["empty_trash_after"] == 1_000
     after = cli("storage", "--empty-trash-after", "never", "--json").data
     assert (after["empty_trash_after"], after["delete_states_after"]) == (None, 30)
 

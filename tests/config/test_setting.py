@@ -206,3 +206,9 @@ def test_numbers_are_written_as_people_do() -> None:
 def test_only_something_close_is_suggested() -> None:
     assert near("epoch", ["epochs", "lr"]) == " Did you mean “epochs”?"
     assert near("zebra", ["epochs", "lr"]) == ""
+
+
+def test_one_has_no_plural() -> None:
+    epochs = SETTINGS["train.epochs"]
+    assert [epochs.phrase(1), epochs.phrase(2)] == ["1 epoch", "2 epochs"]
+    assert epochs.understood("1e0") == "1 epoch"
