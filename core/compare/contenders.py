@@ -100,9 +100,9 @@ def _label(key: str, runs: Sequence[RunSummary], labels: Mapping[str, str], by: 
 
 def _common_name(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> str:
     for texts in ([labels[run.id] for run in runs], [title(run) for run in runs]):
-        names = {re.sub(r"[\s,·(]*seed \d+\)?$", "", text) for text in texts}
-        if len(names) == 1:
-            return names.pop()
+        names = {re.sub(r"[\s,·(]*\bseed \d+\b\)?", "", text) for text in texts}
+        if len(names) == 1 and (name := names.pop()):
+            return name
     return f"{labels[runs[0].id]} and others"
 
 

@@ -63,8 +63,7 @@ def test_groups_with_the_same_name_get_distinct_labels(store):
             made_run(store, config=BASE.replace({"train.lr": lr, "train.seed": seed}), name=f"try, seed {seed}")
     runs = store.summaries()
     groups = group_runs(runs, labels(runs))
-    assert {group.label for group in groups} == {f"try · 2 seeds ({group.id[-4:]})" for group in groups}
-    assert len({group.label for group in groups}) == 2
+    assert {group.label for group in groups} == {f"try · learning rate {lr} · 2 seeds" for lr in (0.1, 0.2)}
 
 
 def test_an_unfinished_seed_does_not_exclude_its_group_from_the_best_two(store):
