@@ -103,13 +103,16 @@ def _plain_file(handle: int) -> int:
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], object], *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes | str | Callable[[BinaryIO], object], *, durable: bool = True, keep: Path | None = None
+) -> None:
     """Replace ``path`` with ``content``: bytes, text as UTF-8, or a function that writes to a file.
 
     A temporary file in the same folder is written, flushed to the disk and renamed, so a reader sees the old file or
     the new one, and so it is after a power cut. The umask decides who may read it. Raises :class:`StoreError`.
 
     ``durable=False`` is for what can be made again: nothing is flushed, and a power cut may leave a damaged file.
+    ``keep``: where the old file goes, which must be there. For an instant, there is only that one.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with os_errors_as_store_errors(path):
@@ -122,6 +125,8 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], obj
                     file.write(content.encode() if isinstance(content, str) else content)
                 if durable:
                     flush(file)
+            if keep is not None:
+                os.replace(path, keep)
             os.replace(temporary, path)
             if durable:
                 flush_folder(path.parent)

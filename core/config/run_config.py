@@ -24,6 +24,8 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 GROWTH = 4
 #: Settings that decide how a run is computed, not what it learns.
 HOW_COMPUTED = ("train.device", "train.precision", "train.threads")
+#: Settings in which an extended run may differ from its parent.
+EXTENDED = ("train.epochs", "train.early_stopping", "augment.grow_until")
 
 
 @dataclass(frozen=True)

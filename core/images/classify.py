@@ -29,7 +29,7 @@ class Classifier:
     def load(cls, store: RunStore, run_id: str) -> "Classifier":
         """Return the network of a run's best epoch. Raises StoreError if there is none or its file is damaged."""
         config = store.run(run_id).config()
-        model, inputs = load_weights(store.run(run_id).best_weights(), config)
+        model, inputs = load_weights(store.run(run_id).read_weights(), run_id, config)
         normalization = Normalization(inputs["input.mean"], inputs["input.std"])
         return cls(run_id, config, store.run(run_id).status().best_epoch, model, normalization)
 

@@ -23,7 +23,7 @@ def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "tes
     config = run.config()
     environment, as_trained = _environment(run.meta().environment)
     environment.claim_threads()
-    model, _ = load_weights(run.best_weights(), config)
+    model, _ = load_weights(run.read_weights(), run_id, config)
     model.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = load_task(config, environment.torch_device)
     images = task.validation if part == "validation" else task.test

@@ -61,6 +61,6 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
         "parent": run_id,
         # Versions and processor are recorded where the child is trained.
         "environment": {name: meta.environment[name] for name in SHARED if name in meta.environment},
-        "files": {"last.pt": state, "best.safetensors": run.best_weights()},
+        "files": {"last.pt": run.read_state(state.name), "best.safetensors": run.read_weights()},
     }
     return config.replace(changes), about

@@ -146,7 +146,7 @@ class Recorder:
         if weights is not None:
             self._run.write_file("best.safetensors", weights)
         self._run.append_record(record)
-        self._run.write_file("last.pt", state)
+        self._run.write_state(state)
         self._update(epoch=record.epoch, **(_best([record]) if weights is not None else {}))
 
     def result(self, result: Mapping[str, Any]) -> None:
@@ -163,11 +163,17 @@ class Recorder:
         """Mark the run as ended."""
         self._update(state=state, error=error, started_at=self._started_at(), finished_at=time.time())
 
+    def restore_state(self) -> None:
+        """Continue from the state before the last."""
+        self._run.restore_state()
+
     def close(self) -> None:
-        """Leave the folder tidy: without a stop request and the last batch, and with a short record of its files."""
+        """Leave the folder tidy: without what is needed only during training, and with a short record of its files."""
         with _reporting():
             self._run.clear_stop()
-        with contextlib.suppress(StoreError):  # it is damaged, or the disk is full; the longer record serves as well
+        with _reporting():  # the record is damaged, or the disk is full: what stays does no harm
+            if self.status.state == "finished":
+                self._run.drop_previous_state()
             self._run.tidy_record(at_work=False)
 
     def stop_requested(self) -> bool:
@@ -195,7 +201,7 @@ class Recorder:
         self.status = replace(self.status, heartbeat=time.time(), **changes)
         self._run.write_status(self.status)
         if self._run.checksums.long:
-            with contextlib.suppress(StoreError):
+            with _reporting():
                 self._run.tidy_record(at_work=True)
 
 

@@ -165,7 +165,7 @@ class _Repairs:
                 f"It cannot be repaired: the saved state does not hold the weights of epoch {status.best_epoch}. "
                 "Restore the run from a backup, or clone it."
             )
-        self._replace(BEST, weights_bytes(state["best"], epoch, self._run.config().data.classes))
+        self._replace(BEST, weights_bytes(state["best"], epoch, self._run.config()))
         return f"The weights of epoch {epoch} were restored from the saved state."
 
     def _status(self) -> str:
@@ -220,17 +220,17 @@ class _Repairs:
             names.add(METRICS_FILE)
         try:
             if run.status().best_epoch:
-                load_weights(run.best_weights(), run.config())
+                load_weights(run.read_weights(), run.id, run.config())
         except LabError:
             names.add(BEST)
         return sorted(names)
 
     def _state(self) -> dict[str, Any]:
         """Return the newest saved state that is intact."""
+        run = self._run
         for name in SAVED_STATES:
-            path = self._run.path / name
-            if path.is_file() and not self._run.checksums.problem(name):
-                return load_state(path)
+            if name in run.states() and not run.checksums.problem(name):
+                return load_state(run.read_state(name), run.id, run.config(), parent=run.meta().parent, name=name)
         raise StoreError("It cannot be repaired: no saved state of the run is intact. Restore the run from a backup.")
 
     def _content(self, name: str) -> bytes | None:

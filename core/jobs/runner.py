@@ -20,7 +20,7 @@ from core.config.run_config import SETTINGS, RunConfig
 from core.data.task import load_task
 from core.jobs.recorder import Recorder
 from core.records import BatchRecord, EpochRecord, best
-from core.runs.folder import RunFolder, Status
+from core.runs.folder import LAST, RunFolder, Status
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision
 from core.training.checkpoint import load_state, load_weights, state_bytes, weights_bytes
@@ -104,7 +104,7 @@ def _train(store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnB
     records = trainer.train()
     for record in records:
         if isinstance(record, EpochRecord):
-            recorder.epoch(record, state_bytes(trainer.state()), _best_weights(trainer) if trainer.is_best else None)
+            recorder.epoch(record, _state(folder, trainer), _best_weights(trainer) if trainer.is_best else None)
             on_epoch(record)
         else:
             recorder.batch(record)
@@ -133,8 +133,8 @@ def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder) -> Trainer:
             environment = resolve(config, ({"precision": precision} if precision else {}) | recorded)
             recorder.environment(environment.describe())
     trainer = Trainer(config, load_task(config, environment.torch_device), environment)
-    if path := folder.last_state():
-        trainer.load(load_state(path))
+    if folder.states():
+        _load_state(folder, recorder, trainer)
     elif len(folder.records()) > 1:  # with one record, it was killed before its first state was written
         raise StoreError(f"Run {folder.id} has no saved state to resume from; clone it to start again.")
     recorder.resume(trainer.history, _best_weights(trainer) if trainer.best else None)
@@ -158,9 +158,31 @@ def _without_seed(run: RunSummary) -> RunConfig:
     return run.config.replace({"train.seed": 0})
 
 
+def _load_state(folder: RunFolder, recorder: Recorder, trainer: Trainer) -> None:
+    """Bring the trainer to the epoch of last.pt or, if that cannot be used, of the state before it."""
+    parent, problems = folder.meta().parent, []
+    for name in folder.states():
+        try:
+            trainer.load(load_state(folder.read_state(name), folder.id, trainer.config, parent=parent, name=name))
+        except LabError as error:
+            problems.append(error)
+            continue
+        if name != LAST:
+            reason = problems[0] if problems else f"{LAST} is missing."
+            recorder.restore_state()
+            recorder.log(f"{reason} Training continues after epoch {trainer.epoch}, from the state before it.")
+        return
+    raise LabError(" ".join(str(error) for error in problems)) from problems[0]
+
+
+def _state(folder: RunFolder, trainer: Trainer) -> bytes:
+    """Return the content of last.pt."""
+    return state_bytes(trainer.state(), folder.id, trainer.config)
+
+
 def _best_weights(trainer: Trainer) -> bytes:
     """Return the content of best.safetensors."""
-    return weights_bytes(trainer.best or {}, best(trainer.history).epoch, trainer.task.classes)
+    return weights_bytes(trainer.best or {}, best(trainer.history).epoch, trainer.config)
 
 
 def test_result(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
@@ -168,7 +190,7 @@ def test_result(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
     task, environment = trainer.task, trainer.environment
     best_epoch, model = best(trainer.history).epoch, trainer.evaluated_model
     if best_epoch != trainer.epoch:
-        model, _ = with_reserve(lambda: load_weights(folder.best_weights(), trainer.config))
+        model, _ = with_reserve(lambda: load_weights(folder.read_weights(), folder.id, trainer.config))
         model.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def test(model: torch.nn.Module) -> Evaluation:

@@ -18,13 +18,22 @@ import hashlib
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.base.errors import StoreError
-from core.base.files import MOST_BYTES, append_to_file, read_file, write_atomically
+from core.base.files import (
+    MOST_BYTES,
+    append_to_file,
+    flush_folder,
+    move,
+    os_errors_as_store_errors,
+    read_file,
+    write_atomically,
+)
 from core.base.strict_json import to_json
 
 CHECKSUMS = "checksums.txt"
@@ -98,7 +107,7 @@ class Checksums:
             if journal is not None:
                 self.read(name, os.lstat(self.folder / name).st_size + _GROWTH)
         except FileNotFoundError:
-            if journal and journal.versions.get(name):
+            if journal and journal.versions.get(name) and not journal.at_work:
                 return f"{name} of run {self._run_id} is missing. {self._way_on()}"
         except StoreError as error:
             return str(error)
@@ -107,7 +116,7 @@ class Checksums:
     def problems(self) -> dict[str, str]:
         """Return a sentence for each file of the run that is not as recorded, by name.
 
-        Files of a run at work change meanwhile, and of one whose process died the last to be made may be missing.
+        A missing file is a problem only if no process works on the run or died while it did.
         """
         try:
             journal = self._journal()
@@ -140,12 +149,42 @@ class Checksums:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def write(self, name: str, content: bytes | str) -> None:
-        """Replace a file by ``content``, text as UTF-8."""
+    def write(self, name: str, content: bytes | str, *, keep: str | None = None) -> None:
+        """Replace a file by ``content``, text as UTF-8. ``keep``: the name that the old file gets, if it is sound.
+
+        If the program ends before the new file has its name, the old one is there under the name ``keep``.
+        """
         data = content.encode() if isinstance(content, str) else content
-        self._note({name: [Version.of(data)]})
-        write_atomically(self.folder / name, data)
-        self._written[name] = len(data), hashlib.sha256(data)
+        digest, before = hashlib.sha256(data), self._present(name) if keep else None
+        listed: Versions = {name: [Version(digest.hexdigest(), len(data))]}
+        if keep and before:
+            listed[keep] = [before]
+        self._note(listed)
+        write_atomically(self.folder / name, data, keep=self.folder / keep if keep and before else None)
+        self._written[name] = len(data), digest
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file, and replace the one that has the name."""
+        self._note({target: [Version.of(self.read(source, sys.maxsize))]})
+        with os_errors_as_store_errors(self.folder / target):
+            move(self.folder / source, self.folder / target)
+        self._written.pop(target, None)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        with os_errors_as_store_errors(self.folder / name):
+            (self.folder / name).unlink(missing_ok=True)
+            flush_folder(self.folder)
+        self._written.pop(name, None)
+
+    def _present(self, name: str) -> Version | None:
+        """The version of a file that is there; ``None`` without it or if it is damaged."""
+        if not os.path.lexists(self.folder / name):
+            return None
+        if name in self._written:
+            size, digest = self._written[name]
+            return Version(digest.hexdigest(), size)
+        return None if self.problem(name) else Version.of(self._content(name))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a file by ``content`` as JSON."""
@@ -302,7 +341,8 @@ class Checksums:
                 f"Export and import a run to copy it. {self._way_on()}"
             )
         journal = _Journal(later=fields[2] == "recorded-later")
-        journal.copied = fields[3] not in ("0", str(os.stat(self.folder).st_ino))
+        journal.at_work = fields[3] != "0"
+        journal.copied = journal.at_work and fields[3] != str(os.stat(self.folder).st_ino)
         for line in (line.rstrip("\0") for line in lines):
             sha256, size, name, *_ = fields = [*_fields(line), "", "", ""]
             if line + "\n" == _line(run_id, sha256, size, name):
@@ -321,9 +361,13 @@ class Checksums:
 
 @dataclass
 class _Journal:
-    """The content of a checksums.txt. ``copied``: while a process trained the run in another folder."""
+    """The content of a checksums.txt.
+
+    ``at_work``: a process trains the run, or died while it did. ``copied``: it did so in another folder.
+    """
 
     later: bool
+    at_work: bool = False
     copied: bool = False
     versions: Versions = field(default_factory=dict)
 

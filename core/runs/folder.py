@@ -6,7 +6,8 @@ meta.json             name, tags, note, owner, study, parent, whether it is a re
 status.json           state, epoch, best epoch so far, times, heartbeat, host and pid, error if any
 metrics.jsonl         one line per finished epoch, appended; a torn last line is ignored
 best.safetensors      the best epoch's weights with ``input.mean`` and ``input.std``
-last.pt               everything needed to continue exactly
+last.pt               everything needed to continue exactly; says which run and configuration it belongs to
+previous.pt           the state before last.pt, until the run is finished
 result.json           for a run with held-out images: its one evaluation on the test set
 log.txt               what a person wants to read when the run failed
 checksums.txt         sizes and SHA-256 of all files but the next three (:mod:`core.runs.checksums`)
@@ -23,6 +24,7 @@ status.json can say ``running`` for a run whose process is dead; a free lock tel
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -255,10 +257,21 @@ class RunFolder:
             raise StoreError(f"Run {self.id} has no weights yet; they are kept from its first finished epoch on.")
         return path
 
+    def read_weights(self) -> bytes:
+        """Return the verified content of best.safetensors. Raises StoreError if the run has none yet."""
+        return self.checksums.read(self.best_weights().name, sys.maxsize)
+
+    def states(self) -> list[str]:
+        """Return which of :data:`SAVED_STATES` the run has; none before the first finished epoch."""
+        return [name for name in SAVED_STATES if (self.path / name).is_file()]
+
     def last_state(self) -> Path | None:
-        """Return the path of last.pt, or ``None`` before the first finished epoch."""
-        path = self.path / LAST
-        return path if path.is_file() else None
+        """Return the path of the newest saved state, or ``None`` before the first finished epoch."""
+        return next((self.path / name for name in self.states()), None)
+
+    def read_state(self, name: str = LAST) -> bytes:
+        """Return the verified content of one of :meth:`states`."""
+        return self.checksums.read(name, sys.maxsize)
 
     # --- what a person adds -----------------------------------------------------------------------
 
@@ -372,6 +385,18 @@ class RunFolder:
     def write_file(self, name: Literal["best.safetensors", "last.pt"], content: bytes) -> None:
         """Replace the best weights or the state to continue from."""
         self.checksums.write(name, content)
+
+    def write_state(self, content: bytes) -> None:
+        """Replace the state to continue from, and keep the one before as previous.pt."""
+        self.checksums.write(LAST, content, keep=PREVIOUS)
+
+    def restore_state(self) -> None:
+        """Make previous.pt the state to continue from, in place of a damaged last.pt."""
+        self.checksums.move(PREVIOUS, LAST)
+
+    def drop_previous_state(self) -> None:
+        """Delete previous.pt, which nothing needs after the run is finished."""
+        self.checksums.remove(PREVIOUS)
 
     def append_record(self, record: EpochRecord) -> None:
         """Append a finished epoch and flush it to the disk."""

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,21 @@ class RunStore:
 
     # --- making a run -----------------------------------------------------------------------------
 
-    def create(self, config: RunConfig, *, files: Mapping[str, Path] | None = None, **about: Any) -> str:
+    def create(self, config: RunConfig, *, files: Mapping[str, bytes] | None = None, **about: Any) -> str:
         """Queue a new run and return its id.
 
         The folder is prepared under another name and renamed, so that no reader sees half a run. ``about`` is what
-        :class:`Meta` holds: name, tags, note, parent, study, environment. ``files`` are copied into the folder by
-        name, such as a last.pt to continue from. Raises ConfigError or StoreError.
+        :class:`Meta` holds: name, tags, note, parent, study, environment. ``files`` are contents of further files
+        by name, such as a last.pt to continue from. Raises ConfigError or StoreError.
         """
         with self._staged(config, about, files) as (run_id, staged):
             self._shelve(staged, run_id)
         return run_id
 
     @contextlib.contextmanager
-    def create_held(self, config: RunConfig, *, files: Mapping[str, Path] | None = None, **about: Any) -> Iterator[str]:
+    def create_held(
+        self, config: RunConfig, *, files: Mapping[str, bytes] | None = None, **about: Any
+    ) -> Iterator[str]:
         """Like :meth:`create`, but this process holds the run from the start: no queue can take it."""
         with self._staged(config, about, files) as (run_id, staged), locked(staged / LOCK, f"run {run_id}"):
             self._shelve(staged, run_id)
@@ -79,7 +80,7 @@ class RunStore:
 
     @contextlib.contextmanager
     def _staged(
-        self, config: RunConfig, about: Mapping[str, Any], files: Mapping[str, Path] | None
+        self, config: RunConfig, about: Mapping[str, Any], files: Mapping[str, bytes] | None
     ) -> Iterator[tuple[str, Path]]:
         """A new run, complete in a folder that the caller moves among the others."""
         config = config.checked()
@@ -90,9 +91,8 @@ class RunStore:
         try:
             with os_errors_as_store_errors(staged):
                 staged.mkdir(parents=True)
-            for name, path in (files or {}).items():
-                with os_errors_as_store_errors(staged / name), path.open("rb") as source:
-                    write_atomically(staged / name, partial(shutil.copyfileobj, source))
+            for name, content in (files or {}).items():
+                write_atomically(staged / name, content)
             write_new_run(staged, config, meta, status)
             Checksums(staged, run_id).record()
             yield run_id, staged

@@ -57,10 +57,11 @@ def export(store: RunStore, run_ids: Sequence[str], target: BinaryIO) -> None:
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for run_id in dict.fromkeys(run_ids):
-            files, listed[run_id] = store.run(run_id).checksums, {}
+            run, listed[run_id] = store.run(run_id), {}
             for name, most in FILES.items():
                 try:
-                    content = files.read(name, most)
+                    state = next(iter(run.states()), LAST)  # a crash may have left previous.pt alone
+                    content = run.checksums.read(state if name == LAST else name, most)
                 except FileNotFoundError:
                     continue
                 archive.writestr(f"{run_id}/{name}", content)

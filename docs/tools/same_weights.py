@@ -128,15 +128,17 @@ def environment(runs_folder: Path) -> dict[str, str]:
 
 
 def read_state(path: Path) -> Any:
-    """Return the content of a last.pt."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """Return the content of a last.pt, without the run and the configuration that it names."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value for name, value in state.items() if name not in ("run", "config")}
 
 
 def read_weights(path: Path) -> Any:
-    """Return the tensors and the metadata of a best.safetensors."""
+    """Return the tensors and the metadata of a best.safetensors, without the configuration that it names."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        return {"metadata": file.metadata(), "tensors": tensors}
+        metadata = {name: value for name, value in file.metadata().items() if name != "config"}
+        return {"metadata": metadata, "tensors": tensors}
 
 
 def read_epochs(path: Path) -> Any:

@@ -84,7 +84,7 @@ def _archive(store: RunStore) -> list[str]:
 
 
 def _extend(store: RunStore, run_id: str) -> None:
-    files = {name: store.run(run_id).path / name for name in ("last.pt", "best.safetensors")}
+    files = {name: (store.run(run_id).path / name).read_bytes() for name in ("last.pt", "best.safetensors")}
     store.create(store.run(run_id).config(), name="child", parent=run_id, files=files)
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from core.base.errors import LabError, StoreError
+from core.config.run_config import RunConfig
 from core.images.classify import Classifier
 from core.model.resnet import ResNet
 from core.training.checkpoint import load_state
@@ -118,7 +119,7 @@ def test_a_hostile_state_runs_nothing_and_is_explained(store, tmp_path, write, m
     path, trap = store.root / made_run(store) / "last.pt", tmp_path / "trap"
     write(path, make(trap))
     with pytest.raises(LabError) as caught:
-        load_state(path)
+        load_state(path.read_bytes(), path.parent.name, RunConfig())
     assert_names(caught.value, "last.pt", path.parent.name)
     assert not trap.exists()
 

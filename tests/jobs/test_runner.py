@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from core.base import files
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
+from core.images.classify import Classifier
 from core.jobs import recorder, runner
 from core.jobs.evaluate import evaluate_best
 from core.jobs.extend import extend
@@ -25,6 +28,7 @@ from core.jobs.runner import run, run_held
 from core.jobs.worker import Worker
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
+from core.runs.transfer import export, import_runs
 from core.training import environment
 from tests.made import tiny_config
 
@@ -566,3 +570,154 @@ def test_bf16_is_not_taken_over_by_a_machine_that_would_emulate_it(store, choice
     monkeypatch.setattr(environment, "_may_have_bf16", lambda _: False)
     run(store, first)
     assert precision_of(store, first) == "fp32"
+
+
+# --- states and weights belong to their run; the state before the last ----------------------------
+
+
+def stopped(store, *settings, after=3):
+    """A real run that was stopped after some epochs."""
+    run_id = store.create(tiny_config(*settings))
+    assert run(store, run_id, on_epoch=lambda line: line.epoch == after and store.queue.request_stop(run_id))
+    assert store.run(run_id).status().state == "stopped"
+    return run_id
+
+
+def resumed(store, run_id):
+    store.queue.enqueue(run_id)
+    return run(store, run_id)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_state_of_another_run_is_refused(store, recorded):
+    """Whatever the record says: the other run has the same settings, and the file may be recorded as it is."""
+    run_id, other = stopped(store, "train.seed=1"), stopped(store, "train.seed=1")
+    for name in ("last.pt", "previous.pt"):
+        shutil.copy(store.run(other).path / name, store.run(run_id).path / name)
+    if recorded:
+        store.run(run_id).checksums.record()
+    status = resumed(store, run_id)
+    assert status.state == "failed" and "last.pt" in status.error and run_id in status.error
+    assert (other in status.error) == recorded and ("SHA-256" in status.error) != recorded
+
+
+def test_a_state_of_another_configuration_is_refused(store):
+    run_id = stopped(store)
+    files = store.run(run_id).checksums
+    for name in ("last.pt", "previous.pt"):
+        state = torch.load(store.run(run_id).path / name, weights_only=True)
+        state["config"]["train"]["lr"] = 0.123
+        torch.save(state, store.run(run_id).path / name)
+    files.record()
+    status = resumed(store, run_id)
+    assert status.state == "failed" and "train.lr 0.123" in status.error and "configuration" in status.error
+
+
+def test_weights_of_another_configuration_are_refused(store):
+    first, second = ran(store, "train.epochs=2"), ran(store, "train.epochs=2", "train.seed=7")
+    store.run(first).write_file("best.safetensors", store.run(second).read_weights())
+    for use in (lambda: evaluate_best(store, first), lambda: Classifier.load(store, first)):
+        with pytest.raises(StoreError, match=r"best\.safetensors.*train\.seed 7"):
+            use()
+
+
+def test_equal_weights_are_equal_files_that_name_their_configuration(store):
+    first, second = ran(store, "train.epochs=2"), ran(store, "train.epochs=2")
+    assert store.run(first).read_weights() == store.run(second).read_weights()
+    with safe_open(store.run(first).best_weights(), framework="pt") as file:
+        metadata = file.metadata()
+    assert list(metadata) and RunConfig.from_dict(json.loads(metadata["config"])) == store.run(first).config()
+    state = torch.load(store.run(first).last_state(), weights_only=True)
+    assert state["run"] == first and RunConfig.from_dict(state["config"]) == store.run(first).config()
+
+
+@pytest.mark.parametrize("fault", ["flipped", "missing", "empty", "another run's"])
+def test_a_damaged_state_costs_an_epoch_and_not_the_run(store, fault):
+    straight, other, run_id = ran(store), stopped(store, after=1), stopped(store)
+    path = store.run(run_id).path / "last.pt"
+    if fault == "flipped":
+        flip(path)
+    elif fault == "missing":  # as after a crash between two renames
+        path.unlink()
+    else:
+        path.write_bytes(b"" if fault == "empty" else store.run(other).read_state())
+    began = []
+    store.queue.enqueue(run_id)
+    assert run(store, run_id, on_epoch=lambda line: began.append(line.epoch)).state == "finished"
+    assert began == [3, 4]
+    assert untimed(store, run_id) == untimed(store, straight) and same_weights(store, run_id, straight)
+    assert store.run(run_id).result() == store.run(straight).result()
+    log = store.run(run_id).log()
+    assert "last.pt" in log and "state before it" in log
+    assert store.run(run_id).checksums.problems() == {}
+
+
+def test_two_damaged_states_are_explained_and_left_alone(store):
+    run_id = stopped(store)
+    for name in ("last.pt", "previous.pt"):
+        flip(store.run(run_id).path / name)
+    before = {name: (store.run(run_id).path / name).read_bytes() for name in ("last.pt", "previous.pt")}
+    status = resumed(store, run_id)
+    assert status.state == "failed" and "last.pt" in status.error and "previous.pt" in status.error
+    assert "resnet-lab check" in status.error
+    assert {name: (store.run(run_id).path / name).read_bytes() for name in before} == before
+
+
+def test_the_state_before_the_last_is_kept_until_the_run_is_finished(store):
+    run_id = stopped(store)
+    states = [torch.load(store.run(run_id).path / name, weights_only=True) for name in ("last.pt", "previous.pt")]
+    assert [len(state["history"]) for state in states] == [3, 2]
+    assert store.run(run_id).checksums.problems() == {}
+    assert resumed(store, run_id).state == "finished"
+    assert store.run(run_id).states() == ["last.pt"]
+    assert len((store.run(run_id).path / "checksums.txt").read_text().splitlines()) == 9
+    assert store.run(run_id).checksums.problems() == {}
+
+
+def test_a_finished_folder_holds_no_unrecorded_file(store):
+    run_id = ran(store)
+    names = {path.name for path in store.run(run_id).path.iterdir()} - {".lock", "checksums.txt"}
+    assert names == set(store.run(run_id).checksums.listed())
+
+
+def test_a_child_continues_from_its_parents_state_wherever_it_is_moved(store, tmp_path):
+    parent = ran(store, *CONSTANT, "train.epochs=3")
+    child = extend(store, parent, 4)
+    with (tmp_path / "child.zip").open("wb") as file:
+        export(store, [child], file)
+    elsewhere = RunStore(tmp_path / "elsewhere")
+    assert import_runs(elsewhere, tmp_path / "child.zip", "child.zip").done == [child]
+    assert resumed(elsewhere, child).state == "finished"
+    grandchild = extend(elsewhere, child, 5)
+    assert run(elsewhere, grandchild).epoch == 5
+
+
+@pytest.mark.parametrize("name", ["last.pt", "best.safetensors", "config.json", "metrics.jsonl"])
+def test_a_damaged_file_is_neither_extended_nor_exported(store, name, tmp_path):
+    run_id = ran(store, *CONSTANT, "train.epochs=2")
+    flip(store.run(run_id).path / name)
+    with pytest.raises(StoreError, match=re.escape(name)):
+        extend(store, run_id, 4)
+    with (tmp_path / "runs.zip").open("wb") as file, pytest.raises(StoreError, match=f"{re.escape(name)}.*check"):
+        export(store, [run_id], file)
+
+
+def test_epochs_that_were_damaged_are_made_whole_by_resuming(store):
+    straight, run_id = ran(store), stopped(store)
+    flip(store.run(run_id).path / "metrics.jsonl")
+    assert resumed(store, run_id).state == "finished"
+    assert untimed(store, run_id) == untimed(store, straight)
+
+
+def test_a_run_from_before_is_recorded_when_it_is_trained(store):
+    run_id = stopped(store)
+    (store.run(run_id).path / "checksums.txt").unlink()
+    assert resumed(store, run_id).state == "finished"
+    files = store.run(run_id).checksums
+    assert files.recorded_later and files.problems() == {}

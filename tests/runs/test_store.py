@@ -91,10 +91,9 @@ def files(store: RunStore, run_id: str) -> dict[str, bytes]:
 
 
 def test_a_new_run_waits_with_everything_it_was_given(store: RunStore, tmp_path: Path) -> None:
-    (tmp_path / "last.pt").write_bytes(b"state")
     config = RunConfig().replace({"train.epochs": 7, "train.lr": 0.3})
     about = {"tags": ("a", "b"), "note": "why", "parent": UNKNOWN, "study": "s1"}
-    run_id = store.create(config, name=" my run ", files={"last.pt": tmp_path / "last.pt"}, **about)
+    run_id = store.create(config, name=" my run ", files={"last.pt": b"state"}, **about)
     assert store.run(run_id).config() == config
     meta, status = store.run(run_id).meta(), store.run(run_id).status()
     assert (meta.name, meta.tags, meta.note, meta.parent, meta.study) == ("my run", ("a", "b"), "why", UNKNOWN, "s1")
