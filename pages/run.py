@@ -99,9 +99,8 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
     # A closed expander draws nothing: each chart costs time at the end of every epoch, here and in the browser.
     if box := opened("Accuracy by class at the best epoch", "run_classes", ":material/bar_chart:"):
         with box:
-            live_chart(
-                bars_figures.class_accuracy(runs), "by-class", "Validation accuracy of each class at the best epoch."
-            )
+            alt = "Accuracy of each class at the best epoch, on the images that chose it."
+            live_chart(bars_figures.class_accuracy(runs), "by-class", alt)
     if box := opened("Learning rate and training speed", "run_speed", ":material/speed:"):
         with box, st.grid(2, min_column_width=CHART_WIDTH):
             live_chart(curves_figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)

@@ -6,12 +6,15 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core.figures.style import NO_EPOCH_TEXT, add_message, escape, new_figure
+from core.runs.summary import KIND_OF_VALIDATION
 from core.views.curves import RUN_COLOURS, RunCurves
 
 
 def class_accuracy(runs: Sequence[RunCurves]) -> go.Figure:
-    """Return the validation accuracy in percent of each class at each run's best epoch."""
-    figure = _bar_figure("Accuracy (%)", [name for run in runs for name in run.classes], len(runs))
+    """Return the accuracy in percent of each class at each run's best epoch, on the images that chose it."""
+    kinds = " or ".join(sorted({KIND_OF_VALIDATION[run.selected_on] for run in runs}))
+    names = [name for run in runs for name in run.classes]
+    figure = _bar_figure(f"{kinds.capitalize()} accuracy (%)", names, len(runs))
     for run in runs:
         if run.best_epoch is not None:
             values = [100 * share for share in run.at_epoch(run.best_epoch)["val_accuracy_by_class"]]

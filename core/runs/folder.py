@@ -11,7 +11,7 @@ previous.pt           the state before last.pt, until the run is finished
 result.json           for a run with held-out images: its one evaluation on the test set
 log.txt               what a person wants to read when the run failed
 checksums.txt         sizes and SHA-256 of all files but the next three (:mod:`core.runs.checksums`)
-progress.json         the state within the epoch: batch, running loss, images/s, seconds left; removed at the end
+progress.json         the state within the epoch: batch, loss, images/s, seconds left, curves; removed at the end
 stop                  present while someone asks the run to stop; holds ``keep`` or ``discard``
 .lock                 locked by the process that works on the run
 ====================  ==================================================================================

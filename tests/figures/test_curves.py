@@ -274,3 +274,8 @@ def test_beyond_the_palette_no_two_runs_look_alike():
     figure = accuracy([replace(curves(), id=run_id, mark=looks[run_id]) for run_id in ids])
     drawn = [curve for curve in figure.data if curve.uid.endswith(" val")]
     assert len({(curve.line.color, curve.line.dash, curve.marker.symbol) for curve in drawn}) == 24
+
+
+def test_the_bars_of_classes_say_which_images_were_measured():
+    assert class_accuracy([curves()]).layout.xaxis.title.text == "Validation accuracy (%)"
+    assert class_accuracy([curves(config=PAIR)]).layout.xaxis.title.text == "Test accuracy (%)"
