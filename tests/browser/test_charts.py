@@ -48,3 +48,10 @@ def test_a_chart_stays_within_its_place_when_the_window_changes(lab, page, runs)
     page.wait_for_timeout(1_000)
     node, drawn = (page.locator(name).first.bounding_box() for name in (".live-chart", ".live-chart .main-svg"))
     assert drawn["y"] >= node["y"] and drawn["y"] + drawn["height"] <= node["y"] + node["height"] + 1
+
+
+def test_a_long_name_on_home_is_whole(lab, page, runs):
+    page.goto(lab.url)
+    name = page.get_by_text("a long name, rate 0.4").first
+    name.wait_for()
+    assert name.evaluate("at => at.scrollWidth <= at.parentElement.closest('[data-testid=stPageLink]').clientWidth")

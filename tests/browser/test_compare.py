@@ -109,3 +109,10 @@ def test_each_tab_shows_its_part_and_is_in_the_address(lab, page, runs):
     link = page.url
     page.goto(link)
     expect(page.get_by_role("tab", name="Parallel coordinates")).to_have_attribute("aria-selected", "true")
+
+
+def test_plotly_is_read_before_the_first_run_is_selected(lab, page, runs):
+    page.goto(f"{lab.url}/compare")
+    expect(page.get_by_text("Select runs with the checkboxes", exact=False)).to_be_visible()
+    page.wait_for_function("() => Boolean(window.Plotly)")
+    assert page.locator(".js-plotly-plot").count() == 0

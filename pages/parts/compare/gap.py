@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from core.base.errors import LabError
+from core.base.text import shortened
 from core.compare import contenders
 from core.compare.contenders import Contender
 from core.compare.gap import gap
@@ -13,6 +14,9 @@ from core.views.curves import Mark
 from pages.parts.components.live_chart import live_chart
 from pages.parts.finding import finding_box
 from pages.parts.shared import sentence
+
+#: Letters of a name in a field.
+_LETTERS = 56
 
 
 def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
@@ -46,6 +50,7 @@ def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
 def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
     """Return the two to compare. Of more than two, the best unless others are chosen."""
     by_id = {group.id: group for group in groups}
+    short = shortened((group.label for group in groups), _LETTERS)
     if len(groups) == 2:
         for key in ("a", "b"):
             st.query_params.pop(key, None)
@@ -56,6 +61,8 @@ def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
         if st.session_state.get(key) not in by_id:
             st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in by_id else usual
         label = {"a": "First experiment", "b": "Second experiment"}[key]
-        chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda id: by_id[id].label)])
+        chosen.append(
+            by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda id: short[by_id[id].label])]
+        )
         st.query_params[key] = st.session_state[key]
     return chosen[0], chosen[1]
