@@ -95,6 +95,8 @@ if done := st.session_state.pop("done", None):
 warning = server.warning(address, st.get_option("server.enableXsrfProtection"), access.public)
 for text in filter(None, (*access.problems, warning)):
     st.warning(literal(text), icon=":material/lan:")
-if worker.trouble:
+if worker.read_only:
+    st.warning(literal(worker.read_only), icon=":material/lock:")
+elif worker.trouble:
     error_box(f"Some queued runs could not start: {worker.trouble} Retrying.")
 page.run()

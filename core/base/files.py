@@ -270,7 +270,23 @@ def is_locked(path: Path) -> bool:
         lock.acquire(blocking=False)
     except Timeout:
         return True
+    except PermissionError:  # a folder that may only be read
+        return _is_held_by_others(path)
     except OSError:
         return False
     lock.release()
+    return False
+
+
+def _is_held_by_others(path: Path) -> bool:
+    """Like :func:`is_locked`, for a lock file that this program may read but not write."""
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return False
+    with contextlib.suppress(OSError), open(_plain_file(open_descriptor(path, os.O_RDONLY | _PLAIN)), "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False

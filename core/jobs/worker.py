@@ -6,6 +6,7 @@ run as interrupted.
 """
 
 import contextlib
+import errno
 import math
 import os
 import threading
@@ -32,6 +33,8 @@ class Worker:
         self.thread: threading.Thread | None = None
         #: Why the queue stands still or a run was skipped, as long as that is so.
         self.trouble: str | None = None
+        #: A sentence if this program may only read the folder of the runs.
+        self.read_only: str | None = None
         self._reported = Once()
         self._stopping = threading.Event()
         self._tidied_at = -math.inf
@@ -56,13 +59,23 @@ class Worker:
                 with self.store.queue.lock().acquire(timeout=0):
                     self._work_queue()
             except Timeout:
-                self.trouble = None  # another process works the queue
+                self.trouble = self.read_only = None  # another process works the queue
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    self._report(error)
+                elif self.read_only is None:
+                    self.read_only = (
+                        f"The folder {self.store.root} can only be read here. You can view its runs, but not start or "
+                        "change any."
+                    )
+                    say(self.read_only)
             except Exception as error:  # the folder is gone, the disk is full, ...: try again later
                 self._report(error)
             self._stopping.wait(POLL_SECONDS)
 
     def _work_queue(self) -> None:
         """Train queued runs, for the holder of the queue's lock, as long as the lock is the one of this folder."""
+        self.read_only = None
         held = self.store.queue.identity()
         self.store.queue.mark_interrupted()
         while not self._stopping.is_set():

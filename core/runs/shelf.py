@@ -74,13 +74,20 @@ class Shelf:
                 stems = [
                     entry.name.removesuffix(self.suffix)
                     for entry in entries
-                    if entry.name.endswith(self.suffix) and (entry.is_file() if self.suffix else entry.is_dir())
+                    if entry.name.endswith(self.suffix) and (self._is_item(entry) or self._is_trashed_link(entry))
                 ]
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.name.startswith("."):
                 return []  # made when it is first needed
             raise StoreError(f"The folder {self.folder} cannot be read: {error.strerror}.") from error
         return sorted((stem for stem in stems if re.fullmatch(ID, stem)), reverse=True)
+
+    def _is_item(self, entry: os.DirEntry[str]) -> bool:
+        return entry.is_file() if self.suffix else entry.is_dir()
+
+    def _is_trashed_link(self, entry: os.DirEntry[str]) -> bool:
+        """Whether this is a link in the trash: it can be restored or deleted, wherever it leads."""
+        return bool(self._where) and entry.is_symlink()
 
     def new_id(self) -> str:
         """Return the id of a new item, which sorts behind the existing ones, those in the trash included."""
@@ -98,7 +105,7 @@ class Shelf:
         """Return where the item is. Raises StoreError if it does not exist."""
         path = self.place(item_id)
         if not (path.is_file() if self.suffix else path.is_dir()):
-            hint = " It is in the trash; restore it first." if (self.trash_folder / path.name).exists() else ""
+            hint = " It is in the trash; restore it first." if os.path.lexists(self.trash_folder / path.name) else ""
             raise StoreError(f"There is no {self.noun} {item_id}{self._where}.{hint}")
         return path
 
@@ -156,7 +163,7 @@ class Trash:
             path = self._shelf.path(item_id)
             make_folder(self.folder)
             self.note_time(item_id)
-            move(path, self._deleted.place(item_id))
+            _move(path, self._deleted.place(item_id))
 
     def ids(self) -> list[str]:
         """Return the ids in the trash, newest first."""
@@ -181,10 +188,10 @@ class Trash:
         target, noun = self._shelf.place(item_id), self._shelf.noun.capitalize()
         if item_id not in self.ids():
             raise StoreError(f"{noun} {item_id} is not in the trash.")
-        if target.exists():
+        if os.path.lexists(target):
             raise StoreError(f"{noun} {item_id} exists already; nothing was restored.")
         with os_errors_as_store_errors(target):
-            move(self._deleted.place(item_id), target)
+            _move(self._deleted.place(item_id), target)
             self._time_note(item_id).unlink(missing_ok=True)
 
     def deleted_at(self, item_id: str) -> float | None:
@@ -230,8 +237,23 @@ class Trash:
         return freed
 
 
+def _move(source: Path, target: Path) -> None:
+    """Move an item. A link still leads where it did, and what it leads to stays where it is."""
+    if not source.is_symlink():
+        move(source, target)
+        return
+    leads_to = os.path.normpath(source.parent.resolve() / source.readlink())
+    target.symlink_to(leads_to, target_is_directory=source.is_dir())
+    source.unlink()
+
+
 def size_of(path: Path) -> int:
-    """Return the number of bytes of a file, or of the files in a folder; what vanishes meanwhile counts nothing."""
+    """Return the number of bytes of a file, or of the files in a folder; what vanishes meanwhile counts nothing.
+
+    A link counts alone: deleting it frees nothing of what it leads to.
+    """
+    if path.is_symlink():
+        return path.lstat().st_size
     size = 0
     for file in (path, *path.rglob("*")):
         with contextlib.suppress(OSError):

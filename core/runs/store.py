@@ -7,6 +7,7 @@ read by :mod:`core.runs.table`. The folder's dot-folders hold what is not a run.
 
 import contextlib
 import getpass
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -106,7 +107,7 @@ class RunStore:
         """
         run_id = folder.name
         for place, where in ((self._shelf.place(run_id), ""), (self.trash.folder / run_id, " in the trash")):
-            if place.exists():
+            if os.path.lexists(place):
                 raise StoreError(f"Run {run_id} is here already{where}; it was left as it is.")
         run = RunFolder(Shelf(folder.parent, "run"), run_id)
         if not keep_reference:

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -70,43 +69,6 @@ def test_a_name_that_is_too_long_is_one_sentence(
     capsys.readouterr()
     assert main([*words, *(["--runs", str(store.root)] if "--runs" not in words else [])]) == 1
     assert_one_sentence(capsys.readouterr().err)
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become somebody else")
-@pytest.mark.parametrize(
-    "words",
-    [["list", "--runs", "{closed}/runs"], ["export", "latest", "--to", "{closed}/a.zip"], ["backup", "{closed}/b"]],
-)
-def test_a_folder_without_access_is_one_sentence(store: RunStore, tmp_path: Path, words: Sequence[str]) -> None:
-    made_run(store)
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    done = as_nobody([word.format(closed=closed) for word in words], store.root)
-    assert done.returncode == 1
-    assert_one_sentence(done.stderr)
-
-
-def as_nobody(words: Sequence[str], runs: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user who owns nothing. What it needs is imported before."""
-    for folder in (runs, *runs.parents):
-        if folder != Path("/") and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o055)
-    for path in runs.rglob("*"):
-        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-    script = (
-        "import os, sys\n"
-        "import core.cli.main, core.runs.backup, core.runs.transfer, core.runs.storage, filelock\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "sys.exit(core.cli.main.main(sys.argv[1:]))\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", script, *words],
-        cwd=PROJECT,
-        env={**os.environ, "RESNET_LAB_RUNS": str(runs)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")

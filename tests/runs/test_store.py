@@ -710,6 +710,56 @@ def test_emptying_the_trash_returns_the_bytes_freed(store: RunStore) -> None:
     assert store.trash.empty() == 0
 
 
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_run_that_is_a_link_goes_to_the_trash_and_back_as_a_link(
+    store: RunStore, tmp_path: Path, relative: bool
+) -> None:
+    run_id = made_run(store, name="linked")
+    target = tmp_path / "elsewhere"
+    place = store.run(run_id).path.rename(target) and store.root / run_id
+    place.symlink_to(os.path.relpath(target, store.root) if relative else target, target_is_directory=True)
+    before = sorted(path.name for path in target.iterdir())
+    assert store.run(run_id).meta().name == "linked"
+    store.trash.put(run_id)
+    assert store.ids() == [] and store.trash.ids() == [run_id]
+    assert "linked" in store.trash.labels()[run_id]
+    assert store.trash.size() < 1_000, "the target is not deleted with the link"
+    store.trash.restore(run_id)
+    assert store.ids() == [run_id] and store.trash.ids() == []
+    assert store.run(run_id).meta().name == "linked" and place.is_symlink()
+    store.trash.put(run_id)
+    assert store.trash.empty() < 1_000
+    assert store.trash.ids() == [] and not os.path.lexists(place)
+    assert set(before) <= {path.name for path in target.iterdir()}
+    assert not list(store.trash.folder.glob(f"*{run_id}"))
+
+
+def test_a_link_in_the_trash_whose_target_is_gone_can_be_restored_and_deleted(store: RunStore, tmp_path: Path) -> None:
+    run_id = made_run(store)
+    target = tmp_path / "elsewhere"
+    store.run(run_id).path.rename(target)
+    (store.root / run_id).symlink_to(target, target_is_directory=True)
+    store.trash.put(run_id)
+    target.rename(tmp_path / "away")
+    assert store.trash.ids() == [run_id] == list(store.trash.labels())
+    store.trash.restore(run_id)
+    (tmp_path / "away").rename(target)
+    assert store.ids() == [run_id]
+    store.trash.put(run_id)
+    target.rename(tmp_path / "away")
+    store.trash.empty()
+    assert store.trash.ids() == [] and (tmp_path / "away").is_dir()
+
+
+def test_restoring_overwrites_no_link(store: RunStore, tmp_path: Path) -> None:
+    run_id = made_run(store)
+    store.trash.put(run_id)
+    (store.root / run_id).symlink_to(tmp_path / "nothing")
+    with pytest.raises(StoreError, match="exists"):
+        store.trash.restore(run_id)
+    assert store.trash.ids() == [run_id] and (store.root / run_id).is_symlink()
+
+
 def test_what_cannot_be_deleted_keeps_nothing_else_in_the_trash(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
