@@ -4,15 +4,18 @@ A damaged file is kept as ``NAME.damaged``. A small file in which one byte was c
 tells when the right byte is found. Whatever is repaired is checked again.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
+import torch
+
 from core.base.errors import LabError, StoreError
 from core.base.files import read_file, write_atomically
-from core.base.strict_json import to_json
+from core.base.strict_json import from_json, to_json
 from core.base.text import counted
 from core.data.task import load_task
 from core.jobs.evaluate import evaluate_best
@@ -41,7 +44,7 @@ from core.training.environment import resolve
 from core.training.trainer import Trainer
 
 #: What the log says about where a run was trained.
-_TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads")
+_TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads?\b")
 
 
 def repair(store: RunStore, run_id: str) -> Checked:
@@ -95,8 +98,8 @@ class _Repairs:
             LAST: self._last,
             META: self._meta,
             METRICS_FILE: self._metrics,
-            BEST: self._best,
             STATUS: self._status,
+            BEST: self._best,
             RESULT: self._result,
             LOG: self._log,
         }
@@ -127,9 +130,25 @@ class _Repairs:
         return "The other files agree with each other and were recorded as they are, as “recorded later”."
 
     def _config(self) -> str:
+        listed = self._run.checksums.listed().get(CONFIG, ())
+        for name in (BEST, *SAVED_STATES):
+            content = _json(self._settings_in(name))
+            if Version.of(content) in listed:
+                self._replace(CONFIG, content)
+                return f"It was restored exactly from {name}."
         raise StoreError(
-            "It cannot be repaired: no other file of the run holds all of its settings. Restore the run from a backup."
+            "It cannot be repaired: no other file of the run holds its settings. Restore the run from a backup."
         )
+
+    def _settings_in(self, name: str) -> dict[str, Any]:
+        """Return the settings that weights or a state name; none if the file is damaged or from an earlier version."""
+        content = None if self._run.checksums.problem(name) else self._content(name)
+        if content is None:
+            return {}
+        if name == BEST:
+            header = from_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            return from_json(header.get("__metadata__", {}).get("config", "{}"))
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True).get("config", {})
 
     def _last(self) -> str:
         content = self._content(PREVIOUS)
@@ -157,6 +176,20 @@ class _Repairs:
         self._replace(METRICS_FILE, b"".join(to_json(asdict(record)).encode() + b"\n" for record in records))
         return f"Restored from the saved state: {counted(len(records), 'epoch')}."
 
+    def _status(self) -> str:
+        run, config = self._run, self._run.config()
+        records, log = run.records(), run.log()
+        done = bool(records) and records[-1].epoch == config.train.epochs and config.data.validation == "test"
+        finished = done or (run.path / RESULT).exists() or "  Finished" in log.rpartition("Training from")[2]
+        status = Status("finished" if finished else "stopped", len(records), config.train.epochs)
+        if records:
+            top, at = best(records), (run.path / METRICS_FILE).stat().st_mtime
+            status = replace(
+                status, best_epoch=top.epoch, best_val_accuracy=top.val_accuracy, started_at=at, finished_at=at
+            )
+        self._replace(STATUS, _json(asdict(status)))
+        return f"It was made again from the epochs and the log: {status.state} after {counted(status.epoch, 'epoch')}."
+
     def _best(self) -> str:
         state, status = self._state(), self._run.stored_status()
         epoch = best(_history(state)).epoch
@@ -167,20 +200,6 @@ class _Repairs:
             )
         self._replace(BEST, weights_bytes(state["best"], epoch, self._run.config()))
         return f"The weights of epoch {epoch} were restored from the saved state."
-
-    def _status(self) -> str:
-        run, config = self._run, self._run.config()
-        records, log = run.records(), run.log()
-        done = bool(records) and records[-1].epoch == config.train.epochs and config.data.validation == "test"
-        finished = done or run.result() is not None or "  Finished" in log.rpartition("Training from")[2]
-        status = Status("finished" if finished else "stopped", len(records), config.train.epochs)
-        if records:
-            top, at = best(records), (run.path / METRICS_FILE).stat().st_mtime
-            status = replace(
-                status, best_epoch=top.epoch, best_val_accuracy=top.val_accuracy, started_at=at, finished_at=at
-            )
-        self._replace(STATUS, _json(asdict(status)))
-        return f"It was made again from the epochs and the log: {status.state} after {counted(status.epoch, 'epoch')}."
 
     def _result(self) -> str:
         config, status = self._run.config(), self._run.stored_status()

@@ -241,6 +241,7 @@ def _ways(run: RunFolder, found: dict[str, str]) -> dict[str, str]:
 
     state = intact(LAST) or intact(PREVIOUS)
     ways = {
+        CONFIG: "from the weights or the saved state." if state or intact(BEST) else None,
         CHECKSUMS: "if the files agree with each other, they are recorded anew.",
         STATUS: "from the epochs, the result and the log." if intact(METRICS_FILE) or state else None,
         META: "a new one without name, tags and note; the damaged one is kept.",

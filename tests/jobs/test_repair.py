@@ -63,9 +63,10 @@ def truncate(path: Path) -> None:
 
 
 def foreign(path: Path) -> None:
-    """Replace a file by that of another run."""
+    """Replace a file by that of another run, which is finished and so has no previous.pt."""
     store = RunStore(path.parents[1])
-    shutil.copyfile(store.root / store.find("other") / path.name, path)
+    name = "last.pt" if path.name == "previous.pt" else path.name
+    shutil.copyfile(store.root / store.find("other") / name, path)
 
 
 DAMAGES: tuple[Callable[[Path], None], ...] = (flip, scramble, truncate, foreign, Path.unlink)
@@ -88,11 +89,9 @@ def damages(name: str, damage: Callable[[Path], None]) -> bool:
     return not (name == "checksums.txt" and damage is Path.unlink)
 
 
-def repairable(folder: Path, name: str, damage: Callable[[Path], None]) -> bool:
-    """Only a changed byte of a configuration can be restored, and a state only from the one before it."""
-    if name == "last.pt":
-        return (folder / "previous.pt").exists()
-    return name != "config.json" or damage is flip
+def repairable(folder: Path, name: str) -> bool:
+    """Everything is, but for the state of a finished run, which has none before it."""
+    return name != "last.pt" or (folder / "previous.pt").exists()
 
 
 CASES = [(name, damage) for name in FILES for damage in DAMAGES if damages(name, damage)]
@@ -117,7 +116,7 @@ def test_every_file_damaged_in_turn(copied, trained, label, name, damage):
     assert name in [problem.file for problem in check_run(copied.run(run_id)).problems]
 
     result = repair(copied, run_id)
-    if not repairable(copied.root / run_id, name, damage):
+    if not repairable(copied.root / run_id, name):
         assert [problem.file for problem in result.unsolved] == [name]
         assert "cannot be repaired" in result.unsolved[0].advice
         return
@@ -126,6 +125,8 @@ def test_every_file_damaged_in_turn(copied, trained, label, name, damage):
     kept = [path.read_bytes() for path in (copied.root / run_id).glob("*.damaged")]
     assert content is None or content in kept or name in ("log.txt", "checksums.txt")
     assert copied.summary(run_id).state == label
+    environment = copied.run(run_id).meta().environment
+    assert (environment["device"], environment["precision"], environment["threads"]) == ("cpu", "fp32", 1)
     if label == "stopped":
         copied.queue.enqueue(run_id)
         assert run(copied, run_id).state == "finished"
@@ -183,3 +184,25 @@ def test_a_repair_that_is_killed_at_any_step_loses_nothing_and_is_completed(tmp_
         if code == 0:
             break
     assert code == 0 and number > 6
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("config.json", "status.json", "meta.json", "metrics.jsonl"),
+        ("last.pt", "best.safetensors", "log.txt"),
+        ("checksums.txt", "metrics.jsonl"),
+        ("checksums.txt", "last.pt", "best.safetensors"),
+        ("previous.pt", "best.safetensors", "status.json", "metrics.jsonl"),
+    ],
+    ids=" ".join,
+)
+def test_several_files_damaged_at_once(copied, trained, names):
+    run_id = copied.find("stopped")
+    for name in names:
+        scramble(copied.root / run_id / name)
+    assert repair(copied, run_id).unsolved == []
+    assert check_run(RunStore(copied.root).run(run_id)).problems == []
+    copied.queue.enqueue(run_id)
+    assert run(copied, run_id).state == "finished"
+    assert_same_weights(copied, run_id, trained, trained.find("finished"))
