@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from core.base.errors import RunBusy, StoreError, collected
-from core.base.files import os_errors_as_store_errors, read_file, write_json
+from core.base.files import lock_at, os_errors_as_store_errors, read_file, write_json
 from core.base.strict_json import from_json, with_check, without_check
 from core.base.text import counted, filesize
 from core.runs.folder import SAVED_STATES
@@ -115,7 +115,7 @@ class Storage:
     def change(self, **changes: int | None) -> StorageSettings:
         """Change settings by name and return them all. Raises StoreError for values that are not allowed."""
         try:
-            with FileLock(self._store.root / ".settings.lock").acquire(timeout=5):
+            with lock_at(self._store.root / ".settings.lock").acquire(timeout=5):
                 after = replace(self.settings_or_never(), **changes)
                 if problem := after.problem():
                     raise StoreError(f"The storage settings were not saved: {problem}.")

@@ -16,6 +16,7 @@ from core.base.errors import StoreError
 from core.base.paths import PROJECT
 from core.jobs.worker import Worker
 from core.runs.folder import RunFolder
+from core.runs.storage import Storage
 from core.runs.store import RunStore
 from tests.conftest import wait_for
 from tests.faults.operations import tiny
@@ -23,6 +24,7 @@ from tests.faults.operations import tiny
 WORKER = """
 import sys, time
 from core.jobs.worker import Worker
+from core.runs.storage import Storage
 from core.runs.store import RunStore
 worker = Worker(RunStore(sys.argv[1]))
 worker.start()
@@ -135,7 +137,14 @@ def test_no_lock_makes_a_folder_that_was_moved_away(store: RunStore, tmp_path: P
     run_id = store.create(tiny())
     run = store.run(run_id)
     store.root.rename(tmp_path / "moved")
-    for act in (store.queue.lock, store.queue.order_lock, lambda: run.annotate(name="x"), run.hold):
+    settings = Storage(store)
+    for act in (
+        store.queue.lock,
+        store.queue.order_lock,
+        lambda: run.annotate(name="x"),
+        run.hold,
+        lambda: settings.change(empty_trash_after=1),
+    ):
         with pytest.raises(StoreError):
             act()
     assert not store.root.exists()
