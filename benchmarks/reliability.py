@@ -67,6 +67,12 @@ FAULTS = (
         "every run can be restored as it was before or is now, and the next backup completes it",
     ),
     Fault(
+        "a bit of a file flipped",
+        "test_bit_flips",
+        "flipped_bit",
+        "a message names the file, and nothing goes on from it",
+    ),
+    Fault(
         "write refused: disk full, I/O error, permission",
         "test_errors",
         "refusal",
