@@ -154,8 +154,8 @@ class _Repairs:
         content = self._content(PREVIOUS)
         if content is None or self._run.checksums.problem(PREVIOUS):
             raise StoreError(
-                "It cannot be repaired: the state before it is missing or damaged. Results and weights are kept; clone "
-                "the run to train it again."
+                "It cannot be repaired: the state before it is missing or damaged. Results and weights are kept. "
+                "Restore the state with `resnet-lab restore-backup DIR RUN`, or clone the run to train it again."
             )
         self._replace(LAST, content)
         return f"The state before it, {PREVIOUS}, took its place. The run repeats its last epoch when it continues."

@@ -90,6 +90,6 @@ def test_check_names_what_is_wrong_and_repairs_it(cli: Cli, trained: RunStore) -
 
 
 def test_check_fails_for_what_cannot_be_repaired(cli: Cli, trained: RunStore) -> None:
-    (trained.root / trained.ids()[0] / "config.json").write_text("{}")
+    (trained.root / trained.ids()[0] / "last.pt").write_bytes(b"no state")
     result = cli("check", "--repair", on=trained)
     assert result.code == 1 and "backup" in result.out
