@@ -6,6 +6,7 @@ run after the current batch and keeps it.
 
 import argparse
 import contextlib
+import re
 import signal
 import statistics
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.cost.effect import idle_settings
 from core.cost.machine import require_fit
-from core.runs.folder import Status
+from core.runs.folder import CONFIG, Status
+from core.runs.shelf import ID
 from core.runs.store import RunStore
 from core.runs.summary import Accuracy, accuracies_of, shared_precision
 
@@ -104,7 +106,13 @@ def base_config(args: argparse.Namespace) -> RunConfig:
 
 
 def read_config(path: Path) -> RunConfig:
-    """Return the configuration in a JSON file. Raises ConfigError if it is missing, damaged or not allowed."""
+    """Return the configuration in a JSON file. Raises ConfigError if it is missing, damaged or not allowed.
+
+    The file of a run is verified. Raises StoreError if it is damaged.
+    """
+    folder = path.absolute().parent
+    if path.name == CONFIG and re.fullmatch(ID, folder.name) and path.is_file():
+        RunStore(folder.parent).run(folder.name).config()  # raises if it is damaged
     try:
         with path.open("rb") as file:  # not read_file: it may be a pipe, such as a shell's <(…)
             content = from_json(file.read(MOST_BYTES))

@@ -304,3 +304,13 @@ def test_seeds_share_the_precision_that_auto_chose_for_the_first(
     training.during = during  # type: ignore[method-assign]
     assert cli("train", "--preset", "quick", "--seeds", "3").code == 0
     assert begun == [{}, {"precision": "bf16"}, {"precision": "bf16"}]
+
+
+def test_a_damaged_configuration_of_a_run_starts_no_other(cli: Cli, store: RunStore, training: FakeTraining) -> None:
+    run_id = made_run(store)
+    path = store.root / run_id / "config.json"
+    assert cli("train", "--config", path, "--queue").code == 0
+    path.write_text(path.read_text().replace('"depth": 20', '"depth": 32'))
+    result = cli("train", "--config", path, "--queue")
+    assert result.code == 1 and "config.json" in result.err and "check" in result.err
+    assert len(store.ids()) == 2
