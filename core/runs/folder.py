@@ -144,7 +144,8 @@ class LocalNotes:
                 f"{self._path.name} in the folder of the runs is damaged. It holds your names and notes of the runs "
                 "that came with the program; repair or delete it and try again."
             )
-        content[run_id] = {**content.get(run_id, {}), **changes}
+        own = content.get(run_id)
+        content[run_id] = {**(own if isinstance(own, dict) else {}), **changes}
         write_json(self._path, with_check(content))
 
     def _read(self) -> dict[str, Any] | None:
@@ -154,7 +155,7 @@ class LocalNotes:
             return {}
         except (OSError, ValueError, StoreError):
             return None
-        return content if isinstance(content, dict) and all(isinstance(own, dict) for own in content.values()) else None
+        return content if isinstance(content, dict) else None
 
 
 class RunFolder:

@@ -26,7 +26,7 @@ from core.jobs.evaluate import evaluate_best
 from core.jobs.extend import extend
 from core.jobs.runner import run, run_held
 from core.jobs.worker import Worker
-from core.runs.folder import RunFolder
+from core.runs.folder import SAVED_STATES, RunFolder
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
 from core.training import environment
@@ -160,15 +160,15 @@ def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, recip
 def test_killed_between_the_record_and_the_state_loses_nothing(store, monkeypatch):
     """The line of epoch 3 is written, its state is not: going on writes that line again, once."""
     straight, cut = ran(store), store.create(tiny_config())
-    real = RunFolder.write_file
+    real = RunFolder.write_state
 
-    def die_at_third_state(self, name, content):
-        if name == "last.pt" and len(self.records()) == 3:
+    def die_at_third_state(self, content):
+        if len(self.records()) == 3:
             raise KeyboardInterrupt
-        real(self, name, content)
+        real(self, content)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunFolder, "write_file", die_at_third_state)
+        patch.setattr(RunFolder, "write_state", die_at_third_state)
         run(store, cut)
     assert len(store.run(cut).records()) == 3
     store.queue.enqueue(cut)
@@ -334,7 +334,8 @@ def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
 def test_a_run_without_the_state_to_go_on_from_keeps_what_it_has(store):
     run_id = store.create(tiny_config())
     run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
-    store.run(run_id).last_state().unlink()
+    for name in SAVED_STATES:
+        (store.run(run_id).path / name).unlink()
     before = {name: (store.run(run_id).path / name).read_bytes() for name in ("metrics.jsonl", "best.safetensors")}
     store.queue.enqueue(run_id)
     status = run(store, run_id)
