@@ -37,8 +37,8 @@ def test_an_unusable_runs_folder_is_an_error_box(app, store, monkeypatch):
     assert app.error[0].value == "runs could not be written: the disk is full."
 
 
-def test_the_reason_why_the_queue_is_stuck_is_above_every_page(app, monkeypatch):
-    worker = core.jobs.worker.Worker.__new__(core.jobs.worker.Worker)
+def test_the_reason_why_the_queue_is_stuck_is_above_every_page(app, store, monkeypatch):
+    worker = core.jobs.worker.Worker(store)
     worker.trouble = "runs could not be written: the disk is full."
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", lambda root=None: worker)
     app.run()
