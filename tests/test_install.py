@@ -70,7 +70,7 @@ def test_make_names_the_versions_that_work_when_it_finds_another_one(tmp_path, m
         f'exec {sys.executable} -c "import sys; sys.version_info = (3, {minor}, 0)\n$2"\n'
     )
     python.chmod(0o755)
-    command = ["make", "setup", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    command = ["make", "--no-print-directory", "setup", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
     answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     if accepted:  # and then the virtual environment is made, which this one cannot
         assert "Setting up" in answer.stdout
