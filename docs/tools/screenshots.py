@@ -22,12 +22,15 @@ from docs.tools.common import reference_studies, test_images, wait_until_ready
 DOCS = PROJECT / "docs"
 
 
-def take(page: Page, address: str, name: str, *, centre: str | None = None) -> None:
-    """Open a page and save its image when it is ready, scrolled to put the heading ``centre`` in the middle."""
+def take(page: Page, address: str, name: str, *, tab: str | None = None) -> None:
+    """Open a page and save its image when it is ready; with ``tab``, open that tab and scroll to it."""
     page.goto(address)
     wait_until_ready(page)
-    if centre:
-        page.get_by_role("heading", name=centre, exact=True).evaluate("at => at.scrollIntoView({block: 'center'})")
+    if tab:
+        chosen = page.get_by_role("tab", name=tab, exact=True)
+        chosen.click()
+        wait_until_ready(page)
+        chosen.evaluate("at => at.scrollIntoView({block: 'start'})")
         time.sleep(1)
     page.screenshot(path=DOCS / f"{name}.png")
 
@@ -57,7 +60,7 @@ def main() -> None:
             take(page, address, "home")
             while store.run(second).status().active:
                 time.sleep(0.5)
-            take(page, f"{address}/compare?runs={first},{second}", "compare", centre="Is the gap real?")
+            take(page, f"{address}/compare?runs={first},{second}", "compare", tab="Is the gap real?")
 
 
 def copy_references(store: RunStore) -> tuple[str, str]:
