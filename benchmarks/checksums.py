@@ -1,11 +1,11 @@
 """Measure what it costs to record and verify the SHA-256 of a run's files.
 
-    python -m benchmarks.checksums [--pairs 7] [--set SETTING …] [--runs 300]
+    python -m benchmarks.checksums [--times 5] [--set SETTING …] [--runs 300]
 
-Writes results/checksums.md and docs/reliability.md. A pair is two runs of the preset ``quick``, one with and one
-without checksums, in changing order; what is reported is the ratio of their times. Then the table of many runs is read
-by a server that was just started, with and without verification. The times of a pair are measured one after the other,
-so their ratio depends little on the machine.
+Writes results/checksums.md and docs/reliability.md. In runs of the preset ``quick``, the time spent in the record is
+added up: hashing, listing and verifying, without the writing of the files themselves. It is reported as a share of the
+run's time; two whole runs differ from one another by more than that. Then the table of many runs is read by a server
+that was just started, with and without verification, in turns.
 """
 
 import argparse
@@ -16,44 +16,29 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from benchmarks.common import heading, keep_by_machine, publish, spread_text
-from core.base.files import MOST_BYTES, append_to_file, read_file, write_atomically
+from core.base.files import MOST_BYTES, read_file
 from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.jobs.runner import run
 from core.runs import checksums
-from core.runs.checksums import Checksums, Versions
+from core.runs.checksums import Checksums
 from core.runs.store import RunStore
 
 
 class NoChecksums(Checksums):
-    """Reads and writes the same files, without a record and without hashing."""
+    """Reads the same files, without a record and without hashing."""
 
     def read(self, name: str, most: int = MOST_BYTES) -> bytes:
         """Return the content of a file, whatever it is."""
         path = self.folder / name
         return read_file(path, min(most, path.stat().st_size + 2**20))
 
-    def write(self, name: str, content: bytes | str, *, keep: str | None = None) -> None:
-        """Replace a file."""
-        path = self.folder / name
-        write_atomically(path, content, keep=self.folder / keep if keep and path.exists() else None)
-
-    def append(self, name: str, text: bytes) -> None:
-        """Append to a file."""
-        append_to_file(self.folder / name, text)
-
     def problem(self, name: str) -> None:
         """Find nothing wrong."""
-
-    def survey(self, wanted: Callable[[str], bool]) -> Versions:
-        """Look at nothing."""
-        return {}
-
-    def _rewrite(self, versions: Versions, later: bool, folder: int) -> None:
-        """Record nothing."""
 
 
 @contextlib.contextmanager
@@ -66,16 +51,58 @@ def without_checksums() -> Iterator[None]:
         yield
 
 
-def training_seconds(config: RunConfig, root: Path) -> float:
-    """Train a run and return its seconds."""
-    store = RunStore(root)
+class Stopwatch:
+    """Adds up the time in the record, without that of the files which would be written anyway."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Measure every call of the record from outside, and take off the writing of the files."""
+        with contextlib.ExitStack() as stack:
+            for name in ("read", "problem", "write", "append", "move", "survey", "tidy", "record"):
+                stack.enter_context(mock.patch.object(Checksums, name, self._added(getattr(Checksums, name))))
+            for name in ("write_atomically", "append_to_file"):
+                stack.enter_context(mock.patch.object(checksums, name, self._taken_off(getattr(checksums, name))))
+            yield
+
+    def _added(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **options: Any) -> Any:
+            began, self._depth = time.perf_counter(), self._depth + 1
+            try:
+                return call(*args, **options)
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    self.seconds += time.perf_counter() - began
+
+        return timed
+
+    def _taken_off(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(path: Path, *args: Any, **options: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(path, *args, **options)
+            finally:
+                if path.name != checksums.CHECKSUMS:
+                    self.seconds -= time.perf_counter() - began
+
+        return timed
+
+
+def training_share(config: RunConfig, root: Path) -> tuple[float, float]:
+    """Train a run; return its seconds, and the share of them that the record took."""
+    store, watch = RunStore(root), Stopwatch()
     run_id = store.create(config)
     began = time.perf_counter()
-    status = run(store, run_id)
+    with watch.running():
+        status = run(store, run_id)
     seconds = time.perf_counter() - began
     if status.state != "finished":
         raise SystemExit(f"The run ended {status.state}: {status.error}")
-    return seconds
+    return seconds, watch.seconds / seconds
 
 
 def table_seconds(root: Path) -> float:
@@ -112,7 +139,7 @@ def copies(root: Path, run_id: str, count: int) -> None:
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7, metavar="N", help="pairs of runs (default: 7)")
+    parser.add_argument("--times", type=int, default=5, metavar="N", help="measurements of each (default: 5)")
     parser.add_argument("--runs", type=int, default=300, metavar="N", help="runs in the table (default: 300)")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING", help="change a setting of quick")
     args = parser.parse_args()
@@ -120,28 +147,33 @@ def main() -> None:
     config = preset("quick").config.set_from_text([*fixed, *args.set]).checked()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "trained"
-        training_seconds(config, root)  # the first run also prepares PyTorch
-        training, training_plain = ratios(lambda: training_seconds(config, root), args.pairs)
+        measured = [training_share(config, root) for _ in range(args.times)]
         store = RunStore(Path(folder) / "listed")
         run_id = store.create(config)
         run(store, run_id)
         copies(store.root, run_id, args.runs)
-        reading, reading_plain = ratios(lambda: table_seconds(store.root), max(args.pairs, 3))
+        reading, reading_plain = ratios(lambda: table_seconds(store.root), args.times)
+    shares = [100 * share for _, share in measured]
     rows = [
-        ("", "seconds without", "ratio with / without, median (lowest–highest)", "pairs"),
+        ("", "seconds", "what checksums cost, median (lowest–highest)", "n"),
         ("---", "---", "---", "---"),
-        ("a run of `quick`", spread_text(training_plain, 1), spread_text(training, 3), str(len(training))),
+        (
+            "a run of `quick`",
+            spread_text([seconds for seconds, _ in measured], 1),
+            f"{spread_text(shares, 2)} % of its time",
+            str(len(measured)),
+        ),
         (
             f"the table of {args.runs:,} runs, read anew",
-            spread_text(reading_plain, 2),
-            spread_text(reading, 2),
+            f"{spread_text(reading_plain, 2)} without",
+            f"{spread_text(reading, 2)} times that",
             str(len(reading)),
         ),
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     settings = f", with {' '.join(args.set)}" if args.set else ""
-    added = 100 * (statistics.median(training) - 1)
-    text = f"{heading()}{settings}: checksums add {added:+.1f} % to the time of a run.\n\n{table}\n"
+    cost = statistics.median(shares)
+    text = f"{heading()}{settings}: checksums take {cost:.2f} % of the time of a run.\n\n{table}\n"
     print(text)
     publish("reliability", "checksums", keep_by_machine("checksums", text))
 
