@@ -45,9 +45,9 @@ def choose(index: int) -> None:
 
 
 def follow_link() -> None:
-    """Take the image from ``?image=`` (formerly ``?picture=``) when the page is opened with it.
+    """Show the image that the address names: ``?image=``, or ``?picture=`` in old links.
 
-    A widget bound to the address would not: it ignores what a callback chose before the widget existed.
+    A widget bound to the address would ignore an image that a callback chose before the widget existed.
     """
     text = st.query_params.get("image") or st.query_params.pop("picture", None)
     if "image" not in st.session_state and (index := gallery.image_in_link(text)):

@@ -187,8 +187,10 @@ def classify(args: argparse.Namespace, store: RunStore) -> Answer:
             notes += [f"{path}: {note}." for note in image.notes]
             labels = [path, *[""] * (len(top) - 1)]
             rows += [
-                (label, guess["class"], percent(guess["probability"])) for label, guess in zip(labels, top, strict=True)
+                (label, prediction["class"], percent(prediction["probability"]))
+                for label, prediction in zip(labels, top, strict=True)
             ]
+    # Scripts read the images under “pictures”, the name that the field had from the start.
     data = {"id": classifier.run_id, "epoch": classifier.epoch, "pictures": answers, "errors": errors}
     if notes:
         data["notes"] = notes

@@ -117,7 +117,7 @@ def read_config(path: Path) -> RunConfig:
         with path.open("rb") as file:  # not read_file: it may be a pipe, such as a shell's <(…)
             content = from_json(file.read(MOST_BYTES))
     except FileNotFoundError:
-        raise ConfigError({"config": f"there is no file {path}."}) from None
+        raise ConfigError({"config": f"the file {path} does not exist."}) from None
     except OSError as error:
         raise ConfigError({"config": f"{path} cannot be read: {error.strerror}."}) from error
     except ValueError as error:

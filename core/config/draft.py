@@ -198,6 +198,6 @@ def split_text(config: RunConfig) -> str:
 
 
 def work_text(config: RunConfig) -> str:
-    """Return the number of epochs and steps, and the accuracy of random guesses."""
+    """Return the number of epochs and steps, and the chance level."""
     steps, k, epochs = config.steps_per_epoch(), len(config.data.classes), config.train.epochs
     return f"{counted(epochs, 'epoch')} of {counted(steps, 'step')} · {k} classes, chance level {100 / k:.3g} %"

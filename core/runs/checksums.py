@@ -242,7 +242,7 @@ class Checksums:
     # --- the record as a whole --------------------------------------------------------------------
 
     def record(self, *, later: bool = False) -> None:
-        """Record the files as they are now. ``later``: nobody knows what happened to them since they were written."""
+        """Record the files as they are now. ``later``: they were written before there was a record."""
         self._rewrite({name: [Version.of(self._content(name))] for name in self._names()}, later, 0)
 
     def survey(self, wanted: Callable[[str], bool]) -> Versions:

@@ -92,7 +92,7 @@ def import_runs(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
             shelf = Shelf(staging, "run")
             return each(listed, lambda run_id: _import(archive, members[run_id], listed[run_id], shelf, run_id, store))
     except FileNotFoundError:
-        raise StoreError(f"There is no file {name}.") from None
+        raise StoreError(f"The file {name} does not exist.") from None
     except OSError as error:
         raise StoreError(f"{name} cannot be read: {error.strerror or error}.") from error
     except _BROKEN as error:

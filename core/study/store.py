@@ -119,7 +119,7 @@ def read_study(path: Path) -> Study:
         with path.open("rb") as file:  # a file, or what a shell's <(…) hands over
             return study_from_text(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
-        raise ConfigError({"study": f"there is no file {path}."}) from None
+        raise ConfigError({"study": f"the file {path} does not exist."}) from None
     except OSError as error:
         raise ConfigError({"study": f"{path.name} cannot be read: {error.strerror}."}) from error
 

@@ -178,17 +178,19 @@ def test_one_worker_per_process_and_folder(tmp_path, monkeypatch):
 
 
 def test_the_worker_deletes_what_the_storage_settings_say(store, worker, monkeypatch, capsys):
-    old = made_run(store)
+    kept, old = made_run(store), made_run(store)
     store.trash.put(old)
     storage = Storage(store)
     storage.change(empty_trash_after=1)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 2 * DAY)
     storage.tidy()
+    assert store.trash.ids() == [old], "what is due is noted first"
     monkeypatch.setattr(time, "time", lambda: now + 3 * DAY)
     worker.start()
     wait_for(lambda: not store.trash.ids(), 10)
     wait_for(lambda: "freed" in capsys.readouterr().err, 10)
+    assert store.ids() == [kept] and not (store.trash.folder / old).exists()
 
 
 def blocked(store, name):

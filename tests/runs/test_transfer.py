@@ -391,7 +391,7 @@ def test_a_disk_without_room_is_noticed_before_anything_is_written(
 
 
 def test_a_missing_file_or_run_is_an_error(store: RunStore, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="There is no file"):
+    with pytest.raises(StoreError, match="does not exist"):
         import_runs(store, tmp_path / "nothing.zip", "nothing.zip")
     with pytest.raises(StoreError, match=f"There is no run {ELSEWHERE}"):
         packed(store, ELSEWHERE)

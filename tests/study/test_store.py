@@ -112,7 +112,7 @@ def test_a_file_from_elsewhere_is_read_or_refused(tmp_path):
     path = tmp_path / "study.json"
     path.write_text(as_text(STUDY))
     assert read_study(path) == Study(STUDY.name, STUDY.base, STUDY.axes, STUDY.seeds)
-    with pytest.raises(ConfigError, match="there is no file"):
+    with pytest.raises(ConfigError, match="does not exist"):
         read_study(tmp_path / "none.json")
     path.write_bytes(b" " * (MOST_BYTES + 1))
     with pytest.raises(ConfigError, match="larger than the 1 MB"):
