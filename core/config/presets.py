@@ -21,6 +21,11 @@ class Preset:
     config: RunConfig
 
 
+#: Images held out by the presets that take minutes or hours, as in He et al. (2016). With 1,000 of them the accuracy of a
+#: run has an interval of ±1.4 points; the split of seed 0 happened to be two points easier than the test images.
+_HELD_OUT = 5_000
+
+
 def _fast(epochs: int) -> RunConfig:
     """Return the fast recipe.
 
@@ -28,7 +33,7 @@ def _fast(epochs: int) -> RunConfig:
     (benchmarks/tricks.py).
     """
     return RunConfig(
-        data=DataConfig(validation_size=1_000),
+        data=DataConfig(validation_size=_HELD_OUT),
         augment=AugmentConfig(flip="alternating", translate="crop", grow_from=20),
         train=TrainConfig(
             epochs=epochs, optimizer="muon", muon_lr=0.05, lr=0.2, nesterov=True, warmup_epochs=1.0, label_smoothing=0.1
@@ -49,15 +54,15 @@ _QUICK = Preset(
 _FAST = Preset(
     "fast",
     "High accuracy in minutes",
-    "For two CPU cores: Muon, growing crops, alternating flips and label smoothing. Trains on 49,000 images and "
-    "validates on 1,000.",
-    _fast(24),
+    "For two CPU cores: Muon, growing crops, alternating flips and label smoothing. "
+    f"Holds out {_HELD_OUT:,} training images for validation, as the ResNet paper does.",
+    _fast(26),
 )
 _FAST_10 = Preset(
     "fast-10",
-    "90 % in half the time",
-    "The same recipe in 14 epochs instead of 24, for slightly less accuracy.",
-    _fast(14),
+    "High accuracy, sooner",
+    f"The same recipe in 15 epochs instead of {_FAST.config.train.epochs}, for slightly less accuracy.",
+    _fast(15),
 )
 _HE2016 = Preset(
     "he2016",
@@ -65,7 +70,7 @@ _HE2016 = Preset(
     "The recipe of the ResNet paper: SGD for 182 epochs, with two drops of the learning rate. Takes hours on a CPU. "
     "The paper's test accuracy is 91.25 % (error 8.75 %).",
     RunConfig(
-        data=DataConfig(validation_size=5_000, normalization="pixel-mean"),
+        data=DataConfig(validation_size=_HELD_OUT, normalization="pixel-mean"),
         augment=AugmentConfig(translate="crop"),
         # 32,000 and 48,000 of 64,000 iterations, at 352 iterations per epoch of 45,000 images.
         train=TrainConfig(epochs=182, schedule="multi-step", milestones=(91, 136), weight_decay=1e-4),

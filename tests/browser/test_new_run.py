@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from core.config.presets import preset
+
 
 def in_sight(page, button) -> bool:
     box, size = button.bounding_box(), page.viewport_size
@@ -38,10 +40,11 @@ def test_the_start_button_stays_in_sight(form, width):
 
 
 def test_a_study_of_a_setting_begins_with_the_settings_of_the_form(form):
+    epochs = preset("fast").config.train.epochs
     form.locator(".st-key-card-fast").click()
-    expect(form.get_by_role("textbox", name=re.compile("^Epochs"))).to_have_value("24")
+    expect(form.get_by_role("textbox", name=re.compile("^Epochs"))).to_have_value(str(epochs))
     form.get_by_role("button", name="Vary a setting").click()
     form.get_by_role("button", name="Create study").click()
     expect(form.get_by_role("heading", name="Studies")).to_be_visible()
     expect(form.get_by_role("combobox", name="Base settings")).to_have_value("Current settings of New run")
-    expect(form.get_by_text(re.compile("24 epochs")).first).to_be_visible()
+    expect(form.get_by_text(re.compile(f"{epochs} epochs")).first).to_be_visible()
