@@ -21,8 +21,8 @@ class Preset:
     config: RunConfig
 
 
-#: Images held out by the presets that take minutes or hours, as in He et al. (2016). With 1,000 of them the accuracy of a
-#: run has an interval of ±1.4 points; the split of seed 0 happened to be two points easier than the test images.
+#: Images held out by the presets that take minutes or hours, as in He et al. (2016). With 1,000 a run's accuracy has
+#: an interval of ±1.4 points, and the split of seed 0 happened to be two points easier than the test images.
 _HELD_OUT = 5_000
 
 

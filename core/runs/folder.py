@@ -1,20 +1,21 @@
 """RunFolder: the files of one run.
 
-====================  ==================================================================================
-config.json           the complete RunConfig with a schema version; config.json.v0 and so on are earlier forms
-meta.json             name, tags, note, owner, study, parent, whether it is a reference run, environment
-status.json           state, epoch, best epoch so far, times, heartbeat, host and pid, error if any
-metrics.jsonl         one line per finished epoch, appended; a torn last line is ignored
-best.safetensors      the best epoch's weights with ``input.mean`` and ``input.std``
-last.pt               everything needed to continue exactly; says which run and configuration it belongs to
-previous.pt           the state before last.pt, until the run is finished
-result.json           for a run with held-out images: its one evaluation on the test set
-log.txt               what a person wants to read when the run failed
-checksums.txt         sizes and SHA-256 of all files but the next three (:mod:`core.runs.checksums`)
-progress.json         the state within the epoch: batch, loss, images/s, seconds left, curves; removed at the end
-stop                  present while someone asks the run to stop; holds ``keep`` or ``discard``
-.lock                 locked by the process that works on the run
-====================  ==================================================================================
+=======================  ===============================================================================
+config.json              the complete RunConfig with a schema version; config.json.v0 and so on are earlier forms
+meta.json                name, tags, note, owner, study, parent, whether it is a reference run, environment
+status.json              state, epoch, best epoch so far, times, heartbeat, host and pid, error if any
+metrics.jsonl            one line per finished epoch, appended; a torn last line is ignored
+best.safetensors         the best epoch's weights with ``input.mean`` and ``input.std``
+last.pt                  everything needed to continue exactly; says which run and configuration it belongs to
+previous.pt              the state before last.pt, until the run is finished
+result.json              for a run with held-out images: its one evaluation on the test set
+predictions.safetensors  what the network answered for each validation and test image (:mod:`core.runs.predictions`)
+log.txt                  what a person wants to read when the run failed
+checksums.txt            sizes and SHA-256 of all files but the next three (:mod:`core.runs.checksums`)
+progress.json            the state within the epoch: batch, loss, images/s, seconds left, curves; removed at the end
+stop                     present while someone asks the run to stop; holds ``keep`` or ``discard``
+.lock                    locked by the process that works on the run
+=======================  ===============================================================================
 
 Every file but metrics.jsonl and log.txt is replaced atomically, and every file is verified when it is read.
 status.json can say ``running`` for a run whose process is dead; a free lock tells, and the run is reported as
@@ -51,6 +52,7 @@ from core.records import BatchRecord, EpochRecord
 from core.runs import validate
 from core.runs.checksums import NO_VERSION, Checksums
 from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, rising
+from core.runs.predictions import PREDICTIONS, PREDICTIONS_BYTES, Predictions, read_predictions
 from core.runs.shelf import Shelf
 
 CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
@@ -230,6 +232,14 @@ class RunFolder:
             raise self._damaged(RESULT, problem)
         return result
 
+    def predictions(self) -> Predictions | None:
+        """Return what the network answered for each validation and test image; ``None`` if that is not kept."""
+        try:
+            content = self.checksums.read(PREDICTIONS, PREDICTIONS_BYTES)
+        except FileNotFoundError:
+            return None
+        return read_predictions(content, self.id, self.config())
+
     def log(self) -> str:
         """Return the log, of a long one the end; empty if there is none. A damaged log begins with a note."""
         path = self.path / LOG
@@ -353,6 +363,10 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Keep the evaluation on the test set."""
         self.checksums.write_json(RESULT, result)
+
+    def write_predictions(self, content: bytes) -> None:
+        """Keep the answers of the network, from :func:`~core.runs.predictions.predictions_bytes`."""
+        self.checksums.write(PREDICTIONS, content)
 
     def settle(self) -> None:
         """Stop a run that waited or trained where its folder comes from, and forget that place."""

@@ -4,7 +4,6 @@ Both may come from anywhere: reading them runs no code and needs no more memory 
 """
 
 import io
-import json
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import load, save
 
 from core.base.errors import ConfigError, LabError, StoreError
 from core.base.strict_json import from_json, to_json
+from core.base.tensors import with_metadata
 from core.base.text import one_line
 from core.config.run_config import EXTENDED, RunConfig
 from core.model.resnet import make_network
@@ -39,12 +39,7 @@ def weights_bytes(tensors: dict[str, torch.Tensor], epoch: int, config: RunConfi
     It says what configuration it belongs to, not what run: equal weights give equal bytes.
     """
     metadata = {"classes": ",".join(config.data.classes), "config": to_json(config.to_dict()), "epoch": str(epoch)}
-    content = save(tensors, metadata)
-    start = 8 + int.from_bytes(content[:8], "little")
-    # safetensors writes the metadata in a random order.
-    header = json.dumps({**json.loads(content[8:start]), "__metadata__": metadata}, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[start:]
+    return with_metadata(save(tensors), metadata)
 
 
 def load_state(
