@@ -151,13 +151,15 @@ def step_seconds(config: RunConfig, clock: Callable[[], float], steps: int = 4) 
 
 # --- recorded accuracies --------------------------------------------------------------------------
 
+#: Images that `fast` and `fast-10` held out when their first runs were recorded.
+HELD_OUT_BEFORE = 1_000
+
 
 def accuracy_notes(name: str) -> list[dict[str, Any]]:
     """Return the recorded runs of a preset's recipe with any number of epochs, sorted by epochs, then by seed."""
     lines = ACCURACY_NOTES.read_text(encoding="utf-8").splitlines() if ACCURACY_NOTES.is_file() else []
-    notes = [note for note in map(json.loads, lines) if note["preset"] == name]
-    current = [note for note in notes if note["settings"] == _signature(name, trained_epochs(note))]
-    return sorted(current, key=lambda note: (trained_epochs(note), note["seed"]))
+    notes = [note for note in map(json.loads, lines) if note["preset"] == name and held_out(note)]
+    return sorted(notes, key=lambda note: (trained_epochs(note), note["seed"]))
 
 
 def trained_epochs(note: dict[str, Any]) -> int:
@@ -165,9 +167,13 @@ def trained_epochs(note: dict[str, Any]) -> int:
     return len(note["epochs"]["epoch"])
 
 
-def _signature(name: str, epochs: int) -> str:
-    """Return the signature of today's preset with another number of epochs."""
-    return preset(name).config.replace({"train.seed": 0, "train.epochs": epochs}).signature()
+def held_out(note: dict[str, Any]) -> int | None:
+    """Return how many images a recorded run of today's recipe held out; ``None`` for another recipe."""
+    recipe = preset(note["preset"]).config.replace({"train.seed": 0, "train.epochs": trained_epochs(note)})
+    sizes = (recipe.data.validation_size, HELD_OUT_BEFORE)
+    return next(
+        (size for size in sizes if recipe.replace({"data.validation_size": size}).signature() == note["settings"]), None
+    )
 
 
 # --- the app in a browser --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from benchmarks.common import (
     RULE,
     accuracy_notes,
     heading,
+    held_out,
     keep_by_machine,
     network_config,
     publish,
@@ -41,18 +42,19 @@ def speeds(batch_size: int) -> dict[str, float]:
 
 def accuracy_sentences() -> Iterator[str]:
     """Yield a sentence for each preset and number of epochs that one machine trained in both precisions."""
-    recorded: dict[tuple[str, int, str], dict[str, dict[int, float]]] = {}
+    recorded: dict[tuple[str, int, int | None, str], dict[str, dict[int, float]]] = {}
     for name in PRESETS:
         for note in accuracy_notes(name):
             machine, _, precision = note["machine"].rpartition(", ")
-            key = (name, trained_epochs(note), machine)
+            key = (name, trained_epochs(note), held_out(note), machine)
             by_precision = recorded.setdefault(key, {precision: {} for precision in PRECISIONS})
             by_precision[precision][note["seed"]] = note["accuracy"]
-    for (name, epochs, machine), by_precision in recorded.items():
+    for (name, epochs, images, machine), by_precision in recorded.items():
         fp32, bf16 = (by_precision[precision] for precision in PRECISIONS)
         if seeds := sorted(fp32.keys() & bf16.keys()):
             yield (
-                f"`{name}` with {epochs} epochs on {machine}, test accuracy after the last epoch, seeds "
+                f"`{name}` with {epochs} epochs and {images:,} images held out on {machine}, test accuracy after the "
+                "last epoch, seeds "
                 f"{', '.join(map(str, seeds))}: fp32 {', '.join(f'{fp32[seed]:.2%}' for seed in seeds)}; "
                 f"bf16 {', '.join(f'{bf16[seed]:.2%}' for seed in seeds)}. "
                 f"{difference_text([100 * (bf16[seed] - fp32[seed]) for seed in seeds])}"

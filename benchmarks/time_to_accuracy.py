@@ -9,8 +9,9 @@ time in which the plain loop would train 9 epochs of 50,000 images, because comp
 
 The runs are stored in the runs folder like any other. results/time_to_accuracy.jsonl keeps a line with the outcome and
 all epochs of each. The table has a row for each number of epochs and machine, made from all lines with the preset's
-current settings, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. Runs of the same
-recipe with other numbers of epochs have rows of their own, because the number of epochs was chosen after seeing them.
+current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. Runs of the same
+recipe with other numbers of epochs or of held-out images have rows of their own. The number of epochs was chosen after
+seeing some of them.
 Writes results/time_to_accuracy.md, docs/time-to-accuracy.png and docs/speed.md.
 """
 
@@ -27,6 +28,7 @@ from benchmarks.common import (
     RESULTS,
     accuracy_notes,
     best_workers,
+    held_out,
     machine_text,
     plain_speed,
     publish,
@@ -84,8 +86,8 @@ def train(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[s
 
 
 def current_notes(name: str) -> list[dict[str, Any]]:
-    """Return the recorded runs of a preset with its current number of epochs."""
-    return [note for note in accuracy_notes(name) if trained_epochs(note) == preset(name).config.train.epochs]
+    """Return the recorded runs of a preset as it is now: its number of epochs and of held-out images."""
+    return [note for note in accuracy_notes(name) if note["settings"] == preset(name).config.signature()]
 
 
 def comparison_text(note: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
@@ -100,12 +102,13 @@ def comparison_text(note: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
 
 
 def row(name: str, notes: list[dict[str, Any]]) -> str:
-    """Return the row of a preset's recorded runs with one number of epochs on one machine."""
+    """Return the row of a preset's recorded runs with one number of epochs and of held-out images on one machine."""
     accuracies = [note["accuracy"] for note in notes]
     sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(notes) > 1 else ""
     cells = [
         f"`{name}`",
         str(trained_epochs(notes[0])),
+        f"{held_out(notes[0]):,}",
         str(len(notes)),
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{accuracy:.2%}' for accuracy in accuracies)})",
         spread_text([note["seconds"] / 60 for note in notes], 1),
@@ -129,13 +132,14 @@ def write() -> None:
     names = [name for name in PRESETS if current_notes(name)]
     epochs = " and ".join(f"`{name}` has {preset(name).config.train.epochs} epochs" for name in names)
     lines = [
-        "| preset | epochs | runs | test accuracy, last epoch | minutes | ratio to 9 plain epochs | machine, date |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| preset | epochs | held out | runs | test accuracy, last epoch | minutes | ratio to 9 plain epochs "
+        "| machine, date |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(row(name, notes) for name in names for notes in groups(name)),
         "",
         "Accuracy: mean ± standard deviation in percentage points (each run); minutes and ratio: median "
         f"(lowest–highest). The preset {epochs}; the chart shows the first row of each. The other rows are the same "
-        "recipe on another machine, in another precision or with another number of epochs.",
+        "recipe on another machine, in another precision, with another number of epochs or of held-out images.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
