@@ -68,6 +68,12 @@ PAGES = (
         "All runs in one table; curves, settings and accuracy of the selected ones.",
     ),
     (
+        "inspect",
+        "Inspect",
+        "troubleshoot",
+        "Which images a network gets wrong, how sure it is, and where two networks disagree.",
+    ),
+    (
         "studies",
         "Studies",
         "science",

@@ -9,14 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.base.paths import PROJECT, runs_folder
 from core.config.run_config import RunConfig
+from core.config.sections import CLASSES
+from core.data import cifar10
+from core.data.split import make_split
 from core.jobs.worker import Worker
 from core.records import BatchRecord, EpochRecord
 from core.runs.epochs import METRICS
 from core.runs.folder import Meta, Status
+from core.runs.predictions import Answers, Part, Predictions, predictions_bytes
 from core.runs.store import RunStore
 from core.runs.summary import EpochSummary, RunSummary
 from core.views.curves import RunCurves
@@ -108,6 +113,35 @@ def made_weights(store: RunStore, run_id: str, seed: int = 0) -> None:
     model = make_network(config, chance)
     inputs = {"input.mean": torch.full((3, 1, 1), 0.5), "input.std": torch.full((3, 1, 1), 0.25)}
     store.run(run_id).write_file("best.safetensors", save({**model.state_dict(), **inputs}))
+
+
+def made_predictions(
+    store: RunStore, run_id: str, seed: int = 0, share: float = 0.8, *, last: bool = False
+) -> Predictions:
+    """Write predictions of a run for its own images, about ``share`` of them right; return them as they are read.
+
+    With ``last``, the best epoch is the one before the last, and both are kept.
+    """
+    draw, run = np.random.default_rng(seed), store.run(run_id)
+    config, epoch = run.config(), max(run.status().epoch, 2)
+    labels, names = cifar10.load().labels, config.data.classes
+    split, k = make_split(config, labels), len(names)
+    new_label = np.array([names.index(name) if name in names else -1 for name in CLASSES])
+    parts: dict[Part, np.ndarray] = {"test": split.test}
+    if config.data.validation == "held-out":
+        parts["validation"] = split.validation
+    kept = []
+    for part, images in parts.items():
+        for which in (epoch - 1, epoch) if last else (epoch,):
+            true = new_label[labels[images]]
+            logits = draw.normal(0, 1.5, (len(images), k)).astype(np.float32)
+            logits[np.arange(len(images)), np.where(draw.random(len(images)) < share, true, (true + 1) % k)] += 6
+            kept.append(Answers(part, which, images, true, logits, logits.argmax(1)))
+    predictions = Predictions(names, epoch - 1 if last else epoch, epoch, False, tuple(kept))
+    run.write_predictions(predictions_bytes(predictions, config))
+    read = run.predictions()
+    assert read is not None
+    return read
 
 
 def tiny_config(*settings: str) -> RunConfig:

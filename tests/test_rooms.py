@@ -28,13 +28,17 @@ ROOMS = {
     "jobs": "base config records data runs cost training",
     "images": "base config data runs training",
     "study": "base config runs cost published stats compare",
-    "figures": "base config runs study compare views published stats training",
-    "cli": "base config records server data model runs published compare training cost views jobs images study figures",
+    "inspect": "base config data model runs stats training images",
+    "figures": "base config runs study compare views published stats training inspect",
+    "cli": "base config records server data model runs published compare training cost views jobs images study inspect "
+    "figures",
     "__main__": "cli",
     "core": "config runs",  # core/__init__.py
 }
 #: Rooms whose modules never import torch, so that pages open quickly.
 WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
+#: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
+ALSO_WITHOUT_TORCH = ("core.inspect.mistakes", "core.inspect.subject")
 #: Test folders that belong to no package of core: the pages, the real browser, injected faults, recorded data.
 OTHER_TESTS = {"pages", "browser", "faults"}
 
@@ -117,6 +121,10 @@ def test_names_are_imported_from_their_module_and_not_from_the_package():
 def test_importing_a_package_that_computes_nothing_imports_no_torch(package):
     names = [module for module in MODULES if room(module) == package]
     assert not imports_torch(names)
+
+
+def test_what_inspect_opens_with_imports_no_torch():
+    assert not imports_torch(list(ALSO_WITHOUT_TORCH))
 
 
 def test_the_face_of_a_package_imports_no_torch():

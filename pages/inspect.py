@@ -1,0 +1,67 @@
+"""Inspect: what a network gets wrong and why, for one run or two. Each question is a tab, and only the open one works.
+
+The runs, the answers and the open tab are in the address (``?run=…&with=…&part=…&weights=…&view=…``).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.inspect.subject import Subject, inspectable
+from core.runs.store import RunStore
+from core.runs.summary import labels
+from pages.parts.actions import show_problems
+from pages.parts.components.live_chart import preload_charts
+from pages.parts.inspect.mistakes import mistakes
+from pages.parts.inspect.subjects import choosers, subjects
+from pages.parts.shared import error_box, get_store, open_page
+
+
+class Tab(NamedTuple):
+    """A tab: its name in the address, its title, and what draws it for one run or two."""
+
+    name: str
+    title: str
+    draw: Callable[[RunStore, Sequence[Subject]], None]
+
+
+#: The tabs from left to right.
+TABS = (Tab("mistakes", "Mistakes", mistakes),)
+
+store = get_store()
+
+
+# --- the page, from top to bottom -----------------------------------------------------------------
+
+
+def questions(chosen: Sequence[Subject]) -> None:
+    """Show the tabs; only the open one is computed."""
+    shown = st.tabs([tab.title for tab in TABS], key="view", on_change="rerun", bind="query-params")
+    for tab, box in zip(TABS, shown, strict=True):
+        if box.open:
+            with box:
+                tab.draw(store, chosen)
+
+
+st.title("Inspect", anchor=False)
+show_problems()
+runs = store.runs()
+possible = inspectable(runs)
+if not possible:
+    st.info(
+        "No run to inspect yet. Train one, and see here which images it gets wrong.", icon=":material/troubleshoot:"
+    )
+    if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
+        open_page("pages/new_run.py")
+    st.stop()
+by_id = {run.id: run for run in possible}
+names = labels(possible)
+ids = choosers(store, runs, names)
+preload_charts()
+try:
+    if chosen := subjects(store, [by_id[run_id] for run_id in ids], names):
+        questions(chosen)
+except LabError as error:  # a run was deleted since the list was read
+    error_box(error)

@@ -1,0 +1,1 @@
+"""The parts of Inspect: which run and answers, and a tab for each question."""

@@ -1,0 +1,123 @@
+"""Which run, which second run, and which of their answers Inspect shows; all of it is in the address."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.base.text import counted
+from core.inspect import subject as subject_views
+from core.inspect.subject import Subject
+from core.runs.predictions import Part, Predictions, Weights
+from core.runs.store import RunStore
+from core.runs.summary import AnyRun, RunSummary
+from pages.parts.actions import forget_problems
+from pages.parts.shared import error_box, literal
+
+_PARTS = {"test": "Test images", "validation": "Validation images"}
+_WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
+
+
+def choosers(store: RunStore, runs: Sequence[AnyRun], names: dict[str, str]) -> list[str]:
+    """Ask for a run and for one to compare with. Return their ids; none if there is no run to inspect."""
+    chosen, problem = subject_views.choose_subject(store, runs, st.query_params.get("run"))
+    if problem:
+        error_box(f"{problem} Showing another run instead." if chosen else problem)
+    if chosen is None:
+        return []
+    other, problem = subject_views.choose_subject(store, runs, linked := st.query_params.get("with"))
+    if linked and problem:
+        error_box(problem)
+    if not linked or problem or other == chosen:
+        other = None
+    st.session_state["inspect_run"], st.session_state["inspect_with"] = chosen, other
+    left, right = st.columns(2)
+    left.selectbox("Run", list(names), key="inspect_run", format_func=names.__getitem__, on_change=_choose)
+    right.selectbox(
+        "Compare with",
+        [run_id for run_id in names if run_id != chosen],
+        key="inspect_with",
+        format_func=names.__getitem__,
+        on_change=_choose,
+        placeholder="Add a second run",
+    )
+    st.query_params["run"] = chosen
+    if other is None:
+        st.query_params.pop("with", None)
+        return [chosen]
+    st.query_params["with"] = other
+    return [chosen, other]
+
+
+def _choose() -> None:
+    """Put the chosen runs into the address, so that it can be kept or sent."""
+    forget_problems()
+    st.query_params["run"] = st.session_state["inspect_run"]
+    st.query_params["with"] = st.session_state["inspect_with"] or ""
+
+
+def subjects(store: RunStore, runs: Sequence[RunSummary], names: dict[str, str]) -> list[Subject]:
+    """Return the runs with the answers to show; none if a run has no predictions yet, which is then said."""
+    kept = [(run, predictions) for run in runs if (predictions := predictions_or_box(store, run, names[run.id]))]
+    if len(kept) < len(runs):
+        return []
+    if len({predictions.classes for _, predictions in kept}) > 1:
+        st.info(
+            "These two runs learn different classes, so their answers cannot be compared. Choose a run with the same "
+            "classes.",
+            icon=":material/info:",
+        )
+        return []
+    part, weights = answers_chooser([predictions for _, predictions in kept])
+    found = [(run, predictions, predictions.answers(part, weights)) for run, predictions in kept]
+    return [Subject(run, names[run.id], predictions, answers) for run, predictions, answers in found if answers]
+
+
+def answers_chooser(predictions: Sequence[Predictions]) -> tuple[Part, Weights]:
+    """Ask for the images and the epoch, where there is a choice."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        part = cast(Part, _one_of("Images", "part", subject_views.shared_parts(predictions), _PARTS))
+        weights = cast(Weights, _one_of("Epoch", "weights", subject_views.shared_weights(predictions, part), _WEIGHTS))
+        facts = []
+        for each in predictions:
+            if answers := each.answers(part, weights):
+                facts.append(f"{counted(len(answers), f'{part} image')}, epoch {answers.epoch}")
+        st.caption(" · ".join(dict.fromkeys(facts)), width="content")
+    return part, weights
+
+
+def _one_of(label: str, key: str, options: Sequence[str], names: dict[str, str]) -> str:
+    """Ask for one of the options, if there are several; the address has it if it is not the first."""
+    linked = st.query_params.get(key)
+    chosen = linked if linked and linked in options else options[0]
+    if len(options) == 1:
+        st.query_params.pop(key, None)
+        return chosen
+    st.session_state[key] = chosen
+
+    def keep() -> None:
+        st.query_params[key] = st.session_state[key]
+
+    st.segmented_control(
+        label,
+        options,
+        required=True,
+        format_func=names.__getitem__,
+        key=key,
+        on_change=keep,
+        label_visibility="collapsed",
+    )
+    return chosen
+
+
+def predictions_or_box(store: RunStore, run: RunSummary, label: str) -> Predictions | None:
+    """Return a run's predictions; if there are none, say so."""
+    try:
+        predictions = store.run(run.id).predictions()
+    except LabError as error:
+        error_box(error)
+        return None
+    if predictions is None:
+        st.info(f"“{literal(label)}” has no predictions yet.", icon=":material/info:")
+    return predictions
