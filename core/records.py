@@ -4,8 +4,13 @@ The fields of :class:`EpochRecord` are the columns of metrics.jsonl; nothing els
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+#: The parts of a network that :attr:`EpochRecord.update_ratio` tells apart.
+STAGES = ("stem", "stage 1", "stage 2", "stage 3", "classifier")
+#: The fields of :class:`EpochRecord` that say how healthy the training is.
+HEALTH = ("grad_norm", "update_ratio", "dead_relus")
 
 
 class Moment(NamedTuple):
@@ -47,6 +52,12 @@ class EpochRecord:
     ``epoch`` counts from 1; ``step`` and ``images`` count from the start of the run. ``seconds`` is the training time
     since the start, evaluation included and pauses excluded. ``train_…`` are running means over augmented batches.
     ``…_objective`` is what training minimises: cross-entropy (of smoothed labels, if used) plus the L2 penalty.
+
+    The last three fields say how healthy the training is; runs from before they were recorded lack them (``None``,
+    empty). ``grad_norm`` and ``update_ratio`` are means over a few steps of the epoch (:mod:`core.training.health`).
+    ``grad_norm`` is the norm of the gradient over all parameters, ``None`` if it overflowed. ``update_ratio`` is
+    ‖Δw‖/‖w‖ of one step for each of :data:`STAGES`, over the kernels of its convolutions or the classifier's weights.
+    ``dead_relus`` is the share (0 to 1) of ReLU channels that are zero everywhere for the first validation images.
     """
 
     epoch: int
@@ -63,6 +74,9 @@ class EpochRecord:
     val_accuracy: float
     val_loss_by_class: list[float]
     val_accuracy_by_class: list[float]
+    grad_norm: float | None = None
+    update_ratio: list[float] = field(default_factory=list)
+    dead_relus: float | None = None
 
 
 def best(records: Sequence[EpochRecord]) -> EpochRecord:

@@ -16,6 +16,7 @@ from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.curve_controls import curve_controls
 from pages.parts.run.about import details, opened, tags_and_note
 from pages.parts.run.actions import actions, trash_notice
+from pages.parts.run.health import health
 from pages.parts.shared import error_box, get_store, literal, open_page, state_badge
 
 #: Runs in the same charts; more have no colours of their own.
@@ -105,6 +106,9 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
         with box, st.grid(2, min_column_width=CHART_WIDTH):
             live_chart(curves_figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)
             live_chart(curves_figures.speed(runs, look), "speed", "Training images per second in each epoch.", 260)
+    if box := opened("Health of the training", "run_health", ":material/ecg_heart:"):
+        with box:
+            health(views, look)
 
 
 def headers(ids: list[str], names: dict[str, str], drawn: object, every: float | None) -> None:

@@ -18,7 +18,7 @@ from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.split import make_split
 from core.jobs.worker import Worker
-from core.records import BatchRecord, EpochRecord
+from core.records import STAGES, BatchRecord, EpochRecord
 from core.runs.epochs import METRICS
 from core.runs.folder import Meta, Status
 from core.runs.predictions import Answers, Part, Predictions, predictions_bytes
@@ -50,6 +50,9 @@ def made_record(
         val_accuracy=accuracy,
         val_loss_by_class=[loss + 0.01 * index for index in range(classes)],
         val_accuracy_by_class=[accuracy - 0.005 * index for index in range(classes)],
+        grad_norm=2.5 / epoch,
+        update_ratio=[0.001 * (stage + 1) / epoch for stage in range(len(STAGES))],
+        dead_relus=min(0.01 * epoch, 1.0),
     )
     return replace(record, **changes)
 

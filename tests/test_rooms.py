@@ -29,7 +29,7 @@ ROOMS = {
     "images": "base config data runs training",
     "study": "base config runs cost published stats compare",
     "inspect": "base config data model runs stats training images",
-    "figures": "base config runs study compare views published stats training inspect",
+    "figures": "base records config runs study compare views published stats training inspect",
     "cli": "base config records server data model runs published compare training cost views jobs images study inspect "
     "figures",
     "__main__": "cli",

@@ -12,6 +12,7 @@ from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
 from core.config.sections import CLASSES
+from core.records import HEALTH, STAGES, EpochRecord
 from core.runs import transfer
 from core.runs.folder import BEST
 from core.runs.store import RunStore
@@ -47,7 +48,8 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
     """Show a run: its origin, the settings that differ from a preset, its results and its environment."""
     run = store.run(store.find(args.run))
     meta, status, config, result = run.meta(), run.status(), run.config(), run.result()
-    sizes, epochs, base = config.data.sizes(), EpochSummary.of(run.records()), nearest(config)
+    sizes, records, base = config.data.sizes(), run.records(), nearest(config)
+    epochs = EpochSummary.of(records)
     differences = config.differences(base.config)
     data = {
         "id": run.id,
@@ -60,6 +62,7 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
         "part_sizes": asdict(sizes),
         "selected_on": config.data.validation,
         "summary": asdict(epochs) if epochs else {},
+        "health": [{name: getattr(record, name) for name in ("epoch", *HEALTH)} for record in records],
         "result": result,
     }
     validation = f"{sizes.validation or sizes.test:,} {SELECTED_ON[config.data.validation]}"
@@ -82,7 +85,7 @@ def show(args: argparse.Namespace, store: RunStore) -> Answer:
     blocks = [
         facts(head),
         f"{settings}\nEquivalent command: {command_line(config)}",
-        _results(store.summary(run.id), result or {}),
+        "\n".join(filter(None, [_results(store.summary(run.id), result or {}), _health(records)])),
         facts(meta.environment),
     ]
     return Answer("\n\n".join(filter(None, blocks)), data)
@@ -115,6 +118,19 @@ def _results(run: RunSummary, result: dict[str, Any]) -> str:
         f"Training time: {duration(epochs.seconds)}.",
     ]
     return "\n".join(lines)
+
+
+def _health(records: Sequence[EpochRecord]) -> str:
+    """Return the health of the last epoch, empty for a run of an earlier version."""
+    last = records[-1] if records else None
+    if last is None or last.dead_relus is None:
+        return ""
+    ratios = ", ".join(f"{stage} {ratio:.1e}" for stage, ratio in zip(STAGES, last.update_ratio, strict=True))
+    norm = "overflowed" if last.grad_norm is None else f"{last.grad_norm:.3g}"
+    return (
+        f"Health of epoch {last.epoch}: gradient norm {norm}; update / weight: {ratios}; "
+        f"dead ReLUs {percent(last.dead_relus)}."
+    )
 
 
 def _accuracy_text(accuracy: Accuracy) -> str:

@@ -50,7 +50,7 @@ def small_accuracy(run: RunCurves) -> go.Figure:
 
 def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the learning rate of each epoch; its axis is logarithmic if it spans a factor of 100 or more."""
-    figure = _one_column(runs, view or View(), "lr", "Learning rate", "%{y:.3g}")
+    figure = one_column(runs, view or View(), "lr", "Learning rate", "%{y:.3g}")
     rates = [rate for run in runs for rate in run.metrics["lr"] if rate > 0]
     if rates and max(rates) >= 100 * min(rates):
         figure.update_yaxes(type="log", exponentformat="power", uirevision="log")
@@ -60,7 +60,28 @@ def learning_rate(runs: Sequence[RunCurves], view: View | None = None) -> go.Fig
 def speed(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the training images per second in each epoch."""
     title, hover = "Speed (images per second)", "%{y:,.0f} images/s"
-    return _one_column(runs, view or View(), "images_per_second", title, hover).update_yaxes(rangemode="tozero")
+    return one_column(runs, view or View(), "images_per_second", title, hover).update_yaxes(rangemode="tozero")
+
+
+def one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, hover: str) -> go.Figure:
+    """Return one curve per run of a ``column`` of its epochs, without smoothing; ``hover`` shows its value ``y``."""
+    legend = shortened((run.label for run in runs), style.LEGEND_LETTERS)
+    figure = style.new_curve_figure(runs, view, title, column)
+    for run in runs:
+        style.add_curve(
+            figure,
+            (run.metrics[view.x] / style.x_divisor(runs, view)).tolist(),
+            run.metrics[column].tolist(),
+            run.colour,
+            width=2,
+            name=style.escape(legend[run.label]),
+            uid=f"{run.id} {column}",
+            showlegend=len(runs) > 1,
+            meta=style.escape(run.label),
+            customdata=run.metrics["epoch"].tolist(),
+            hovertemplate=f"%{{meta}}: {hover} (epoch %{{customdata}})<extra></extra>",
+        )
+    return figure
 
 
 def validation_texts(runs: Iterable[RunCurves]) -> list[str]:
@@ -217,24 +238,3 @@ class _Chart:
             hovertemplate=f"{sign} %{{meta}}{text}<extra></extra>",
         )
         return x
-
-
-def _one_column(runs: Sequence[RunCurves], view: View, column: str, title: str, hover: str) -> go.Figure:
-    """Return one curve per run, without smoothing."""
-    legend = shortened((run.label for run in runs), style.LEGEND_LETTERS)
-    figure = style.new_curve_figure(runs, view, title, column)
-    for run in runs:
-        style.add_curve(
-            figure,
-            (run.metrics[view.x] / style.x_divisor(runs, view)).tolist(),
-            run.metrics[column].tolist(),
-            run.colour,
-            width=2,
-            name=style.escape(legend[run.label]),
-            uid=f"{run.id} {column}",
-            showlegend=len(runs) > 1,
-            meta=style.escape(run.label),
-            customdata=run.metrics["epoch"].tolist(),
-            hovertemplate=f"%{{meta}}: {hover} (epoch %{{customdata}})<extra></extra>",
-        )
-    return figure

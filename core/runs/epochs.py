@@ -14,6 +14,8 @@ from core.runs.checksums import Checksums
 
 #: The columns of a run's epochs, see :class:`core.records.EpochRecord`.
 METRICS = tuple(field.name for field in fields(EpochRecord))
+#: The columns of numbers that epochs of earlier versions lack.
+OPTIONAL_METRICS = tuple(field.name for field in fields(EpochRecord) if field.default is None)
 METRICS_FILE = "metrics.jsonl"
 CURVE_POINTS = 40
 #: A hundred thousand epochs take half of this.

@@ -23,7 +23,7 @@ from core.base.text import percent
 from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
 from core.runs.checksums import Checksums
-from core.runs.epochs import METRICS, EpochReader
+from core.runs.epochs import METRICS, OPTIONAL_METRICS, EpochReader
 from core.runs.folder import LOCK, META, Meta, RunFolder, Status, write_new_run
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash
@@ -160,7 +160,8 @@ class RunStore:
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Return a run's finished epochs as a table, one row each (columns: :data:`core.runs.epochs.METRICS`)."""
         records = self._epochs.read(self.run(run_id).checksums, keep=True)
-        return pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
+        table = pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
+        return table.astype(dict.fromkeys(OPTIONAL_METRICS, float))  # None becomes NaN
 
 
 def _owner() -> str:

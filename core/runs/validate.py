@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from core.base.text import one_line, printable
-from core.records import BatchRecord, EpochRecord, Moment
+from core.records import STAGES, BatchRecord, EpochRecord, Moment
 
 #: Integers up to here are exact in JSON's other readers, such as JavaScript.
 MOST = 2**53
@@ -14,7 +14,14 @@ MOST = 2**53
 LATEST = 2.5e11
 #: Fields whose text has several lines.
 _LONG_TEXT = ("note", "error")
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list of texts",
+    list: "a list",
+}
 
 Record = TypeVar("Record", BatchRecord, EpochRecord)
 
@@ -46,7 +53,8 @@ def misfit(content: Mapping[str, Any], of: type) -> str | None:
 def record(content: Any, of: type[Record]) -> Record:
     """Return the record in ``content``. Raises ValueError with what is wrong.
 
-    Losses may be infinite or NaN, which JSON lacks and which is written as null: training may have diverged.
+    Losses may be infinite or NaN, which JSON lacks and which is written as null: training may have diverged. Fields
+    with a default may be missing.
     """
     if not isinstance(content, dict):
         raise ValueError("it holds no names and values")
@@ -60,6 +68,13 @@ def record(content: Any, of: type[Record]) -> Record:
             value = content.get(name, [])
             fits = isinstance(value, list) and all(number is None or _is_number(number) for number in value)
             value = [math.nan if number is None else number for number in value] if fits else value
+        elif name == "update_ratio":
+            value = content.get(name, [])
+            fits = isinstance(value, list) and len(value) in (0, len(STAGES))
+            fits = fits and all(number is None or _is_figure(number) for number in value)
+            value = [math.nan if number is None else number for number in value] if fits else value
+        elif name in ("grad_norm", "dead_relus"):
+            fits = value is None or _is_figure(value, 1.0 if name == "dead_relus" else math.inf)
         elif name.endswith(("loss", "objective")):
             value = math.nan if value is None and name in content else value
             fits = _is_number(value)

@@ -25,6 +25,7 @@ from core.model.resnet import make_network
 from core.records import BatchRecord, EpochRecord, best
 from core.training.environment import Environment
 from core.training.evaluation import evaluate
+from core.training.health import HealthMeter
 from core.training.optimizer import decayed_parameters, l2_penalty, make_optimizer
 from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES, learning_rate, stops_early
 
@@ -48,6 +49,7 @@ class Trainer:
         #: :meth:`weights` of the best epoch so far; ``None`` before the first.
         self.best: dict[str, Tensor] | None = None
         self.batches = math.ceil(len(task.train) / train.batch_size)
+        self._health = HealthMeter(self.model, self.batches)
 
     @property
     def epoch(self) -> int:
@@ -121,11 +123,12 @@ class Trainer:
         average = self._average_at(epoch)
         loss_sum = objective_sum = lr = 0.0
         correct = seen = 0
+        self._health.begin_epoch()
         self.model.train()
         for batch, rows in enumerate(plan.order.split(train.batch_size), 1):
             lr = self._set_learning_rate((epoch - 1) * self.batches + batch - 1)
             penalty = l2_penalty(train, decayed)
-            loss, smoothed, hits = self._step(rows, plan, side)
+            loss, smoothed, hits = self._step(batch, rows, plan, side)
             if not math.isfinite(loss):
                 raise Diverged(
                     f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. "
@@ -154,7 +157,8 @@ class Trainer:
             self._finish_average(average, plan)
         model = average.module if average is not None else self.model
         normalization, smoothing = self.task.normalization, train.label_smoothing
-        validation = evaluate(model, self.task.validation, normalization, self.environment, smoothing)
+        with self._health.probe(model):
+            validation = evaluate(model, self.task.validation, normalization, self.environment, smoothing)
         penalty = l2_penalty(train, decayed_parameters(train, model))
         record = EpochRecord(
             epoch=epoch,
@@ -171,6 +175,7 @@ class Trainer:
             val_accuracy=validation.accuracy,
             val_loss_by_class=validation.loss_by_class,
             val_accuracy_by_class=validation.accuracy_by_class,
+            **vars(self._health.read()),
         )
         self.history.append(record)
         if self.is_best:
@@ -200,8 +205,8 @@ class Trainer:
         whole = last.seconds - (before[-1].seconds if before else 0.0)
         return max(0.0, whole - len(self.task.train) / last.images_per_second)
 
-    def _step(self, rows: Tensor, plan: EpochPlan, side: int) -> tuple[float, float, int]:
-        """Take one step on the images ``rows``.
+    def _step(self, batch: int, rows: Tensor, plan: EpochPlan, side: int) -> tuple[float, float, int]:
+        """Take step ``batch`` of the epoch (from 1), on the images ``rows``.
 
         Returns the cross-entropy, the cross-entropy of smoothed labels and the number of correct predictions.
         """
@@ -212,7 +217,8 @@ class Trainer:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        with self._health.step(batch):
+            self.optimizer.step()
         with torch.no_grad():
             plain = F.cross_entropy(logits, labels) if self.config.train.label_smoothing else loss
             return plain.item(), loss.item(), int((logits.argmax(1) == labels).sum())

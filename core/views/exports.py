@@ -11,6 +11,7 @@ from core.base.strict_json import to_json
 from core.base.text import iso_time
 from core.config.run_config import SETTINGS
 from core.config.sections import CLASSES
+from core.records import STAGES
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
@@ -20,7 +21,7 @@ from core.runs.table import CURVE, frame
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 #: Units of columns by a word in their names. Settings have their own, a class's name alone is the column of its
 #: probability, and a name with a bracket has its unit already.
-UNITS = {"accuracy": "0-1", "probability": "0-1", "loss": "nats", "objective": "nats"}
+UNITS = {"accuracy": "0-1", "probability": "0-1", "dead_relus": "0-1", "loss": "nats", "objective": "nats"}
 
 
 def as_csv(table: pd.DataFrame) -> str:
@@ -64,12 +65,16 @@ def table_csv(runs: Iterable[AnyRun]) -> str:
 
 
 def metrics_csv(store: RunStore, run_ids: Sequence[str]) -> str:
-    """Return a row for each epoch of the runs, with the run's id and name, and a column for each class's results."""
+    """Return a row for each epoch of the runs, with the run's id and name.
+
+    Each class's results and each stage's ratio of update to weight have a column of their own.
+    """
     tables = []
     for run_id in run_ids:
         metrics, classes = store.metrics(run_id), store.run(run_id).config().data.classes
-        for column in ("val_loss_by_class", "val_accuracy_by_class"):
-            names = {at: f"{column.removesuffix('_by_class')}_{name}" for at, name in enumerate(classes)}
+        parts = {"val_loss_by_class": classes, "val_accuracy_by_class": classes, "update_ratio": STAGES}
+        for column, part_names in parts.items():
+            names = {at: f"{column.removesuffix('_by_class')}_{name}" for at, name in enumerate(part_names)}
             by_class = pd.DataFrame(metrics.pop(column).tolist(), index=metrics.index)
             metrics = metrics.join(by_class.reindex(columns=list(names)).rename(columns=names))
         metrics.insert(0, "run", run_id)

@@ -19,7 +19,7 @@ from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
-from core.training.schedule import ENDS_AT_ZERO
+from core.training.schedule import ENDS_AT_ZERO, EVALUATION_BATCH
 from core.views.curves import Mark, RunCurves
 
 #: Seconds between two looks at a running run, and between two drawings of its curves within an epoch.
@@ -293,6 +293,51 @@ def _accuracy_help(accuracy: Accuracy) -> str:
     if accuracy.chose_epoch:
         return f"{images}, which also chose the epoch. That makes it slightly optimistic."
     return f"{images}, once, at the end of the run."
+
+
+@dataclass(frozen=True)
+class HealthNote:
+    """What a measure of a training's health is, what is ``normal``, and what to do ``otherwise``; in Markdown."""
+
+    title: str
+    what: str
+    normal: str
+    otherwise: str
+
+
+def health_notes(config: RunConfig) -> dict[str, HealthNote]:
+    """Return a note for each health field of :class:`core.records.EpochRecord`."""
+    by_muon = config.train.optimizer == "muon"
+    ratio = (
+        f"With Muon, the ratio of the convolutions is about the Muon learning rate ({config.train.muon_lr:g} at its "
+        "highest), far above the band; that of the classifier, which SGD trains, is"
+        if by_muon
+        else "It is"
+    )
+    rate = "Muon learning rate" if by_muon else "learning rate"
+    return {
+        "grad_norm": HealthNote(
+            "Gradient norm",
+            "Norm of the gradient over all parameters, the mean of a few steps per epoch.",
+            "It stays within a factor of about ten and changes smoothly.",
+            "If it grows from epoch to epoch or jumps, training is about to diverge: lower the learning rate or add a "
+            "warm-up.",
+        ),
+        "update_ratio": HealthNote(
+            "Update / weight",
+            "How far one step moves the weights, as a share of their norm: ‖Δw‖ / ‖w‖ in each stage.",
+            f"{ratio} near 0.001 (shaded: 0.0003 to 0.003) while the learning rate is high, and falls with it.",
+            f"If it is above the band and the loss does not fall, lower the {rate}; if it is below the band from the "
+            "start, raise it.",
+        ),
+        "dead_relus": HealthNote(
+            "Dead ReLUs",
+            f"Share of ReLU channels that are zero everywhere in the first {EVALUATION_BATCH} validation images.",
+            "It stays below a few percent.",
+            "If it rises above about 10 %, a part of the network no longer learns: lower the learning rate or the "
+            "weight decay, or add a warm-up.",
+        ),
+    }
 
 
 def curves_text(kind: str, views: Sequence[RunView]) -> str:

@@ -1,9 +1,10 @@
 """Check that two checkouts train the same networks, bit for bit.
 
-``python -m docs.tools.same_weights OTHER_CHECKOUT [--images 2000] [--epochs 2]`` trains a few short runs with this
-checkout and with the other one. It compares every tensor in ``last.pt`` and ``best.safetensors`` with ``torch.equal``,
-and every other value in them, in ``metrics.jsonl`` and in ``result.json`` except times. It prints a table and the first
-differences, and exits with 0 if everything is equal, with 1 if anything differs or a run cannot be trained.
+``python -m docs.tools.same_weights OTHER_CHECKOUT [--images 2000] [--epochs 2] [--without FIELD …]`` trains a few short
+runs with this checkout and with the other one. It compares every tensor in ``last.pt`` and ``best.safetensors`` with
+``torch.equal``, and every other value in them, in ``metrics.jsonl`` and in ``result.json`` except times. ``--without``
+leaves out fields that one of the checkouts does not record. It prints a table and the first differences, and exits with
+0 if everything is equal, with 1 if anything differs or a run cannot be trained.
 
 Both checkouts train with this interpreter, two threads and a fixed precision, so on one machine equal code gives equal
 bits. Only the command line is used, so any two checkouts can be compared, whatever their modules are called. It needs
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,7 @@ def main() -> int:
     parser.add_argument("checkout", type=Path, metavar="OTHER_CHECKOUT", help="folder with another version")
     parser.add_argument("--images", type=int, default=2_000, metavar="N", help="training images (default: 2000)")
     parser.add_argument("--epochs", type=int, default=2, metavar="N", help="epochs, at least 2 (default: 2)")
+    parser.add_argument("--without", nargs="+", default=[], metavar="FIELD", help="fields that are not compared")
     args = parser.parse_args()
     other = args.checkout.resolve()
     if not (other / "core").is_dir():
@@ -86,7 +88,7 @@ def main() -> int:
             for file, read in FILES.items():
                 if not (ours / file).exists() and not (theirs / file).exists():
                     continue
-                comparison = compare(read(ours / file), read(theirs / file))
+                comparison = compare(read(ours / file), read(theirs / file), args.without)
                 counts = (comparison.tensors, comparison.values, len(comparison.differences))
                 print(f"{name:<12}  {file:<16}  {counts[0]:>7}  {counts[1]:>6}  {counts[2]:>9}", flush=True)
                 differences += [f"{name}, {file}: {text}" for text in shortened(comparison.differences)]
@@ -162,9 +164,9 @@ FILES: dict[str, Callable[[Path], Any]] = {
 # --- comparing ------------------------------------------------------------------------------------
 
 
-def compare(ours: Any, theirs: Any) -> Comparison:
-    """Compare two contents leaf by leaf."""
-    left, right = dict(leaves(ours)), dict(leaves(theirs))
+def compare(ours: Any, theirs: Any, without: Collection[str] = ()) -> Comparison:
+    """Compare two contents leaf by leaf, but not the fields ``without``."""
+    left, right = dict(leaves(ours, without)), dict(leaves(theirs, without))
     differences = [f"{path} is missing in the other checkout" for path in left if path not in right]
     differences += [f"{path} is missing in this checkout" for path in right if path not in left]
     shared = [path for path in left if path in right]
@@ -173,15 +175,19 @@ def compare(ours: Any, theirs: Any) -> Comparison:
     return Comparison(tensors, len(left) - tensors, differences)
 
 
-def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path and the value of everything in ``content`` that holds nothing further, with times blanked out."""
+def leaves(content: Any, without: Collection[str] = (), path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of everything in ``content`` that holds nothing further, with times blanked out.
+
+    Fields called as in ``without`` are left out.
+    """
     if isinstance(content, dict) and content:
         for name, value in content.items():
             below = f"{path}[{name!r}]"
-            yield from [(below, "a time")] if name in TIMES else leaves(value, below)
+            if name not in without:
+                yield from [(below, "a time")] if name in TIMES else leaves(value, without, below)
     elif isinstance(content, list | tuple) and content:
         for index, value in enumerate(content):
-            yield from leaves(value, f"{path}[{index}]")
+            yield from leaves(value, without, f"{path}[{index}]")
     else:
         yield path, content
 

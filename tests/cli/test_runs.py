@@ -13,6 +13,7 @@ from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.images import read
+from core.records import HEALTH
 from core.runs.store import RunStore
 from core.runs.table import SUMMARY
 from tests.cli.conftest import Cli
@@ -68,7 +69,12 @@ def test_show_prints_differences_and_results(cli: Cli, store: RunStore) -> None:
     assert "45,000" in text and "5,000 held-out images" in text and "10,000" in text
     assert f"{100 * made_record(4).val_accuracy:.2f} %" in text and "43.21 %" in text and "41.00 %" in text
     assert "2.9" in text and "accelerator" not in text
+    assert f"{100 * made_record(4).dead_relus:.2f} %" in text
 
+    assert [epoch["epoch"] for epoch in data["health"]] == [1, 2, 3, 4]
+    assert {name: data["health"][3][name] for name in HEALTH} == {
+        name: getattr(made_record(4), name) for name in HEALTH
+    }
     assert data["nearest_preset"] == "he2016"
     assert data["command"].endswith("train --preset he2016 --set train.epochs=150 --set train.lr=0.25")
     assert data["differences"]["train.lr"] == {"run": 0.25, "preset": 0.1}

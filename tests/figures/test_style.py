@@ -7,7 +7,7 @@ import plotly.io
 import pytest
 
 from core.config.presets import PRESETS
-from core.figures import bars, compare, curves, leaderboard, preview, study
+from core.figures import bars, compare, curves, health, leaderboard, preview, study
 from core.figures.style import TEMPLATE, View, escape, hover_text
 from core.views.leaderboard import standings
 from tests.made import made_curves, made_record
@@ -21,6 +21,9 @@ FIGURES = {
     "objective": curves.loss([RUN], kind="objective"),
     "learning rate": curves.learning_rate([RUN]),
     "speed": curves.speed([RUN]),
+    "gradient norm": health.gradient_norm([RUN]),
+    "update ratio": health.update_ratio(RUN),
+    "dead ReLUs": health.dead_relus([RUN]),
     "bands": compare.bands([GROUP], View()),
     "class accuracy": bars.class_accuracy([RUN]),
     "probabilities": bars.probabilities(("cat", "dog"), {"a run": (0.3, 0.7)}),

@@ -88,6 +88,20 @@ def test_finished(page, store):
     assert {*ALWAYS, "longer", "classify", "trash"} == set(buttons(app))
 
 
+def test_the_health_of_a_training_is_behind_a_fold(page, store):
+    run_id, other = made_run(store, 3, name="first"), made_run(store, 2, name="other")
+    app = page(run=run_id, **{"with": other})
+    app.session_state["run_health"] = True
+    app.run()
+    shown = charts(app)
+    assert {"grad-norm", "update-ratio", "dead-relus"} <= shown.keys()
+    assert curve(app, "grad-norm", run_id, "grad_norm") == [made_record(epoch).grad_norm for epoch in (1, 2, 3)]
+    assert curve(app, "dead-relus", other, "dead_relus") == [100 * made_record(epoch).dead_relus for epoch in (1, 2)]
+    # five stages of each run would be too many curves
+    assert [trace["uid"].split()[0] for trace in shown["update-ratio"]["figure"]["data"]] == [run_id] * 5
+    assert texts(app).count("**Normal:**") == 3
+
+
 def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
     run_id = made_run(store, 4)
     app = page()

@@ -15,7 +15,7 @@ from core.base import files
 from core.base.errors import StoreError
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
-from core.records import BatchRecord, EpochRecord
+from core.records import HEALTH, BatchRecord, EpochRecord
 from core.runs import checksums, epochs
 from core.runs import table as table_runs
 from core.runs.epochs import CURVE_POINTS, METRICS, parse_record, thin_curve
@@ -99,6 +99,52 @@ def test_every_figure_is_in_its_column(store: RunStore) -> None:
     table, record = store.metrics(run_id), made_record(2)
     for name in METRICS:
         assert table[name][1] == getattr(record, name), name
+
+
+def test_epochs_of_an_earlier_version_have_no_health(store: RunStore) -> None:
+    run_id = made_run(store, epochs=0)
+    old = {name: value for name, value in vars(made_record(1)).items() if name not in HEALTH}
+    store.run(run_id).checksums.append("metrics.jsonl", json.dumps(old).encode() + b"\n")
+    (record,) = store.run(run_id).records()
+    assert (record.grad_norm, record.update_ratio, record.dead_relus) == (None, [], None)
+    table = store.metrics(run_id)
+    assert table["grad_norm"].isna().all() and table["dead_relus"].dtype == float
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("grad_norm", 0),
+        ("grad_norm", None),
+        ("update_ratio", []),
+        ("update_ratio", [0.1, None, 0.0, 2.0, 1e-9]),
+        ("dead_relus", 1.0),
+    ],
+)
+def test_health_that_makes_sense_is_read(field: str, value: object) -> None:
+    record = parse_record(json.dumps(vars(made_record(1)) | {field: value}).encode())
+    assert record is not None
+    assert str(getattr(record, field)) == str(value).replace("None, 0.0", "nan, 0.0")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("grad_norm", -1.0),
+        ("grad_norm", "2"),
+        ("grad_norm", True),
+        ("update_ratio", [0.1]),
+        ("update_ratio", [0.1, 0.1, 0.1, 0.1, -0.1]),
+        ("update_ratio", [0.1, 0.1, 0.1, 0.1, "0.1"]),
+        ("update_ratio", 0.1),
+        ("update_ratio", None),
+        ("dead_relus", 1.5),
+        ("dead_relus", -0.1),
+        ("dead_relus", [0.1]),
+    ],
+)
+def test_health_that_makes_no_sense_is_no_record(field: str, value: object) -> None:
+    assert parse_record(json.dumps(vars(made_record(1)) | {field: value}).encode()) is None
 
 
 def test_fields_of_a_later_version_are_ignored(store: RunStore) -> None:

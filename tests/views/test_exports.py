@@ -53,6 +53,9 @@ def test_epochs_as_csv_have_a_row_each_and_a_column_a_class(store, tmp_path):
     assert table["run"].tolist() == [ids[0]] * 2 + [ids[1]] * 3
     assert table.loc[1, "val_accuracy_automobile (0-1)"] == pytest.approx(made_record(2).val_accuracy_by_class[1])
     assert table.loc[4, "val_loss_dog (nats)"] == pytest.approx(made_record(3, 2).val_loss_by_class[1])
+    assert table.loc[1, "update_ratio_stage 3"] == pytest.approx(made_record(2).update_ratio[3])
+    assert table.loc[4, "dead_relus (0-1)"] == pytest.approx(made_record(3, 2).dead_relus)
+    assert table.loc[0, "grad_norm"] == pytest.approx(made_record(1).grad_norm)
     assert exports.metrics_csv(store, []) == ""
     assert exports.metrics_csv(store, [made_run(store, epochs=0)]).startswith("\ufeffrun,")
 

@@ -180,3 +180,14 @@ def test_a_page_is_redrawn_at_an_epochs_end_and_in_another_state(store):
         store.run(run_id).append_record(made_record(3))
         after = run_views.redraw_key([seen(store, run_id)])
     assert before != after != run_views.redraw_key([seen(store, run_id)])
+
+
+def test_each_measure_of_health_has_a_note_that_fits_the_optimizer():
+    fields = {"grad_norm", "update_ratio", "dead_relus"}
+    sgd, muon = (
+        run_views.health_notes(RunConfig().replace({"train.optimizer": name, "train.muon_lr": 0.0437}))
+        for name in ("sgd", "muon")
+    )
+    assert sgd.keys() == muon.keys() == fields
+    assert all(note.title and note.what and note.normal and note.otherwise for note in muon.values())
+    assert "0.0437" in muon["update_ratio"].normal and "Muon" not in sgd["update_ratio"].normal
