@@ -149,9 +149,9 @@ def run_row(run: AnyRun, text: str) -> None:
 
 
 def compared_with_report(runs: Sequence[AnyRun]) -> None:
-    """Show the report's two results next to our best ones on the same classes."""
+    """Show our best runs on the two tasks of the report, next to what the report measured."""
     st.subheader("Compared with the report", anchor=False)
-    st.caption(f"The report is {REPORT}. Ten classes and the pair deer or dog are its two main results.")
+    st.caption(f"The report is {REPORT}. Its tasks are all ten classes, and the pair deer or dog.")
     cards = st.grid(2, min_column_width=340)
     for task in overview.report_comparisons(runs):
         with cards.container(border=True, height="stretch"):
@@ -159,29 +159,34 @@ def compared_with_report(runs: Sequence[AnyRun]) -> None:
 
 
 def task_card(task: ReportComparison) -> None:
-    """Show the report's accuracy on one task, and our best by each way of choosing the epoch."""
-    st.markdown(f"**{task.title}** :gray[· the report trained on {task.point.value:,} images]")
-    metric("Test accuracy, the report (epoch chosen on test images)", task.point.best_accuracy, help=OPTIMISTIC)
+    """Show the report's accuracy on one task if it measured one, and our best by each way of choosing the epoch."""
+    if task.point:
+        st.markdown(f"**{task.title}** :gray[· the report trained on {task.point.value:,} images]")
+        metric("Test accuracy, the report (epoch chosen on test images)", task.point.best_accuracy, help=OPTIMISTIC)
+    else:
+        st.markdown(f"**{task.title}** :gray[· our runs]")
     our_best("Test accuracy, ours (epoch chosen on test images, as in the report)", task.as_report, OPTIMISTIC)
     our_best("Test accuracy, ours (epoch chosen on held-out images)", task.honest)
     if task.as_report is None and task.honest is None:
         st.caption(task.empty_text())
     if task.as_report is None and st.button(
         "Use the report’s settings",
-        key=f"recipe-{task.point.task}",
+        key=f"recipe-{task.task}",
         icon=":material/content_copy:",
         help="Opens New run with the report’s settings for these classes.",
     ):
         st.session_state["draft_from"] = task.recipe
         st.session_state["done"] = "The form now has the report’s settings"
         open_page("pages/new_run.py")
+    if task.note:
+        st.caption(task.note)
 
 
 def our_best(label: str, best: BestRun | None, help: str | None = None) -> None:
     """Show our best accuracy of one kind, and the run that reached it."""
     if best is None:
         return
-    metric(label, best.accuracy, overview.points_text(best.ahead), help)
+    metric(label, best.accuracy, None if best.ahead is None else overview.points_text(best.ahead), help)
     with st.container(gap="xxsmall"):
         run_link(best.run.id, names[best.run.id], ":material/trophy:")
         st.caption(best.text())

@@ -227,8 +227,11 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> None:
             "state": of.TextColumn("State", width=90),
             "epoch": of.TextColumn("Epoch", width=80),
             "accuracy": of.NumberColumn("Test accuracy", format="%.2f %%"),
+            "best_objective": of.NumberColumn(
+                "Objective", format="%.4f", help="Cross-entropy plus L2 penalty at the best epoch, in nats per image."
+            ),
             "objective": of.NumberColumn(
-                "Lowest objective", format="%.4f", help="Cross-entropy plus L2 penalty, in nats per image."
+                "Lowest objective", format="%.4f", help="The lowest value of all epochs, in nats per image."
             ),
             "run": of.LinkColumn("Run", display_text="Open"),
             "error": of.TextColumn("Error"),

@@ -113,6 +113,7 @@ def _results(run: RunSummary, result: dict[str, Any]) -> str:
         *(f"{accuracy.name}: {_accuracy_text(accuracy)}" for accuracy in run.accuracies),
         table(columns, rows, right=columns[1:]),
         f"The best epoch has the highest accuracy on {SELECTED_ON[run.selected_on]}. Losses are cross-entropy.",
+        f"With the L2 penalty, the {kind} loss of the best epoch is {nats(epochs.best_val_objective)}.",
         f"Lowest {kind} loss of all epochs: {nats(epochs.min_val_loss)}"
         f" ({nats(epochs.min_val_objective)} with the L2 penalty).",
         f"Training time: {duration(epochs.seconds)}.",

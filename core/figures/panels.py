@@ -27,7 +27,7 @@ from core.views import exports
 from core.views.curves import RunCurves
 
 #: The two questions of the report, each a figure.
-METRICS: dict[Metric, str] = {"accuracy": "Test accuracy", "objective": "Lowest objective"}
+METRICS: dict[Metric, str] = {"accuracy": "Test accuracy", "objective": "Objective at the best epoch"}
 #: Size of an image file in CSS pixels; a PNG has twice as many.
 _SIZE = {"width": 900, "height": 520}
 

@@ -18,22 +18,25 @@ from core.config.run_config import SETTINGS
 from core.figures.compare import LOW_TO_HIGH, GroupCurves, bands
 from core.figures.curves import validation_texts
 from core.figures.style import View, add_chance_level, add_message, error_bars, escape, new_figure
+from core.published.arithmetic import factors
 from core.published.points import LEGEND, Point
 from core.stats.finding import MEASURES, Metric
 from core.stats.intervals import wilson
 from core.study.agreement import report_value
-from core.study.outcomes import Series, ValueGroup, series_of, value_text
+from core.study.outcomes import COLUMN_OF, Series, ValueGroup, series_of, value_text
 from core.views.curves import NEUTRAL, RUN_COLOURS, Mark, RunCurves
 
 _TITLES: dict[Metric, str] = {
     "accuracy": "Test accuracy (%)",
-    "objective": "Lowest objective, with L2 penalty (nats per image)",
+    "objective": "Objective at the best epoch, with L2 penalty (nats per image)",
     "loss": "Lowest validation cross-entropy (nats per image)",
 }
 #: Numbers that span this factor or more get a logarithmic axis.
 _LOGARITHMIC = 10
 #: Accuracies this close to chance (percentage points) get the chance level; otherwise it would squeeze the points.
 _NEAR_CHANCE = 15.0
+#: What the table of the points has, and the column of the outcomes that it is from.
+_MEASURED: dict[str, str] = dict(COLUMN_OF.items()) | {"lowest_objective": "objective"}
 _NO_RUN = "No run of this study has finished yet."
 
 
@@ -50,7 +53,8 @@ def outcome(
 
     ``series`` are further settings; each combination of their values is a line. ``published`` are the report's points
     to lay over it (not for ``loss``, which the report does not have), ``classes`` the number of classes, for the chance
-    level. ``scaled`` is the factor of the study's epochs: the report's epochs are then drawn scaled too.
+    level. ``scaled`` is the factor of the study's epochs: the report's epochs are then drawn scaled too. Points that
+    are multiples of another figure's are drawn without a line and called what they are.
     """
     lines = series_of(outcomes, x, series, metric)
     points = published if metric != "loss" else ()
@@ -120,10 +124,12 @@ def colours_in_order(n: int) -> list[str]:
 def data(
     outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), published: Sequence[Point] = (), scaled: float = 1.0
 ) -> pd.DataFrame:
-    """Return the points of the figures as a table: ``source`` ("here" or "report"), settings, n, means and deviations.
+    """Return the points of the figures as a table: ``source``, settings, n, means and deviations.
 
-    ``accuracy_low`` and ``accuracy_high`` are the 95 % interval for the sampling of the test images. Deviations are
-    empty for one run. The report's points have neither cross-entropy nor deviation; their epochs are as printed.
+    ``source`` is "here", "report", or "report, derived" for printed numbers that are multiples of another figure's.
+    ``accuracy_low`` and ``accuracy_high`` are the 95 % interval for the sampling of the test images; printed numbers
+    that are no measurement have none. Deviations are empty for one run. The report's points have neither cross-entropy
+    nor deviation; their epochs are as printed.
     """
     rows: list[dict[str, Any]] = []
     for line in series_of(outcomes, x, series, "accuracy"):
@@ -131,18 +137,21 @@ def data(
             row = {"source": "here", x: group.value, **{path: group.runs[path].iloc[0] for path in series}}
             row |= {"n": group.spread.n, "images": group.images}
             row["selected_on"] = "/".join(sorted(set(group.runs["selected_on"].astype(str))))
-            for metric in ("accuracy", "objective", "loss"):
-                values = pd.to_numeric(group.runs[metric], errors="coerce")
-                row |= {f"{metric}_mean": values.mean(), f"{metric}_sd": values.std(ddof=1)}
+            for name, column in _MEASURED.items():
+                values = pd.to_numeric(group.runs[column], errors="coerce")
+                row |= {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1)}
             rows.append(row)
     for point in published:
-        row = {"source": "report", x: point.value, "n": 1, "images": point.images, "selected_on": "test"}
-        rows.append(row | {"accuracy_mean": point.best_accuracy, "objective_mean": point.min_loss})
+        row = {"source": "report, derived" if point.derived else "report", x: point.value}
+        if point.derived is None:
+            row |= {"n": 1, "images": point.images, "selected_on": "test"}
+        rows.append(row | {"accuracy_mean": point.best_accuracy, "objective_mean": point.loss})
     for row in rows:
-        row["accuracy_low"], row["accuracy_high"] = wilson(row["accuracy_mean"], row["images"])
+        if "images" in row:
+            row["accuracy_low"], row["accuracy_high"] = wilson(row["accuracy_mean"], row["images"])
     columns = ["source", x, *series, "n", "images", "selected_on"]
     columns += ["accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high"]
-    columns += ["objective_mean", "objective_sd", "loss_mean", "loss_sd"]
+    columns += [f"{name}_{what}" for name in _MEASURED if name != "accuracy" for what in ("mean", "sd")]
     table = pd.DataFrame(rows, columns=columns)
     if scaled != 1 and x == "train.epochs":
         here = table["source"] == "here"
@@ -217,14 +226,14 @@ def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metri
     """Add every run of the values that have several, faintly."""
     several = [group for group in line.groups if group.spread.n > 1]
     runs = [(group.value if numbers else group.name, run) for group in several for run in group.runs.to_dict("records")]
-    measure = MEASURES[metric]
+    measure, column = MEASURES[metric], COLUMN_OF[metric]
     hover = [
-        f"{run['run_id']}, seed {run['train.seed']}: {measure.value_text(run[metric])}, best epoch {run['best_epoch']}"
+        f"{run['run_id']}, seed {run['train.seed']}: {measure.value_text(run[column])}, best epoch {run['best_epoch']}"
         for _, run in runs
     ]
     figure.add_scatter(
         x=[x for x, _ in runs],
-        y=[measure.scale * run[metric] for _, run in runs],
+        y=[measure.scale * run[column] for _, run in runs],
         mode="markers",
         marker={"color": colour, "size": 7},
         opacity=0.4,
@@ -238,23 +247,37 @@ def _add_single_runs(figure: go.Figure, line: Series, colour: str, metric: Metri
 
 def _add_published(figure: go.Figure, points: Sequence[Point], x: str, metric: Metric, scaled: float) -> None:
     measure = MEASURES[metric]
-    values = [point.best_accuracy if metric == "accuracy" else point.min_loss for point in points]
-    name = LEGEND if metric == "accuracy" else "the report (one run each, lowest on its test images)"
-    if scaled != 1 and x == "train.epochs":
-        name += f", its epochs × {scaled:g}"
-    hover = [
-        f"Figure {point.figure} of the report, {value_text(point.value)}: {measure.value_text(value)} on "
-        f"{point.images:,} test images"
-        for point, value in zip(points, values, strict=True)
-    ]
+    values = [point.best_accuracy if metric == "accuracy" else point.loss for point in points]
+    texts = [measure.value_text(value) for value in values]
+    if any(point.derived for point in points):
+        look: dict[str, Any] = {"mode": "markers", "marker": {"symbol": "x-thin", "line": {"width": 1.5}}}
+        name = _derived_name(points, metric)
+    else:
+        look = {"mode": "lines+markers", "marker": {"symbol": "circle-open", "line": {"width": 2}}}
+        look["line"] = {"color": NEUTRAL, "width": 1, "dash": "dot"}
+        name = LEGEND if metric == "accuracy" else "the report (one run each)"
+        if scaled != 1:
+            name += f", its epochs × {scaled:g}" if x == "train.epochs" else f", {1 / scaled:g} times our epochs"
+        texts = [f"{text} on {point.images:,} test images" for text, point in zip(texts, points, strict=True)]
+    look["marker"] = {"size": 10, "color": NEUTRAL, **look["marker"]}
+    look["marker"]["line"]["color"] = NEUTRAL
     figure.add_scatter(
         x=[report_value(point, x, scaled) for point in points],
         y=[measure.scale * value for value in values],
-        mode="lines+markers",
         uid="report",
         name=name,
-        line={"color": NEUTRAL, "width": 1, "dash": "dot"},
-        marker={"symbol": "circle-open", "size": 10, "color": NEUTRAL, "line": {"width": 2}},
-        customdata=hover,
+        customdata=[
+            f"Figure {point.figure} of the report, {value_text(point.value)}: {text}"
+            for point, text in zip(points, texts, strict=True)
+        ],
         hovertemplate="%{customdata}<extra></extra>",
+        **look,
     )
+
+
+def _derived_name(points: Sequence[Point], metric: Metric) -> str:
+    """Return what printed numbers are called that are multiples of another figure's."""
+    found = factors(points[0].figure)
+    assert found is not None
+    factor = found.accuracy if metric == "accuracy" else found.loss
+    return f"printed in the report; equals its Figure {found.figure} × {factor:g}"

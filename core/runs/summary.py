@@ -30,7 +30,8 @@ class EpochSummary:
     """Results over the finished epochs of a run. Losses are in nats per image, accuracies from 0 to 1.
 
     ``best_…`` belongs to the epoch of highest validation accuracy (the first of equals), ``last_…`` to the last epoch;
-    ``min_…`` is the lowest value of all epochs. ``seconds`` is the training time.
+    ``min_…`` is the lowest value of all epochs. ``…_objective`` is with the L2 penalty. ``seconds`` is the training
+    time.
     """
 
     seconds: float
@@ -38,6 +39,7 @@ class EpochSummary:
     best_epoch: int
     best_val_accuracy: float
     best_val_loss: float
+    best_val_objective: float
     last_epoch: int
     last_val_accuracy: float
     last_val_loss: float
@@ -59,6 +61,7 @@ class EpochSummary:
             best_epoch=top.epoch,
             best_val_accuracy=top.val_accuracy,
             best_val_loss=top.val_loss,
+            best_val_objective=top.val_objective,
             last_epoch=last.epoch,
             last_val_accuracy=last.val_accuracy,
             last_val_loss=last.val_loss,

@@ -77,7 +77,7 @@ def _number(value: float, digits: int, sign: str = "") -> str:
 
 MEASURES: dict[Metric, Measure] = {
     "accuracy": Measure("accuracy", 100, 2, " %", "points"),
-    "objective": Measure("the lowest objective", 1, 4, " nats", "nats"),
+    "objective": Measure("the objective", 1, 4, " nats", "nats"),
     "loss": Measure("the lowest cross-entropy", 1, 4, " nats", "nats"),
 }
 ACCURACY = MEASURES["accuracy"]

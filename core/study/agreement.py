@@ -1,7 +1,14 @@
 """Whether a study agrees with the report: its effect between the same two values, in direction and in size.
 
-The report has one run per value, so its own effect is uncertain too: by its test images and by its seeds. Where the
-report's effect lies outside our interval, the difference of the two effects is therefore tested as well.
+The report has one run per value, so its own results are uncertain too, by their test images and by their seeds. What is
+tested is therefore the difference of the two effects, with the chance of both sides counted: our seeds and images, the
+report's images, and the seed-to-seed variation of the report's runs. The latter is estimated from all runs that differ
+in little but chance: ours, and the report's own repeats (:func:`core.published.arithmetic.repeats`).
+
+With one seed of ours per value, nothing is decided. Where our epochs were scaled down, effects are compared, levels are
+not. Printed numbers that are no measurement are not compared with anything.
+
+How often a study of the same truth is said to disagree is simulated in ``benchmarks/agreement.py``.
 """
 
 from collections.abc import Sequence
@@ -10,27 +17,30 @@ from typing import Literal
 
 import numpy as np
 
+from core.published.arithmetic import Repeats, note, repeats
 from core.published.points import Point
 from core.stats.finding import MEASURES, Measure, Metric
 from core.stats.intervals import Interval
 from core.stats.joint import Sample
-from core.stats.judgement import Group, judge
+from core.stats.judgement import Group
 from core.study.outcomes import ValueGroup, value_text
 
-#: Agreement in direction and ``size``, in ``direction`` only, none (``disagrees``), or not known (``open``).
-Kind = Literal["size", "direction", "open", "disagrees"]
+#: Agreement in direction and ``size``, in ``direction`` only, none (``disagrees``), or not known (``undecided``).
+#: ``not compared``: the printed numbers are no measurement, or our epochs were scaled down and there is no effect.
+Kind = Literal["size", "direction", "undecided", "disagrees", "not compared"]
 
 
 @dataclass(frozen=True)
 class Agreement:
     """``ours`` and ``theirs`` are effects between the lowest and the highest value that both have, or the results at
-    the only value that both have: shares of 1 or nats. ``interval`` is the 95 % interval of ours."""
+    the only value that both have: shares of 1 or nats. ``interval`` is the 95 % interval of ours minus theirs, with the
+    chance of both counted; ``None`` if nothing is decided. All three are ``None`` if nothing is compared."""
 
     kind: Kind
-    ours: float
-    theirs: float
-    interval: Interval | None
     sentence: str
+    ours: float | None = None
+    theirs: float | None = None
+    interval: Interval | None = None
 
 
 def report_value(point: Point, x: str, scaled: float) -> float:
@@ -39,38 +49,64 @@ def report_value(point: Point, x: str, scaled: float) -> float:
 
 
 def compare(
-    groups: Sequence[ValueGroup], x: str, metric: Metric, published: Sequence[Point], scaled: float = 1.0
+    groups: Sequence[ValueGroup],
+    x: str,
+    metric: Metric,
+    published: Sequence[Point],
+    scaled: float = 1.0,
+    chance: Repeats | None = None,
 ) -> Agreement | None:
     """Return how ``groups`` compare with the report's points; ``None`` if they have no value in common.
 
-    ``scaled`` is the factor by which our epochs were shrunk. The report prints no cross-entropy: its loss is the
-    objective.
+    ``scaled`` is the factor by which our epochs were shrunk. ``chance`` are runs of the report that differ in chance
+    alone; by default its own repeats. The report prints no cross-entropy: its loss is the objective.
     """
     if metric == "loss":
         return None
     pairs = [
-        (at, _group(point, metric))
+        (at, point)
         for at, group in enumerate(groups)
         for point in published
         if round(report_value(point, x, scaled)) == group.value
     ]
     if not pairs:
         return None
-    comparison = _Comparison(groups, pairs, MEASURES[metric], metric == "accuracy", scaled)
+    derived = next((point.figure for _, point in pairs if point.derived), None)
+    if derived is not None:
+        return Agreement("not compared", note(derived))
+    chance = chance or repeats()
+    accuracy = metric == "accuracy"
+    comparison = _Comparison(
+        groups,
+        [(at, _group(point, metric)) for at, point in pairs],
+        chance.accuracies if accuracy else chance.losses,
+        MEASURES[metric],
+        count_images=accuracy,
+        scaled=scaled,
+    )
     return comparison.level() if len(pairs) == 1 else comparison.effect()
 
 
+def epochs_text(scaled: float) -> str:
+    """Return ``10 % of the report’s epochs``."""
+    return f"{100 * scaled:.3g} % of the report’s epochs"
+
+
 def _group(point: Point, metric: Metric) -> Group:
-    result = point.best_accuracy if metric == "accuracy" else point.min_loss
+    result = point.best_accuracy if metric == "accuracy" else point.loss
     return Group(name=value_text(point.value), results=(result,), images=point.images)
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Our groups and, by position among them, the report's points at the same values."""
+    """Our groups and, by position among them, the report's points at the same values.
+
+    ``repeats`` are results of the report that differ in chance alone.
+    """
 
     groups: Sequence[ValueGroup]
     pairs: Sequence[tuple[int, Group]]
+    repeats: Sequence[float]
     measure: Measure
     count_images: bool
     scaled: float
@@ -80,66 +116,70 @@ class _Comparison:
         (first, low), (last, high) = self.pairs[0], self.pairs[-1]
         ours = self.groups[last].spread.mean - self.groups[first].spread.mean
         theirs = high.spread.mean - low.spread.mean
-        sample = self._sample(self.groups)
-        known = self.count_images or sample.freedom
-        interval = sample.difference(first, last).interval() if known else None
-        report = f"it found {self.measure.signed_text(theirs)} from {low.name} to {high.name}"
-        kind, sentence = self._judged(ours, theirs, interval, report)
-        if kind in ("direction", "disagrees"):
-            if self._within_noise():
-                sentence += " The noise of the report’s single runs could explain the rest."
-            if self.scaled < 1:
-                sentence += (
-                    f" Our runs had {100 * self.scaled:.3g} % of the report’s epochs, which alone can change an effect."
-                )
-        return Agreement(kind, ours, theirs, interval, sentence + self._best_values() + self._distance())
+        both = (
+            f"from {low.name} to {high.name} it found {self.measure.signed_text(theirs)}, we found "
+            f"{self.measure.signed_text(ours)}"
+        )
+        kind: Kind = "undecided"
+        interval: Interval | None = None
+        if self._single_runs(first, last):
+            sentence = f"Agreement with the report is undecided: {both}, with one run of ours. Add seeds to decide."
+        else:
+            interval = self._difference({first: -1, last: 1}, {0: 1, -1: -1})
+            kind, sentence = self._judged(ours, theirs, interval, both)
+        if self.scaled < 1:
+            sentence = f"Trained for {epochs_text(self.scaled)}, so only effects are compared. {sentence}"
+            return Agreement(kind, sentence, ours, theirs, interval)
+        return Agreement(kind, sentence + self._best_values() + self._distance(), ours, theirs, interval)
 
-    def _judged(self, ours: float, theirs: float, interval: Interval | None, report: str) -> tuple[Kind, str]:
-        if interval is None:
-            we = self.measure.signed_text(ours)
-            return "open", (
-                f"Agreement with the report is open: {report}, we found {we} with unknown seed-to-seed variation."
-            )
-        clear = not interval.holds(0.0)
-        counted = "" if self._sample(self.groups).freedom else " (counting test images only)"
-        inside = f"inside our interval{counted}"
-        if interval.holds(theirs) and clear:
-            return "size", f"Agrees with the report in direction and size: {report}, {inside}."
-        if interval.holds(theirs):
-            return "open", f"Neither confirms nor contradicts the report: {report}, {inside}, which includes zero."
-        if ours * theirs > 0 and clear:
-            more = "more" if abs(theirs) > abs(ours) else "less"
-            return "direction", f"Agrees with the report in direction, not in size: {report}, {more} than we did."
-        zero = "" if clear else ", which includes zero"
-        return "disagrees", f"Disagrees with the report: {report}, outside our interval{zero}."
+    def _judged(self, ours: float, theirs: float, interval: Interval, both: str) -> tuple[Kind, str]:
+        """Return the verdict on two effects; ``interval`` is that of their difference."""
+        (first, _), (last, _) = self.pairs[0], self.pairs[-1]
+        clear = not self._difference({first: -1, last: 1}).holds(0.0)
+        same = clear and ours * theirs > 0
+        apart = f"the difference ({self._interval_text(interval)})"
+        if not interval.holds(0.0):
+            far = f"{both}; chance does not explain {apart}."
+            if same:
+                return "direction", f"Agrees with the report in direction, not in size: {far}"
+            return "disagrees", f"Disagrees with the report: {far}"
+        if same:
+            agrees = "Agrees with the report in direction and, as far as chance lets us tell, in size"
+            return "size", f"{agrees}: {both}; chance explains {apart}."
+        unclear = f"chance explains {apart}" if clear else "our effect is not clear"
+        return "undecided", f"Neither confirms nor contradicts the report: {both}; {unclear}."
 
     def level(self) -> Agreement:
         """Compare the results at the only common value."""
         ((at, report),) = self.pairs
-        ours, theirs, sample = self.groups[at].spread.mean, report.spread.mean, self._sample(self.groups)
-        sentence = f"At {report.name} the report has {self.measure.value_text(theirs)}"
-        if not sample.freedom:
-            return Agreement("open", ours, theirs, None, f"{sentence}; {self._single_runs(at, report)}")
-        interval = sample.contrast(np.eye(len(self.groups))[at]).interval()
-        inside = interval.holds(theirs)
-        ends = " to ".join(self.measure.value_text(end) for end in interval)
-        sentence += f", {'inside' if inside else 'outside'} our 95 % interval ({ends})."
-        if not inside and self.scaled < 1:
-            sentence += f" Our runs had {100 * self.scaled:.3g} % of the report’s epochs."
-        return Agreement("size" if inside else "disagrees", ours, theirs, interval, sentence)
-
-    def _single_runs(self, at: int, report: Group) -> str:
-        """Return what one run of ours and one of the report allow to say."""
-        if not self.count_images:
-            return "with one run of ours, chance is unknown."
-        judgement = judge([report, self.groups[at]], numbers=(0, 1))
-        assert judgement.interval is not None  # images are counted
-        explain = "could explain" if judgement.interval.holds(0.0) else "do not explain"
-        return (
-            f"ours differs by {self.measure.signed_text(judgement.difference)} (95 % interval "
-            f"{self.measure.interval_text(judgement.interval)}, counting test images only), which the test images "
-            f"{explain}. Seed-to-seed variation is unknown with one run each."
+        ours, theirs = self.groups[at].spread.mean, report.spread.mean
+        if self.scaled < 1:
+            sentence = f"Trained for {epochs_text(self.scaled)}, so the level is not compared with the report’s."
+            return Agreement("not compared", sentence)
+        both = (
+            f"at {report.name} it has {self.measure.value_text(theirs)}, we have "
+            f"{self.measure.spread_text(self.groups[at].spread)}"
         )
+        if self._single_runs(at):
+            sentence = f"Agreement with the report is undecided: {both}. Add seeds to decide."
+            return Agreement("undecided", sentence, ours, theirs)
+        interval = self._difference({at: 1}, {0: -1})
+        apart = f"the difference ({self._interval_text(interval)})"
+        if interval.holds(0.0):
+            return Agreement(
+                "size", f"Agrees with the report: {both}; chance explains {apart}.", ours, theirs, interval
+            )
+        sentence = f"Disagrees with the report: {both}; chance does not explain {apart}."
+        return Agreement("disagrees", sentence, ours, theirs, interval)
+
+    def _single_runs(self, *at: int) -> bool:
+        """Return whether a compared value of ours has one run only, so that nothing is decided."""
+        return min(len(self.groups[number].results) for number in at) < 2
+
+    def _interval_text(self, interval: Interval) -> str:
+        counted = "seeds and images" if self.count_images else "seeds"
+        unit = self.measure.difference_unit
+        return f"95 % interval {self.measure.interval_text(interval)} {unit}, counting {counted} of both"
 
     def _best_values(self) -> str:
         sign = -1 if self.measure.lower_is_better else 1
@@ -156,14 +196,21 @@ class _Comparison:
         above = "above" if mean > 0 else "below"
         return f" Over these {len(gaps)} values the report is on average {self.measure.size_text(mean)} {above} ours."
 
-    def _sample(self, groups: Sequence[Group]) -> Sample:
-        images = [group.images for group in groups] if self.count_images else None
-        return Sample.of([group.results for group in groups], images)
+    def _difference(self, ours: dict[int, int], theirs: dict[int, int] | None = None) -> Interval:
+        """Return the 95 % interval of Σ weight · mean, over our groups and over the compared points, by position.
 
-    def _within_noise(self) -> bool:
-        """Return whether chance could explain the difference of the two effects; a run of theirs varies like ours."""
-        (first, low), (last, high) = self.pairs[0], self.pairs[-1]
-        sample = self._sample([*self.groups, low, high])
-        weights = np.zeros(len(self.groups) + 2)
-        weights[[first, last, -2, -1]] = -1, 1, 1, -1
-        return sample.contrast(weights).interval().holds(0.0)
+        With points of the report, its repeats join our groups in the estimate of the seed-to-seed variation.
+        """
+        report = [group for _, group in self.pairs] if theirs else []
+        images = [group.images for group in (*self.groups, *report)]
+        results = [*(group.results for group in self.groups), *(group.results for group in report)]
+        if theirs:
+            results.append(tuple(self.repeats))
+            images.append(1)  # has no weight
+        weights = np.zeros(len(results))
+        for at, weight in ours.items():
+            weights[at] = weight
+        first = len(self.groups)
+        for at, weight in (theirs or {}).items():
+            weights[first + at % len(report)] = weight
+        return Sample.of(results, images if self.count_images else None).contrast(weights).interval()

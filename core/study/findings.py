@@ -107,12 +107,14 @@ def _finding(
 ) -> StudyFinding:
     groups, measure = line.groups, MEASURES[metric]
     compared = agreement.compare(groups, x, metric, published, scaled)
+    trained = f"Trained for {agreement.epochs_text(scaled)}: " if scaled < 1 and published else ""
     more = [*([compared.sentence] if compared else []), *_caveats(groups, x, metric, comparisons)]
     about: dict[str, Any] = {"label": line.label, "metric": metric, "groups": groups, "agreement": compared}
     setting, unit = _setting_text(x)
     if len(groups) < 2:
         (group,) = groups
-        summary = f"{setting.capitalize()} {group.name}: {measure.spread_text(group.spread)}."
+        summary = f"{trained}{setting} {group.name}: {measure.spread_text(group.spread)}."
+        summary = f"{summary[:1].upper()}{summary[1:]}"
         return StudyFinding(headline="Only one value so far.", summary=summary, details=tuple(more), **about)
     numbers = are_numbers([group.value for group in groups])
     judgement = judge(
@@ -127,12 +129,16 @@ def _finding(
     advice, seeds = wording.advice()
     return StudyFinding(
         headline=wording.headline(),
-        summary=wording.summary(),
+        summary=f"{trained}{_uncapital(wording.summary())}" if trained else wording.summary(),
         details=(*wording.details(), *more),
         advice=advice.removesuffix(".") + cost if (cost := _cost_text(groups, seeds)) else advice,
         judgement=judgement,
         **about,
     )
+
+
+def _uncapital(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _setting_text(x: str) -> tuple[str, str]:

@@ -22,12 +22,16 @@ from core.study.progress import CellStatus
 from core.study.study import Study
 
 #: Columns after the varied settings. ``accuracy`` (0 to 1) on ``images`` test images, of the epoch that was best on
-#: ``selected_on`` ("held-out" or "test"); ``objective`` and ``loss`` are the lowest validation values of all epochs in
-#: nats per image, the objective with its L2 penalty; ``seconds`` of training.
+#: ``selected_on`` ("held-out" or "test"); ``best_objective`` is the validation loss of that epoch with its L2 penalty;
+#: ``objective`` (with the penalty) and ``loss`` (cross-entropy) are the lowest validation values of all epochs. Losses
+#: are in nats per image; ``seconds`` of training.
 OUTCOMES = (
-    *("train.seed", "run_id", "accuracy", "objective", "loss", "images"),
+    *("train.seed", "run_id", "accuracy", "best_objective", "objective", "loss", "images"),
     *("selected_on", "best_epoch", "epoch", "seconds"),
 )
+#: The column that a metric is read from. The report's printed losses are those of its last or its most accurate epoch
+#: (:attr:`core.published.points.Point.loss`), so ours beside them is the objective at the most accurate epoch.
+COLUMN_OF: dict[Metric, str] = {"accuracy": "accuracy", "objective": "best_objective", "loss": "loss"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,7 @@ def _table(results: Iterable[tuple[RunSummary, Mapping[str, Any]]], paths: Seque
             "train.seed": run.config.train.seed,
             "run_id": run.id,
             "accuracy": run.accuracy_on_test,
+            "best_objective": run.epochs.best_val_objective,
             "objective": run.epochs.min_val_objective,
             "loss": run.epochs.min_val_loss,
             "images": run.test_images,
@@ -83,8 +88,10 @@ def _table(results: Iterable[tuple[RunSummary, Mapping[str, Any]]], paths: Seque
 
 def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
     """Return a row per cell: the varied settings as text, ``seed``, ``state``, ``epoch`` (``12/200``), ``accuracy`` (0
-    to 1) and ``objective`` of a finished run, ``run_id``, ``error`` of a failed run, and the ``precision`` in use."""
-    finished = outcome_table(study, cells).set_index("run_id")[["accuracy", "objective"]].to_dict("index")
+    to 1), ``best_objective`` and ``objective`` of a finished run, ``run_id``, ``error`` of a failed run, and the
+    ``precision`` in use."""
+    results = ["accuracy", "best_objective", "objective"]
+    finished = outcome_table(study, cells).set_index("run_id")[results].to_dict("index")
     rows = []
     for cell_status in cells:
         cell, run = cell_status.cell, cell_status.run
@@ -96,8 +103,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
                 "seed": cell.seed,
                 "state": cell_status.state,
                 "epoch": f"{run.status.epoch}/{cell.config.train.epochs}" if run else "",
-                "accuracy": result.get("accuracy"),
-                "objective": result.get("objective"),
+                **{name: result.get(name) for name in results},
                 "run_id": cell_status.run_id,
                 "error": run.status.error if run and run.state == "failed" else None,
                 "precision": run.meta.environment.get("precision") if run else None,
@@ -108,7 +114,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
 
 def series_of(outcomes: pd.DataFrame, x: str, series: Sequence[str] = (), metric: Metric = "accuracy") -> list[Series]:
     """Return the groups of each series, without the runs that have no finite value of ``metric``."""
-    outcomes = outcomes[np.isfinite(pd.to_numeric(outcomes[metric], errors="coerce"))]
+    outcomes = outcomes[np.isfinite(pd.to_numeric(outcomes[COLUMN_OF[metric]], errors="coerce"))]
     if outcomes.empty:
         return []
     if not series:
@@ -123,7 +129,7 @@ def _groups(rows: pd.DataFrame, x: str, metric: Metric) -> tuple[ValueGroup, ...
     tables, groups = dict(list(rows.sort_values("train.seed", kind="stable").groupby(x, sort=False))), []
     for value in in_order(x, rows[x].tolist()):
         runs = tables[value]
-        results, images = tuple(map(float, runs[metric])), int(runs["images"].min())
+        results, images = tuple(map(float, runs[COLUMN_OF[metric]])), int(runs["images"].min())
         groups.append(ValueGroup(name=value_text(value), results=results, images=images, value=value, runs=runs))
     return tuple(groups)
 

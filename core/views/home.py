@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from core.compare.settings import classes_text
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
-from core.published.points import TASKS, Point, main_result
+from core.published.arithmetic import note
+from core.published.points import TASKS, Point, main_result, points_of
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
 
 
@@ -88,12 +89,12 @@ def best_by_task(runs: Iterable[AnyRun], most: int) -> list[tuple[str, list[RunS
 class BestRun:
     """The best of our ``of`` runs by one way of choosing the epoch.
 
-    ``ahead`` is its accuracy on test images minus the report's (from −1 to 1).
+    ``ahead`` is its accuracy on test images minus the report's (from −1 to 1); ``None`` if the report measured nothing.
     """
 
     run: RunSummary
     accuracy: float
-    ahead: float
+    ahead: float | None
     of: int
 
     def text(self) -> str:
@@ -109,13 +110,16 @@ class BestRun:
 class ReportComparison:
     """A task of the report: its result, and our best runs on the same classes.
 
+    ``point`` is ``None``, and ``note`` says why, if the numbers that the report prints are no measurement.
     ``as_report`` chose its epoch on the test images, which is slightly optimistic, as in the report; ``honest`` chose
     it on held-out images and was tested once. ``waiting`` counts our runs if none has an accuracy on test images yet.
-    ``recipe`` is the report's configuration for this task.
+    ``recipe`` is the report's configuration for this ``task``, with its largest training set.
     """
 
+    task: str
     title: str
-    point: Point
+    point: Point | None
+    note: str
     as_report: BestRun | None
     honest: BestRun | None
     waiting: int
@@ -140,25 +144,30 @@ def report_comparisons(runs: Iterable[AnyRun]) -> list[ReportComparison]:
         recipe, point = _recipe(task)
         as_report, honest = _best(same, point, "test"), _best(same, point, "held-out")
         waiting = 0 if as_report or honest else len(same)
-        comparisons.append(ReportComparison(title, point, as_report, honest, waiting, recipe))
+        text = "" if point else note(_largest(recipe).figure)
+        comparisons.append(ReportComparison(task, title, point, text, as_report, honest, waiting, recipe))
     return comparisons
 
 
-def _recipe(task: str) -> tuple[RunConfig, Point]:
-    """Return the report's configuration and result for its largest training set, which is its main one."""
+def _recipe(task: str) -> tuple[RunConfig, Point | None]:
+    """Return the report's configuration for its largest training set, and the result that it measured with it."""
     config = PRESETS["report"].config.replace({"data.classes": TASKS[task]})
-    point = main_result(config)
-    assert point is not None
-    return config.replace({point.path: point.value}), point
+    largest = _largest(config)
+    return config.replace({largest.path: largest.value}), main_result(config)
 
 
-def _best(runs: Sequence[RunSummary], point: Point, selected_on: str) -> BestRun | None:
+def _largest(config: RunConfig) -> Point:
+    """Return what the report prints for the config's classes and the largest training set."""
+    return max(points_of(config.data.classes, "data.train_size"), key=lambda point: point.value)
+
+
+def _best(runs: Sequence[RunSummary], point: Point | None, selected_on: str) -> BestRun | None:
     same = [run for run in runs if run.selected_on == selected_on]
     tested = [(run.accuracy_on_test, run) for run in same if run.accuracy_on_test is not None]
     if not tested:
         return None
     accuracy, best = max(tested, key=lambda pair: pair[0])
-    return BestRun(best, accuracy, accuracy - point.best_accuracy, len(tested))
+    return BestRun(best, accuracy, accuracy - point.best_accuracy if point else None, len(tested))
 
 
 def points_text(ahead: float) -> str:

@@ -77,21 +77,23 @@ def _method(reference: ReferenceStudy) -> str:
 
 
 def _table(reference: ReferenceStudy) -> str:
-    published = {point.value: point for point in panels_module.published(reference.study, reference.x)}
-    setting = reference.study.axes[0].label.lower()
-    rows = [f"| {setting} | runs | test accuracy | the report's | lowest objective | the report's |"]
-    rows.append("| --- | --- | --- | --- | --- | --- |")
+    """Return our results, next to the report's where it measured them with as many epochs."""
+    published = {
+        point.value: point
+        for point in panels_module.published(reference.study, reference.x)
+        if point.derived is None and reference.study.scale == 1
+    }
+    names = [reference.study.axes[0].label.lower(), "runs", "test accuracy"]
+    names += ["the report's"] * bool(published) + ["objective at the best epoch"]
+    names += ["the report's"] * bool(published) + ["lowest objective"]
+    rows = [f"| {' | '.join(names)} |", f"| {' | '.join(['---'] * len(names))} |"]
     for value, runs in reference.table.groupby(reference.x):
-        key = round(value / reference.study.scale) if reference.x == "train.epochs" else value
-        point = published.get(key)
-        cells = [
-            f"{value:,}",
-            str(len(runs)),
-            f"{_mean(100 * runs['accuracy'], 2)} %",
-            percent(point.best_accuracy) if point else "–",
-            _mean(runs["objective"], 4),
-            f"{point.min_loss:.4f}" if point else "–",
-        ]
+        point = published.get(value)
+        cells = [f"{value:,}", str(len(runs)), f"{_mean(100 * runs['accuracy'], 2)} %"]
+        cells += [percent(point.best_accuracy) if point else "–"] * bool(published)
+        cells += [_mean(runs["best_objective"], 4)]
+        cells += [f"{point.loss:.4f}" if point else "–"] * bool(published)
+        cells += [_mean(runs["objective"], 4)]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

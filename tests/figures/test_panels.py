@@ -42,7 +42,7 @@ def test_a_published_study_has_the_reports_points_next_to_its_own(table):
     study, _, found = table
     accuracy, objective = panels.panels(study, found, "data.train_size")
     assert (accuracy.metric, objective.metric) == ("accuracy", "objective")
-    for panel, name, scale in ((accuracy, "best_accuracy", 100), (objective, "min_loss", 1)):
+    for panel, name, scale in ((accuracy, "best_accuracy", 100), (objective, "loss", 1)):
         report = next(trace for trace in panel.figure.data if trace.uid == "report")
         assert list(report.y) == [scale * getattr(point, name) for point in POINTS if point.figure == 3]
         assert panel.findings[0].sentences
@@ -93,7 +93,7 @@ def test_a_study_is_written_as_files(store, tmp_path):
         *(f"train_size-{metric}.{kind}" for metric in ("accuracy", "objective") for kind in ("json", "svg", "png")),
     }
     rows = list(csv.DictReader((tmp_path / "figures" / "train_size.csv").open(encoding="utf-8-sig")))
-    assert [row["source"] for row in rows] == ["here"] * 5 + ["report"] * 5
+    assert [row["source"] for row in rows] == ["here"] * 5 + ["report, derived"] * 5
     (record,) = json.loads((tmp_path / "figures" / "train_size-accuracy.json").read_text())
     assert record["sentences"]
     assert b"<svg" in (tmp_path / "figures" / "train_size-accuracy.svg").read_bytes()[:200]

@@ -19,6 +19,7 @@ from tests.outcomes_made import outcomes
 
 X = "data.train_size"
 PAIR = points_of(("deer", "dog"), X)
+TEN = points_of(CLASSES, X)
 THREE = {6_000: (0.90, 0.91, 0.92), 8_000: (0.93, 0.95), 10_000: (0.96,)}
 
 
@@ -67,15 +68,24 @@ def test_the_objective_is_in_nats_without_a_bar_for_images():
 
 @pytest.mark.parametrize(
     ("metric", "values"),
-    [("accuracy", [100 * point.best_accuracy for point in PAIR]), ("objective", [point.min_loss for point in PAIR])],
+    [("accuracy", [100 * point.best_accuracy for point in TEN]), ("objective", [point.loss for point in TEN])],
 )
 def test_the_reports_points_lie_over_it_to_the_last_digit(metric, values):
-    report = traces(outcome(outcomes(THREE), X, metric=metric, published=PAIR))["report"]
+    report = traces(outcome(outcomes(THREE), X, metric=metric, published=TEN))["report"]
     assert list(report.y) == values
-    assert list(report.x) == [6_000, 7_000, 8_000, 9_000, 10_000]
+    assert list(report.x) == [30_000, 35_000, 40_000, 45_000, 50_000]
     assert report.marker.symbol == "circle-open"
-    assert report.name.startswith("the report (one run each, ")
-    assert "Figure 3 of the report, 10,000" in report.customdata[-1] and "2,000 test images" in report.customdata[-1]
+    assert report.name.startswith("the report (one run each")
+    assert "Figure 5 of the report, 50,000" in report.customdata[-1] and "10,000 test images" in report.customdata[-1]
+    assert "10 times our epochs" in traces(outcome(outcomes(THREE), X, published=TEN, scaled=0.1))["report"].name
+
+
+@pytest.mark.parametrize(("metric", "factor"), [("accuracy", "1.06"), ("objective", "0.9")])
+def test_printed_numbers_that_are_no_measurement_are_called_what_they_are(metric, factor):
+    report = traces(outcome(outcomes(THREE), X, metric=metric, published=PAIR))["report"]
+    assert report.name == f"printed in the report; equals its Figure 5 × {factor}"
+    assert report.mode == "markers" and report.line.color is None
+    assert "Figure 3 of the report, 10,000" in report.customdata[-1] and "images" not in report.customdata[-1]
 
 
 def test_the_report_has_no_cross_entropy():
@@ -166,18 +176,27 @@ def test_every_trace_has_an_id_that_stays():
 
 
 def test_the_data_are_a_row_a_point():
-    table = data(outcomes(THREE), X, published=PAIR)
+    table = data(outcomes(THREE), X, published=TEN)
     here, report = table[table["source"] == "here"], table[table["source"] == "report"]
     assert here[X].tolist() == [6_000, 8_000, 10_000]
     assert here["n"].tolist() == [3, 2, 1]
     assert here["accuracy_mean"].tolist() == pytest.approx([0.91, 0.94, 0.96])
     assert here["objective_sd"].iloc[0] == pytest.approx(0.01)
+    assert here["objective_mean"].iloc[2] == pytest.approx(1.5 - 0.96)
+    assert here["lowest_objective_mean"].iloc[2] == pytest.approx(1.4 - 0.96)
     assert math.isnan(here["accuracy_sd"].iloc[2])
     assert here["accuracy_low"].iloc[1] == pytest.approx(wilson(0.94, 2_000).low)
-    assert report["accuracy_mean"].tolist() == [point.best_accuracy for point in PAIR]
-    assert report["objective_mean"].tolist() == [point.min_loss for point in PAIR]
-    assert report["images"].tolist() == [6_000, 5_000, 4_000, 3_000, 2_000]
-    assert report["loss_mean"].isna().all()
+    assert report["accuracy_mean"].tolist() == [point.best_accuracy for point in TEN]
+    assert report["objective_mean"].tolist() == [point.loss for point in TEN]
+    assert report["images"].tolist() == [30_000, 25_000, 20_000, 15_000, 10_000]
+    assert report["loss_mean"].isna().all() and report["accuracy_low"].notna().all()
+
+
+def test_the_data_mark_printed_numbers_that_are_no_measurement():
+    table = data(outcomes(THREE), X, published=PAIR)
+    printed = table[table["source"] == "report, derived"]
+    assert printed["accuracy_mean"].tolist() == [point.best_accuracy for point in PAIR]
+    assert printed[["images", "n", "selected_on", "accuracy_low"]].isna().all().all()
 
 
 def test_the_data_have_the_reports_epochs_too():

@@ -334,7 +334,7 @@ def test_a_finished_study_shows_its_figures_and_what_they_say(app, store, studie
     assert "from 6,000 to 10,000 images" in text
     assert "Base settings: report · classes deer, dog" in text
     effects = app.dataframe[0].value
-    assert effects["measure"].tolist() == ["accuracy (points)", "the lowest objective (nats)"]
+    assert effects["measure"].tolist() == ["accuracy (points)", "the objective (nats)"]
     assert effects["n"].tolist() == [10, 10]
     assert "with the report" in text or "the report:" in text
     assert any("figures" in button.label for button in app.get("download_button"))

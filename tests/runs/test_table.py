@@ -190,11 +190,12 @@ def test_best_is_the_first_of_equals() -> None:
 def test_best_and_last_and_lowest_are_their_own_epochs() -> None:
     records = [
         made_record(1, val_accuracy=0.5, val_loss=0.4, val_objective=3.0),
-        made_record(2, val_accuracy=0.8, val_loss=1.5, val_objective=2.0),
-        made_record(3, val_accuracy=0.6, val_loss=1.1, val_objective=2.5),
+        made_record(2, val_accuracy=0.8, val_loss=1.5, val_objective=2.5),
+        made_record(3, val_accuracy=0.6, val_loss=1.1, val_objective=2.0),
     ]
     found = EpochSummary.of(records)
     assert (found.best_epoch, found.best_val_accuracy, found.best_val_loss) == (2, 0.8, 1.5)
+    assert found.best_val_objective == 2.5
     assert (found.last_epoch, found.last_val_accuracy, found.last_val_loss) == (3, 0.6, 1.1)
     assert (found.min_val_loss_epoch, found.min_val_loss, found.min_val_objective) == (1, 0.4, 2.0)
     assert (found.last_train_loss, found.seconds) == (records[2].train_loss, records[2].seconds)
