@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.base.paths import PROJECT
+from core.base.text import counted
 from core.config.presets import preset
 from core.config.run_config import RunConfig
 from core.jobs.probe import WARM_UP, random_task
@@ -86,7 +87,7 @@ def heading(*details: str) -> str:
 
 def machine_text(environment: Environment) -> str:
     """Return processor, threads and precision. Only results with an equal text are compared with each other."""
-    return f"{processor_name()}, {environment.threads} threads, {environment.precision}"
+    return f"{processor_name()}, {counted(environment.threads, 'thread')}, {environment.precision}"
 
 
 def spread_text(values: list[float], digits: int = 0) -> str:

@@ -1,6 +1,7 @@
 """Measure what accuracy a preset reaches in how many minutes: several seeds trained to the end, a table and a chart.
 
     python -m benchmarks.time_to_accuracy [PRESET …] [--seeds 3] [--go-on] [--precision fp32]
+    python -m benchmarks.time_to_accuracy --runs RUN …
 
 The table gives the accuracy of the last epoch on the 10,000 official test images, which each run uses once, at its end:
 nothing is chosen on them, and nothing is averaged at test time. The chart shows the held-out images. Before and after
@@ -12,6 +13,9 @@ all epochs of each. The table has a row for each number of epochs and machine, m
 current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. Runs of the same
 recipe with other numbers of epochs or of held-out images have rows of their own. The number of epochs was chosen after
 seeing some of them.
+``--runs`` records finished runs of a preset that this machine trained in another way, for example while it was busy:
+their accuracy counts, their time does not.
+
 Writes results/time_to_accuracy.md, docs/time-to-accuracy.png and docs/speed.md.
 """
 
@@ -36,7 +40,7 @@ from benchmarks.common import (
     trained_epochs,
 )
 from core.base.paths import PROJECT, runs_folder
-from core.config.presets import PRESETS, preset
+from core.config.presets import PRESETS, nearest, preset
 from core.config.run_config import RunConfig
 from core.figures import curves as curves_figures
 from core.figures.panels import draw
@@ -65,24 +69,40 @@ def train(store: RunStore, name: str, config: RunConfig, workers: int) -> dict[s
         print(f"  {name} seed {config.train.seed} epoch {record.epoch}: {progress}", flush=True)
 
     status = run(store, run_id, on_epoch=print_epoch)
-    result = store.run(run_id).result()
-    if status.state != "finished" or result is None:
+    if status.state != "finished":
         raise SystemExit(status.error)
     after = plain_speed(128, workers)
     wall = (status.finished_at or 0.0) - (status.started_at or 0.0)
     return {
-        "preset": name,
-        "seed": config.train.seed,
-        "settings": config.replace({"train.seed": 0, "train.precision": "auto"}).signature(),
-        "run": run_id,
-        "machine": machine_text(resolve(config)),
-        "date": time.strftime("%Y-%m-%d"),
-        "accuracy": result["last"]["accuracy"],
+        **recorded(store, name, run_id),
         "seconds": wall,
         "plain": [before, after],
         "ratio": wall * statistics.mean((before, after)) / (PLAIN_EPOCHS * PLAIN_IMAGES),
+    }
+
+
+def recorded(store: RunStore, name: str, run_id: str) -> dict[str, Any]:
+    """Return the line of a finished run of a preset, without its time."""
+    run, result = store.run(run_id), store.run(run_id).result()
+    if result is None:
+        raise SystemExit(f"Run {run_id} has no test result: it is {run.status().state}.")
+    config = run.config()
+    return {
+        "preset": name,
+        "seed": config.train.seed,
+        "settings": config.replace({"train.seed": 0}).signature(),
+        "run": run_id,
+        "machine": machine_text(resolve(config, run.meta().environment)),
+        "date": time.strftime("%Y-%m-%d", time.localtime(run.status().finished_at)),
+        "accuracy": result["last"]["accuracy"],
         "epochs": store.metrics(run_id)[COLUMNS].round(5).to_dict("list"),
     }
+
+
+def keep(note: dict[str, Any]) -> None:
+    """Add a line to the recorded runs."""
+    with ACCURACY_NOTES.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(note) + "\n")
 
 
 def current_notes(name: str) -> list[dict[str, Any]]:
@@ -105,14 +125,15 @@ def row(name: str, notes: list[dict[str, Any]]) -> str:
     """Return the row of a preset's recorded runs with one number of epochs and of held-out images on one machine."""
     accuracies = [note["accuracy"] for note in notes]
     sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(notes) > 1 else ""
+    timed = [note for note in notes if "seconds" in note]
     cells = [
         f"`{name}`",
         str(trained_epochs(notes[0])),
         f"{held_out(notes[0]):,}",
         str(len(notes)),
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{accuracy:.2%}' for accuracy in accuracies)})",
-        spread_text([note["seconds"] / 60 for note in notes], 1),
-        spread_text([note["ratio"] for note in notes], 2),
+        spread_text([note["seconds"] / 60 for note in timed], 1) if timed else "not measured",
+        spread_text([note["ratio"] for note in timed], 2) if timed else "–",
         f"{notes[0]['machine']}, {', '.join(dict.fromkeys(note['date'] for note in notes))}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -170,19 +191,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="train seeds 0 to N − 1; 0 only writes and draws")
     parser.add_argument("--go-on", action="store_true", help="skip seeds that this machine has recorded")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as in a run")
+    parser.add_argument("--runs", nargs="*", default=[], help="record these finished runs instead of training")
     args = parser.parse_args()
     store = RunStore(runs_folder())
-    workers = best_workers(128) if args.seeds else 0
+    for run_id in args.runs:
+        keep(recorded(store, nearest(store.run(run_id).config()).name, run_id))
+    seeds = 0 if args.runs else args.seeds
+    workers = best_workers(128) if seeds else 0
     for name in args.presets:
-        for seed in range(args.seeds):
+        for seed in range(seeds):
             config = preset(name).config.replace({"train.seed": seed, "train.precision": args.precision})
             machine = machine_text(resolve(config))
             earlier = [note for note in current_notes(name) if note["machine"] == machine]
             if args.go_on and any(note["seed"] == seed for note in earlier):
                 continue
             note = train(store, name, config, workers)
-            with ACCURACY_NOTES.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(note) + "\n")
+            keep(note)
             print(comparison_text(note, earlier), flush=True)
     write()
 
