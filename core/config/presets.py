@@ -83,8 +83,8 @@ _REPORT = Preset(
     "on a CPU. The best epoch is chosen on test images, so its accuracy is slightly optimistic.",
     RunConfig(
         data=DataConfig(split="pooled", train_size=50_000, validation="test", normalization="pixel-mean"),
-        model=ModelConfig(shortcut="report"),
-        augment=AugmentConfig(translate="shift", translate_pixels=3),
+        model=ModelConfig(shortcut="keras"),
+        augment=AugmentConfig(translate="keras-shift", translate_pixels=3),
         train=TrainConfig(
             epochs=200,
             optimizer="adam",

@@ -115,12 +115,13 @@ class ModelConfig:
     width: int = setting(
         16, "Width", "Channels of the first stage; the others have 2× and 4×.", unit="channels", limits=(2, 128)
     )
-    shortcut: Literal["A", "B", "report"] = setting(
+    shortcut: Literal["A", "B", "report", "keras"] = setting(
         "A",
         "Shortcut",
         "How a shortcut connection changes the shape between stages. A: subsample and pad with zeros, no weights. "
         "B: 1×1 convolution with batch norm. report: 1×1 convolution without batch norm; "
-        "all convolutions have biases, and batch-norm statistics change slowly.",
+        "all convolutions have biases, and batch-norm statistics change slowly. "
+        "keras: like report, with initial weights as small as Keras drew them in early 2018 (0.88 times).",
     )
 
 
@@ -134,10 +135,11 @@ class AugmentConfig:
         "random: flip each image with probability ½. "
         "alternating: flip each image in every other epoch, so that two epochs show both sides.",
     )
-    translate: Literal["none", "shift", "crop", "reflect-crop"] = setting(
+    translate: Literal["none", "shift", "keras-shift", "crop", "reflect-crop"] = setting(
         "none",
         "Translation",
-        "Moves each image by whole pixels. shift: repeat the edge pixels. "
+        "Moves each image by whole pixels. shift: repeat the edge pixels. keras-shift: the same, but the largest moves "
+        "are rarer, as Keras drew them. "
         "crop: fill with the mean colour (the usual padded random crop). reflect-crop: mirror the image at its edge.",
     )
     translate_pixels: int = setting(
@@ -146,7 +148,7 @@ class AugmentConfig:
         "Largest move in each direction, drawn at random for every image and epoch.",
         unit="pixels",
         limits=(1, 16),
-        when=("augment.translate", ("shift", "crop", "reflect-crop")),
+        when=("augment.translate", ("shift", "keras-shift", "crop", "reflect-crop")),
     )
     cutout: int = setting(
         0, "Cutout size", "Side of a randomly placed blank square. 0: no cutout.", unit="pixels", limits=(0, 32)

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from core.config.sections import IMAGE_SIZE, AugmentConfig
 
-_PADDING = {"shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
+_PADDING = {"shift": "replicate", "keras-shift": "replicate", "crop": "constant", "reflect-crop": "reflect"}
+#: Pixels beyond the largest move between which Keras drew before it rounded: 10 % of 32 pixels are 3.2.
+_KERAS_MARGIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def plan_epoch(config: AugmentConfig, images: int, seed: int, epoch: int) -> Epo
     """Return the random choices of ``epoch`` (from 1) for that many images.
 
     All choices are always made, so that switching one kind of augmentation off does not change the order or the
-    other kinds.
+    other kinds. ``keras-shift`` draws as the ``ImageDataGenerator`` of Keras 2.1 did with a range of 10 %: uniformly
+    from −3.2 to 3.2 pixels, then to the nearest pixel, so that ±3 have the probability 0.109 and the other moves 0.156.
     """
     generator = seeded_generator(seed, epoch)
     order = torch.randperm(images, generator=generator)
@@ -56,6 +59,9 @@ def plan_epoch(config: AugmentConfig, images: int, seed: int, epoch: int) -> Epo
     shift = torch.randint(-reach, reach + 1, (images, 2), generator=generator)
     cutout = torch.randint(0, IMAGE_SIZE, (images, 2), generator=generator)
     corner = torch.rand(images, 2, generator=generator)
+    if config.translate == "keras-shift":  # after the other choices, which are then those of ``shift``
+        place = 2 * torch.rand(images, 2, generator=generator) - 1
+        shift = (place * (reach + _KERAS_MARGIN)).round().long()
     if config.flip == "alternating":
         # After Jordan, "94% on CIFAR-10 in 3.29 seconds" (arXiv:2404.00498): random once, then every other epoch.
         flip = (torch.rand(images, generator=seeded_generator(seed, 0)) < 0.5) ^ (epoch % 2 == 1)

@@ -152,7 +152,12 @@ def augmentation_text(config: RunConfig) -> str:
         steps.append("flipped with probability ½")
     elif augment.flip == "alternating":
         steps.append("flipped in every other epoch")
-    fills = {"shift": "edge pixels repeated", "crop": "filled with the mean colour", "reflect-crop": "edges mirrored"}
+    fills = {
+        "shift": "edge pixels repeated",
+        "keras-shift": "edge pixels repeated",
+        "crop": "filled with the mean colour",
+        "reflect-crop": "edges mirrored",
+    }
     if augment.translate != "none":
         pixels = augment.translate_pixels
         steps.append(f"moved by up to {counted(pixels, 'pixel')} ({fills[augment.translate]})")

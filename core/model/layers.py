@@ -12,6 +12,9 @@ import pandas as pd
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE, ModelConfig
 
+#: Shortcuts whose network is that of Keras's example: they differ in their initial weights alone.
+KERAS_LIKE = ("report", "keras")
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -50,7 +53,7 @@ def list_layers(model: ModelConfig, classes: int) -> list[Layer]:
 
 
 def _layers(model: ModelConfig, classes: int) -> Iterator[Layer]:
-    biased = model.shortcut == "report"
+    biased = model.shortcut in KERAS_LIKE
 
     def conv(name: str, c_in: int, c_out: int, side: int, kernel: int = 3, stride: int = 1) -> Layer:
         weights = c_in * c_out * kernel**2
@@ -75,7 +78,7 @@ def _layers(model: ModelConfig, classes: int) -> Iterator[Layer]:
             case 2, "B":
                 yield conv(f"{block}.shortcut.0", c_in, c_out, side, kernel=1, stride=2)
                 yield norm(f"{block}.shortcut.1", c_out, side)
-            case 2, "report":
+            case 2, _:
                 yield conv(f"{block}.shortcut", c_in, c_out, side, kernel=1, stride=2)
     weights = 4 * model.width * classes
     yield Layer("classifier", "Linear", 4 * model.width, classes, 1, parameters=weights + classes, macs=weights)

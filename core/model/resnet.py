@@ -8,6 +8,7 @@ Where a block changes the shape, its shortcut is one of three kinds:
 - ``B``: 1×1 convolution of stride 2 with batch norm.
 - ``report``: as in the report (and Keras's example): 1×1 convolution of stride 2 without batch norm; all
   convolutions have a bias; batch norm has momentum 0.01 and ε 1e-3; all layers start from He-normal weights.
+- ``keras``: like ``report``, with the initial weights that Keras drew when the report was written.
 
 The state dict lists tensors in the order of a forward pass (stem; blocks: conv, norm, conv, norm,
 shortcut; classifier), so that weights published for CIFAR ResNets load by position.
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config.run_config import RunConfig
-from core.model.layers import block_channels
+from core.model.layers import KERAS_LIKE, block_channels
 
 
 class ResNet(nn.Module):
@@ -39,8 +40,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"depth must be 6n+2 (8, 14, 20, 32, 44, 56, 110), not {depth}")
-        if shortcut not in ("A", "B", "report"):
-            raise ValueError(f"shortcut must be A, B or report, not {shortcut}")
+        if shortcut not in ("A", "B", *KERAS_LIKE):
+            raise ValueError(f"shortcut must be A, B, report or keras, not {shortcut}")
         self.conv = conv(3, width, 3, 1, shortcut)
         self.norm = norm(width, shortcut)
         self.blocks = nn.Sequential(*(Block(*channels, shortcut) for channels in block_channels(depth, width)))
@@ -96,14 +97,14 @@ def projection(c_in: int, c_out: int, shortcut: str) -> nn.Module:
     if shortcut == "A":
         return SubsampleAndPad(c_in, c_out)
     projected = conv(c_in, c_out, 1, 2, shortcut)
-    return projected if shortcut == "report" else nn.Sequential(projected, norm(c_out, shortcut))
+    return projected if shortcut in KERAS_LIKE else nn.Sequential(projected, norm(c_out, shortcut))
 
 
 def conv(c_in: int, c_out: int, kernel: int, stride: int, shortcut: str) -> nn.Conv2d:
     """Return a convolution that keeps the image's size except for its stride."""
-    if shortcut == "report" and stride == 2 and kernel == 3:
+    if shortcut in KERAS_LIKE and stride == 2 and kernel == 3:
         return SameConv2d(c_in, c_out, kernel, stride, bias=True)
-    return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=shortcut == "report")
+    return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=shortcut in KERAS_LIKE)
 
 
 class SameConv2d(nn.Conv2d):
@@ -115,18 +116,23 @@ class SameConv2d(nn.Conv2d):
 
 def norm(channels: int, shortcut: str) -> nn.BatchNorm2d:
     """Return batch norm with PyTorch's constants, or the report's (Keras's momentum 0.99 is 0.01 in PyTorch)."""
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01) if shortcut == "report" else nn.BatchNorm2d(channels)
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01) if shortcut in KERAS_LIKE else nn.BatchNorm2d(channels)
 
 
 def initialize(module: nn.Module, shortcut: str, generator: torch.Generator | None) -> None:
     """Set a layer's initial weights: He-normal for convolutions (arXiv:1502.01852), uniform for the classifier.
 
-    The report uses Keras's truncated He-normal for all layers, the last one too, with biases of zero.
+    The report uses Keras's truncated He-normal for all layers, the last one too, with biases of zero. Until April 2018
+    and later, Keras and TensorFlow truncated at two deviations without correcting for it, so that the weights had 0.88
+    times the deviation of He et al. (keras-team/keras#8048 and #9963, tensorflow/tensorflow#19081). The report used
+    TensorFlow 1.5, of January 2018: ``keras`` draws as they did, ``report`` with the correction.
     """
-    if shortcut == "report" and isinstance(module, nn.Conv2d | nn.Linear):
+    if shortcut in KERAS_LIKE and isinstance(module, nn.Conv2d | nn.Linear):
         fan_in = module.weight[0].numel()
-        # As Keras: divided by the deviation of a unit normal truncated at ±2, so that the result has the wanted one.
-        std = (2 / fan_in) ** 0.5 / 0.87962566103423978
+        std = (2 / fan_in) ** 0.5
+        if shortcut == "report":
+            # Divided by the deviation of a unit normal truncated at ±2, so that the result has the wanted one.
+            std /= 0.87962566103423978
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

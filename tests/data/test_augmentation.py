@@ -11,7 +11,9 @@ IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(40)
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("shift", "edge"), ("crop", "constant"), ("reflect-crop", "reflect")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("shift", "edge"), ("keras-shift", "edge"), ("crop", "constant"), ("reflect-crop", "reflect")]
+)
 @pytest.mark.parametrize("reach", [1, 3, 4])
 def test_shifts_agree_with_numpy(kind, mode, reach):
     config = AugmentConfig(flip="random", translate=kind, translate_pixels=reach)
@@ -92,6 +94,28 @@ def test_a_smaller_crop_is_cut_from_the_shifted_image(side):
     assert set(corners.flatten().tolist()) == set(range(room))
 
 
+def test_keras_drew_the_largest_moves_less_often():
+    """Uniform from −3.2 to 3.2, rounded: ±3 are drawn from 0.7 of 6.4 pixels, the others from 1."""
+    n = 200_000
+    shift = plan_epoch(AugmentConfig(translate="keras-shift", translate_pixels=3), n, seed=0, epoch=1).shift
+    for axis in (0, 1):
+        moves, counts = shift[:, axis].unique(return_counts=True)
+        assert moves.tolist() == [-3, -2, -1, 0, 1, 2, 3]
+        shares = [0.7 / 6.4, *[1 / 6.4] * 5, 0.7 / 6.4]
+        # Four standard deviations of a count.
+        assert counts / n == pytest.approx(shares, abs=4 * (0.156 * 0.844 / n) ** 0.5)
+    both = (shift.abs() == 3).all(dim=1).double().mean().item()
+    assert both == pytest.approx((1.4 / 6.4) ** 2, abs=0.003)  # down and right are independent
+
+
+def test_keras_moves_leave_the_other_choices_as_they_were():
+    kinds = ("shift", "keras-shift")
+    uniform, keras = (plan_epoch(AugmentConfig(translate=kind, translate_pixels=3), 500, 7, 3) for kind in kinds)
+    for name in ("order", "flip", "cutout", "corner"):
+        assert torch.equal(getattr(uniform, name), getattr(keras, name))
+    assert not torch.equal(uniform.shift, keras.shift)
+
+
 def test_an_older_programs_plan_is_still_the_same():
     generator = seeded_generator(7, 3)
     order = torch.randperm(100, generator=generator)
@@ -99,3 +123,4 @@ def test_an_older_programs_plan_is_still_the_same():
     plan = plan_epoch(AugmentConfig(), 100, 7, 3)
     assert torch.equal(plan.order, order)
     assert torch.equal(plan.flip, flip)
+    assert torch.equal(plan.shift, torch.randint(-4, 5, (100, 2), generator=generator))

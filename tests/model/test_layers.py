@@ -26,7 +26,7 @@ def modules_seen(config: RunConfig) -> list[tuple]:
     return seen
 
 
-@pytest.mark.parametrize("shortcut", ["A", "B", "report"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "report", "keras"])
 @pytest.mark.parametrize(("depth", "width", "classes"), [(20, 16, 10), (8, 8, 3), (32, 24, 2)])
 def test_each_layer_is_that_of_the_real_network(depth, width, classes, shortcut):
     config = RunConfig().replace(

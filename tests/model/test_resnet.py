@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -11,7 +12,8 @@ from core.model.resnet import ResNet
 
 
 @pytest.mark.parametrize(
-    ("shortcut", "classes", "count"), [("A", 10, 269_722), ("report", 10, 273_066), ("report", 2, 272_546)]
+    ("shortcut", "classes", "count"),
+    [("A", 10, 269_722), ("report", 10, 273_066), ("report", 2, 272_546), ("keras", 10, 273_066)],
 )
 def test_trainable_parameters_as_published(shortcut, classes, count):
     model = ResNet(num_classes=classes, shortcut=shortcut)
@@ -76,7 +78,7 @@ def test_published_weights_load_by_position(option):
 
 
 @pytest.mark.parametrize("classes", [2, 10])
-@pytest.mark.parametrize("shortcut", ["A", "B", "report"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "report", "keras"])
 def test_with_its_last_layer_zeroed_the_loss_is_ln_k(classes, shortcut):
     model = ResNet(num_classes=classes, shortcut=shortcut).eval()
     nn.init.zeros_(model.classifier.weight)
@@ -90,6 +92,22 @@ def test_the_report_draws_its_last_layer_too():
     assert weights.std().item() == pytest.approx(math.sqrt(2 / 64), rel=0.1)
     assert ResNet(shortcut="report").norm.momentum == 0.01
     assert ResNet(shortcut="report").norm.eps == 1e-3
+
+
+def test_keras_of_early_2018_drew_every_layer_with_0_88_times_the_deviation():
+    """A normal distribution cut at ±2 has 0.8796 times its deviation, which Keras did not correct for."""
+    truncated = scipy.stats.truncnorm.std(-2, 2)
+    then, now = (ResNet(shortcut=name, generator=torch.Generator().manual_seed(0)) for name in ("keras", "report"))
+    layers = [name for name, module in then.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 22
+    for name in layers:
+        small, large = then.get_submodule(name), now.get_submodule(name)
+        assert torch.allclose(small.weight, truncated * large.weight, rtol=1e-5, atol=1e-8)
+        assert small.weight.abs().max() <= 2 * (2 / small.weight[0].numel()) ** 0.5
+        assert not small.bias.any()
+    kernel = then.blocks[8].conv2.weight
+    assert kernel.std().item() == pytest.approx(truncated * math.sqrt(2 / (64 * 9)), rel=0.02)
+    assert (then.norm.momentum, then.norm.eps) == (0.01, 1e-3)
 
 
 def test_the_reports_strided_convolution_pads_like_keras():
