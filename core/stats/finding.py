@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.stats.intervals import Interval, Spread
-from core.stats.judgement import Group, Judgement, Verdict
+from core.stats.judgement import MOST_SEEDS, POWER, Group, Judgement, Verdict
 
 Metric = Literal["accuracy", "objective", "loss"]
 
@@ -171,11 +171,23 @@ class Wording:
             return f"{effect}."
         counted = {"seeds": "seeds only", "images": f"{self.images} only"}
         what = counted.get(judgement.counted, f"seeds and {self.images}")
-        return f"{effect} (95 % interval {measure.interval_text(interval)}, counting {what})."
+        sure = f"{self._is_ahead} with {self._ahead} probability, " if judgement.difference else ""
+        return f"{effect} (95 % interval {measure.interval_text(interval)}, {sure}counting {what})."
 
     @property
     def _moves(self) -> str:
         return "rises" if self.judgement.difference > 0 else "falls"
+
+    @property
+    def _is_ahead(self) -> str:
+        if self.numbers:
+            return self._moves
+        return "ahead" if not self.setting else "lower" if self.measure.lower_is_better else "higher"
+
+    @property
+    def _ahead(self) -> str:
+        share = self.judgement.ahead or 0.0
+        return f"{100 * share:.1f} %" if share <= 0.999 else "over 99.9 %"
 
     def details(self) -> list[str]:
         """Return the numbers behind the summary, the test and the trend."""
@@ -186,6 +198,13 @@ class Wording:
             sizes = " and ".join(f"{size:,}" for size in dict.fromkeys(group.images for group in shown))
             sentences[0] += f"; on {sizes} {self.images}"
         sentences[0] += "."
+        if self.judgement.paired:
+            sentences.append(
+                f"Compared image by image: {self.images} that are hard for all runs count for none, which makes the "
+                "test sharper."
+            )
+        if self.judgement.ahead is not None and self.judgement.difference:
+            sentences.append(self._order())
         if (trend := self.judgement.trend) is not None:
             per = "per doubling" if trend.per_doubling else "over the whole range"
             sentences.append(
@@ -194,6 +213,18 @@ class Wording:
                 f"{self.measure.interval_text(trend.interval)})."
             )
         return sentences
+
+    def _order(self) -> str:
+        """Return which mean is the larger one, how sure that is, and what this probability means."""
+        ends = (self.high, self.low) if self.judgement.difference > 0 else (self.low, self.high)
+        larger, smaller = (f"{self.setting} {group.name}".strip() for group in ends)
+        over = {"seeds": "over all seeds, on these images,", "images": "of these networks over all images of this kind"}
+        over_all = over.get(self.judgement.counted, "over all seeds and all images of this kind")
+        return (
+            f"P({larger} > {smaller}) is {self._ahead}: the probability, given these runs, that mean "
+            f"{self.measure.name.removeprefix('the ')} {over_all} is higher for the first (one-sided confidence, "
+            "1 − p/2)."
+        )
 
     def _test(self) -> str:
         judgement, several = self.judgement, len(self.groups) > 2
@@ -228,9 +259,10 @@ class Wording:
         if judgement.verdict == "real" or not judgement.difference:
             return "", 0
         if judgement.seeds_needed is None:
-            return "Even 20 seeds each would not make a difference of this size clear.", 0
+            return f"Even {MOST_SEEDS} seeds each would not show a difference of this size reliably.", 0
         if (more := judgement.seeds_needed - min(counts)) > 0:
-            return f"About {judgement.seeds_needed} seeds each would make a difference of this size clear.", more
+            chance = f"with {100 * POWER:.0f} % probability"
+            return f"{judgement.seeds_needed} seeds each would show a true difference of this size {chance}.", more
         return "", 0
 
 

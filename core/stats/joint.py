@@ -18,17 +18,17 @@ images (20,000 studies each): p < 0.05 in at most 5.2 % on independent images, a
 groups share. Welch–Satterthwaite degrees of freedom, used before, gave up to 7.9 %.
 
 On shared images much of the sampling error cancels in a difference. How much is not known from accuracies alone, so it
-is counted in full, which can only hide an effect. A test that pairs predictions image by image would replace
-:meth:`Sample.image_variance`.
+is counted in full, which can only hide an effect. Where it is known which images each run gets right,
+:mod:`core.stats.paired` gives the covariance of the means by their images, which is used in place of p(1 − p)/m. How
+often the test is then wrong, and how much more it finds, is in docs/statistics.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
-from scipy.optimize import brentq
 from scipy.special import chdtrc, chdtri, ndtr, stdtrit
 
 from core.stats.intervals import LEVEL, Interval, spread
@@ -52,15 +52,20 @@ class Sample:
 
     ``variances`` are sample variances over the runs (n − 1; 0 for one run) and ``counts`` (k,) the numbers of runs.
     ``images`` (k,) are the numbers of test images of accuracies from 0 to 1, or ``None`` to count the seeds alone.
+    ``shared`` (k, k) is the covariance of the means by the sampling of images that all groups share
+    (:func:`core.stats.paired.image_covariance`); without it the images of each group count as its own.
     """
 
     means: np.ndarray
     variances: np.ndarray
     counts: np.ndarray
     images: np.ndarray | None = None
+    shared: np.ndarray | None = None
 
     @classmethod
-    def of(cls, results: Sequence[Sequence[float]], images: Sequence[int] | None = None) -> "Sample":
+    def of(
+        cls, results: Sequence[Sequence[float]], images: Sequence[int] | None = None, shared: np.ndarray | None = None
+    ) -> "Sample":
         """Return the sample of one study from the results of each group's runs."""
         spreads = [spread(values) for values in results]
         return cls(
@@ -68,7 +73,13 @@ class Sample:
             np.array([(group.sd or 0.0) ** 2 for group in spreads]),
             np.array([group.n for group in spreads]),
             None if images is None else np.array(images),
+            shared,
         )
+
+    @property
+    def seeds_alone(self) -> "Sample":
+        """The sample without the sampling of images."""
+        return replace(self, images=None, shared=None)
 
     @property
     def freedom(self) -> int:
@@ -95,6 +106,12 @@ class Sample:
         share = (self.means * self.images + 2) / (self.images + 4)
         return share * (1 - share) / self.images
 
+    def image_covariance(self) -> np.ndarray:
+        """Return the covariance (…, k, k) of the means by sampling of the test images."""
+        if self.shared is not None:
+            return self.shared
+        return self.image_variance()[..., None] * np.eye(len(self.counts))
+
     def contrast(self, weights: np.ndarray) -> "Estimate":
         """Return Σ weight · mean."""
         freedom: Any = max(self.freedom, 1)
@@ -103,7 +120,7 @@ class Sample:
             by_seeds = weights**2 * self.variances / self.counts
             shares = by_seeds / (by_seeds.sum(-1, keepdims=True) + _ROUNDING)
             freedom = 1 / np.maximum((shares**2 / (self.counts - 1)).sum(-1), 1 / (self.counts - 1).sum())
-        images = (weights**2 * self.image_variance()).sum(-1)
+        images = np.einsum("...g,...gh,...h->...", weights, self.image_covariance(), weights)
         return Estimate((weights * self.means).sum(-1), by_seeds.sum(-1), images, np.asarray(freedom))
 
     def difference(self, low: int, high: int) -> "Estimate":
@@ -113,17 +130,27 @@ class Sample:
 
     def slope(self, x: np.ndarray) -> "Estimate":
         """Return the rise for one unit of ``x`` (k,) of the weighted least squares line through all groups."""
-        weights = 1 / (self.seed_variance() + self.image_variance() + _ROUNDING)
+        covariance = self.image_covariance()
+        if self.shared is not None:  # what all groups share moves the line, and does not tilt it
+            covariance = covariance - covariance.mean(-1, keepdims=True)
+            covariance = covariance - covariance.mean(-2, keepdims=True)
+        weights = 1 / (self.seed_variance() + np.diagonal(covariance, axis1=-2, axis2=-1) + _ROUNDING)
         centred = x - (weights * x).sum(-1, keepdims=True) / weights.sum(-1, keepdims=True)
         return self.contrast(weights * centred / (weights * centred**2).sum(-1, keepdims=True))
 
     def any_difference(self) -> np.ndarray:
         """Return the p-value of all groups having the same true mean (analysis of variance, pooled deviation)."""
-        images, seeds = self.image_variance()[..., None], self.seed_variance()[..., None]
-        weights = 1 / (seeds * _inflation(max(self.freedom, 1)) + images + _ROUNDING)  # (…, k, quantile)
-        means = self.means[..., None]
-        centre = (weights * means).sum(-2, keepdims=True) / weights.sum(-2, keepdims=True)
-        return chdtrc(len(self.counts) - 1, (weights * (means - centre) ** 2).sum(-2)) @ _WEIGHTS
+        # In units in which the seeds give every mean the same variance, and along the axes on which the images' errors
+        # are uncorrelated, every variance of the average is a sum.
+        scale = np.sqrt(self.counts)
+        images, axes = np.linalg.eigh(scale[:, None] * self.image_covariance() * scale)
+        around = self.means - self.means.mean(-1, keepdims=True)
+        means = np.einsum("...gj,...g->...j", axes, scale * around)[..., None]
+        ones = np.einsum("...gj,g->...j", axes, scale)[..., None]
+        seeds = self.pooled_variance[..., None] * _inflation(max(self.freedom, 1))
+        weights = 1 / (seeds + images.clip(0)[..., None] + _ROUNDING)  # (…, k, quantile)
+        centre = (weights * ones * means).sum(-2, keepdims=True) / (weights * ones**2).sum(-2, keepdims=True)
+        return chdtrc(len(self.counts) - 1, (weights * (means - centre * ones) ** 2).sum(-2)) @ _WEIGHTS
 
     def p_value(self, x: np.ndarray | None = None) -> np.ndarray:
         """Return the p-value of no effect. ``x`` (k,) are the places of groups that are numbers, in any unit."""
@@ -150,15 +177,46 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> Interval:
         """Return the interval of the true value: all values with a p-value of 1 − ``level`` or more."""
-        widest = stdtrit(self.freedom, (3 + level) / 4) * np.sqrt(self.seeds + self.images + _ROUNDING)
-        half = brentq(lambda distance: float(self._tails(distance)) - (1 - level), 0.0, 2 * float(widest))
+        half = self.half_width(level)
         return Interval(float(self.value - half), float(self.value + half))
+
+    def half_width(self, level: float = LEVEL, halvings: int = 32) -> np.ndarray:
+        """Return half the width of :meth:`interval`, found by halving a range that holds it so often."""
+        largest = stdtrit(self.freedom, (3 + level) / 4) * np.sqrt(self.seeds + self.images + _ROUNDING)
+        low, high = np.zeros_like(largest), 2 * largest
+        for _ in range(halvings):
+            middle = (low + high) / 2
+            inside = self._tails(middle) > 1 - level
+            low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+        return (low + high) / 2
+
+    @property
+    def ahead(self) -> np.ndarray:
+        """The probability that the true value has the sign of this one: its one-sided confidence, 1 − p/2."""
+        return 1 - self.p / 2
 
     def _tails(self, distance: Any) -> np.ndarray:
         """Return the probability of an error larger than ``distance`` on either side."""
         distance, seeds, images = np.asarray(distance), np.asarray(self.seeds), np.asarray(self.images)
         variance = seeds[..., None] * _inflation(self.freedom) + images[..., None] + _ROUNDING
         return 2 * ndtr(-np.abs(distance)[..., None] / np.sqrt(variance)) @ _WEIGHTS
+
+
+def power(
+    difference: float, seed_variance: float, image_variance: float, groups: int, seeds: int, level: float = LEVEL
+) -> float:
+    """Return how probable it is that a true ``difference`` of two groups is found: that it gives p < 1 − ``level``.
+
+    ``seed_variance`` is that of one run, ``image_variance`` that of the difference by sampling of the images, which no
+    seed reduces; ``seeds`` (2 or more) are in each of ``groups`` groups, over which the deviation is pooled.
+    """
+    freedom = np.asarray(groups * (seeds - 1))
+    by_seeds, images = 2 * seed_variance / seeds, np.asarray(image_variance)
+    estimated = by_seeds / _inflation(freedom)  # at the quantiles of the estimate's distribution
+    half = Estimate(np.asarray(difference), estimated, images, freedom).half_width(level, halvings=14)
+    error = np.sqrt(by_seeds + image_variance + _ROUNDING)
+    found = ndtr((abs(difference) - half) / error) + ndtr((-abs(difference) - half) / error)
+    return float(found @ _WEIGHTS)
 
 
 def _inflation(freedom: Any) -> np.ndarray:

@@ -5,30 +5,39 @@ Two runs, two groups of seeds and all values of a study are judged by the same f
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from core.stats.intervals import LEVEL, Interval, Spread, spread, wilson
-from core.stats.joint import Estimate, Sample
+from core.stats.joint import Sample, power
+from core.stats.paired import Correctness, image_covariance, on_shared_images
 
 #: ``real``: larger than seeds and test images explain; ``on these images``: larger than the seeds explain;
 #: ``for these seeds``: larger than the test images explain, seeds unknown; ``not shown``: chance could explain it.
 Verdict = Literal["real", "on these images", "for these seeds", "not shown"]
 #: What an interval or a p-value counts.
 Counted = Literal["seeds and images", "seeds", "images", "nothing"]
+#: How probable it should be that a true difference is found, where seeds are planned.
+POWER = 0.8
+#: The most seeds in a group that are planned.
+MOST_SEEDS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Runs that differ in the seed alone: ``results`` has one accuracy (0 to 1) or loss (nats) per run, measured on
-    ``images`` test images. ``name`` is what a sentence calls the group."""
+    ``images`` test images. ``name`` is what a sentence calls the group. ``correct`` says which images each run gets
+    right, where that is known."""
 
     name: str
     results: tuple[float, ...]
     images: int
+    correct: Correctness | None = field(default=None, repr=False, compare=False)
 
     @property
     def spread(self) -> Spread:
@@ -41,6 +50,24 @@ class Group:
         return wilson(min(max(self.spread.mean, 0.0), 1.0), self.images)
 
 
+AnyGroup = TypeVar("AnyGroup", bound=Group)
+
+
+def image_by_image(groups: Sequence[AnyGroup]) -> list[AnyGroup]:
+    """Return the groups with their accuracies on the images that all share, to be compared image by image.
+
+    They come back as they are if it is not known of all which images they get right, or if they share too few.
+    """
+    known = [group.correct for group in groups if group.correct is not None]
+    shared = on_shared_images(known) if len(known) == len(groups) else None
+    if shared is None:
+        return list(groups)
+    return [
+        replace(group, results=correct.accuracies, images=len(correct.images), correct=correct)
+        for group, correct in zip(groups, shared, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Trend:
     """The rise of the line through all groups, with a 95 % interval: per doubling, or over the whole range."""
@@ -51,13 +78,42 @@ class Trend:
 
 
 @dataclass(frozen=True)
+class Variances:
+    """What the results of ``groups`` groups vary by.
+
+    ``seeds`` is the variance of one run over seeds, ``images`` that of the difference of two groups by sampling of the
+    images, which more seeds do not reduce. ``level`` is the confidence that a difference has to reach.
+    """
+
+    groups: int
+    seeds: float
+    images: float
+    level: float = LEVEL
+
+    def power(self, difference: float, seeds: int) -> float:
+        """Return how probable it is that a true ``difference`` of two groups with so many seeds each is found."""
+        return power(difference, self.seeds, self.images, self.groups, seeds, self.level)
+
+    def seeds_for(self, difference: float) -> int | None:
+        """Return the fewest seeds in each group that find a true ``difference`` with :data:`POWER`.
+
+        ``None`` if :data:`MOST_SEEDS` do not.
+        """
+        numbers = range(2, MOST_SEEDS + 1)
+        place = bisect_left(numbers, True, key=lambda seeds: self.power(difference, seeds) >= POWER)
+        return numbers[place] if place < len(numbers) else None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What groups of runs show. ``low`` and ``high`` are the groups at the ends, by position.
 
     ``difference`` is the mean of ``high`` minus that of ``low``, with its 95 % ``interval``, which counts ``counted``
-    (``None`` if nothing can be counted). ``p`` is the p-value of no effect among all groups. ``freedom`` is the number
-    of runs beyond the first of each group, ``seeds_needed`` how many seeds in every group would make a difference of
-    this size clear (``None`` if more than 20, or unknown).
+    (``None`` if nothing can be counted). ``p`` is the p-value of no effect among all groups. ``ahead`` is the
+    probability that the end with the larger mean truly has the larger one: the one-sided confidence in it, which is
+    above 0.975 if ``interval`` excludes zero. ``freedom`` is the number of runs beyond the first of each group.
+    ``variances`` are ``None`` if they are unknown, since no group has two runs; ``paired`` says whether the groups were
+    compared image by image.
     """
 
     low: int
@@ -68,8 +124,16 @@ class Judgement:
     p: float | None
     verdict: Verdict
     freedom: int
+    ahead: float | None = None
     trend: Trend | None = None
-    seeds_needed: int | None = None
+    variances: Variances | None = None
+    paired: bool = False
+
+    @cached_property
+    def seeds_needed(self) -> int | None:
+        """How many seeds in every group would find a true difference of this size with :data:`POWER`; ``None`` if
+        unknown, or more than :data:`MOST_SEEDS`."""
+        return None if self.variances is None else self.variances.seeds_for(self.difference)
 
 
 def judge(
@@ -84,11 +148,12 @@ def judge(
 
     ``numbers`` are the groups' values, rising, where these are numbers: the ends are then the first and the last group,
     and a trend is tested. Otherwise the ends are the worst and the best group. ``count_images`` only for accuracies.
-    With several ``comparisons`` on one page each has to meet a stricter test (Bonferroni).
+    With several ``comparisons`` on one page each has to meet a stricter test (Bonferroni). Groups whose runs are known
+    to be right or wrong on the same images (:func:`image_by_image`) are compared image by image.
     """
-    sample = Sample.of([group.results for group in groups], [group.images for group in groups])
-    seeds_alone = replace(sample, images=None)
-    counting = sample if count_images else seeds_alone
+    shared = _covariance(groups) if count_images else None
+    sample = Sample.of([group.results for group in groups], [group.images for group in groups], shared)
+    counting = sample if count_images else sample.seeds_alone
     places, per_doubling = _places(numbers) if numbers is not None else (None, False)
     counted: Counted = "nothing"
     if sample.freedom:
@@ -103,13 +168,19 @@ def judge(
     verdict: Verdict = "not shown"
     if p is not None and p < 1 - LEVEL:
         verdict = _CLAIMS[counted]
-    elif counted == "seeds and images" and p_value(seeds_alone) < 1 - LEVEL:
+    elif counted == "seeds and images" and p_value(sample.seeds_alone) < 1 - LEVEL:
         verdict = "on these images"
     order = np.argsort(-sample.means if lower_is_better else sample.means, kind="stable")
     low, high = (0, len(groups) - 1) if numbers is not None else (int(order[0]), int(order[-1]))
     # The worst and the best were picked from all pairs, so each pair gets its share of the allowed error.
     pairs = 1 if numbers is not None else math.comb(len(groups), 2)
+    level = 1 - (1 - LEVEL) / pairs
     effect = counting.difference(low, high)
+    ahead = None if counted == "nothing" else 1 - min(1.0, pairs * float(effect.p)) / 2
+    variances = None
+    if sample.freedom:
+        stricter = 1 - (1 - level) / comparisons
+        variances = Variances(len(groups), sample.pooled_variance.item(), float(effect.images), stricter)
     trend = None
     if places is not None and len(groups) > 2 and counted != "nothing":
         line = counting.slope(places)
@@ -118,14 +189,24 @@ def judge(
         low,
         high,
         float(effect.value),
-        None if counted == "nothing" else effect.interval(1 - (1 - LEVEL) / pairs),
+        None if counted == "nothing" else effect.interval(level),
         counted,
         p,
         verdict,
         sample.freedom,
+        ahead,
         trend,
-        _seeds_needed(counting, low, high) if sample.freedom else None,
+        variances,
+        shared is not None,
     )
+
+
+def _covariance(groups: Sequence[Group]) -> np.ndarray | None:
+    """Return the covariance of the means by their images, if all groups are known to be right or wrong on the same."""
+    known = [group.correct for group in groups if group.correct is not None]
+    if len(known) < len(groups) or any(not np.array_equal(known[0].images, other.images) for other in known):
+        return None
+    return image_covariance([group.correct for group in known])
 
 
 #: The most that may be claimed of a difference, by what the test counts.
@@ -138,14 +219,3 @@ def _places(numbers: Sequence[float]) -> tuple[np.ndarray, bool]:
     if values.min() > 0:
         return np.log2(values), True
     return (values - values.min()) / np.ptp(values), False
-
-
-def _seeds_needed(sample: Sample, low: int, high: int, most: int = 20) -> int | None:
-    """Return the fewest seeds in every group at which the difference between two groups would be clear."""
-    images, seeds = sample.image_variance()[[low, high]].sum(), 2 * sample.pooled_variance.item()
-    difference = sample.means[high] - sample.means[low]
-    for n in range(2, most + 1):
-        freedom = np.asarray(len(sample.counts) * (n - 1))
-        if Estimate(difference, seeds / n, images, freedom).p < 1 - LEVEL:
-            return n
-    return None

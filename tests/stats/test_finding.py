@@ -85,7 +85,7 @@ def test_before_the_fold_are_at_most_forty_words():
         (((0.9, 0.91), (0.95,)), "Add seeds to “b”", 0),
         (((0.9, 0.91), (0.95, 0.96)), "Only 4 runs", 1),
         (((0.85, 0.851, 0.852), (0.90, 0.901, 0.902)), "", 0),
-        (((0.9, 0.901, 0.902), (0.9001, 0.9011, 0.9021)), "Even 20 seeds", 0),
+        (((0.9, 0.901, 0.902), (0.9001, 0.9011, 0.9021)), "Even 50 seeds", 0),
     ],
 )
 def test_weak_evidence_gets_advice(results, words, seeds):
@@ -98,7 +98,7 @@ def test_the_seeds_that_would_make_a_difference_clear_are_counted():
     text = wording((0.900, 0.910, 0.905), (0.912, 0.922, 0.917))
     advice, more = text.advice()
     assert more == text.judgement.seeds_needed - 3
-    assert f"About {text.judgement.seeds_needed} seeds each" in advice
+    assert advice.startswith(f"{text.judgement.seeds_needed} seeds each")
 
 
 def test_the_details_have_means_the_test_and_the_trend():
