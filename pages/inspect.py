@@ -14,7 +14,10 @@ from core.runs.store import RunStore
 from core.runs.summary import labels
 from pages.parts.actions import show_problems
 from pages.parts.components.live_chart import preload_charts
+from pages.parts.inspect.calibration import calibration
+from pages.parts.inspect.classes import classes
 from pages.parts.inspect.mistakes import mistakes
+from pages.parts.inspect.pairs import two_runs
 from pages.parts.inspect.subjects import choosers, subjects
 from pages.parts.shared import error_box, get_store, open_page
 
@@ -28,7 +31,12 @@ class Tab(NamedTuple):
 
 
 #: The tabs from left to right.
-TABS = (Tab("mistakes", "Mistakes", mistakes),)
+TABS = (
+    Tab("mistakes", "Mistakes", mistakes),
+    Tab("classes", "Classes", classes),
+    Tab("calibration", "Calibration", calibration),
+    Tab("two_runs", "Two runs", two_runs),
+)
 
 store = get_store()
 

@@ -38,7 +38,9 @@ ROOMS = {
 #: Rooms whose modules never import torch, so that pages open quickly.
 WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
 #: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
-ALSO_WITHOUT_TORCH = ("core.inspect.mistakes", "core.inspect.subject")
+ALSO_WITHOUT_TORCH = tuple(
+    f"core.inspect.{name}" for name in ("calibration", "classes", "mistakes", "pairs", "subject")
+)
 #: Test folders that belong to no package of core: the pages, the real browser, injected faults, recorded data.
 OTHER_TESTS = {"pages", "browser", "faults"}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from core.base.text import counted, percent
 from core.runs.predictions import Answers
 
 
@@ -37,6 +38,26 @@ def ranked(answers: Answers, cell: Cell) -> NDArray[np.int64]:
         chosen &= answers.predicted == cell.predicted
     places = np.flatnonzero(chosen)
     return places[np.argsort(-answers.confidence[places], kind="stable")]
+
+
+def cell_text(answers: Answers, cell: Cell, classes: tuple[str, ...]) -> str:
+    """Return what the answers in a cell are: ``122 images of cat called dog``."""
+    found = counted(len(ranked(answers, cell)), "image")
+    true, called = (None if at is None else classes[at] for at in (cell.true, cell.predicted))
+    if true is None and called is None:
+        share = percent(1 - answers.accuracy)
+        return f"{counted(len(ranked(answers, cell)), 'mistake')} among {len(answers):,} images ({share})"
+    if true == called:
+        return f"{found} of {true}, recognised"
+    if called is None:
+        return f"{found} of {true} called something else"
+    return f"{found} of other classes called {called}" if true is None else f"{found} of {true} called {called}"
+
+
+def answer_text(answers: Answers, place: int, classes: tuple[str, ...]) -> str:
+    """Return an answer in a line: ``Image 53,421: cat, called dog (98.2 %)``."""
+    true, called = classes[answers.labels[place]], classes[answers.predicted[place]]
+    return f"Image {answers.images[place]:,}: {true}, called {called} ({100 * answers.confidence[place]:.1f} %)"
 
 
 def table(answers: Answers, classes: tuple[str, ...]) -> pd.DataFrame:

@@ -1,14 +1,14 @@
 """Which run Inspect is about, and which of its answers: on which images, and with the weights of which epoch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.base.errors import StoreError
 from core.runs.predictions import Answers, Part, Predictions, Weights
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
 
-#: The parts in the order of preference.
+#: The sets of images and the epochs, each in the order of preference.
 PARTS: tuple[Part, ...] = ("test", "validation")
 WEIGHTS: tuple[Weights, ...] = ("best", "last")
 
@@ -26,6 +26,12 @@ class Subject:
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the labels."""
         return self.predictions.classes
+
+    @property
+    def held_out(self) -> Answers | None:
+        """The answers of the same epoch for validation images that are not test images; ``None`` without any."""
+        kept = (each for each in self.predictions.kept if each.part == "validation")
+        return next((each for each in kept if each.epoch == self.answers.epoch), None)
 
 
 def inspectable(runs: Iterable[AnyRun]) -> list[RunSummary]:
@@ -54,6 +60,19 @@ def choose_subject(store: RunStore, runs: Sequence[AnyRun], wanted: str | None) 
     if run is not None and run.status.active:
         return first, f"Run {run_id} is {run.state}. Inspect it when it has ended."
     return first, f"Run {run_id} has no finished epoch, so it has no network to inspect."
+
+
+def two_epochs(subject: Subject) -> tuple[Subject, Subject] | None:
+    """Return a run's best and last epoch as two subjects, or ``None`` if there are no predictions of both."""
+    predictions, part = subject.predictions, subject.answers.part
+    best, last = predictions.answers(part, "best"), predictions.answers(part, "last")
+    if best is None or last is None or best.epoch == last.epoch:
+        return None
+    first, second = (
+        replace(subject, label=f"{name} epoch {answers.epoch}", answers=answers)
+        for name, answers in (("best", best), ("last", last))
+    )
+    return first, second
 
 
 def shared_parts(predictions: Sequence[Predictions]) -> list[Part]:

@@ -59,6 +59,11 @@ class Answers:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at(self, places: NDArray[np.int64]) -> "Answers":
+        """Return the answers at these places (0…N−1, rising)."""
+        chosen = self.images[places], self.labels[places], self.logits[places], self.predicted[places]
+        return Answers(self.part, self.epoch, *chosen)
+
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
         """Bool (N,): whether the answer is right."""

@@ -1,12 +1,15 @@
 """The page Inspect: which run, which answers, and what each tab shows of them."""
 
+import base64
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config.run_config import RunConfig
 from core.data import cifar10
 from tests.made import made_predictions, made_run
-from tests.pages.shown import image_grids, pixels, texts
+from tests.pages.shown import charts, image_grids, pixels, texts
 
 
 @pytest.fixture
@@ -27,6 +30,137 @@ def test_without_a_run_the_next_step_is_offered(page):
     app = page()
     assert "No run to inspect" in app.info[0].value
     assert [button.key for button in app.button] == ["new-run"]
+
+
+def tab(app: AppTest, title: str) -> AppTest:
+    """Open a tab, as a click on it does."""
+    app.session_state["view"] = title
+    app.run()
+    assert not app.exception
+    return app
+
+
+def matrix(app: AppTest, side: int = 0) -> np.ndarray:
+    """The numbers in the confusion matrix."""
+    others, diagonal = charts(app)[f"confusion-{side}"]["figure"]["data"][:2]
+    return np.nansum([np.array(values(trace["z"]), float) for trace in (others, diagonal)], axis=0)
+
+
+def values(array: object) -> np.ndarray:
+    """An array of a figure, which may be packed."""
+    if isinstance(array, dict):
+        flat = np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+        return flat.reshape([int(size) for size in array["shape"].split(",")]) if "shape" in array else flat
+    return np.array([[np.nan if value is None else value for value in row] for row in array])
+
+
+def test_the_matrix_has_the_answers_and_a_cell_its_images(page, store):
+    run_id = made_run(store)
+    answers = made_predictions(store, run_id).answers()
+    assert answers is not None
+    app = page(run=run_id)
+    expected = np.zeros((10, 10))
+    np.add.at(expected, (answers.labels, answers.predicted), 1)
+    assert (matrix(app) == expected).all()
+    app.selectbox(key="inspect_true_0").set_value("cat")
+    app.selectbox(key="inspect_predicted_0").set_value("deer").run()
+    assert f"{expected[3, 4]:.0f} images of cat called deer" in texts(app)
+    (grid,) = image_grids(app)
+    chosen = answers.images[(answers.labels == 3) & (answers.predicted == 4)]
+    shown = {image.tobytes() for image in pixels(grid)}
+    assert shown <= {image.tobytes() for image in cifar10.load().images[chosen]} and len(shown) > 1
+    assert (app.query_params["true"], app.query_params["predicted"]) == ("cat", "deer")
+    app.button_group(key="inspect_cells").set_value("rows").run()
+    assert matrix(app).sum(1) == pytest.approx([100] * 10)
+
+
+def test_a_link_opens_a_cell(page, store):
+    run_id = made_run(store)
+    made_predictions(store, run_id)
+    assert "images of cat called dog" in texts(page(run=run_id, true="cat", predicted="dog"))
+
+
+def test_classes_show_scores_that_the_answers_have(page, store):
+    run_id = made_run(store)
+    answers = made_predictions(store, run_id).answers()
+    assert answers is not None
+    app = tab(page(run=run_id), "Classes")
+    assert app.metric[0].value == f"{100 * answers.accuracy:.2f} %" and app.metric[1].label == "Top-2 accuracy"
+    recall = charts(app)["class-recall"]["figure"]["data"][0]
+    assert recall["x"][3] == pytest.approx(100 * answers.correct[answers.labels == 3].mean())
+    app.button_group(key="inspect_score").set_value("precision").run()
+    precision = charts(app)["class-precision"]["figure"]["data"][0]
+    assert precision["x"][3] == pytest.approx(100 * answers.correct[answers.predicted == 3].mean())
+
+
+def test_calibration_fits_a_temperature_where_images_were_held_out(page, store):
+    run_id = made_run(store)
+    made_predictions(store, run_id)
+    app = tab(page(run=run_id), "Calibration")
+    assert {"Calibration error", "Log-likelihood", "Brier score"} == {metric.label for metric in app.metric}
+    assert len(charts(app)["reliability-0"]["figure"]["data"]) == 3, "the diagonal, as trained, with temperature"
+    assert len(app.table) == 1
+    bare = made_run(store, config=RunConfig().replace({"data.validation": "test"}))
+    made_predictions(store, bare)
+    app = tab(page(run=bare), "Calibration")
+    assert "no validation images of its own" in texts(app)
+    assert len(charts(app)["reliability-0"]["figure"]["data"]) == 2 and not app.table
+
+
+def test_two_runs_are_compared_on_their_images(page, store):
+    runs = [made_run(store, name=name) for name in ("one", "two")]
+    first, second = (made_predictions(store, run_id, seed).answers() for seed, run_id in enumerate(runs))
+    assert first is not None and second is not None
+    app = tab(page(run=runs[0], **{"with": runs[1]}), "Two runs")
+    counts = {
+        "Both right": (first.correct & second.correct).sum(),
+        "Only the first": (first.correct & ~second.correct).sum(),
+        "Only the second": (~first.correct & second.correct).sum(),
+        "Both wrong": (~first.correct & ~second.correct).sum(),
+    }
+    alt = charts(app)["agreement"]["alt"]
+    assert all(f"{name} ({count:,})" in alt for name, count in counts.items())
+    app.button_group(key="inspect_agreement").set_value("neither").run()
+    (grid,) = image_grids(app)
+    wrong = cifar10.load().images[first.images[~first.correct & ~second.correct]]
+    assert {image.tobytes() for image in pixels(grid)} <= {image.tobytes() for image in wrong}
+    assert len(app.dataframe) == 1 and len(app.dataframe[0].value) == 10
+
+
+def test_runs_with_other_splits_share_only_images_that_neither_trained_on(page, store):
+    configs = [
+        RunConfig().replace({"data.split": "pooled", "data.train_size": 50_000, "data.split_seed": seed})
+        for seed in (0, 1)
+    ]
+    runs = [made_run(store, config=config) for config in configs]
+    answers = [made_predictions(store, run_id, seed).answers() for seed, run_id in enumerate(runs)]
+    shared = np.intersect1d(*(each.images for each in answers if each))
+    assert 0 < len(shared) < 10_000
+    app = tab(page(run=runs[0], **{"with": runs[1]}), "Two runs")
+    assert f"{len(shared):,} images that both runs kept from training" in texts(app)
+
+
+def test_best_and_last_epoch_of_one_run_are_compared(page, store):
+    run_id = made_run(store)
+    predictions = made_predictions(store, run_id, last=True)
+    best, last = predictions.answers(), predictions.answers("test", "last")
+    assert best is not None and last is not None
+    app = tab(page(run=run_id), "Two runs")
+    assert f"Both wrong ({(~best.correct & ~last.correct).sum():,})" in charts(app)["agreement"]["alt"]
+    plain = made_run(store)
+    made_predictions(store, plain)
+    app = tab(page(run=plain), "Two runs")
+    assert "Choose a second run" in app.info[0].value and "agreement" not in charts(app)
+
+
+def test_runs_with_other_classes_stand_beside_each_other_but_are_not_compared(page, store):
+    pair = made_run(store, config=RunConfig().replace({"data.classes": ("deer", "dog"), "data.train_size": 9_000}))
+    all_ten = made_run(store)
+    for run_id in (pair, all_ten):
+        made_predictions(store, run_id)
+    app = page(run=pair, **{"with": all_ten})
+    assert matrix(app).shape == (2, 2) and matrix(app, 1).shape == (10, 10)
+    assert "different classes" in tab(app, "Two runs").info[0].value
 
 
 def test_the_most_confident_mistakes_come_first(page, store):

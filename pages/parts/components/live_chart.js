@@ -28,6 +28,9 @@ function inThemeColours(figure, palette, themed) {
   return JSON.parse(JSON.stringify(figure), (name, value) => (name === "color" && swap.get(value)) || value);
 }
 
+/** Return a theme's list of colours as Plotly's colour scale. */
+const inSteps = (colours) => colours.split(",").map((colour, at, all) => [at / (all.length - 1), colour.trim()]);
+
 /** Return the figure with the page's colours and font. */
 function dressed({ figure, palette, height }, node) {
   const more = figure.layout.showlegend === false ? 0 : moreForLegend(figure.data, node.clientWidth);
@@ -54,6 +57,7 @@ function dressed({ figure, palette, height }, node) {
         font: { color: look("text-color") },
         namelength: -1,
       },
+      ...(layout.coloraxis && { coloraxis: { ...layout.coloraxis, colorscale: inSteps(look("chart-sequential-colors")) } }),
       modebar: { bgcolor: "rgba(0,0,0,0)", color: look("gray-color"), activecolor: look("primary-color") },
     },
   };
@@ -104,6 +108,8 @@ function draw(Plotly, node) {
     toImageButtonOptions: { filename: node.latest.file, scale: 2 },
   };
   Plotly.react(node, hideWithCurve(data, node.data ?? []), layout, config).then(() => {
+    if (!node.hears) node.on("plotly_click", ({ points: [point] }) => node.report?.({ x: point.x, y: point.y }));
+    node.hears = true;
     document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true"); // where Plotly measures text
     node.querySelectorAll(".modebar svg").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
     node.querySelectorAll(".main-svg").forEach((svg, at) => {
@@ -114,7 +120,7 @@ function draw(Plotly, node) {
   });
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   if (!data.figure) {
     setTimeout(() => loadPlotly(data.version).catch(() => {}), 100); // after the page itself; a chart reports a failure
     return;
@@ -124,8 +130,11 @@ export default function ({ data, parentElement }) {
     node.resizing.disconnect();
     window.Plotly?.purge(node);
     node.looks = undefined;
+    node.hears = false;
   };
   node.latest = data;
+  node.report = data.clickable ? (point) => setTriggerValue("clicked", point) : undefined;
+  node.classList.toggle("clickable", data.clickable);
   if (!node.style.height) node.style.height = `${data.height}px`;
   if (!node.resizing) {
     node.resizing = new ResizeObserver(() => {

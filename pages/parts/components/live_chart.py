@@ -5,6 +5,7 @@
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,24 @@ def as_data(figure: go.Figure) -> dict[str, Any]:
     return data
 
 
-def live_chart(figure: go.Figure | dict[str, Any], key: str, alt: str, height: int | None = None) -> None:
+def live_chart(
+    figure: go.Figure | dict[str, Any],
+    key: str,
+    alt: str,
+    height: int | None = None,
+    on_click: Callable[[Any, Any], None] | None = None,
+) -> None:
     """Draw ``figure`` (or its :func:`as_data`) across the width of its container.
 
     ``key`` must stay the same from update to update; it also names a downloaded file. ``alt`` describes the chart to
     a screen reader. ``height`` is in pixels, by default the figure's own or 380.
+    ``on_click`` is called with the x and y of a point or cell that is clicked, before the page reruns.
     """
+
+    def click() -> None:
+        if on_click is not None and (point := st.session_state[key].clicked) is not None:
+            on_click(point["x"], point["y"])
+
     data = figure if isinstance(figure, dict) else as_data(figure)
     _component(
         key=key,
@@ -48,7 +61,9 @@ def live_chart(figure: go.Figure | dict[str, Any], key: str, alt: str, height: i
             "palette": list(PALETTE),
             "file": key,
             "version": plotly.__version__,
+            "clickable": on_click is not None,
         },
+        on_clicked_change=click,
     )
 
 

@@ -62,13 +62,6 @@ def subjects(store: RunStore, runs: Sequence[RunSummary], names: dict[str, str])
     kept = [(run, predictions) for run in runs if (predictions := predictions_or_box(store, run, names[run.id]))]
     if len(kept) < len(runs):
         return []
-    if len({predictions.classes for _, predictions in kept}) > 1:
-        st.info(
-            "These two runs learn different classes, so their answers cannot be compared. Choose a run with the same "
-            "classes.",
-            icon=":material/info:",
-        )
-        return []
     part, weights = answers_chooser([predictions for _, predictions in kept])
     found = [(run, predictions, predictions.answers(part, weights)) for run, predictions in kept]
     return [Subject(run, names[run.id], predictions, answers) for run, predictions, answers in found if answers]

@@ -1,0 +1,158 @@
+"""The tab Two runs: two runs, or two epochs of one run, on the same images."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.figures import inspect as figures
+from core.inspect.mistakes import answer_text
+from core.inspect.pairs import AGREEMENTS, Agreement, Pair, class_differences, pair, pair_table, verdict
+from core.inspect.subject import Subject, two_epochs
+from core.runs.store import RunStore
+from core.views import exports
+from pages.parts.components.live_chart import live_chart
+from pages.parts.inspect.gallery import gallery
+from pages.parts.shared import download_button, literal
+
+
+def two_runs(store: RunStore, subjects: Sequence[Subject]) -> None:
+    """Show where two networks agree and differ."""
+    if len(subjects) == 1:
+        epochs = two_epochs(subjects[0])
+        if epochs is None:
+            st.info(
+                "Choose a second run under “Compare with”. The best and the last epoch of one run can be compared if "
+                "the predictions of both are kept.",
+                icon=":material/compare_arrows:",
+            )
+            return
+        st.caption("The best and the last epoch of this run. To compare two runs, choose a second one above.")
+        subjects = epochs
+    first, second = subjects
+    if first.classes != second.classes:
+        st.info(
+            "These runs learn different classes, so their answers cannot be compared. Choose a run with the same "
+            "classes.",
+            icon=":material/info:",
+        )
+        return
+    both = pair(first.answers, second.answers)
+    if both is None:
+        st.info("No image was kept from the training of both runs, so there is nothing to compare them on.")
+        return
+    names = (first.label, second.label)
+    _verdict(both, first, second, names)
+    st.fragment(_cells)(both, (first, second), names)
+    _classes(both, first.classes, names)
+
+
+def _verdict(both: Pair, first: Subject, second: Subject, names: tuple[str, str]) -> None:
+    claim, numbers = verdict(both, (f"“{names[0]}”", f"“{names[1]}”"))
+    st.markdown(f"**{literal(claim)}** {literal(numbers)}")
+    longest = max(len(first.answers), len(second.answers))
+    shared = (
+        f"Compared on the {len(both):,} images that both runs kept from training, of {longest:,}. "
+        if len(both) < longest
+        else ""
+    )
+    st.caption(
+        f"{shared}This compares two networks, and counts the sampling of the images only. Other seeds of the same "
+        "settings give other networks; “Is the gap real?” on Compare counts both."
+    )
+
+
+def _cells(both: Pair, subjects: tuple[Subject, Subject], names: tuple[str, str]) -> None:
+    """Draw the four cells, and show the images of the chosen one."""
+    labels = {
+        "both": f"Both right ({both.counts['both']:,})",
+        "first": f"Only the first ({both.counts['first']:,})",
+        "second": f"Only the second ({both.counts['second']:,})",
+        "neither": f"Both wrong ({both.counts['neither']:,})",
+    }
+    key = "inspect_agreement"
+    if st.session_state.get(key) not in AGREEMENTS:
+        st.session_state[key] = "first"
+
+    def choose(x: str, y: str) -> None:
+        st.session_state[key] = figures.agreement_at(x, y)
+
+    left, right = st.columns(2, gap="medium")
+    with left:
+        chosen: Agreement = st.session_state[key]
+        live_chart(
+            figures.agreement(both, names, chosen),
+            "agreement",
+            f"Images that the two get right: {', '.join(labels.values())}.",
+            on_click=choose,
+        )
+    with right:
+        st.segmented_control(
+            "Right answers",
+            AGREEMENTS,
+            required=True,
+            format_func=labels.__getitem__,
+            key=key,
+            label_visibility="collapsed",
+        )
+        _images(both, subjects, chosen)
+
+
+def _images(both: Pair, subjects: tuple[Subject, Subject], chosen: Agreement) -> None:
+    classes, places = subjects[0].classes, both.places(chosen)
+    if not len(places):
+        st.caption("No image.")
+        return
+    first, second = both.first, both.second
+    names = [(classes[first.predicted[at]], classes[second.predicted[at]]) for at in places]
+    gallery(
+        first.images[places],
+        [
+            f"{answer_text(first, int(at), classes)}; by the second {theirs} ({100 * second.confidence[at]:.1f} %)"
+            for at, (_, theirs) in zip(places, names, strict=True)
+        ],
+        [ours if ours == theirs else f"{ours} | {theirs}" for ours, theirs in names],
+        f"pair {chosen} {' '.join(f'{each.run.id} {each.answers.part} {each.answers.epoch}' for each in subjects)}",
+        "Images in the chosen cell, those on which the networks differ most first",
+        subjects,
+    )
+    download_button(
+        "Export these images (CSV)",
+        lambda: exports.as_csv(pair_table(both, places, classes)),
+        "two-runs.csv",
+        "The images above with class, both predictions and their confidence.",
+        key="pair csv",
+        type="tertiary",
+    )
+
+
+def _classes(both: Pair, classes: tuple[str, ...], names: tuple[str, str]) -> None:
+    """Show on which classes the two differ most."""
+    table = class_differences(both, classes)
+    st.markdown("**Classes where they differ most**")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        text = "; ".join(
+            f"{name} {100 * gap:+.1f} points" for name, gap in zip(table["class"], table["difference"], strict=True)
+        )
+        live_chart(figures.class_differences(table, names), "class-differences", f"Difference of recall: {text}.")
+    with right:
+        share = st.column_config.NumberColumn(format="percent")
+        st.dataframe(
+            table[["class", "images", "first", "second", "only_first", "only_second", "p_holm"]],
+            hide_index=True,
+            height="content",
+            column_config={
+                "class": "Class",
+                "images": "Images",
+                "first": share,
+                "second": share,
+                "only_first": st.column_config.NumberColumn("Only first"),
+                "only_second": st.column_config.NumberColumn("Only second"),
+                "p_holm": st.column_config.NumberColumn(
+                    "p",
+                    format="%.3f",
+                    help="Exact McNemar test of each class, corrected for looking at all classes (Holm).",
+                ),
+            },
+            alt="Recall of both networks on each class, images that only one of them recognises, and p-values.",
+        )
