@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -116,14 +116,18 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
     return written + draw(figures)
 
 
-def draw(figures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
-    """Write each figure as ``path``.svg and ``path``.png on white; return the files.
+#: Formats of image files.
+Format = Literal["svg", "png", "pdf"]
+
+
+def draw(figures: Sequence[tuple[Path, go.Figure]], formats: Sequence[Format] = ("svg", "png")) -> list[Path]:
+    """Write each figure as ``path``.svg and so on, on white; return the files.
 
     Raises LabError if there is no Chrome or Chromium that works.
     """
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:  # a notebook's own thread already runs an event loop
-            images = thread.submit(asyncio.run, _images([figure for _, figure in figures])).result()
+            images = thread.submit(asyncio.run, _images([figure for _, figure in figures], formats)).result()
     except Exception as error:  # kaleido and the browser it drives raise almost anything
         raise LabError(
             f"The figures could not be drawn: no Chrome or Chromium works here ({type(error).__name__}). "
@@ -136,8 +140,8 @@ def draw(figures: Sequence[tuple[Path, go.Figure]]) -> list[Path]:
     ]
 
 
-async def _images(figures: Sequence[go.Figure]) -> list[dict[str, bytes]]:
-    """Return each figure as ``svg`` and ``png``, all from one browser: starting it takes ten times as long as drawing.
+async def _images(figures: Sequence[go.Figure], formats: Sequence[Format]) -> list[dict[str, bytes]]:
+    """Return each figure in all formats, all from one browser: starting it takes ten times as long as drawing.
 
     Kaleido is driven directly, because ``Figure.to_image`` waits forever for a browser that does not start.
     """
@@ -148,8 +152,9 @@ async def _images(figures: Sequence[go.Figure]) -> list[dict[str, bytes]]:
         for figure in figures:
             content: dict[str, bytes] = {}
             figure = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", font={"size": 14})
-            for kind, scale in (("svg", 1), ("png", 2)):
-                content[kind] = await browser.calc_fig(figure, {"format": kind, "scale": scale, **_SIZE})
+            for kind in formats:
+                options = {"format": kind, "scale": 2 if kind == "png" else 1, **_SIZE}
+                content[kind] = await browser.calc_fig(figure, options)
             images.append(content)
     return images
 
