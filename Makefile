@@ -36,7 +36,7 @@ test-newest: ## run the tests with the newest versions within the ranges of requ
 
 test-oldest: ## run the tests with the oldest versions within the ranges of requirements.txt (Python 3.11)
 	@rm -rf .venv-oldest
-	@sed -nE 's/^([A-Za-z_-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt > .venv-oldest.txt
+	@sed -nE 's/^([A-Za-z0-9_-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt > .venv-oldest.txt
 	@$(MAKE) test VENV=.venv-oldest CONSTRAINTS="-c .venv-oldest.txt"
 
 check: $(READY) ## check format, style and types

@@ -30,16 +30,18 @@ ROOMS = {
     "study": "base config runs cost published stats compare",
     "inspect": "base config data model runs stats training images",
     "figures": "base records config runs study compare views published stats training inspect",
+    "takeaway": "base config records data runs stats compare training cost views images study inspect figures",
     "cli": "base config records server data model runs published compare training cost views jobs images study inspect "
-    "figures",
+    "figures takeaway",
     "__main__": "cli",
     "core": "config runs",  # core/__init__.py
 }
 #: Rooms whose modules never import torch, so that pages open quickly.
 WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
 #: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
-ALSO_WITHOUT_TORCH = tuple(
-    f"core.inspect.{name}" for name in ("calibration", "classes", "mistakes", "pairs", "subject")
+ALSO_WITHOUT_TORCH = (
+    *(f"core.inspect.{name}" for name in ("calibration", "classes", "mistakes", "pairs", "subject")),
+    *(f"core.takeaway.{name}" for name in ("card", "content", "methods", "render", "report", "subject")),
 )
 #: Test folders that belong to no package of core: the pages, the real browser, injected faults, recorded data.
 OTHER_TESTS = {"pages", "browser", "faults"}
@@ -125,7 +127,7 @@ def test_importing_a_package_that_computes_nothing_imports_no_torch(package):
     assert not imports_torch(names)
 
 
-def test_what_inspect_opens_with_imports_no_torch():
+def test_what_pages_open_with_imports_no_torch():
     assert not imports_torch(list(ALSO_WITHOUT_TORCH))
 
 
