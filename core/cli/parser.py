@@ -9,7 +9,7 @@ from core.base.errors import SettingError
 from core.base.numbers import Ambiguous, decimal_number, whole_number
 from core.base.paths import path_from_text
 from core.base.text import one_line
-from core.cli import about, runs, storage, study, train
+from core.cli import about, runs, storage, study, takeaway, train
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
 from core.runs.storage import MOST_DAYS
@@ -73,6 +73,7 @@ def build_parser() -> _Parser:
     commands = _Commands(parser, common, "run")
     _add_training(commands)
     _add_runs(commands)
+    _add_takeaway(commands)
     _add_storage(commands)
     _add_studies(
         commands.group("study", "vary settings over values and seeds, or repeat the report's studies", "study")
@@ -124,6 +125,27 @@ def _add_runs(commands: _Commands) -> None:
     command.add_argument("--to", type=_path, required=True, metavar="FILE", help=".zip file to write; must not exist")
     command = commands.add("import", runs.import_runs, "import runs from a .zip file", makes_runs=True)
     command.add_argument("file", type=_path, metavar="FILE", help=".zip file written by `resnet-lab export`")
+
+
+def _add_takeaway(commands: _Commands) -> None:
+    new = "file to write; must not exist"
+    command = commands.add("export-weights", takeaway.weights, "write a run's best weights (safetensors)", "one")
+    command.add_argument("--to", type=_path, required=True, metavar="FILE", help=new)
+    command = commands.add(
+        "export-onnx", takeaway.onnx, "write a run's network as an ONNX file for other programs", "one"
+    )
+    command.add_argument("--to", type=_path, required=True, metavar="FILE", help=new)
+    help = "write a model card: a run's data, recipe, results and limits, and how to train it again"
+    command = commands.add("model-card", takeaway.card, help, "one")
+    command.add_argument("--to", type=_path, metavar="FILE", help=f"{new} (default: print it)")
+    help = "write a report to hand in about runs: HTML, tables and figures for LaTeX, data"
+    _add_report(commands.add("hand-in", takeaway.hand_in, help, "+"))
+
+
+def _add_report(command: _Parser) -> None:
+    command.add_argument("--to", type=_path, required=True, metavar="DIR", help="folder to write; new or empty")
+    command.add_argument("--title", default="", metavar="TEXT", help="title of the report")
+    command.add_argument("--author", default="", metavar="NAME", help="who hands it in")
 
 
 def _add_storage(commands: _Commands) -> None:
@@ -186,6 +208,8 @@ def _add_studies(commands: _Commands) -> None:
 
     command = commands.add("figures", study.figures, "write a study's figures and findings", "one")
     command.add_argument("--to", type=_path, required=True, metavar="DIR", help="folder for the files")
+    help = "write a report to hand in: HTML, tables and figures for LaTeX, data"
+    _add_report(commands.add("hand-in", takeaway.study_hand_in, help, "one"))
     command = commands.add("export", study.export, "write a study's definition as JSON", "one")
     command.add_argument("--to", type=_path, metavar="FILE", help="file to write (default: print it)")
 
