@@ -4,6 +4,7 @@ What is selected and how it is shown is in the address, so a link opens exactly 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from core.compare.picks import MOST_LINKED, problems_in_link
 from core.config.run_config import SETTINGS
 from core.runs.summary import AnyRun, DamagedRun, RunSummary, fingerprint, readable
 from core.runs.summary import labels as run_labels
+from core.takeaway.subject import Subject, of_runs
 from core.views import curves as curves_views
 from core.views import exports
 from core.views.compare import results_table, seeds_table
@@ -35,6 +37,7 @@ from pages.parts.compare.storage import storage_box
 from pages.parts.compare.table import TEST_HELP, filters, picked_runs, run_table
 from pages.parts.components.live_chart import preload_charts
 from pages.parts.curve_controls import AXES, SMOOTHING
+from pages.parts.hand_in import hand_in_box
 from pages.parts.shared import download_button, error_box, get_store, open_page
 from pages.parts.watch import redraw_when_changed
 
@@ -120,8 +123,14 @@ def dotted(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
     return table.style.apply(lambda _: styles, subset=pd.Index(["colour"]))
 
 
-def exports_box(run_ids: Sequence[str], picked: Sequence[str]) -> None:
+def report_of(run_ids: Sequence[str], title: str, author: str) -> Subject:
+    """Return the runs to report about."""
+    return of_runs(store, run_ids, title=title, author=author)
+
+
+def exports_box(runs: Sequence[RunSummary], picked: Sequence[str]) -> None:
     """Offer files of the runs that can be read, and the link to this view."""
+    run_ids, states = [run.id for run in runs], [f"{run.state} {run.status.epoch}" for run in runs]
     with st.container(horizontal=True):
         download_button(
             "Export epochs (CSV)",
@@ -143,6 +152,7 @@ def exports_box(run_ids: Sequence[str], picked: Sequence[str]) -> None:
             "The selected runs with their weights, to import them in another ResNet Lab.",
             ":material/folder_zip:",
         )
+        hand_in_box(partial(report_of, run_ids), *run_ids, *states)
         with st.popover("Copy link", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]
             # A filter by two tags has two values of one name.
@@ -214,7 +224,7 @@ def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
                 gap_box(experiments, curves_views.marks([group.id for group in experiments]))
             case "parallel":
                 parallel(runs, list(differing))
-    exports_box([run.id for run in runs], [run.id for run in picked])
+    exports_box(runs, [run.id for run in picked])
 
 
 def body(fresh: list[list[AnyRun]]) -> None:

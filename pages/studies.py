@@ -19,10 +19,12 @@ from core.study.form import grow as grow_study
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text
 from core.study.study import Study
+from core.takeaway.subject import Subject, of_study
 from core.views import exports
 from pages.parts.actions import action_button, forget_problems, key_for, runs_text, say, show_problems
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
+from pages.parts.hand_in import hand_in_box
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
 from pages.parts.studies.results import study_results
@@ -57,6 +59,11 @@ def bring_back(study_id: str) -> None:
     studies.trash.restore(study_id)
     st.session_state.pop("study_undo", None)
     go_to(study_id)
+
+
+def report_of(study_id: str, title: str, author: str) -> Subject:
+    """Return the study to report about."""
+    return of_study(store, study_id, title=title, author=author)
 
 
 def add(study_id: str, keys: dict[str, str]) -> None:
@@ -174,6 +181,8 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
             action=lambda: go_to(studies.create(copy_of(studies.get(study_id)))),
             done="Study copied. You can change the copy.",
         )
+        if begun:
+            hand_in_box(partial(report_of, study_id), study_id, progress_study.counts_text(cells))
         download_button("Export study (JSON)", as_text(study), "study.json", icon=":material/data_object:")
         if not study.reference:
             action_button(

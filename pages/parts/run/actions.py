@@ -10,10 +10,12 @@ from core.compare.filters import tags_in_use
 from core.runs.folder import RESUMABLE
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
+from core.takeaway.card import model_card
 from core.views import run as run_views
 from pages.parts.actions import act, action_button, key_for
 from pages.parts.components.notify import notify_button
 from pages.parts.shared import literal, open_page
+from pages.parts.take_away import Item, take_away
 from pages.parts.texts import conflict_box, text_form
 
 
@@ -39,6 +41,8 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
             with st.popover("Train longer", icon=":material/more_time:"):
                 _train_longer(store, run)
         _open_other_pages(run)
+        if run.status.best_epoch:
+            _take_away(store, run)
         with st.popover("Edit", icon=":material/edit:", help="Change the name, the tags or the note."):
             text_form(store, "name", [run])
             _tags_form(store, run)
@@ -172,6 +176,50 @@ def _open_other_pages(run: RunSummary) -> None:
         help="Classify images with this run’s best weights.",
     ):
         st.switch_page("pages/classify.py", query_params={"run": run.id})
+
+
+def _take_away(store: RunStore, run: RunSummary) -> None:
+    """Show the files of the run that are of use elsewhere."""
+    box = st.popover(
+        "Take away",
+        icon=":material/ios_share:",
+        help="The network and its description, as files.",
+        key=key_for("take_away", run.id),
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    with box:
+        items = [
+            Item(
+                "model card",
+                "model-card.md",
+                ":material/article:",
+                "Data, recipe, results with intervals and limits, and how to train it again (Markdown).",
+                lambda: model_card(store, run.id).encode(),
+            ),
+            Item(
+                "ONNX file",
+                "network.onnx",
+                ":material/hub:",
+                "The network for other programs, normalisation included. It is checked to give the same logits.",
+                lambda: _onnx(store, run.id),
+            ),
+            Item(
+                "weights",
+                "best.safetensors",
+                ":material/database:",
+                "The weights of the best epoch, for PyTorch (safetensors).",
+                lambda: store.run(run.id).read_weights(),
+            ),
+        ]
+        take_away(items, run.id, run.state, str(run.status.epoch))
+
+
+def _onnx(store: RunStore, run_id: str) -> bytes:
+    from core.takeaway.onnx import onnx_bytes  # imports torch, which takes seconds
+
+    return onnx_bytes(store, run_id)
 
 
 def _tags_form(store: RunStore, run: RunSummary) -> None:
