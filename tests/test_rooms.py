@@ -40,7 +40,7 @@ ROOMS = {
 WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
 #: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
 ALSO_WITHOUT_TORCH = (
-    *(f"core.inspect.{name}" for name in ("calibration", "classes", "mistakes", "pairs", "subject")),
+    *(f"core.inspect.{name}" for name in ("calibration", "classes", "map", "mistakes", "pairs", "subject")),
     *(f"core.takeaway.{name}" for name in ("card", "content", "methods", "render", "report", "subject")),
 )
 #: Test folders that belong to no package of core: the pages, the real browser, injected faults, recorded data.

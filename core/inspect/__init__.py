@@ -3,8 +3,9 @@
 What is said about single answers comes from a run's kept predictions (:mod:`core.runs.predictions`) and needs no second
 evaluation: :mod:`~core.inspect.subject` chooses them, :mod:`~core.inspect.mistakes` and :mod:`~core.inspect.classes`
 say which are wrong, :mod:`~core.inspect.calibration` how much the probabilities are worth, :mod:`~core.inspect.pairs`
-where two networks differ. These import no PyTorch, so that the page Inspect opens quickly; what needs the network
-itself has modules of its own.
+where two networks differ. These import no PyTorch, so that the page Inspect opens quickly. What needs the network
+itself does: :mod:`~core.inspect.explain` shows what it looks at, :mod:`~core.inspect.features` finds the nearest training
+images, :mod:`~core.inspect.unlike` flags images it should not answer for. :mod:`~core.inspect.map` draws a map of images.
 """
 
 import lazy_loader
@@ -14,8 +15,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "calibration": ["calibration", "fitted_temperature", "reliability"],
         "classes": ["class_scores", "top_two"],
+        "explain": ["feature_maps", "first_filters", "grad_cam", "occlusion"],
+        "features": ["Features", "activations"],
+        "map": ["ImageMap", "pca_map", "tsne_map"],
         "mistakes": ["Cell", "confusion", "ranked"],
         "pairs": ["Pair", "pair"],
         "subject": ["Subject", "choose_subject", "inspectable"],
+        "unlike": ["Detector", "Knowledge"],
     },
 )
