@@ -16,6 +16,8 @@ from pages.parts.actions import show_problems
 from pages.parts.components.live_chart import preload_charts
 from pages.parts.inspect.calibration import calibration
 from pages.parts.inspect.classes import classes
+from pages.parts.inspect.looks import looks
+from pages.parts.inspect.map import image_maps
 from pages.parts.inspect.mistakes import mistakes
 from pages.parts.inspect.pairs import two_runs
 from pages.parts.inspect.subjects import choosers, subjects
@@ -36,6 +38,8 @@ TABS = (
     Tab("classes", "Classes", classes),
     Tab("calibration", "Calibration", calibration),
     Tab("two_runs", "Two runs", two_runs),
+    Tab("looks", "What it looks at", looks),
+    Tab("map", "Map", image_maps),
 )
 
 store = get_store()
