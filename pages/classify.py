@@ -3,6 +3,7 @@
 The images are a :class:`~core.images.tray.Tray`, which survives a visit to another page and a refresh of this one.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from core.base.errors import LabError
 from core.base.text import one_line
 from core.config.sections import CLASSES
+from core.data import cifar10
 from core.figures import bars as figures
 from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop
 from core.images.tray import (
@@ -34,13 +36,20 @@ from core.runs.summary import labels as run_labels
 from core.views import exports
 from pages.parts.actions import add_problems, forget_problems, key_for, show_problems
 from pages.parts.components.crop_image import crop_image
+from pages.parts.explained import UNLIKE, UNLIKE_HELP, heat_image, nearest_images, unlike_flag
 from pages.parts.kept import keep_tray, kept_tray
+from pages.parts.networks import Network, grad_cams, knowledge, learn, load_network, seen
 from pages.parts.shared import download_button, error_box, get_store, literal, open_page
 
 if TYPE_CHECKING:
     from core.images.classify import Classifier
+    from core.inspect.unlike import Knowledge
 
 PAGE_SIZE = 12
+HOW_TO_READ = (
+    "The third image is the Grad-CAM map: light where the image speaks for the prediction, dark where it does not. The "
+    "nearest training images are those with the most similar penultimate features (cosine similarity)."
+)
 SOURCES = {
     "files": ":material/upload_file: Files",
     "test": ":material/grid_view: Test images",
@@ -48,20 +57,6 @@ SOURCES = {
 }
 
 store = get_store()
-
-
-@st.cache_resource(max_entries=4, show_spinner="Loading the network…")
-def classifier(root: str, run_id: str, weights_time: int) -> "Classifier":
-    """Return a run's network; it is loaded again when its weights file has another time."""
-    from core.images.classify import Classifier  # imports torch, which takes seconds
-
-    return Classifier.load(store, run_id)
-
-
-def load(run_id: str) -> tuple["Classifier", int]:
-    """Return a run's network and the time of its weights file. Raises StoreError."""
-    time = store.run(run_id).best_weights().stat().st_mtime_ns
-    return classifier(str(store.root), run_id, time), time
 
 
 # --- the runs -----------------------------------------------------------------------------------------
@@ -148,12 +143,30 @@ def add_images(tray: Tray, run_id: str) -> None:
 # --- the results --------------------------------------------------------------------------------------
 
 
-def card(image: TrayImage, crop: Crop, networks: dict[str, "Classifier"], rows: list[np.ndarray], doubt: str) -> None:
-    """Show an image, what the network sees of it, its prediction, and whether that is correct."""
+@dataclass(frozen=True)
+class Looked:
+    """What the first network looks at in an image, and what it knows like it.
+
+    ``heat``: its Grad-CAM map, float32 (32, 32). The rest is ``None`` until the training images were looked at:
+    ``unlike``, whether the image is flagged; ``features``, float32 (d,), and the ``knowledge`` to compare them with.
+    """
+
+    heat: np.ndarray
+    unlike: bool | None = None
+    features: np.ndarray | None = None
+    knowledge: "Knowledge | None" = None
+
+
+def card(
+    image: TrayImage, crop: Crop, networks: dict[str, "Classifier"], rows: list[np.ndarray], doubt: str, looked: Looked
+) -> None:
+    """Show an image, what the network sees of it and looks at, its prediction, and whether that is correct."""
     first = next(iter(networks.values()))
     prediction, probability = first.classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{prediction}** {probability}{verdict(image, prediction, doubt)}")
+        if looked.unlike:
+            unlike_flag()
         if image.truth is None:
             fits = rows[0].max() >= FITS
             text = literal(fit_text(first.classes, float(rows[0].max())))
@@ -167,12 +180,22 @@ def card(image: TrayImage, crop: Crop, networks: dict[str, "Classifier"], rows: 
                 output_format="PNG",
                 alt=f"Network input of {image.name}, 32 × 32 pixels, {image.crop_text(crop)}",
             )
+            heat_image(
+                image.pixels(crop),
+                looked.heat,
+                f"speaks for {prediction}",
+                f"Grad-CAM of {image.name} for {prediction}",
+                128,
+            )
         st.plotly_chart(
             bars(networks, rows),
             key=f"bars-{image.number}",
             config={"displayModeBar": False},
             alt=f"Most likely classes of {image.name}: {prediction} {probability}",
         )
+        if looked.knowledge is not None and looked.features is not None:
+            st.caption("Nearest training images")
+            nearest_images(looked.knowledge, looked.features, f"nearest-{image.number}", widest=72)
         st.caption(f"{literal(image.name)} · {image.about}")
 
 
@@ -224,18 +247,77 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
             help="How an image is made square before it is scaled to 32 × 32 pixels.",
         )
         st.button("Clear images", on_click=tray.clear, icon=":material/delete:", key="clear")
-    loaded = {name: load(run_id) for run_id, name in names.items()}
-    networks = {name: network for name, (network, _) in loaded.items()}
-    rows = [classify(tray.images, network, time, crop) for network, time in loaded.values()]
+    progress = st.empty()
+    loaded = {name: load_network(run_id) for run_id, name in names.items()}
+    networks = {name: network.classifier for name, network in loaded.items()}
+    rows = [classify(tray.images, network.classifier, network.time, crop) for network in loaded.values()]
     doubts = [not_counted(tray.images, network.config) for network in networks.values()]
+    flags = [flagged(tray, network, crop) for network in loaded.values()]
     pages = -(-len(tray.images) // PAGE_SIZE)
     page = st.pagination(pages, key="classify.page") if pages > 1 else 1
+    shown = range((page - 1) * PAGE_SIZE, min(page * PAGE_SIZE, len(tray.images)))
+    looked = look(tray, next(iter(loaded.values())), crop, shown, rows[0])
     grid = st.grid(3, min_column_width=300)
-    for at in range((page - 1) * PAGE_SIZE, min(page * PAGE_SIZE, len(tray.images))):
+    for at in shown:
         with grid.cell():
-            card(tray.images[at], crop, networks, [row[at] for row in rows], doubts[0][at])
-    for (name, network), row, doubt in zip(networks.items(), rows, doubts, strict=True):
-        run_results(name, network.run_id, results_table(tray.images, network, row, crop, doubt))
+            card(tray.images[at], crop, networks, [row[at] for row in rows], doubts[0][at], looked[at - shown.start])
+    st.caption(HOW_TO_READ)
+    for (name, network), row, doubt, flag in zip(networks.items(), rows, doubts, flags, strict=True):
+        table = results_table(tray.images, network, row, crop, doubt)
+        if flag is not None:
+            table.insert(4, "unlike", flag)
+        run_results(name, network.run_id, table)
+    with progress.container():
+        learn_if_needed(names, loaded)
+
+
+def pixels(tray: Tray, crop: Crop, places: range) -> np.ndarray:
+    """Return what the networks see of images: uint8 (n, 3, 32, 32)."""
+    return np.stack([tray.images[at].pixels(crop) for at in places])
+
+
+def flagged(tray: Tray, network: Network, crop: Crop) -> np.ndarray | None:
+    """Return which images a network should rather not answer for: bool (n,); ``None`` if that is not known yet."""
+    known = knowledge(network)
+    if known is None:
+        return None
+    return known.detector.unlike(seen(network, pixels(tray, crop, range(len(tray.images)))))
+
+
+def look(tray: Tray, network: Network, crop: Crop, places: range, rows: np.ndarray) -> list[Looked]:
+    """Return what a network looks at in the images at ``places``. ``rows`` are the probabilities of all images."""
+    images, known = pixels(tray, crop, places), knowledge(network)
+    heats = grad_cams(network, images, rows[places.start : places.stop].argmax(1))
+    if known is None:
+        return [Looked(heat) for heat in heats]
+    activations = seen(network, images)
+    unlike = known.detector.unlike(activations)
+    return [
+        Looked(heat, bool(flag), own, known)
+        for heat, flag, own in zip(heats, unlike, activations.features, strict=True)
+    ]
+
+
+def learn_if_needed(names: dict[str, str], loaded: dict[str, Network]) -> None:
+    """Look at the training images of the networks, once for their weights, and then show everything again.
+
+    The weights of a run that trains change all the time: it has to end first.
+    """
+    missing = {name: network for name, network in loaded.items() if knowledge(network) is None}
+    if missing and not cifar10.available():
+        st.caption("Without CIFAR-10 on this computer, images cannot be compared with the training images.")
+        return
+    learned = False
+    for name, network in missing.items():
+        if store.summary(network.classifier.run_id).at_work:
+            st.caption(
+                f"{literal(name)} is training; its images are compared with its training images when it has ended."
+            )
+        else:
+            learn(network, literal(name))
+            learned = True
+    if learned:
+        st.rerun()
 
 
 def run_results(name: str, run_id: str, table: pd.DataFrame) -> None:
@@ -249,11 +331,13 @@ def run_results(name: str, run_id: str, table: pd.DataFrame) -> None:
         "prediction": of.TextColumn("Prediction"),
         "probability": of.ProgressColumn("Probability", format="percent", min_value=0.0, max_value=1.0),
         "second choice": of.TextColumn("Second choice"),
+        "unlike": of.CheckboxColumn(UNLIKE, help=UNLIKE_HELP),
         "crop": of.TextColumn("Crop"),
         "true class": of.TextColumn("True class"),
         "not counted": of.TextColumn("Not counted", help="Why the image does not count in the score above."),
     }
     hidden = [name for name in ("true class", "not counted") if not table[name].any()]
+    hidden += {"unlike"} - set(table)
     st.dataframe(
         table,
         hide_index=True,

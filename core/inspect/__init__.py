@@ -4,8 +4,9 @@ What is said about single answers comes from a run's kept predictions (:mod:`cor
 evaluation: :mod:`~core.inspect.subject` chooses them, :mod:`~core.inspect.mistakes` and :mod:`~core.inspect.classes`
 say which are wrong, :mod:`~core.inspect.calibration` how much the probabilities are worth, :mod:`~core.inspect.pairs`
 where two networks differ. These import no PyTorch, so that the page Inspect opens quickly. What needs the network
-itself does: :mod:`~core.inspect.explain` shows what it looks at, :mod:`~core.inspect.features` finds the nearest training
-images, :mod:`~core.inspect.unlike` flags images it should not answer for. :mod:`~core.inspect.map` draws a map of images.
+itself does: :mod:`~core.inspect.explain` shows what it looks at, :mod:`~core.inspect.features` finds the nearest
+training images, :mod:`~core.inspect.unlike` flags images it should not answer for. :mod:`~core.inspect.map` places
+images on a map.
 """
 
 import lazy_loader

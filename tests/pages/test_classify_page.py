@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from core.data import cifar10
 from core.data.split import make_split
 from core.images.classify import Classifier
 from core.images.read import Square, read_image, to_network
+from core.inspect.features import Shelf, activations
+from core.inspect.unlike import kept_knowledge
 from tests.made import idle_worker, made_record, made_run, made_weights
-from tests.pages.shown import action
+from tests.pages.shown import action, image_grids, pixels
 
 APP = Path(__file__).parents[2] / "app.py"
 PAIR = ("deer", "dog")
@@ -40,11 +43,19 @@ def png(seed, size=(48, 40)):
     return file.getvalue()
 
 
+def as_png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
 @pytest.fixture
 def app(store, monkeypatch):
     """The app on the test's own runs, with a worker that takes none."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
+    # Most tests do not wait until the training images were looked at.
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
     return AppTest.from_file(str(APP), default_timeout=20).run()
 
 
@@ -310,3 +321,63 @@ def test_each_prediction_says_which_classes_the_network_knows_and_louder_if_none
     sure, unsure = (text.value for text in app.markdown if "knows only deer and dog" in text.value)
     assert "No class fits" in unsure and "orange" in unsure
     assert "No class fits" not in sure and "orange" not in sure
+
+
+# --- what it looks at -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dim(monkeypatch):
+    """CIFAR-10 in dim colours, with a little noise."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((60_000, 3, 32, 32), np.uint8)
+    for start in range(0, 60_000, 10_000):
+        images[start : start + 10_000] = rng.integers(0, 40, (10_000, 3, 1, 1), np.uint8)
+    images[:, :, ::3] += 20
+    data = cifar10.Cifar10(images, np.tile(np.arange(10), 6_000))
+    monkeypatch.setattr(cifar10, "load", lambda folder=None: data)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
+    return data
+
+
+SMALL = {"data.train_size": 600, "data.validation_size": 200, "data.test_size": 100}
+
+
+def test_a_strange_image_is_flagged_and_usual_ones_are_not(app, store, dim):
+    run_id = run_with_weights(store, data=SMALL)
+    opened(app)
+    split = make_split(store.run(run_id).config(), dim.labels)
+    usual = {f"{at}.png": as_png(dim.images[at]) for at in split.test[:6]}
+    drop(app, *usual.items(), ("noise.png", png(1)))
+    known = kept_knowledge(Shelf(store, run_id))
+    assert known is not None and known.detector.held_out == 200
+    seen = activations(Classifier.load(store, run_id), dim.images[split.test[:6]])
+    table = app.dataframe[0].value.set_index("image")["unlike"]
+    assert table[list(usual)].tolist() == known.detector.unlike(seen).tolist()
+    assert table["noise.png"] and table.sum() < 4
+    assert sum("Unlike the training images" in text.value for text in app.markdown) == table.sum()
+    grids = image_grids(app)
+    assert [len(grid["tiles"]) for grid in grids] == [5] * 7
+    nearest, _ = known.training.nearest(seen.features[:1], 5)
+    assert (pixels(grids[list(table.index).index(f"{split.test[0]}.png")]) == dim.images[nearest[0]]).all()
+    assert set(nearest[0]) <= set(split.train)
+
+
+def test_each_card_has_a_grad_cam_of_its_prediction(app, store):
+    run_id = run_with_weights(store)
+    opened(app)
+    drop(app, ("one.png", png(1)))
+    prediction = PAIR[expected(store, run_id, png(1)).argmax()]
+    alts = [image.alt for element in app.get("image") for image in element.proto.imgs]
+    assert f"Grad-CAM of one.png for {prediction}" in alts
+
+
+def test_a_run_that_trains_is_not_surveyed(app, store, dim):
+    run_id = run_with_weights(store, data=SMALL)
+    with store.run(run_id).hold():
+        store.run(run_id).write_status(replace(store.run(run_id).stored_status(), state="running"))
+        opened(app)
+        drop(app, ("one.png", png(1)))
+    assert kept_knowledge(Shelf(store, run_id)) is None
+    assert any("training" in caption.value and "ended" in caption.value for caption in app.caption)
+    assert "unlike" not in app.dataframe[0].value
