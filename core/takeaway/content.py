@@ -223,12 +223,12 @@ def _claim(about: str, finding: Finding) -> Claim:
 
 
 def _agreement(claims: Sequence[Claim]) -> tuple[str, ...]:
-    found = [(claim.about, claim.finding) for claim in claims]
-    return tuple(
-        f"{about}: {finding.agreement.sentence}"
-        for about, finding in found
-        if isinstance(finding, StudyFinding) and finding.agreement
-    )
+    """Return how each finding compares with the report that the study repeats; a sentence about several once."""
+    abouts: dict[str, list[str]] = {}
+    for claim in claims:
+        if isinstance(claim.finding, StudyFinding) and claim.finding.agreement:
+            abouts.setdefault(claim.finding.agreement.sentence, []).append(claim.about)
+    return tuple(f"{'; '.join(names)}: {sentence}" for sentence, names in abouts.items())
 
 
 # --- charts ---------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ CHECKLIST = (
     "J. Pineau et al., “Improving Reproducibility in Machine Learning Research”, Journal of Machine Learning Research "
     "22(164), 2021"
 )
-_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "muon": "Muon for the convolutions and SGD for the rest"}
+_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 _FLIPS = {"random": "random horizontal flips", "alternating": "horizontal flips in every other epoch"}
 _MOVES = {
     "shift": "random shifts of up to {} pixels that repeat the edge",
@@ -101,7 +101,7 @@ def _data(configs: Sequence[RunConfig]) -> str:
     return (
         f"The images are those of CIFAR-10 ({CIFAR10}): colour photographs of {IMAGE_SIZE}×{IMAGE_SIZE} pixels; the "
         f"task has {_all(configs, classes)}. {_all(configs, lambda config: _split(config.data))}. There are "
-        f"{_all(configs, lambda config: sizes_text(config.data))}. "
+        f"{sizes_text(configs)}. "
         f"{_all(configs, lambda config: _normalization(config.data))}."
     )
 
@@ -114,11 +114,13 @@ def _split(data: DataConfig) -> str:
     return f"The official training and test sets are kept{drawn}"
 
 
-def sizes_text(data: DataConfig) -> str:
-    """Return ``45,000 images for training, 5,000 for validation and 10,000 for testing``."""
-    sizes = data.sizes()
-    held_out = f", {sizes.validation:,} for validation" if sizes.validation else ""
-    return f"{sizes.train:,} images for training{held_out} and {sizes.test:,} for testing"
+def sizes_text(configs: Sequence[RunConfig]) -> str:
+    """Return ``45,000 images for training, 5,000 for validation and 10,000 for testing``; all sizes where they vary."""
+    sizes = [config.data.sizes() for config in configs]
+    counts = {name: sorted({getattr(each, name) for each in sizes} - {0}) for name in ("train", "validation", "test")}
+    train, validation, test = (_listed([f"{count:,}" for count in found]) for found in counts.values())
+    held_out = f", {validation} for validation" if validation else ""
+    return f"{train} images for training{held_out} and {test} for testing"
 
 
 def _normalization(data: DataConfig) -> str:
@@ -141,13 +143,18 @@ def _training(configs: Sequence[RunConfig]) -> str:
     shown = f"Seed {seeds[0]} decides" if len(seeds) == 1 else f"Seeds {', '.join(map(str, seeds))} decide"
     return (
         f"Training minimises the cross-entropy {_all(configs, _smoothing)} with "
-        f"{_all(configs, lambda config: _OPTIMIZERS[config.train.optimizer])} at a learning rate of "
+        f"{_all(configs, _optimizer)} at a learning rate of "
         f"{_values(configs, 'train.lr')} (schedule {_values(configs, 'train.schedule')}) and a weight decay of "
         f"{_values(configs, 'train.weight_decay')}, in batches of {_values(configs, 'train.batch_size')}, for "
         f"{_values(configs, 'train.epochs')} epochs. Training images are changed by {_all(configs, _augmentation)}. "
-        f"{shown} the initial weights, the order of the images and the augmentation. The table of settings has the "
-        "rest."
+        f"{shown} the initial weights, the order of the images and the augmentation."
     )
+
+
+def _optimizer(config: RunConfig) -> str:
+    if config.train.optimizer != "muon":
+        return _OPTIMIZERS[config.train.optimizer]
+    return f"Muon for the convolutions, at a learning rate of {config.train.muon_lr:g}, and SGD for the rest,"
 
 
 def _smoothing(config: RunConfig) -> str:
@@ -182,6 +189,8 @@ def _evaluation(configs: Sequence[RunConfig]) -> str:
             "Each run keeps the epoch with the highest accuracy on held-out images or, without any, on the test "
             "images, which makes its accuracy slightly optimistic."
         )
+    if len(configs) == 1:
+        return f"{epoch} The 95 % intervals of accuracies are Wilson’s and count the sampling of the images only."
     return (
         f"{epoch} Results of several seeds are given as mean ± sample standard deviation (n − 1). The 95 % intervals "
         "of accuracies in the table are Wilson’s and count the sampling of the images only; each finding says what its "
@@ -222,7 +231,8 @@ def limits(subject: Subject) -> tuple[str, ...]:
         found.append(f"Not every run is finished: {subject.states}.")
     alone = [group.name for group in subject.groups if group.result and group.result.spread.n == 1]
     if alone and len(alone) == len(results):
-        found.append("Every result is that of one seed, so its seed-to-seed variation is unknown.")
+        which = "Every result is" if len(results) > 1 else "The result is"
+        found.append(f"{which} that of one seed, so seed-to-seed variation is unknown.")
     elif alone:
         found.append(f"With one seed, seed-to-seed variation is unknown: {', '.join(alone)}.")
     optimistic = {SELECTED_ON["test"] in result.chosen_on for result in results if result.kind == "test"}
@@ -271,7 +281,7 @@ def checklist(subject: Subject) -> tuple[Check, ...]:
 
     return (
         check("Is the network described, with its number of parameters?", True, _network(configs)),
-        check("Are the sizes of all sets given?", True, f"{_all(configs, lambda config: sizes_text(config.data))}."),
+        check("Are the sizes of all sets given?", True, f"{sizes_text(configs)}."),
         check("Can the split be repeated?", True, f"{_all(configs, lambda config: _split(config.data))}."),
         check("Are all settings given?", True, f"All {len(SETTINGS)} settings are in the table and in the commands."),
         check(
