@@ -8,7 +8,6 @@ programs affect little; with more threads the machine must be idle otherwise. It
 the first network, then the weights of ``step_work`` that fit these times best.
 """
 
-import os
 import statistics
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.common import network_config, step_seconds
+from core.base.machine import core_count
 from core.config.run_config import RunConfig
 from core.cost.network import network_cost, step_work
 from core.training.environment import resolve
@@ -45,7 +45,7 @@ ROUNDS, STEPS = 3, 4
 def terms(config: RunConfig) -> list[float]:
     """Return the terms that ``step_work`` weights: multiply-accumulates, activations, images, and layers × threads."""
     cost, batch = network_cost(config), config.train.batch_size
-    threads = config.train.threads or os.cpu_count() or 1
+    threads = config.train.threads or core_count()
     return [batch * cost.macs, batch * cost.blocked, batch, threads * config.model.depth]
 
 

@@ -321,5 +321,10 @@ class TrainConfig:
         "auto", "Precision", "auto: time a few steps of each on this machine and use the faster one."
     )
     threads: int | None = setting(
-        None, "Threads", "CPU threads used for training.", unit="threads", limits=(1, 256), none="all"
+        None,
+        "Threads",
+        "CPU threads used for training. “all” uses every core that the program may use, as a container limits them.",
+        unit="threads",
+        limits=(1, 256),
+        none="all",
     )

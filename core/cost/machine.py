@@ -1,21 +1,19 @@
 """Whether a run fits this machine: the memory and the cores that there are, also of a container or a GPU."""
 
 import functools
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from core.base.errors import LabError
+from core.base.machine import core_count, installed_memory, memory_limits
 from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.network import memory_bytes, memory_text
 
 #: Share of the memory from which a run may be too big: an estimate is not exact, and other programs need memory too.
 TIGHT = 0.7
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def require_fit(configs: Iterable[RunConfig], *, confirmed: bool) -> tuple[str, 
 def _fit(needed: int, device: str, threads: int | None) -> Fit:
     notes: list[str] = []
     limit, cores = memory_limit(device), core_count()
-    if threads and cores and threads > cores:
+    if threads and threads > cores:
         notes.append(
             f"{counted(threads, 'thread')} on {counted(cores, 'core')} are many times slower than {cores}. "
             f"Use at most {cores}, or “all”."
@@ -67,55 +65,13 @@ def _fit(needed: int, device: str, threads: int | None) -> Fit:
     return Fit(tuple(notes))
 
 
-def core_count() -> int | None:
-    """Return the number of processor cores that this process may use; ``None`` if the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
 def memory_limit(device: str) -> int | None:
     """Return the bytes of memory that a run on ``device`` can have; ``None`` if the system does not tell."""
     gpu = _gpu_memory() if device in ("auto", "cuda") else None
     if gpu:
         return gpu
-    limits = [size for size in (_installed(), *_cgroup_limits()) if size]
+    limits = [size for size in (installed_memory(), *memory_limits()) if size]
     return min(limits, default=None)
-
-
-def _installed() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return None
-
-
-def _cgroup_limits() -> list[int]:
-    """Return the limits of this process's control group and of those around it, as in a container (versions 1, 2)."""
-    limits = []
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        root, name = (_CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (_CGROUPS, "memory.max")
-        own = root / group.strip("/")
-        # In a container, the own group may be mounted as the root.
-        for folder in (own, *own.parents):
-            if folder.is_relative_to(root) and (size := _number_in(folder / name)):
-                limits.append(size)
-    return limits
-
-
-def _number_in(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdecimal() else None  # version 2 says “max” for no limit
 
 
 @functools.cache

@@ -2,9 +2,9 @@
 
 import functools
 import math
-import os
 from dataclasses import dataclass
 
+from core.base.machine import core_count
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE, ModelConfig
 from core.model.layers import list_layers
@@ -62,7 +62,7 @@ def step_work(config: RunConfig, batch_size: int | None = None) -> float:
     of the measured times). With one thread the second weight is about a quarter.
     """
     cost, batch = network_cost(config), batch_size or config.train.batch_size
-    threads = config.train.threads or os.cpu_count() or 1
+    threads = config.train.threads or core_count()
     return batch * (cost.macs + 412 * cost.blocked + 5.6e6) + 11.2e6 * threads * config.model.depth
 
 

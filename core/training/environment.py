@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import math
-import os
 import platform
 import subprocess
 import time
@@ -17,6 +16,7 @@ import torch
 import torchvision
 
 from core.base.errors import LabError
+from core.base.machine import core_count
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
 from core.model.resnet import ResNet
@@ -101,7 +101,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
         return environment
     device = config.train.device if config.train.device != "auto" else _available_devices()[0]
     _require(device)
-    threads = config.train.threads or os.cpu_count() or 1
+    threads = config.train.threads or core_count()
     precision: str = config.train.precision
     if precision == "auto":
         shared = (recorded or {}).get("precision")

@@ -127,6 +127,12 @@ def test_the_description_is_complete_and_json_ready():
     assert {"device", "precision", "threads", "python", "torch", "torchvision", "processor", "commit"} <= set(described)
 
 
+def test_all_threads_are_those_of_the_container(monkeypatch):
+    monkeypatch.setattr(environment, "core_count", lambda: 3)
+    assert resolve(tiny_config("train.threads=all")).threads == 3
+    assert resolve(tiny_config("train.threads=5")).threads == 5
+
+
 def test_threads_are_claimed_for_the_calling_thread():
     before = torch.get_num_threads()
     Environment("cpu", "fp32", 1).claim_threads()
