@@ -169,7 +169,7 @@ def _add_storage(commands: _Commands) -> None:
     command = commands.add("storage", storage.storage, "show the space that the runs take, and choose what is deleted")
     days = "days, or “never”"
     for option, what in (
-        ("--empty-trash-after", "delete runs for good so many days after they were moved to the trash"),
+        ("--empty-trash-after", "delete runs and studies for good so many days after they were moved to the trash"),
         (
             "--delete-states-after",
             "delete the saved states of runs so many days after they finished; these runs cannot be extended",

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.base.errors import StoreError
-from core.base.files import locked, os_errors_as_store_errors, write_atomically
-from core.base.strict_json import from_json, to_json
+from core.base.files import locked, os_errors_as_store_errors, write_json
+from core.base.strict_json import from_json, with_check, without_check
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, step_work
 from core.records import EpochRecord
@@ -170,8 +170,9 @@ def fast(speeds: Iterable[float], share: float = 0.1) -> float:
 def probes(store: RunStore) -> list[Speed]:
     """Return the speeds measured by :mod:`core.jobs.probe`, newest first; none if their file is missing or damaged."""
     try:
-        content = from_json((store.cache_folder / "speed.json").read_bytes())
-        tuples = [{**speed, "asked": tuple(speed["asked"]), "used": tuple(speed["used"])} for speed in content]
+        content = without_check(from_json((store.cache_folder / "speed.json").read_bytes()))
+        speeds = content["speeds"] if isinstance(content, dict) else content  # a list in earlier versions
+        tuples = [{**speed, "asked": tuple(speed["asked"]), "used": tuple(speed["used"])} for speed in speeds]
         return [Speed(**values) for values in reversed(tuples)]
     except (OSError, ValueError, TypeError, KeyError):
         return []
@@ -187,4 +188,4 @@ def remember(store: RunStore, speed: Speed) -> None:
         same = [other for other in known if (other.asked, other.shape) == (speed.asked, speed.shape)]
         forgotten = same[KEPT_OF_NETWORK - 1 :]
         kept = [*(other for other in reversed(known) if other not in forgotten), speed][-KEPT_PROBES:]
-        write_atomically(path, to_json([asdict(speed) for speed in kept], indent=1))
+        write_json(path, with_check({"speeds": [asdict(speed) for speed in kept]}))

@@ -142,8 +142,8 @@ class Trash:
         self,
         shelf: Shelf,
         listing: str,
-        guard: Callable[[str], contextlib.AbstractContextManager[object]],
-        label: Callable[[Shelf, str], str],
+        guard: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+        label: Callable[[Shelf, str], str] = lambda _, item_id: item_id,
     ):
         """``guard`` is entered around moving an item to the trash, and raises LabError for one that must stay.
 

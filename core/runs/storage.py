@@ -1,7 +1,7 @@
 """How much space the runs take, and what is deleted to save it.
 
-Two settings, kept in ``.settings.json`` next to the runs, say after how many days runs in the trash and the saved
-states of finished runs are deleted. The app's worker applies them at its start and once a day.
+Two settings, kept in ``.settings.json`` next to the runs, say after how many days runs and studies in the trash and the
+saved states of finished runs are deleted. The app's worker applies them at its start and once a day.
 
 A clock that was wrong for a moment must not delete anything. So whatever is due is first noted as due, and deleted only
 if it still is at least :data:`NOTICE` seconds later; meanwhile a person sees what is due. A time of deletion before the
@@ -9,8 +9,8 @@ run was made comes from a wrong clock, and counting starts again.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
@@ -22,7 +22,7 @@ from core.base.files import lock_at, os_errors_as_store_errors, read_file, write
 from core.base.strict_json import from_json, with_check, without_check
 from core.base.text import counted, filesize
 from core.runs.folder import SAVED_STATES
-from core.runs.shelf import size_of
+from core.runs.shelf import Trash, size_of
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 
@@ -38,8 +38,8 @@ NOTICE = 20 * 3_600.0
 class StorageSettings:
     """After how many days, from 1 to :data:`MOST_DAYS`, something is deleted; ``None`` for never.
 
-    ``empty_trash_after`` counts from the day on which a run was moved to the trash, ``delete_states_after`` from the
-    day on which a run finished.
+    ``empty_trash_after`` counts from the day on which a run or a study was moved to the trash, ``delete_states_after``
+    from the day on which a run finished.
     """
 
     empty_trash_after: int | None = None
@@ -55,7 +55,9 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes. ``states`` are those of finished runs, which are part of ``runs``; ``free`` is left on the disk."""
+    """Bytes. ``states`` are those of finished runs, which are part of ``runs``; ``trash`` has runs and studies; ``free``
+    is left on the disk.
+    """
 
     runs: int
     states: int
@@ -66,10 +68,25 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Due:
-    """Ids of the runs in the trash, and of the finished runs with states, that the settings delete at the next look."""
+    """What the settings delete at the next look: ids of runs in the trash, of finished runs with states, and of studies
+    in the trash.
+    """
 
     trash: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    studies: tuple[str, ...] = ()
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return every id with the name of its field."""
+        return [(kind, item_id) for kind, ids in asdict(self).items() for item_id in ids]
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[str, str]]) -> "Due":
+        """Return what :meth:`items` returned."""
+        kinds: dict[str, list[str]] = {}
+        for kind, item_id in items:
+            kinds.setdefault(kind, []).append(item_id)
+        return cls(**{kind: tuple(ids) for kind, ids in kinds.items()})
 
 
 class Storage:
@@ -78,6 +95,7 @@ class Storage:
     def __init__(self, store: RunStore):
         self._store = store
         self._path = store.root / SETTINGS_FILE
+        self._study_trash = Trash(store.studies_shelf, "study restore")
         self._noted = store.cache_folder / "due.json"
 
     def sizes(self) -> Sizes:
@@ -85,7 +103,8 @@ class Storage:
         store = self._store
         states = sum(size_of(path) for run in self._with_states() for path in self._states(run.id))
         runs = sum(size_of(store.root / run_id) for run_id in store.ids())
-        return Sizes(runs, states, store.trash.size(), size_of(store.cache_folder), disk_usage(store.root).free)
+        trash = store.trash.size() + self._study_trash.size()
+        return Sizes(runs, states, trash, size_of(store.cache_folder), disk_usage(store.root).free)
 
     # --- settings ---------------------------------------------------------------------------------
 
@@ -129,24 +148,27 @@ class Storage:
     def due(self) -> Due:
         """Return what is older than the settings allow. Raises StoreError if the settings are damaged."""
         settings, now = self.settings(), time.time()
-        trash, states = settings.empty_trash_after, settings.delete_states_after
+        days, states = settings.empty_trash_after, settings.delete_states_after
+        runs, studies = (
+            tuple(item_id for item_id in trash.ids() if _old(_trashed_at(trash, item_id), days, now))
+            for trash in (self._store.trash, self._study_trash)
+        )
         return Due(
-            tuple(run_id for run_id in self._store.trash.ids() if _old(self._trashed_at(run_id), trash, now)),
+            runs,
             tuple(run.id for run in self._with_states() if _old(self._finished_at(run), states, now)) if states else (),
+            studies,
         )
 
     def notice(self, due: Due) -> str | None:
         """Return a sentence about what is going to be deleted, or ``None``."""
-        if not due.trash and not due.states:
+        if not due.items():
             return None
-        size = self._store.trash.size(due.trash) + sum(
-            size_of(path) for run_id in due.states for path in self._states(run_id)
+        size = (
+            self._store.trash.size(due.trash)
+            + self._study_trash.size(due.studies)
+            + sum(size_of(path) for run_id in due.states for path in self._states(run_id))
         )
-        return (
-            f"Due: {counted(len(due.trash), 'run')} in the trash and the saved states of "
-            f"{counted(len(due.states), 'finished run')} "
-            f"({filesize(size)}). The app deletes them about a day after it found them due."
-        )
+        return f"Due: {_text(due)} ({filesize(size)}). The app deletes them about a day after it found them due."
 
     def tidy(self) -> str | None:
         """Delete what was noted as due at least :data:`NOTICE` seconds ago and still is; note what is due now.
@@ -154,19 +176,21 @@ class Storage:
         Returns a sentence about what was deleted, or ``None``. Raises StoreError if something could not be deleted,
         after deleting the rest.
         """
-        for run_id in self._store.trash.ids():
-            if self._trashed_at(run_id) is None:
-                self._store.trash.note_time(run_id)
-        due, noted, now = self.due(), self._read_notes(), time.time()
-        ready = Due(*(tuple(item for item in items if now - noted.get(item, now) >= NOTICE) for items in astuple(due)))
-        waiting = {*due.trash, *due.states} - {*ready.trash, *ready.states}
-        self._write_notes({item: min(noted.get(item, now), now) for item in sorted(waiting)})
-        return self._delete(ready)
+        for trash in (self._store.trash, self._study_trash):
+            for item_id in trash.ids():
+                if _trashed_at(trash, item_id) is None:
+                    trash.note_time(item_id)
+        due, noted, now = self.due().items(), self._read_notes(), time.time()
+        since = {item: min(noted.get(_note(*item), now), now) for item in due}
+        ready = [item for item in due if now - since[item] >= NOTICE]
+        self._write_notes({_note(*item): since[item] for item in sorted(set(due) - set(ready))})
+        return self._delete(Due.of(ready))
 
     def _delete(self, ready: Due) -> str | None:
         freed, problems = 0, list[str]()
-        with collected(problems, "The trash"):
-            freed += self._store.trash.empty(ready.trash)
+        for trash, ids in ((self._store.trash, ready.trash), (self._study_trash, ready.studies)):
+            with collected(problems, "The trash"):
+                freed += trash.empty(ids)
         for run_id in ready.states:
             with collected(problems, f"Run {run_id}"):
                 size = sum(map(size_of, self._states(run_id)))
@@ -176,10 +200,7 @@ class Storage:
             raise StoreError(" ".join(problems))
         if not freed:
             return None
-        return (
-            f"Deleted as the storage settings say: {counted(len(ready.trash), 'run')} in the trash and the saved "
-            f"states of {counted(len(ready.states), 'finished run')}; {filesize(freed)} freed."
-        )
+        return f"Deleted as the storage settings say: {_text(ready)}; {filesize(freed)} freed."
 
     def _with_states(self) -> list[RunSummary]:
         """The finished runs that have a state; without reference runs, whose files are never deleted."""
@@ -195,17 +216,10 @@ class Storage:
         written = [path.stat().st_mtime for path in self._states(run.id)]
         return max([run.status.finished_at, *written]) if run.status.finished_at and written else None
 
-    def _trashed_at(self, run_id: str) -> float | None:
-        """When a run was moved to the trash; ``None`` if that is not known, or is before the run was made."""
-        at = self._store.trash.deleted_at(run_id)
-        if at is None or datetime.fromtimestamp(at + DAY).strftime("%Y%m%d-%H%M%S") < run_id:
-            return None
-        return at
-
     def _read_notes(self) -> dict[str, float]:
         """When each item was first found to be due."""
         try:
-            content = from_json(read_file(self._noted))
+            content = without_check(from_json(read_file(self._noted)))
             return {item: float(at) for item, at in content.items()}
         except (OSError, StoreError, ValueError, TypeError, AttributeError):
             return {}  # everything waits a day longer
@@ -214,7 +228,26 @@ class Storage:
         if notes or self._noted.exists():
             with os_errors_as_store_errors(self._noted):
                 self._noted.parent.mkdir(exist_ok=True)
-            write_json(self._noted, notes)
+            write_json(self._noted, with_check(notes))
+
+
+def _trashed_at(trash: Trash, item_id: str) -> float | None:
+    """When an item was moved to the trash; ``None`` if that is not known, or is before the item was made."""
+    at = trash.deleted_at(item_id)
+    if at is None or datetime.fromtimestamp(at + DAY).strftime("%Y%m%d-%H%M%S") < item_id:
+        return None
+    return at
+
+
+def _note(kind: str, item_id: str) -> str:
+    """Return under which name something is noted as due: runs by their ids alone, as in earlier versions."""
+    return f"study {item_id}" if kind == "studies" else item_id
+
+
+def _text(due: Due) -> str:
+    runs, states = counted(len(due.trash), "run"), counted(len(due.states), "finished run")
+    studies = f" and {counted(len(due.studies), 'study', 'studies')}" if due.studies else ""
+    return f"{runs}{studies} in the trash and the saved states of {states}"
 
 
 def _old(since: float | None, days: int | None, now: float) -> bool:

@@ -41,6 +41,8 @@ class RunStore:
         self._shelf = Shelf(self.root, "run")
         self.cache_folder = self._shelf.cache_folder
         self.trash = Trash(self._shelf, "restore", self._deletable, _trash_label)
+        #: The studies of these runs (:mod:`core.study.store`), a file each.
+        self.studies_shelf = Shelf(self.root / ".studies", "study", ".json", "study list")
         self.queue = Queue(self._shelf, self.trash)
         self._epochs = EpochReader()
         self._reader = Reader(self._shelf, self._epochs)

@@ -14,7 +14,7 @@ from core.base.errors import ConfigError, StoreError
 from core.base.files import locked, make_folder, os_errors_as_store_errors, write_json
 from core.base.strict_json import from_json, to_json, with_check, without_check
 from core.config.run_config import RunConfig
-from core.runs.shelf import Shelf, Trash
+from core.runs.shelf import Trash
 from core.runs.store import RunStore
 from core.study.study import Study
 
@@ -36,7 +36,7 @@ class StudyStore:
     """The studies that belong to the runs of ``store``."""
 
     def __init__(self, store: RunStore):
-        self._shelf = Shelf(store.root / ".studies", "study", ".json", "study list")
+        self._shelf = store.studies_shelf
         self.root = self._shelf.folder
         self.trash = Trash(
             self._shelf,

@@ -52,7 +52,7 @@ def test_storage_shows_sizes_and_changes_one_setting_at_a_time(cli: Cli, store: 
     before = cli("storage", "--json").data
     assert before["bytes"]["runs"] > 0 and before["bytes"].keys() == {"runs", "states", "trash", "cache", "free"}
     assert (before["empty_trash_after"], before["delete_states_after"]) == (None, None)
-    assert before["due"] == {"trash": [], "states": []}
+    assert before["due"] == {"trash": [], "states": [], "studies": []}
     cli("storage", "--empty-trash-after", 7)
     cli("storage", "--delete-states-after", 30)
     text = cli("storage").out

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import asdict
 
 import pytest
 
@@ -95,6 +96,21 @@ def test_a_damaged_file_of_measurements_counts_as_empty(store, content):
     assert probes(store) == []
     remember(store, made_speed(QUICK))
     assert probes(store) == [made_speed(QUICK)]
+
+
+def test_a_changed_digit_in_the_file_of_measurements_is_noticed(store):
+    remember(store, made_speed(QUICK, 500.0))
+    path = store.cache_folder / "speed.json"
+    path.write_text(path.read_text().replace("500.0", "900.0"))
+    assert probes(store) == []
+
+
+def test_measurements_of_an_earlier_version_are_read(store):
+    store.cache_folder.mkdir(parents=True)
+    (store.cache_folder / "speed.json").write_text(json.dumps([asdict(made_speed(QUICK, 500.0))]))
+    assert probes(store) == [made_speed(QUICK, 500.0)]
+    remember(store, made_speed(QUICK, 510.0))
+    assert [speed.training for speed in probes(store)] == [510.0, 500.0]
 
 
 def test_measurements_of_two_windows_are_both_kept(store, monkeypatch):

@@ -1,14 +1,19 @@
 """The storage settings delete what is old, a day after noting it, and nothing because of a wrong clock."""
 
+import json
 import os
+import re
 import time
 from dataclasses import replace
 
 import pytest
 
 from core.base.errors import StoreError
+from core.config.run_config import RunConfig
 from core.runs.storage import DAY, Sizes, Storage, StorageSettings
 from core.runs.store import RunStore
+from core.study.store import StudyStore
+from core.study.study import Axis, Study
 from tests.made import change_file, made_run
 
 YEAR = 365 * DAY
@@ -70,6 +75,56 @@ def test_the_trash_is_emptied_of_what_is_old(store, storage, clock):
     storage.tidy()
     assert store.trash.ids() == []
     assert [path.name for path in store.trash.folder.iterdir()] == []
+
+
+def test_studies_in_the_trash_are_deleted_with_the_runs(store, storage, clock):
+    studies = StudyStore(store)
+    study = Study("rates", RunConfig(), (Axis("train.lr", (0.1, 0.2)),))
+    old, young, kept = (studies.create(study) for _ in range(3))
+    run_id = finished(store)
+    size = storage.sizes().trash
+    studies.trash.put(old)
+    store.trash.put(run_id)
+    assert storage.sizes().trash > size == 0
+    for days in (0, 900, 901):
+        clock(days * DAY)
+        assert storage.tidy() is None, "nobody asked"
+    clock(0)
+    storage.change(empty_trash_after=7)
+    clock(7.1 * DAY)
+    studies.trash.put(young)
+    assert (storage.due().studies, storage.due().trash) == ((old,), (run_id,))
+    assert storage.tidy() is None, "it is noted first"
+    clock(8.1 * DAY)
+    assert "1 run and 1 study" in storage.tidy()
+    assert studies.trash.ids() == [young] and studies.ids() == [kept] and store.trash.ids() == []
+    clock(15 * DAY)
+    assert "1 study" in storage.notice(storage.due())
+    storage.tidy()
+    clock(16 * DAY)
+    storage.tidy()
+    assert [path.name for path in studies.trash.folder.iterdir()] == [] and studies.ids() == [kept]
+
+
+def test_what_an_earlier_version_noted_as_due_still_counts(store, storage, clock):
+    run_id = finished(store)
+    storage.change(empty_trash_after=7)
+    store.trash.put(run_id)
+    clock(8.1 * DAY)
+    store.cache_folder.mkdir(exist_ok=True)
+    (store.cache_folder / "due.json").write_text(json.dumps({run_id: time.time() - DAY}))
+    assert "1 run" in storage.tidy()
+
+
+def test_a_changed_note_of_what_is_due_makes_it_wait_longer(store, storage, clock):
+    storage.change(empty_trash_after=7)
+    store.trash.put(finished(store))
+    clock(8.1 * DAY)
+    assert storage.tidy() is None
+    notes = store.cache_folder / "due.json"
+    (content,) = re.findall(r": ([0-9.]+)", notes.read_text())
+    notes.write_text(notes.read_text().replace(content, str(float(content) - DAY)))
+    assert storage.tidy() is None and len(store.trash.ids()) == 1
 
 
 def test_states_of_finished_runs_are_deleted(store, storage, clock):

@@ -45,10 +45,10 @@ def _settings(storage: Storage) -> None:
     settings = storage.settings_or_never()
     with st.form("storage", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         trash = _days(
-            "Delete runs in the trash",
+            "Delete runs and studies in the trash",
             settings.empty_trash_after,
             "storage_trash",
-            "Days after a run was moved to the trash. You cannot undo it.",
+            "Days after a run or a study was moved to the trash. You cannot undo it.",
         )
         states = _days(
             "Delete saved states of finished runs",
