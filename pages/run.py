@@ -15,7 +15,7 @@ from pages.parts.actions import forget_problems, show_problems
 from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.curve_controls import curve_controls
 from pages.parts.run.about import details, opened, tags_and_note
-from pages.parts.run.actions import actions, trash_notice
+from pages.parts.run.actions import actions, forget_move, trash_notice, wanted_run
 from pages.parts.run.health import health
 from pages.parts.shared import error_box, get_store, literal, open_page, state_badge
 
@@ -31,6 +31,7 @@ store = get_store()
 def choose() -> None:
     """Put the chosen runs into the address, so that it can be kept or sent."""
     forget_problems()
+    forget_move()
     if st.session_state["run"]:
         st.query_params["run"] = st.session_state["run"]
     st.query_params["with"] = st.session_state["with"]
@@ -102,6 +103,7 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
         with box:
             alt = "Accuracy of each class at the best epoch, on the images that chose it."
             live_chart(bars_figures.class_accuracy(runs), "by-class", alt)
+            st.caption(run_views.class_intervals_text(views))
     if box := opened("Learning rate and training speed", "run_speed", ":material/speed:"):
         with box, st.grid(2, min_column_width=CHART_WIDTH):
             live_chart(curves_figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)
@@ -141,7 +143,7 @@ def curves(ids: list[str], marks: dict[str, Mark], fresh: list[list[run_views.Ru
 st.title("Run", anchor=False)
 show_problems()
 runs = store.runs()
-wanted = st.query_params.get("run")
+wanted = wanted_run()
 trashed = run_views.in_trash(store, wanted)
 chosen, problem = (None, None) if trashed else run_views.choose_run(store, runs, wanted)
 if problem:

@@ -122,7 +122,8 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
     states = progress_study.counts(cells)
     begun = any(state != "missing" for state in states)
     startable = [cell.cell.config for cell in cells if cell.state in ("missing", "stopped", "interrupted")]
-    ready = fit_notes(fit_all(startable), key_for("fit", study_id))
+    failing = [cell.cell.config for cell in cells if cell.state == "failed"]
+    ready = fit_notes(fit_all([*startable, *failing]), key_for("fit", study_id))
     with st.container(horizontal=True):
         if startable:
             action_button(
@@ -154,12 +155,12 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 action=lambda: progress_study.pause(store, study_id, running_too=True),
                 done="stopped",
             )
-        if failed := states.get("failed"):
+        if failing:
             action_button(
-                f"Retry {counted(failed, 'failed run')}",
+                f"Retry {counted(len(failing), 'failed run')}",
                 key=key_for("retry", study_id),
                 icon=":material/refresh:",
-                disabled=not have_data,
+                disabled=not have_data or not ready,
                 action=lambda: progress_study.retry(store, study_id),
                 done="queued again",
             )

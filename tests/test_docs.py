@@ -86,6 +86,13 @@ def test_accuracies_in_the_readme_are_measured_ones():
     assert [pair for pair in stated if f"**{pair[0]}%** ± {pair[1]}" not in measured] == []
 
 
+def test_copying_settings_has_one_name():
+    files = [path for folder in ("core", "pages", "docs") for path in (PROJECT / folder).rglob("*.*")]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".md")}
+    assert any("Copy settings" in text for text in texts.values())
+    assert [path for path, text in texts.items() if re.search(r"\b[Cc]lon(e|es|ing) (the|a|this|it)\b", text)] == []
+
+
 def test_every_image_in_docs_is_shown():
     shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     images = [path.name for path in (PROJECT / "docs").iterdir() if path.suffix in (".png", ".gif")]

@@ -96,9 +96,11 @@ def _add_training(commands: _Commands) -> None:
     take_over = "train it here although another computer trains it, which then stops"
     command.add_argument("--take-over", action="store_true", help=take_over)
     _add_queue(command)
+    _add_yes(command)
     command = commands.add("extend", train.extend, "train a finished run for more epochs, as a new run", "one")
     command.add_argument("--epochs", type=_positive, required=True, metavar="N", help="total number of epochs")
     _add_queue(command)
+    _add_yes(command)
     command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains", "one")
     command.add_argument("--discard", action="store_true", help="then move the run to the trash")
 

@@ -59,8 +59,8 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
     config = base.set_from_text(args.set).checked()
     wanted = runs_by_seed(config, args.name, args.seeds)
     changed = [setting.partition("=")[0].strip() for setting in args.set]
-    notes = [*require_fit([config], confirmed=args.yes), *idle_settings(config, changed, base).values()]
-    for note in notes:
+    _say_fit(config, confirmed=args.yes)
+    for note in idle_settings(config, changed, base).values():
         say(f"Note: {note}")
     about = {"tags": tuple(args.tag), "note": args.note}
     if args.queue:
@@ -76,6 +76,7 @@ def train(args: argparse.Namespace, store: RunStore) -> Answer:
 def resume(args: argparse.Namespace, store: RunStore) -> Answer:
     """Train a queued, stopped, failed or interrupted run from where it was to its end."""
     run = store.run(store.find(args.run))
+    _say_fit(run.config(), confirmed=args.yes)
     if not args.queue:
         return _train_all([partial(train_existing, store, run.id, take_over=args.take_over)])
     if run.status().state != "queued":
@@ -88,9 +89,16 @@ def extend(args: argparse.Namespace, store: RunStore) -> Answer:
     from core.jobs.extend import extend, extension
 
     run_id = store.find(args.run)
+    _say_fit(store.run(run_id).config(), confirmed=args.yes)
     if args.queue:
         return _queued(store, [extend(store, run_id, args.epochs)])
     return _train_all([partial(train_new, store, *extension(store, run_id, args.epochs))])
+
+
+def _say_fit(config: RunConfig, *, confirmed: bool) -> None:
+    """Say how a run fits this machine. Raises LabError if it is too big and that is not ``confirmed``."""
+    for note in require_fit([config], confirmed=confirmed):
+        say(f"Note: {note}")
 
 
 def chosen_config(args: argparse.Namespace) -> RunConfig:

@@ -30,6 +30,15 @@ class SetSizes:
     test: int
 
 
+def shares(total: int, k: int, *, odd_last: bool = False) -> list[int]:
+    """Divide ``total`` images among ``k`` classes as evenly as possible; the first classes get the odd ones.
+
+    With ``odd_last`` the last classes get them, as in a test set: where all images are used, the first have none left.
+    """
+    counts = [total // k + (index < total % k) for index in range(k)]
+    return counts[::-1] if odd_last else counts
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which images, and which of them train, validate and test."""
@@ -103,6 +112,11 @@ class DataConfig:
             test = self.test_size or pool - train
         held_out = (self.validation_size or max(train // 10, len(self.classes))) if self.validation == "held-out" else 0
         return SetSizes(train - held_out, held_out, test)
+
+    def validation_by_class(self) -> list[int]:
+        """Return how many images of each class a run is validated on, in the order of ``classes``."""
+        sizes, k = self.sizes(), len(self.classes)
+        return shares(sizes.validation, k) if sizes.validation else shares(sizes.test, k, odd_last=True)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.run_config import RunConfig
-from core.config.sections import CLASSES, TRAIN_IMAGES
+from core.config.sections import CLASSES, TRAIN_IMAGES, shares
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ def make_split(config: RunConfig, labels: NDArray[np.int64]) -> Split:
     sizes, k = config.data.sizes(), len(config.data.classes)
     held_out = shares(sizes.validation, k)
     training = shares(sizes.train + sizes.validation, k)
-    # The last classes get the test set's odd images: where all images are used, the first classes have none left.
-    testing = shares(sizes.test, k)[::-1]
+    testing = shares(sizes.test, k, odd_last=True)
     train, validation, test = [], [], []
     for index, name in enumerate(config.data.classes):
         front, back = _ordered(config, labels, CLASSES.index(name))
@@ -41,11 +40,6 @@ def make_split(config: RunConfig, labels: NDArray[np.int64]) -> Split:
         test.append(back[: testing[index]])
     train_set, validation_set, test_set = (np.sort(np.concatenate(images)) for images in (train, validation, test))
     return Split(train_set, validation_set if sizes.validation else test_set, test_set)
-
-
-def shares(total: int, k: int) -> list[int]:
-    """Divide ``total`` images among ``k`` classes as evenly as possible; the first classes get the odd ones."""
-    return [total // k + (index < total % k) for index in range(k)]
 
 
 def _ordered(config: RunConfig, labels: NDArray[np.int64], label: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -5,21 +5,48 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from core.figures.style import NO_EPOCH_TEXT, add_message, escape, new_figure
+from core.base.text import percent_range
+from core.figures.style import NO_EPOCH_TEXT, add_message, error_bars, escape, new_figure
 from core.runs.summary import KIND_OF_VALIDATION
-from core.views.curves import RUN_COLOURS, RunCurves
+from core.stats.intervals import wilson
+from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
+
+_HOVER, _NAME = "%{y}: %{x:.2f} %", "<extra>%{fullData.name}</extra>"
 
 
 def class_accuracy(runs: Sequence[RunCurves]) -> go.Figure:
-    """Return the accuracy in percent of each class at each run's best epoch, on the images that chose it."""
+    """Return the accuracy in percent of each class at each run's best epoch, on the images that chose it.
+
+    A line across a bar's end is the 95 % interval (Wilson) from the number of images of the class.
+    """
     kinds = " or ".join(sorted({KIND_OF_VALIDATION[run.selected_on] for run in runs}))
     names = [name for run in runs for name in run.classes]
     figure = _bar_figure(f"{kinds.capitalize()} accuracy (%)", names, len(runs))
     for run in runs:
         if run.best_epoch is not None:
-            values = [100 * share for share in run.at_epoch(run.best_epoch)["val_accuracy_by_class"]]
-            name = f"{escape(run.label)}, epoch {run.best_epoch}"
-            _add_bars(figure, run.classes, values, run.colour, name=name, uid=run.id, showlegend=len(runs) > 1)
+            shares = run.at_epoch(run.best_epoch)["val_accuracy_by_class"]
+            # A file from elsewhere may hold fewer values than there are classes.
+            rows = list(zip(run.classes, shares, run.validation_by_class, strict=False))
+            intervals = [wilson(share, images) for _, share, images in rows]
+            percents = [100 * share for _, share, _ in rows]
+            _add_bars(
+                figure,
+                [name for name, _, _ in rows],
+                percents,
+                run.colour,
+                name=f"{escape(run.label)}, epoch {run.best_epoch}",
+                uid=run.id,
+                showlegend=len(runs) > 1,
+                error_x=error_bars(percents, [(100 * low, 100 * high) for low, high in intervals], NEUTRAL),
+                customdata=[
+                    [percent_range(*interval), images] for interval, (_, _, images) in zip(intervals, rows, strict=True)
+                ],
+                hovertemplate=f"{_HOVER} (95 % interval %{{customdata[0]}}, %{{customdata[1]:,}} images)" + _NAME,
+                # At a bar's end the text would lie under the interval.
+                textposition="inside",
+                insidetextanchor="start",
+                textangle=0,
+            )
     return figure if figure.data else add_message(figure, NO_EPOCH_TEXT)
 
 
@@ -57,6 +84,5 @@ def _add_bars(
     figure: go.Figure, classes: Sequence[str], values: Sequence[float | None], colour: str, **trace: Any
 ) -> None:
     text = ["" if value is None else f"{value:.1f} %" for value in values]
-    hover = "%{y}: %{x:.2f} %<extra>%{fullData.name}</extra>"
-    bars = {"orientation": "h", "marker": {"color": colour}, "textposition": "auto", "hovertemplate": hover}
-    figure.add_bar(y=list(classes), x=values, text=text, **bars, **trace)
+    bars = {"orientation": "h", "marker": {"color": colour}, "textposition": "auto", "hovertemplate": _HOVER + _NAME}
+    figure.add_bar(y=list(classes), x=values, text=text, **{**bars, **trace})

@@ -50,6 +50,6 @@ class Classifier:
         if not logits.isfinite().all():
             raise StoreError(
                 f"The weights of run {self.run_id} give no valid numbers: its training diverged, or the file is "
-                "damaged. Clone the run with a lower learning rate."
+                "damaged. Copy its settings into a new run, with a smaller learning rate."
             )
         return logits.softmax(1).numpy()

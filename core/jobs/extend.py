@@ -35,12 +35,12 @@ def extension(store: RunStore, run_id: str, epochs: int) -> tuple[RunConfig, dic
     if state is None:
         raise StoreError(
             f"Run {run_id} has no saved state to continue from: it was deleted to save space, or the run came without "
-            "it. Clone the run with more epochs instead."
+            "it. Copy its settings into a new run with more epochs instead."
         )
     if config.train.schedule in ENDS_AT_ZERO:
         raise StoreError(
             f"The {config.train.schedule} schedule has brought the learning rate to zero, so more epochs would change "
-            "nothing. Clone the run with more epochs instead."
+            "nothing. Copy the settings into a new run with more epochs instead."
         )
     if epochs <= status.epoch:
         raise ConfigError(

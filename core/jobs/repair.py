@@ -155,7 +155,7 @@ class _Repairs:
         if content is None or self._run.checksums.problem(PREVIOUS):
             raise StoreError(
                 "It cannot be repaired: the state before it is missing or damaged. Results and weights are kept. "
-                "Restore the state with `resnet-lab restore-backup DIR RUN`, or clone the run to train it again."
+                "Restore the state with `resnet-lab restore-backup DIR RUN`, or copy the settings into a new run."
             )
         self._replace(LAST, content)
         return f"The state before it, {PREVIOUS}, took its place. The run repeats its last epoch when it continues."
@@ -196,7 +196,7 @@ class _Repairs:
         if not state.get("best") or (status.state == "finished" and epoch != status.best_epoch):
             raise StoreError(
                 f"It cannot be repaired: the saved state does not hold the weights of epoch {status.best_epoch}. "
-                "Restore the run from a backup, or clone it."
+                "Restore the run from a backup, or copy its settings into a new run."
             )
         self._replace(BEST, weights_bytes(state["best"], epoch, self._run.config()))
         return f"The weights of epoch {epoch} were restored from the saved state."

@@ -136,7 +136,7 @@ def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder) -> Trainer:
     if folder.states():
         _load_state(folder, recorder, trainer)
     elif len(folder.records()) > 1:  # with one record, it was killed before its first state was written
-        raise StoreError(f"Run {folder.id} has no saved state to resume from; clone it to start again.")
+        raise StoreError(f"Run {folder.id} has no saved state to resume from. Copy its settings into a new run.")
     recorder.resume(trainer.history, _best_weights(trainer) if trainer.best else None)
     return trainer
 

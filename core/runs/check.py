@@ -23,7 +23,7 @@ from core.runs.shelf import Shelf
 from core.runs.storage import SETTINGS_FILE
 from core.runs.store import RunStore
 
-_RESTORE = "`resnet-lab restore-backup DIR RUN` restores it from a backup; or clone the run to train it again."
+_RESTORE = "`resnet-lab restore-backup DIR RUN` restores it from a backup; or copy the settings into a new run."
 
 
 @dataclass

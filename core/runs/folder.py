@@ -326,7 +326,7 @@ class RunFolder:
         if reference:
             raise StoreError(
                 f"Run {self.id} is a reference run that came with the program; it cannot be {action}. "
-                "Clone it to change it."
+                "Copy its settings into a new run to change them."
             )
 
     def refuse_elsewhere(self) -> None:

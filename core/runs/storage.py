@@ -55,8 +55,8 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes. ``states`` are those of finished runs, which are part of ``runs``; ``trash`` has runs and studies; ``free``
-    is left on the disk.
+    """Bytes. ``states`` are those of finished runs, which are part of ``runs``; ``trash`` counts runs and studies;
+    ``free`` is left on the disk.
     """
 
     runs: int

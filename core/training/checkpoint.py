@@ -58,9 +58,7 @@ def load_state(
                 raise zipfile.BadZipFile("not made by torch.save")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise almost anything
-        raise LabError(
-            f"{title} is damaged, so the run cannot continue. Clone the run to start from the beginning."
-        ) from error
+        raise LabError(f"{title} is damaged, so the run cannot continue. Copy its settings into a new run.") from error
     if not isinstance(state, dict):
         raise LabError(f"{title} does not contain a training state.")
     origin = state.pop("run", run_id)
@@ -117,7 +115,7 @@ def load_weights(content: bytes, run_id: str, config: RunConfig) -> tuple[torch.
     if not finite or not (inputs["input.std"] > 0).all():
         raise StoreError(
             f"{unusable}: some values are not finite numbers, so training diverged or the file is damaged. "
-            "Clone the run with a smaller learning rate."
+            "Copy the settings into a new run, with a smaller learning rate."
         )
     return model.eval(), inputs
 

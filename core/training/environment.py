@@ -96,7 +96,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
         if environment.precision not in ("fp32", "bf16") or environment.threads not in range(1, 1025):
             raise LabError(
                 f"The run's meta.json records precision “{environment.precision}” and threads “{environment.threads}”; "
-                "allowed are fp32 or bf16 and 1 to 1,024 threads. Clone the run to start again."
+                "allowed are fp32 or bf16 and 1 to 1,024 threads. Copy the settings into a new run."
             )
         return environment
     device = config.train.device if config.train.device != "auto" else _available_devices()[0]
@@ -192,7 +192,7 @@ def _require(device: str) -> None:
     if device not in _available_devices():
         raise LabError(
             f"The device {device} is not available on this computer; available: {', '.join(_available_devices())}. "
-            "Clone the run and choose another device."
+            "Copy the settings into a new run and choose another device."
         )
 
 

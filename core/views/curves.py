@@ -41,8 +41,8 @@ class RunCurves:
     """A run's ``metrics`` (from ``RunStore.metrics``) with what a figure says about them.
 
     ``mark`` is how its validation curve is drawn; ``selected_on`` names the images that chose ``best_epoch``, which is
-    ``None`` before the first finished epoch. ``moments`` has the horizontal axes, ``train_loss`` and ``train_accuracy``
-    every few seconds of the epoch at work.
+    ``None`` before the first finished epoch, and ``validation_by_class`` has their number for each class. ``moments``
+    has the horizontal axes, ``train_loss`` and ``train_accuracy`` every few seconds of the epoch at work.
     """
 
     id: str
@@ -53,6 +53,7 @@ class RunCurves:
     selected_on: str
     best_epoch: int | None
     moments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    validation_by_class: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -67,7 +68,17 @@ class RunCurves:
         best = run.epochs.best_epoch if run.epochs else None
         classes = run.config.data.classes
         moments = moments_table(run.config, progress, metrics) if progress else pd.DataFrame()
-        return cls(run.id, label, mark or Mark(colour_of(run.id)), metrics, classes, run.selected_on, best, moments)
+        return cls(
+            run.id,
+            label,
+            mark or Mark(colour_of(run.id)),
+            metrics,
+            classes,
+            run.selected_on,
+            best,
+            moments,
+            tuple(run.config.data.validation_by_class()),
+        )
 
     @property
     def colour(self) -> str:

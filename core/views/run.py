@@ -295,6 +295,13 @@ def _accuracy_help(accuracy: Accuracy) -> str:
     return f"{images}, once, at the end of the run."
 
 
+def class_intervals_text(views: Sequence[RunView]) -> str:
+    """Return what the lines in the chart of accuracy by class are, and from how many images."""
+    counts = {count for view in views for count in view.run.config.data.validation_by_class()}
+    images = f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
+    return f"Lines: 95 % intervals (Wilson) from the {images} images of each class that the run was validated on."
+
+
 @dataclass(frozen=True)
 class HealthNote:
     """What a measure of a training's health is, what is ``normal``, and what to do ``otherwise``; in Markdown."""

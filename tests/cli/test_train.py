@@ -16,6 +16,7 @@ from core.base.paths import PROJECT
 from core.cli.train import Display
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
+from core.cost import machine
 from core.data import cifar10
 from core.jobs import runner
 from core.records import BatchRecord
@@ -278,6 +279,23 @@ def test_a_run_that_needs_more_memory_than_there_is_needs_a_yes(
     allowed = cli(*huge, "--yes")
     assert allowed.code == 0 and len(store.ids()) == 1
     assert "memory" in allowed.err and "256 threads" in allowed.err
+
+
+@pytest.mark.parametrize("words", [("resume",), ("extend", "--epochs", "99")], ids=lambda words: words[0])
+def test_resuming_and_extending_ask_for_the_same_yes(
+    cli: Cli, store: RunStore, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    command, *options = words
+    base = RunConfig().replace({"train.schedule": "constant", "train.warmup_epochs": 0, "train.epochs": 4})
+    run_id = made_run(store, 4, "stopped" if command == "resume" else "finished", base)
+    store.run(run_id).write_file("last.pt", b"state")
+    store.run(run_id).write_file("best.safetensors", b"weights")
+    monkeypatch.setattr(machine, "memory_limit", lambda device: 1_000_000)
+    refused = cli(command, run_id, *options, "--queue")
+    assert refused.code == 1 and "memory" in refused.err and "--yes" in refused.err
+    assert store.queue.ids() == []
+    allowed = cli(command, run_id, *options, "--queue", "--yes")
+    assert allowed.code == 0 and "memory" in allowed.err and len(store.queue.ids()) == 1
 
 
 def test_a_run_on_another_computer_is_resumed_only_if_it_is_taken_over(cli: Cli, store: RunStore) -> None:

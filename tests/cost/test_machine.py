@@ -60,7 +60,7 @@ def test_the_largest_of_several_runs_counts(limit) -> None:
 
 def test_a_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_gpu_memory", lambda: None)
-    monkeypatch.setattr(machine, "memory_limits", lambda: [])
+    monkeypatch.setattr(machine, "memory_limits", list)
     installed = memory_limit("auto")
     monkeypatch.setattr(machine, "memory_limits", lambda: [3_000_000, 2_000_000])
     assert memory_limit("auto") == memory_limit("cpu") == 2_000_000

@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.config.run_config import RunConfig
-from core.config.sections import CLASSES, TRAIN_IMAGES
-from core.data.split import make_split, shares
+from core.config.sections import CLASSES, TRAIN_IMAGES, shares
+from core.data.split import make_split
 
 #: Labels as CIFAR-10's are: 5,000 and 1,000 of each class, mixed.
 LABELS = np.concatenate([np.random.default_rng(0).permutation(np.repeat(np.arange(10), n)) for n in (5_000, 1_000)])
@@ -91,3 +91,19 @@ def test_all_images_can_be_used():
 
 def test_shares_differ_by_one_at_most():
     assert shares(23, 10) == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data.train_size": 4_507, "data.validation_size": 503},
+        {"data.validation": "test", "data.test_size": 1_003},
+        {"data.validation": "test", "data.split": "pooled", "data.train_size": 50_001},
+        {"data.classes": ("deer", "dog"), "data.train_size": 901},
+    ],
+)
+def test_a_config_knows_the_number_of_validation_images_of_each_class(settings):
+    config = RunConfig().replace(settings)
+    split = make_split(config, LABELS)
+    counts = [int((LABELS[split.validation] == CLASSES.index(name)).sum()) for name in config.data.classes]
+    assert config.data.validation_by_class() == counts

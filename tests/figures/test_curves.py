@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from core.base.text import percent_range
 from core.config.run_config import RunConfig
 from core.figures.bars import class_accuracy, probabilities
 from core.figures.curves import accuracy, learning_rate, loss, small_accuracy, speed
 from core.figures.style import View
+from core.stats.intervals import wilson
 from core.views.curves import NEUTRAL, PALETTE, Mark, RunCurves, colour_of, marks
 from tests.made import made_curves, made_record
 
@@ -243,6 +245,21 @@ def test_class_accuracy_is_that_of_the_best_epoch():
     figure = class_accuracy([curves(3)])
     assert list(figure.data[0].y)[:2] == ["airplane", "automobile"]
     assert list(figure.data[0].x) == [100 * share for share in made_record(3).val_accuracy_by_class]
+
+
+def test_bars_of_classes_have_the_interval_of_their_images():
+    record = made_record(2, val_accuracy_by_class=[0.5, 0.0, 1.0, *[0.9] * 7])
+    (bars,) = class_accuracy([new_curves([record])]).data
+    lines = zip(bars.x, bars.error_x.arrayminus, bars.error_x.array, strict=True)
+    ends = [(x - low, x + high) for x, low, high in lines]
+    for (low, high), share, hover in zip(ends, record.val_accuracy_by_class, bars.customdata, strict=True):
+        expected = wilson(share, 50)  # 500 validation images, ten classes
+        assert (low, high) == pytest.approx((100 * expected.low, 100 * expected.high))
+        assert hover == [percent_range(*expected), 50]
+    assert ends[0] == pytest.approx((36.64, 63.36), abs=0.01)  # Wilson's interval of 25 of 50
+    assert not probabilities(("cat", "dog"), {"one": (0.3, 0.7)}).data[0].error_x.array
+    few = class_accuracy([new_curves([made_record(2, val_accuracy_by_class=[0.5, 0.25])])])
+    assert list(few.data[0].x) == [50, 25], "a file from elsewhere"
 
 
 def test_probabilities_are_sorted_and_runs_stand_side_by_side():

@@ -13,5 +13,5 @@ def test_a_run_without_its_saved_state_says_why_it_cannot_be_extended(store):
     store.run(run_id).delete_states()
     with pytest.raises(StoreError, match="deleted to save space") as error:
         extension(store, run_id, 9)
-    assert run_id in str(error.value) and "Clone" in str(error.value)
+    assert run_id in str(error.value) and "Copy its settings" in str(error.value)
     assert store.summary(run_id).state == "finished"

@@ -13,6 +13,7 @@ import core.jobs.worker
 from core.base.errors import StoreError
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
+from core.cost import machine
 from tests.made import idle_worker, made_progress, made_record, made_run
 from tests.pages.shown import charts, texts
 
@@ -256,6 +257,26 @@ def test_resuming(page, store, state, verb):
     assert "stop" in buttons(app)
 
 
+@pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])
+def test_resuming_what_needs_more_memory_than_there_is_has_to_be_confirmed(page, store, state, monkeypatch):
+    run_id = made_run(store, 3, state)
+    monkeypatch.setattr(machine, "memory_limit", lambda device: 1_000_000)
+    app = page()
+    assert "memory" in app.warning[0].value and button(app, "resume").disabled
+    app.checkbox[0].check().run()
+    button(app, "resume").click().run()
+    assert store.run(run_id).status().state == "queued"
+
+
+def test_training_longer_what_needs_more_memory_than_there_is_has_to_be_confirmed(page, store, monkeypatch):
+    extendable(store)
+    monkeypatch.setattr(machine, "memory_limit", lambda device: 1_000_000)
+    app = page()
+    assert "memory" in app.warning[0].value and button(app, "extend").disabled
+    app.checkbox[0].check().run()
+    assert not button(app, "extend").disabled
+
+
 def test_failed_shows_the_cause_and_the_log(page, store):
     run_id = made_run(store, 3, "failed")
     store.run(run_id).append_log("Loss became infinite at step 375.")
@@ -295,6 +316,31 @@ def test_extending_queues_a_longer_run_and_shows_it(page, store, monkeypatch):
     child = app.query_params["run"]
     assert child != run_id
     assert store.run(child).config().train.epochs == 10
+
+
+def test_a_late_rerun_with_the_old_address_does_not_lead_back_from_a_longer_run(page, store, monkeypatch):
+    run_id = extendable(store)
+    monkeypatch.setattr(core.jobs.extend, "extend", lambda *_: made_run(store, 0, "queued", parent=run_id))
+    app = page()
+    button(app, "extend").click().run()
+    child = app.query_params["run"]
+    assert child != run_id
+    app.query_params["run"] = run_id  # the browser had asked for it before it knew the new address
+    app.run()
+    assert app.query_params["run"] == child
+    app.run()
+    app.query_params["run"] = run_id  # a link
+    app.run()
+    assert app.query_params["run"] == run_id
+
+
+def test_the_parent_of_a_longer_run_can_be_chosen_at_once(page, store, monkeypatch):
+    run_id = extendable(store)
+    monkeypatch.setattr(core.jobs.extend, "extend", lambda *_: made_run(store, 0, "queued", parent=run_id))
+    app = page()
+    button(app, "extend").click().run()
+    app.selectbox(key="run").set_value(run_id).run()
+    assert app.query_params["run"] == run_id
 
 
 def test_an_extension_that_is_refused_says_why(page, store, monkeypatch):

@@ -3,10 +3,14 @@
 Every button acts on the run that it was drawn for: its key has the run's id, and its callback gets it.
 """
 
+import time
+from dataclasses import dataclass
+
 import streamlit as st
 
 from core.base.text import counted
 from core.compare.filters import tags_in_use
+from core.cost.machine import fit
 from core.runs.folder import RESUMABLE
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
@@ -14,14 +18,53 @@ from core.takeaway.card import model_card
 from core.views import run as run_views
 from pages.parts.actions import act, action_button, key_for
 from pages.parts.components.notify import notify_button
+from pages.parts.estimate import fit_notes
 from pages.parts.shared import literal, open_page
 from pages.parts.take_away import Item, take_away
 from pages.parts.texts import conflict_box, text_form
+
+_MOVE = "run_move"
+#: Seconds within which a rerun arrives that the browser asked for before it knew the new address.
+_LATE = 10.0
+
+
+@dataclass
+class _Move:
+    """The page went from the run ``old`` to ``new``; ``seen`` counts the script runs that had the new address."""
+
+    old: str
+    new: str
+    at: float
+    seen: int = 0
+
+
+def wanted_run() -> str | None:
+    """Return the run that the address names.
+
+    When a longer run was queued, the page shows it. A rerun that the browser had asked for before may arrive afterwards
+    with the old address, and must not lead back. The first script run has the new address from the click itself, the
+    second from the browser: then the move is over.
+    """
+    wanted, move = st.query_params.get("run"), st.session_state.get(_MOVE)
+    if move is None:
+        return wanted
+    if wanted == move.old and time.monotonic() - move.at < _LATE:
+        return str(move.new)
+    move.seen += wanted == move.new
+    if move.seen > 1 or wanted != move.new:
+        forget_move()
+    return wanted
+
+
+def forget_move() -> None:
+    """Show what the address names: the person chose another run."""
+    st.session_state.pop(_MOVE, None)
 
 
 def actions(store: RunStore, view: run_views.RunView) -> None:
     """Show the buttons for the run's state."""
     run = view.run
+    ready = run.state not in RESUMABLE or fit_notes(fit(run.config), key_for("fit", run.id))
     with st.container(horizontal=True):
         if run.status.active:
             _while_active(store, view)
@@ -33,6 +76,7 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
                 key=key_for("resume", run.id),
                 icon=":material/play_arrow:",
                 type="primary",
+                disabled=not ready,
                 help="Puts the run back into the queue. It continues after its last finished epoch.",
                 action=lambda: store.queue.enqueue(run.id),
                 done=f"“{view.label}” is in the queue again",
@@ -118,11 +162,13 @@ def _take_over(store: RunStore, view: run_views.RunView) -> None:
                 "does, it stops, and at most one epoch is trained again."
             )
         )
+        ready = fit_notes(fit(view.run.config), key_for("fit_take_over", run_id))
         action_button(
             "Take over run",
             key=key_for("take_over", run_id),
             icon=":material/swap_horiz:",
             type="primary",
+            disabled=not ready,
             action=lambda: store.queue.enqueue(run_id, take_over=True),
             done=f"“{view.label}” is in the queue here",
         )
@@ -140,10 +186,12 @@ def _train_longer(store: RunStore, run: RunSummary) -> None:
             open_page("pages/new_run.py")
         return
     st.caption("Queues a new run that continues where this one ended.")
+    ready = fit_notes(fit(run.config), key_for("fit_longer", run.id))
     st.button(
         "Queue longer run",
         key=key_for("extend", run.id),
         type="primary",
+        disabled=not ready,
         on_click=_extend,
         args=(store, run.id, run.status.epoch),
     )
@@ -157,6 +205,7 @@ def _extend(store: RunStore, run_id: str, epochs: int) -> None:
     child = act(lambda: [extend(store, run_id, epochs + more)], f"Queued a run with {counted(more, 'more epoch')}")
     if child:
         st.query_params["run"] = child[0]
+        st.session_state[_MOVE] = _Move(run_id, child[0], time.monotonic())
 
 
 def _open_other_pages(run: RunSummary) -> None:
