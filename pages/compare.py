@@ -25,7 +25,7 @@ from core.runs.summary import labels as run_labels
 from core.takeaway.subject import Subject, of_runs
 from core.views import curves as curves_views
 from core.views import exports
-from core.views.compare import results_table, seeds_table
+from core.views.compare import results_table, seeds_numbers, seeds_table
 from core.views.curves import Mark
 from core.views.home import Overview
 from pages.parts.actions import add_problems, show_problems
@@ -112,6 +112,13 @@ def results(
                 "last": "Accuracy of the last epoch",
             },
             alt="Mean and standard deviation of each group.",
+        )
+        download_button(
+            "Export means (CSV)",
+            lambda: exports.as_csv(seeds_numbers(groups)),
+            "means.csv",
+            "Mean and standard deviation of each group.",
+            type="tertiary",
         )
 
 

@@ -91,18 +91,59 @@ def results_table(runs: Sequence[RunSummary], labels: Mapping[str, str]) -> pd.D
     return table.assign(**{name: _cells(runs, name) for name in columns})
 
 
+#: The accuracies of :func:`seeds_table`.
+_SEED_COLUMNS = ("test", "best", "last")
+
+
 def seeds_table(contenders: Iterable[Contender]) -> pd.DataFrame:
     """Return the accuracies in percent over the counted seeds of each contender that has several: ``mean ± sd``."""
-    several = [(contender.label, contender.counted) for contender in contenders if len(contender.counted) > 1]
+    several = _with_seeds(contenders)
     table = pd.DataFrame({"label": [label for label, _ in several], "n": [len(runs) for _, runs in several]})
-    for name in ("test", "best", "last"):
-        table[name] = [_mean_text([_CELLS[name](run) for run in runs]) for _, runs in several]
+    for name in _SEED_COLUMNS:
+        table[name] = [_mean_text(_known(name, runs), len(runs)) for _, runs in several]
     return table
 
 
-def _mean_text(values: Sequence[float | None]) -> str:
-    some = [value for value in values if value is not None]
+def seeds_numbers(contenders: Iterable[Contender]) -> pd.DataFrame:
+    """Return :func:`seeds_table` in numbers: accuracies from 0 to 1, each with its mean, deviation and number of runs.
+
+    Columns: ``group``, ``runs``, and for ``test``, ``val`` and ``last_val`` each ``…_accuracy_mean``,
+    ``…_accuracy_sd`` (n − 1; empty for one run) and ``…_runs``.
+    """
+    several = _with_seeds(contenders)
+    table = pd.DataFrame({"group": [label for label, _ in several], "runs": [len(runs) for _, runs in several]})
+    for name, column in zip(_SEED_COLUMNS, ("test", "val", "last_val"), strict=True):
+        values = [_known(name, runs) for _, runs in several]
+        spreads = [spread(some) if some else None for some in values]
+        table[f"{column}_accuracy_mean"] = [over.mean / 100 if over else None for over in spreads]
+        table[f"{column}_accuracy_sd"] = [over.sd / 100 if over and over.sd is not None else None for over in spreads]
+        table[f"{column}_runs"] = [len(some) for some in values]
+    return table
+
+
+def _with_seeds(contenders: Iterable[Contender]) -> list[tuple[str, Sequence[RunSummary]]]:
+    return [(contender.label, contender.counted) for contender in contenders if len(contender.counted) > 1]
+
+
+def _known(name: str, runs: Iterable[RunSummary]) -> list[float]:
+    """Return the accuracies in percent of the runs that have one."""
+    values = (_CELLS[name](run) for run in runs)
+    return [value for value in values if value is not None]
+
+
+def _mean_text(some: Sequence[float], runs: int) -> str:
     if len(some) < 2:
         return NO_EFFECT
     over_seeds = spread(some)
-    return f"{over_seeds.mean:.2f} ± {over_seeds.sd:.2f}" + (f" (n = {len(some)})" if len(some) < len(values) else "")
+    return f"{over_seeds.mean:.2f} ± {over_seeds.sd:.2f}" + (f" (n = {len(some)})" if len(some) < runs else "")
+
+
+def differing_table(
+    differing: Mapping[str, Sequence[str]], runs: Sequence[RunSummary], labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return a row per run: ``run`` (its id), ``name`` (its label), and the settings in which the runs differ, by path.
+
+    ``differing`` has their texts (:func:`core.compare.settings.differing_settings_of_runs`).
+    """
+    names = {"run": [run.id for run in runs], "name": [labels[run.id] for run in runs]}
+    return pd.DataFrame(names | {path: list(texts) for path, texts in differing.items()})

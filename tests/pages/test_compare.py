@@ -194,6 +194,15 @@ def test_curves_are_grouped_by_a_setting(app, seeds):
     assert rows["n"].tolist() == [3, 3]
 
 
+def test_the_tables_of_means_and_settings_are_files_too(app, seeds):
+    def downloads(view):
+        return {button.label for button in opened(app, *seeds, view=view).get("download_button")}
+
+    shown = {view: downloads(view) for view in ("Curves", "Results", "Settings")}
+    assert shown["Results"] - shown["Curves"] == {"Export means (CSV)"}
+    assert shown["Settings"] - shown["Curves"] == {"Export settings (CSV)"}
+
+
 def test_an_earlier_link_that_groups_nothing_still_groups_nothing(app, seeds):
     opened(app, *seeds, seeds="false")
     uids = {trace["uid"] for trace in charts(app)["compare-accuracy"]["figure"]["data"]}

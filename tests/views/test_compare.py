@@ -1,12 +1,16 @@
 """The tables of Compare have the values of the runs' files."""
 
+import math
+
 import pandas as pd
 import pytest
 
 from core.compare.contenders import group_runs
+from core.compare.settings import differing_settings_of_runs
 from core.config.run_config import RunConfig
 from core.runs.summary import labels
 from core.views import compare as compare_views
+from core.views.exports import as_csv
 from tests.made import made_record, made_run
 
 BASE = RunConfig().replace({"data.train_size": 4_500, "data.validation_size": 500, "train.epochs": 4})
@@ -94,3 +98,41 @@ def test_without_several_seeds_the_table_is_empty(store):
     made_run(store)
     runs = store.summaries()
     assert compare_views.seeds_table(group_runs(runs, labels(runs))).empty
+
+
+def test_means_in_numbers_are_those_of_the_table(store):
+    for seed, accuracy in enumerate((0.9, 0.92, 0.91)):
+        run_id = made_run(store, config=BASE.replace({"train.seed": seed}), name="many")
+        if seed:
+            store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": accuracy, "loss": 0.4}})
+    runs = store.summaries()
+    groups = group_runs(runs, labels(runs))
+    (row,) = compare_views.seeds_numbers(groups).to_dict("records")
+    assert (row["group"], row["runs"]) == ("many · 3 seeds", 3)
+    assert (row["test_accuracy_mean"], row["test_accuracy_sd"]) == pytest.approx((0.915, 0.02**0.5 / 20))
+    assert (row["test_runs"], row["val_runs"], row["last_val_runs"]) == (2, 3, 3)
+    assert row["val_accuracy_mean"] == row["last_val_accuracy_mean"] == pytest.approx(BEST / 100)
+    (shown,) = compare_views.seeds_table(groups).to_dict("records")
+    assert shown["test"] == "91.50 ± 0.71 (n = 2)"
+    head, line = as_csv(compare_views.seeds_numbers(groups)).splitlines()
+    assert "test_accuracy_mean (0-1)" in head.split(",") and "0.915" in line
+    assert compare_views.seeds_numbers([]).empty
+
+
+def test_means_of_runs_on_test_images_have_no_validation_accuracy(store):
+    for seed in (0, 1):
+        made_run(store, config=BASE.replace({"train.seed": seed, "data.validation": "test"}))
+    runs = store.summaries()
+    (row,) = compare_views.seeds_numbers(group_runs(runs, labels(runs))).to_dict("records")
+    assert row["val_runs"] == 0 and math.isnan(row["val_accuracy_mean"] or math.nan)
+
+
+def test_settings_that_differ_have_a_row_for_each_run(store):
+    ids = [made_run(store, config=BASE.replace({"train.lr": rate}), name=f"accuracy {rate}") for rate in (0.1, 0.2)]
+    runs = [store.summary(run_id) for run_id in ids]
+    differing = differing_settings_of_runs(runs)
+    table = compare_views.differing_table(differing, runs, labels(runs))
+    assert table["run"].tolist() == ids
+    assert table["name"].tolist() == ["accuracy 0.1", "accuracy 0.2"]
+    assert table["train.lr"].tolist() == ["0.1", "0.2"]
+    assert list(table) == ["run", "name", "train.lr"]

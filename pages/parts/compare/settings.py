@@ -12,8 +12,11 @@ from core.figures import compare as figures_compare
 from core.figures import study as figures_study
 from core.runs.summary import RunSummary
 from core.study.outcomes import outcomes_by
+from core.views import exports
+from core.views.compare import differing_table
 from pages.parts.actions import runs_text
 from pages.parts.components.live_chart import live_chart
+from pages.parts.shared import download_button
 
 #: Letters of a name above a column.
 _LETTERS = 32
@@ -38,6 +41,13 @@ def settings(
         hide_index=True,
         column_config={"setting": st.column_config.TextColumn("Setting", pinned=True), **names},
         alt="Settings in which the selected runs differ, with a column for each run.",
+    )
+    download_button(
+        "Export settings (CSV)",
+        lambda: exports.as_csv(differing_table(differing, runs, labels)),
+        "settings.csv",
+        "The settings in which the selected runs differ, with a row for each run.",
+        type="tertiary",
     )
     if (table == settings_compare.NO_EFFECT).to_numpy().any():
         st.caption(f"“{settings_compare.NO_EFFECT}”: the setting has no effect in that run.")
