@@ -46,7 +46,7 @@ from core.base.files import (
     write_json,
 )
 from core.base.strict_json import from_json, to_json, with_check, without_check
-from core.base.text import duration, one_line, printable
+from core.base.text import composed, duration, one_line, printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
@@ -297,21 +297,20 @@ class RunFolder:
         with self._meta_lock():
             for name, text in (shown or {}).items():
                 stored = getattr(self.meta(), name)
-                if stored not in (text, changes[name]):
+                if stored not in (composed(text), composed(changes[name])):
                     raise Conflict(f"the {name} of run {self.id}", stored, changes[name])
             self._change_meta(changes)
 
     def retag(self, add: Iterable[str], remove: Iterable[str]) -> None:
         """Add and remove tags."""
-        removed = set(remove)
+        removed = set(map(composed, remove))
         with self._meta_lock():
-            tags = dict.fromkeys([*self.meta().tags, *(tag.strip() for tag in add)])
+            tags = [*self.meta().tags, *(composed(tag.strip()) for tag in add)]
             self._change_meta({"tags": [tag for tag in tags if tag not in removed]})
 
     def _change_meta(self, changes: dict[str, Any]) -> None:
         """Change meta.json, for the holder of its lock."""
-        if "tags" in changes:
-            changes["tags"] = [text for tag in changes["tags"] if (text := str(tag).strip())]
+        changes = written(changes)
         content = self._read_json(META)
         if content.get("reference"):
             LocalNotes(self._shelf.folder).add(self.id, changes)
@@ -499,6 +498,17 @@ class RunFolder:
 
     def _damaged(self, name: str, problem: object) -> StoreError:
         return StoreError(f"{name} of run {self.id} is damaged: {problem}.")
+
+
+def written(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name, tags, note and so on as meta.json holds them.
+
+    Each letter is written in one way; tags have no space around them, and each is there once.
+    """
+    texts = {name: composed(value) if isinstance(value, str) else value for name, value in about.items()}
+    if "tags" in texts:
+        texts["tags"] = list(dict.fromkeys(text for tag in texts["tags"] if (text := composed(str(tag).strip()))))
+    return texts
 
 
 def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -> None:

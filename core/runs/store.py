@@ -24,7 +24,7 @@ from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
 from core.runs.checksums import Checksums
 from core.runs.epochs import METRICS, OPTIONAL_METRICS, EpochReader
-from core.runs.folder import LOCK, META, Meta, RunFolder, Status, write_new_run
+from core.runs.folder import LOCK, META, Meta, RunFolder, Status, write_new_run, written
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash
 from core.runs.summary import KIND_OF_VALIDATION, AnyRun, DamagedRun, RunSummary, readable
@@ -87,7 +87,8 @@ class RunStore:
     ) -> Iterator[tuple[str, Path]]:
         """A new run, complete in a folder that the caller moves among the others."""
         config = config.checked()
-        meta = Meta(**{"owner": _owner(), **about, "name": about.get("name", "").strip(), "created_at": time.time()})
+        named = {"owner": _owner(), **about, "name": about.get("name", "").strip(), "created_at": time.time()}
+        meta = Meta(**written(named))
         status = Status(state="queued", epochs=config.train.epochs, queued_at=self.queue.end())
         run_id = self._shelf.new_id()
         staged = self.cache_folder / f"new-{run_id}"

@@ -5,7 +5,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from core.base.text import one_line, printable
+from core.base.text import composed, one_line, printable
 from core.records import STAGES, BatchRecord, EpochRecord, Moment
 
 #: Integers up to here are exact in JSON's other readers, such as JavaScript.
@@ -119,13 +119,17 @@ def bad_result(content: Mapping[str, Any]) -> str | None:
 
 
 def tidied(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``content`` with printable text, in one line except for a note or an error, and tuples for lists."""
-    return {name: _tidied(value, name in _LONG_TEXT) for name, value in content.items()}
+    """Return ``content`` with printable text, in one line except for a note or an error, and tuples for lists.
+
+    Each letter is written in one way (:func:`core.base.text.composed`), and each tag is there once.
+    """
+    values = {name: _tidied(value, name in _LONG_TEXT) for name, value in content.items()}
+    return values | {name: tuple(dict.fromkeys(values[name])) for name in ("tags",) if name in values}
 
 
 def _tidied(value: Any, long: bool) -> Any:
     if isinstance(value, str):
-        return printable(value) if long else one_line(value)
+        return composed(printable(value) if long else one_line(value))
     if isinstance(value, list | tuple):
         return tuple(_tidied(item, long) for item in value)
     if isinstance(value, dict):

@@ -13,6 +13,7 @@ from pathlib import Path
 from core.base.errors import ConfigError, StoreError
 from core.base.files import locked, make_folder, os_errors_as_store_errors, write_json
 from core.base.strict_json import from_json, to_json, with_check, without_check
+from core.base.text import composed
 from core.config.run_config import RunConfig
 from core.runs.shelf import Trash
 from core.runs.store import RunStore
@@ -97,6 +98,7 @@ class StudyStore:
     def _write(self, study_id: str, study: Study) -> None:
         with os_errors_as_store_errors(self.root):
             make_folder(self.root)
+        study = replace(study, name=composed(study.name), note=composed(study.note))
         write_json(self._shelf.place(study_id), with_check(study.to_dict()))
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.base.errors import ConfigError
 from core.base.numbers import split_list, whole_number
-from core.base.text import one_line, printable
+from core.base.text import composed, one_line, printable
 from core.compare.settings import are_numbers
 from core.config.presets import nearest, recipe_text
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
@@ -217,11 +217,11 @@ class Study:
         if figure is not None and figure not in FIGURES:
             raise ConfigError({"figure": no_such_figure(figure)})
         return cls(
-            name=one_line(_take(content, "name", "", "text", _is_text)).strip(),
+            name=composed(one_line(_take(content, "name", "", "text", _is_text)).strip()),
             base=RunConfig() if base is None else RunConfig.from_dict(base),
             axes=_axes(content.get("vary")),
             seeds=tuple(_take(content, "seeds", [0], "a list of whole numbers, as in [0, 1, 2]", _are_seeds)),
-            note=printable(_take(content, "note", "", "text", _is_text)),
+            note=composed(printable(_take(content, "note", "", "text", _is_text))),
             figure=None if figure is None else int(figure),
             scale=float(_take(content, "scale", 1.0, "a number", _is_amount)),
             reference=content.get("reference") is True,

@@ -566,6 +566,33 @@ def test_tags_are_added_and_removed(store: RunStore) -> None:
     assert store.run(run_id).meta().tags == ("kept", "new")
 
 
+DECOMPOSED, COMPOSED = "Cafe\u0301", "Caf\xe9"  # an é of two characters, and of one
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_letter_is_written_in_one_way(store: RunStore, reference: bool) -> None:
+    about = {"name": DECOMPOSED, "note": DECOMPOSED, "tags": (DECOMPOSED, COMPOSED, " ", f" {COMPOSED} ")}
+    run_id = made_run(store, **about)
+    assert (store.run(run_id).meta().name, store.run(run_id).meta().note) == (COMPOSED, COMPOSED)
+    assert json.loads((store.run(run_id).path / "meta.json").read_text())["tags"] == [COMPOSED]
+    if reference:
+        change_file(store, run_id, "meta.json", reference=True)
+    run = store.run(run_id)
+    run.annotate(name=f"{DECOMPOSED} 2", shown={"name": COMPOSED})
+    run.annotate(note=DECOMPOSED, shown={"note": "what another window has replaced by the same"})
+    run.retag([DECOMPOSED, f"{DECOMPOSED}s"], [])
+    assert (run.meta().name, run.meta().note) == (f"{COMPOSED} 2", COMPOSED)
+    assert run.meta().tags == (COMPOSED, f"{COMPOSED}s")
+    run.retag([], [f"{DECOMPOSED}s"])
+    assert store.summary(run_id).meta.tags == (COMPOSED,)
+
+
+def test_two_forms_of_a_tag_in_an_older_file_are_one(store: RunStore) -> None:
+    run_id = made_run(store)
+    change_file(store, run_id, "meta.json", tags=[DECOMPOSED, "b", COMPOSED], note=DECOMPOSED)
+    assert (store.summary(run_id).meta.tags, store.summary(run_id).meta.note) == ((COMPOSED, "b"), COMPOSED)
+
+
 @pytest.mark.parametrize("kind", ["own", "reference"])
 def test_no_tag_of_four_processes_is_lost(store: RunStore, kind: str) -> None:
     run_id = made_run(store, tags=("old",), reference=kind == "reference")

@@ -28,6 +28,13 @@ def test_a_study_is_kept_and_read_back(studies):
     assert studies.all() == ({study_id: kept}, [])
 
 
+def test_a_letter_is_written_in_one_way(studies):
+    study_id = studies.create(Study("Cafe\u0301", STUDY.base, STUDY.axes, note="e\u0301"))
+    assert (studies.get(study_id).name, studies.get(study_id).note) == ("Caf\xe9", "\xe9")
+    text = as_text(STUDY).replace("rates", "Cafe\u0301").encode()
+    assert study_from_text(text).name == "Caf\xe9"
+
+
 def test_a_study_is_not_a_run(store, studies):
     studies.create(STUDY)
     assert store.ids() == []
