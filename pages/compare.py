@@ -39,6 +39,7 @@ from pages.parts.components.live_chart import preload_charts
 from pages.parts.curve_controls import AXES, SMOOTHING
 from pages.parts.hand_in import hand_in_box
 from pages.parts.shared import download_button, error_box, get_store, open_page
+from pages.parts.texts import UNSAVED
 from pages.parts.watch import redraw_when_changed
 
 #: Runs in one chart; nobody can tell more apart.
@@ -163,7 +164,8 @@ def exports_box(runs: Sequence[RunSummary], picked: Sequence[str]) -> None:
         with st.popover("Copy link", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]
             # A filter by two tags has two values of one name.
-            view = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
+            kept = {key: st.query_params.get_all(key) for key in st.query_params if key != UNSAVED}
+            view = urlencode(kept, doseq=True)
             st.caption("Opens Compare with these runs, filters and charts.")
             st.code(f"{address}?{view}", language=None, wrap_lines=True)
             if len(picked) > MOST_LINKED:

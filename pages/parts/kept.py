@@ -1,7 +1,11 @@
-"""What a refresh of the page must not lose: drafts of a run and images of Classify. The address says where they are.
+"""What a refresh of the page must not lose: forms, unsaved notes and the images of Classify. The address says where
+they are.
 
 The session has them while it lasts; the disk has them for a day (:mod:`core.base.kept`).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -37,12 +41,37 @@ def _loaded(kept_id: str) -> Draft | None:
 
 def keep_draft(name: str) -> None:
     """Keep a draft if it has changed, and put its place into the address."""
-    content, key = st.session_state[name].to_dict(), f"{name} kept"
-    if content != st.session_state.get(f"{name} saved"):
-        st.session_state[key] = kept().save(content, st.session_state.get(key, ""))
+    _keep(name, "draft", st.session_state[name].to_dict())
+
+
+def kept_content(param: str) -> dict[str, Any]:
+    """Return what :func:`keep_content` kept where the address says under ``param``; empty after the first time."""
+    seen = f"{param} loaded"
+    if seen in st.session_state:
+        return {}
+    st.session_state[seen] = True
+    content = kept().load(st.query_params.get(param, ""))
+    st.session_state[f"{param} saved"] = content
+    return content
+
+
+def keep_content(param: str, content: Mapping[str, Any]) -> None:
+    """Keep ``content``, which JSON can hold, if it has changed, and put its place into the address under ``param``.
+
+    Nothing is kept of an empty content.
+    """
+    _keep(param, param, content)
+
+
+def _keep(name: str, param: str, content: Mapping[str, Any]) -> None:
+    key = f"{name} kept"
+    if content != st.session_state.get(f"{name} saved", {}):
+        st.session_state[key] = kept().save(content, st.session_state.get(key, "")) if content else ""
         st.session_state[f"{name} saved"] = content
     if st.session_state.get(key):
-        st.query_params["draft"] = st.session_state[key]
+        st.query_params[param] = st.session_state[key]
+    elif not content:
+        st.query_params.pop(param, None)
 
 
 def kept_tray() -> Tray:

@@ -1,8 +1,11 @@
-"""The name and the note of the selected runs. A text that another window changed meanwhile is not overwritten."""
+"""The name and the note of the selected runs. A text that another window changed meanwhile is not overwritten.
 
-from collections.abc import Sequence
+A note that was typed and not saved is there again after a visit to another page or a refresh.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -10,10 +13,13 @@ from core.base.errors import Conflict, Outcome, each
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
 from pages.parts.actions import act, key_for
+from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import literal
 
 Field = Literal["name", "note"]
 
+#: The parameter of the address that says where unsaved notes are kept.
+UNSAVED = "note"
 _CONFLICTS = "compare_conflicts"
 _KEYS = {"name": "rename", "note": "note"}
 _BUTTONS = {"name": "Rename run", "note": "Save note"}
@@ -33,25 +39,29 @@ class _Conflicts:
 def text_form(store: RunStore, field: Field, selected: Sequence[AnyRun]) -> None:
     """Show a form for the name or the note of the selected runs."""
     stored = {run.id: _stored(run, field) for run in selected}
-    texts = set(stored.values())
-    if len(texts) > 1:
+    if len(set(stored.values())) > 1:
         st.caption("The selected runs have different notes. Saving replaces them all.")
     key = f"{_KEYS[field]} {','.join(stored)}"
-    if key not in st.session_state:  # the form opens now; what it shows is what saving may replace
-        st.session_state[key] = texts.pop() if len(texts) == 1 else ""
+    if field == "note":
+        _load_notes()
+    if not _typed(key):  # what the form shows is what saving may replace
+        st.session_state[key] = _common(stored)
         st.session_state[_shown(key)] = stored
-    with st.form(field, border=False):
-        if field == "name":
+    button: dict[str, Any] = {
+        "label": _BUTTONS[field],
+        "key": key_for(f"save_{field}", *stored),
+        "type": "primary",
+        "on_click": _save,
+        "args": (store, field, key),
+    }
+    if field == "name":
+        with st.form(field, border=False):
             st.text_input("Name", max_chars=80, key=key)
-        else:
-            st.text_area("Note", key=key)
-        st.form_submit_button(
-            _BUTTONS[field],
-            key=key_for(f"save_{field}", *stored),
-            type="primary",
-            on_click=_save,
-            args=(store, field, key),
-        )
+            st.form_submit_button(**button)
+    else:  # a form would send nothing before its button is pressed
+        st.text_area("Note", key=key, persist_state="session")
+        st.button(**button)
+        _keep_notes()
 
 
 def conflict_box(store: RunStore) -> None:
@@ -82,6 +92,36 @@ def _shown(key: str) -> str:
     return f"shown {key}"
 
 
+def _common(stored: Mapping[str, str]) -> str:
+    """Return the text that all runs have, or none."""
+    texts = set(stored.values())
+    return texts.pop() if len(texts) == 1 else ""
+
+
+def _typed(key: str) -> bool:
+    """Whether the field holds something else than what it was filled with."""
+    return key in st.session_state and st.session_state[key] != _common(st.session_state.get(_shown(key), {}))
+
+
+def _load_notes() -> None:
+    """Bring back the notes that were not saved before the page was refreshed."""
+    for key, note in kept_content(UNSAVED).items():
+        st.session_state[key], st.session_state[_shown(key)] = str(note["text"]), dict(note["shown"])
+
+
+def _keep_notes() -> None:
+    """Keep every note that was typed and not saved."""
+    keys = [key.removeprefix(_shown("")) for key in map(str, st.session_state) if key.startswith(_shown("note "))]
+    keep_content(
+        UNSAVED,
+        {
+            key: {"text": st.session_state[key], "shown": st.session_state[_shown(key)]}
+            for key in sorted(keys)
+            if _typed(key)
+        },
+    )
+
+
 # --- what the buttons do --------------------------------------------------------------------------
 
 
@@ -106,7 +146,8 @@ def _annotate(store: RunStore, field: Field, key: str, text: str, shown: dict[st
     def save_all() -> Outcome | str:
         outcome = each(shown, save)
         done = [run_id for run_id in outcome.done if run_id not in stored]
-        if key in st.session_state:
+        if key in st.session_state and done:
+            st.session_state[key] = text  # without the spaces around it
             st.session_state[_shown(key)] |= dict.fromkeys(done, text)
         return Outcome(done, outcome.problems) if done or outcome.problems else ""
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.config.presets import preset
+from core.config.presets import PRESETS, preset
 
 
 def in_sight(page, button) -> bool:
@@ -28,6 +28,16 @@ def test_a_click_anywhere_on_a_card_chooses_the_preset(form):
     expect(card).not_to_have_css("background-color", plain)
     form.locator(".st-key-card-fast").click(position={"x": 100, "y": 150})
     expect(card).to_have_css("background-color", plain)
+
+
+def test_all_cards_fit_into_a_window_of_a_laptop(form):
+    form.set_viewport_size({"width": 1_440, "height": 900})
+    cards = [form.locator(f".st-key-card-{name}").bounding_box() for name in PRESETS]
+    main = form.get_by_test_id("stMainBlockContainer").bounding_box()
+    assert all(card["x"] + card["width"] <= main["x"] + main["width"] for card in cards)
+    assert len({card["y"] for card in cards}) == 1
+    for name in PRESETS:  # nothing of a card is cut off
+        assert form.locator(f".st-key-card-{name}").evaluate("at => at.scrollWidth <= at.clientWidth")
 
 
 @pytest.mark.parametrize("width", [1_440, 390])

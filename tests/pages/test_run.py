@@ -200,6 +200,35 @@ def test_a_click_acts_on_the_run_it_was_drawn_for(page, store):
         store.trash.restore(shown)
 
 
+def test_a_note_that_was_not_saved_survives_another_page_and_a_refresh(page, store):
+    run_id, other = made_run(store, note="stored"), made_run(store, note="other")
+    app = page(run=run_id)
+    key = f"note {run_id}"
+    app.text_area(key=key).set_value("half a tho").run()
+    app.switch_page("pages/home.py").run()
+    app.query_params["run"] = run_id
+    assert app.switch_page("pages/run.py").run().text_area(key=key).value == "half a tho"
+    app.selectbox(key="run").set_value(other).run()
+    assert app.text_area(key=f"note {other}").value == "other"
+    fresh = page(run=run_id, note=app.query_params["note"])
+    assert fresh.text_area(key=key).value == "half a tho"
+    store.run(run_id).annotate(note="theirs")
+    button(fresh, "save_note").click().run()
+    assert store.run(run_id).meta().note == "theirs", "the person has not seen it"
+    button(fresh, "save_anyway").click().run()
+    assert store.run(run_id).meta().note == "half a tho"
+    fresh.run()
+    assert "note" not in fresh.query_params
+
+
+def test_a_note_that_nobody_typed_into_shows_what_is_stored(page, store):
+    run_id = made_run(store, note="first")
+    app = page(run=run_id)
+    store.run(run_id).annotate(note="second")
+    assert app.run().text_area(key=f"note {run_id}").value == "second"
+    assert "note" not in app.query_params
+
+
 def test_name_tags_note_and_pin_are_changed_here(page, store):
     run_id = made_run(store, name="old", tags=("kept", "gone"))
     app = page(run=run_id)

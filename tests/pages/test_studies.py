@@ -110,6 +110,36 @@ def test_another_base_has_other_usual_values(app):
     assert field.value == usual_values("train.lr", PRESETS["quick"].config.replace({"train.lr": 0.4}))
 
 
+def test_the_fields_survive_a_refresh(app, store):
+    shown(app)
+    assert "form" not in app.query_params, "nothing is filled in yet"
+    app.session_state["study_way"] = WAYS[1]
+    app.multiselect(key="study_paths").set_value(["train.batch_size"]).run()
+    typed = {"study_name": "mine é", "study_own_seeds": "0-4", values_key("train.batch_size"): "16, many"}
+    for key, text in typed.items():
+        app.text_input(key=key).set_value(text)
+    app.radio(key="study_figure").set_value(7).run()
+    address = f"study=new&form={app.query_params['form']}"
+    fresh = shown(AppTest.from_file(str(APP), default_timeout=60), address)
+    assert {key: fresh.text_input(key=key).value for key in typed} == typed
+    assert fresh.multiselect(key="study_paths").value == ["train.batch_size"]
+    assert fresh.radio(key="study_figure").value == 7
+    assert fresh.get("tab_container")[0].proto.tab_container.default_tab_index == 1
+    fresh.text_input(key="study_name").set_value("another tab").run()
+    again = shown(AppTest.from_file(str(APP), default_timeout=60), address)
+    assert again.text_input(key="study_name").value == "mine é", "a tab writes into a copy of its own"
+
+
+def test_a_kept_form_whose_base_is_gone_opens_with_another_base(app, store):
+    shown(app)
+    app.switch_page("pages/new_run.py").run()
+    shown(app)
+    app.selectbox(key="study_base").set_value(DRAFT).run()
+    address = f"study=new&form={app.query_params['form']}"
+    fresh = shown(AppTest.from_file(str(APP), default_timeout=60), address)
+    assert fresh.selectbox(key="study_base").value in {preset.title for preset in PRESETS.values()}
+
+
 def test_the_fields_survive_a_visit_to_another_page(app):
     typed = {
         "study_name": "mine",

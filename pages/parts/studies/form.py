@@ -17,18 +17,34 @@ from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
 from pages.parts.actions import runs_text
 from pages.parts.estimate import fit_notes, measure_button
+from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
 DRAFT = "Current settings of New run"
+#: The parameter of the address that says where the fields are kept, and the fields besides the values.
+FIELDS = "form"
+_FIELDS = (
+    "study_way_kept",
+    "study_figure",
+    "study_size",
+    "study_seeds",
+    "study_split",
+    "study_name",
+    "study_base",
+    "study_paths",
+    "study_own_seeds",
+)
+_UNTOUCHED = "study_untouched"
 WAYS = (":material/menu_book: From the report", ":material/tune: Custom", ":material/upload_file: From a file")
 
 
 def study_form() -> str | None:
     """Ask for a study in one of three ways. Return the id of one that was just created.
 
-    The fields survive a visit to another page, such as New run, whose settings can be the base.
+    The fields survive a visit to another page, such as New run, whose settings can be the base, and a refresh.
     """
+    _load_fields()
     # Tabs, unlike fields, lose their state with the page.
     st.session_state.setdefault("study_way", st.session_state.get("study_way_kept", WAYS[0]))
     report, own, file = st.tabs(WAYS, key="study_way", on_change="rerun")
@@ -38,7 +54,23 @@ def study_form() -> str | None:
     with own:
         made = _own_form() or made
     with file:
-        return _file_form() or made
+        made = _file_form() or made
+    fields = {str(key): value for key, value in st.session_state.items() if _is_field(key)}
+    if st.session_state.setdefault(_UNTOUCHED, fields) != fields or st.query_params.get(FIELDS):
+        keep_content(FIELDS, fields)
+    return made
+
+
+def _is_field(key: object) -> bool:
+    """Whether the session has a field of the form under ``key``; tabs and the file of a study are none."""
+    return str(key) in _FIELDS or str(key).startswith("study_values_")
+
+
+def _load_fields() -> None:
+    """Fill the fields in as they were before the page was refreshed."""
+    for key, value in kept_content(FIELDS).items():
+        if _is_field(key):
+            st.session_state[key] = value
 
 
 def vary_in_study(path: str) -> None:
@@ -129,6 +161,8 @@ def _base() -> tuple[RunConfig, str]:
     """Ask for the base of the study. Return its settings and title."""
     draft = st.session_state.get("new_run")
     titles = {preset.title: preset.config for preset in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
+    if st.session_state.get("study_base") not in (None, *titles):  # the form of New run is gone
+        del st.session_state["study_base"]
     chosen = st.selectbox(
         "Base settings",
         list(titles),
