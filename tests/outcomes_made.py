@@ -13,7 +13,8 @@ def outcomes(
 ) -> pd.DataFrame:
     """Return a study's table: for each value of ``x`` an accuracy per seed, mirrored by the losses. ``more`` are
     columns."""
-    common = {"images": images, "selected_on": "held-out", "best_epoch": 7, "epoch": 10, "seconds": 60.0, **more}
+    common = {"images": images, "split_seed": 0, "selected_on": "held-out", "best_epoch": 7, "epoch": 10}
+    common |= {"seconds": 60.0, **more}
     return pd.DataFrame(
         {x: value, "train.seed": seed, "run_id": f"{value}-{seed}", "accuracy": accuracy}
         | {"best_objective": 1.5 - accuracy, "objective": 1.4 - accuracy, "loss": 1.3 - accuracy}

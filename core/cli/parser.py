@@ -196,6 +196,8 @@ def _add_studies(commands: _Commands) -> None:
     command.add_argument("--split", choices=("common", "report"), help=split)
     command.add_argument("--file", type=_path, metavar="FILE", help="JSON file written by `resnet-lab study export`")
     command.add_argument("--name", default="", metavar="NAME", help="name of the study")
+    redraw = "draw the training images anew for each seed"
+    command.add_argument("--redraw", action="store_const", const=True, help=redraw)
     _add_values(command)
 
     commands.add("list", study.list_studies, "list all studies, newest first")

@@ -32,7 +32,7 @@ from core.study.store import StudyStore, as_text, read_study
 from core.study.study import Cell, Study, axis_from_text, path_and_values, seeds_from_text
 
 #: What ``study create`` makes a study from, and the options that each of these allows. The first that is given counts.
-_SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set")}
+_SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set", "redraw")}
 
 
 # --- defining -------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def _requested(args: argparse.Namespace, store: RunStore) -> Study:
     if not args.vary:
         raise ConfigError({"--vary": "name a setting and its values, such as --vary train.batch_size=32,64,128."})
     axes = tuple(axis_from_text(text) for text in args.vary)
-    return Study(args.name or "A study", chosen_config(args), axes, seeds or (0,))
+    return Study(args.name or "A study", chosen_config(args), axes, seeds or (0,), redraw=bool(args.redraw))
 
 
 def _refuse_unused_options(args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from core.base.errors import LabError
 from core.base.text import counted, shortened
+from core.compare.answers import ReadPredictions, matched, nothing_kept
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
 from core.stats.finding import ACCURACY, Finding, Wording
@@ -41,8 +42,8 @@ class Gap(Finding):
     part: Part
 
 
-def gap(first: Contender, second: Contender, looked_at: int = 2) -> Gap:
-    """Compare two contenders, chosen from ``looked_at``.
+def gap(first: Contender, second: Contender, looked_at: int = 2, read: ReadPredictions = nothing_kept) -> Gap:
+    """Compare two contenders, chosen from ``looked_at``: image by image where ``read`` has the predictions of all runs.
 
     Raises NotComparable for different tasks, and for contenders without accuracies of the same kind.
     """
@@ -50,12 +51,18 @@ def gap(first: Contender, second: Contender, looked_at: int = 2) -> Gap:
     part = _common_part(first, second)
     names = shortened((first.label, second.label), _LETTERS)
     sides = [_side(contender, names[contender.label], part) for contender in (first, second)]
+    on_images = matched(sides, [side.run_ids for side in sides], read, part, IMAGES[part])
+    sides = on_images.groups
     judgement = judge(sides)
     wording = Wording(sides, judgement, ACCURACY, images=IMAGES[part])
     return Gap(
         headline=wording.headline(),
         summary=wording.summary(),
-        details=(*wording.details(), *_caveats(first, second, part, looked_at)),
+        details=(
+            *wording.details(),
+            *([on_images.note] if on_images.note else []),
+            *_caveats(first, second, part, looked_at, on_images.paired),
+        ),
         advice=wording.advice()[0],
         judgement=judgement,
         better=sides[judgement.high],
@@ -114,8 +121,7 @@ def _number_of_images(config: RunConfig, part: Part) -> int:
 def _same_images(first: RunConfig, second: RunConfig, part: Part) -> bool:
     def decides(config: RunConfig) -> tuple[Any, ...]:
         data, size = config.data, _number_of_images(config, part)
-        whole = data.split == "official" and part == "test" and size == data.available().test
-        return data.split, size, None if whole else data.split_seed
+        return data.split, size, None if part == "test" and data.whole_test_set else data.split_seed
 
     return decides(first) == decides(second)
 
@@ -131,7 +137,7 @@ def _how_it_ended(contender: Contender) -> str:
 # --- what else to know ----------------------------------------------------------------------------
 
 
-def _caveats(first: Contender, second: Contender, part: Part, looked_at: int) -> list[str]:
+def _caveats(first: Contender, second: Contender, part: Part, looked_at: int, paired: bool) -> list[str]:
     both = (first, second)
     chosen = [run.label for run in both if part == "validation" or run.config.data.validation == "test"]
     caveats = []
@@ -141,7 +147,9 @@ def _caveats(first: Contender, second: Contender, part: Part, looked_at: int) ->
         caveats.append(
             f"Only “{chosen[0]}” chose its best epoch on its test images, so its accuracy is slightly optimistic."
         )
-    if _same_images(first.config, second.config, part):
+    if paired:
+        pass  # the test knows the images
+    elif _same_images(first.config, second.config, part):
         caveats.append("Both were measured on the same images, which makes the interval a cautious one.")
     else:
         caveats.append("They were measured on different images: part of the difference may be how hard these are.")

@@ -100,6 +100,11 @@ class DataConfig:
         k = len(self.classes)
         return SetSizes(k * TRAIN_PER_CLASS, 0, k * TEST_PER_CLASS)
 
+    @property
+    def whole_test_set(self) -> bool:
+        """Whether the test set is the official one with all of its images, which the split seed does not change."""
+        return self.split == "official" and self.sizes().test == self.available().test
+
     def sizes(self) -> SetSizes:
         """Return the sizes of the three sets. Meaningful for a config without problems."""
         available = self.available()

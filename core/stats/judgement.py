@@ -53,15 +53,15 @@ class Group:
 AnyGroup = TypeVar("AnyGroup", bound=Group)
 
 
-def image_by_image(groups: Sequence[AnyGroup]) -> list[AnyGroup]:
+def image_by_image(groups: Sequence[AnyGroup]) -> list[AnyGroup] | None:
     """Return the groups with their accuracies on the images that all share, to be compared image by image.
 
-    They come back as they are if it is not known of all which images they get right, or if they share too few.
+    ``None`` if it is not known of all which images they get right, or if they share too few.
     """
     known = [group.correct for group in groups if group.correct is not None]
     shared = on_shared_images(known) if len(known) == len(groups) else None
     if shared is None:
-        return list(groups)
+        return None
     return [
         replace(group, results=correct.accuracies, images=len(correct.images), correct=correct)
         for group, correct in zip(groups, shared, strict=True)

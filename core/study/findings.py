@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from core.base.text import SELECTED_ON, counted, duration
+from core.compare.answers import Matched, ReadPredictions, matched, nothing_kept
 from core.compare.settings import are_numbers
 from core.config.run_config import SETTINGS
 from core.published.points import Point
@@ -40,17 +41,19 @@ def findings_of(
     metric: Metric = "accuracy",
     published: Sequence[Point] = (),
     scaled: float = 1.0,
+    read: ReadPredictions = nothing_kept,
 ) -> list[StudyFinding]:
     """Return a finding for each series along the setting ``x``; none without a finished run.
 
     ``published`` are the report's points for this study (:func:`core.published.points.points_of`), ``scaled`` is the
     factor by which the study's epochs were shrunk. With several series each has to meet a stricter test.
+    Accuracies are compared image by image where ``read`` has the predictions of all runs.
     """
     lines = series_of(outcomes, x, series, metric)
-    return [_finding(line, x, metric, published, scaled, len(lines)) for line in lines]
+    return [_finding(line, x, metric, published, scaled, len(lines), read) for line in lines]
 
 
-def effects_table(outcomes: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
+def effects_table(outcomes: pd.DataFrame, paths: Sequence[str], read: ReadPredictions = nothing_kept) -> pd.DataFrame:
     """Return a row for the effect of each varied setting of ``paths``, with each combination of the other settings.
 
     Columns: ``setting``, ``others`` (their values as text), ``measure``, ``low`` and ``high`` (the values at the ends
@@ -60,7 +63,7 @@ def effects_table(outcomes: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
     for path in paths:
         others = [other for other in paths if other != path]
         for metric in ("accuracy", "objective"):
-            for finding in findings_of(outcomes, path, others, metric):
+            for finding in findings_of(outcomes, path, others, metric, read=read):
                 if finding.judgement is not None:
                     rows.append(_effect(SETTINGS[path].label, finding, finding.judgement))
     columns = ["setting", "others", "measure", "low", "high", "n", "effect", "from", "to", "verdict"]
@@ -96,6 +99,9 @@ def as_record(finding: StudyFinding) -> dict[str, Any]:
         "high": judgement and groups[judgement.high].name,
         "difference": judgement and judgement.difference,
         "interval": list(judgement.interval) if judgement and judgement.interval else None,
+        "ahead": judgement and judgement.ahead,
+        "counted": judgement and judgement.counted,
+        "paired": judgement and judgement.paired,
         "agreement": finding.agreement and finding.agreement.kind,
         "headline": finding.headline,
         "sentences": finding.sentences,
@@ -103,12 +109,21 @@ def as_record(finding: StudyFinding) -> dict[str, Any]:
 
 
 def _finding(
-    line: Series, x: str, metric: Metric, published: Sequence[Point], scaled: float, comparisons: int
+    line: Series,
+    x: str,
+    metric: Metric,
+    published: Sequence[Point],
+    scaled: float,
+    comparisons: int,
+    read: ReadPredictions,
 ) -> StudyFinding:
     groups, measure = line.groups, MEASURES[metric]
     compared = agreement.compare(groups, x, metric, published, scaled)
     trained = f"Trained for {agreement.epochs_text(scaled)}: " if scaled < 1 and published else ""
-    more = [*([compared.sentence] if compared else []), *_caveats(groups, x, metric, comparisons)]
+    on_images = Matched(list(groups), False)
+    if metric == "accuracy":
+        on_images = matched(groups, [group.runs["run_id"].tolist() for group in groups], read)
+    more = [*([compared.sentence] if compared else []), *_caveats(on_images.groups, x, metric, comparisons)]
     about: dict[str, Any] = {"label": line.label, "metric": metric, "groups": groups, "agreement": compared}
     setting, unit = _setting_text(x)
     if len(groups) < 2:
@@ -118,19 +133,19 @@ def _finding(
         return StudyFinding(headline="Only one value so far.", summary=summary, details=tuple(more), **about)
     numbers = are_numbers([group.value for group in groups])
     judgement = judge(
-        groups,
+        on_images.groups,
         numbers=[float(group.value) for group in groups] if numbers else None,
         lower_is_better=measure.lower_is_better,
         count_images=metric == "accuracy",
         comparisons=comparisons,
     )
     images = "test images" if metric == "accuracy" else "validation images"
-    wording = Wording(groups, judgement, measure, setting, unit, numbers, images)
+    wording = Wording(on_images.groups, judgement, measure, setting, unit, numbers, images)
     advice, seeds = wording.advice()
     return StudyFinding(
         headline=wording.headline(),
         summary=f"{trained}{_uncapital(wording.summary())}" if trained else wording.summary(),
-        details=(*wording.details(), *more),
+        details=(*wording.details(), *([on_images.note] if on_images.note else []), *more),
         advice=advice.removesuffix(".") + cost if (cost := _cost_text(groups, seeds)) else advice,
         judgement=judgement,
         **about,
@@ -171,8 +186,20 @@ def _caveats(groups: Sequence[ValueGroup], x: str, metric: Metric, comparisons: 
         )
     if metric == "accuracy" and len({group.images for group in groups}) > 1:
         caveats.append("The values were tested on different images: part of the effect may be how hard these are.")
+    if x == "data.train_size":
+        caveats.append(_draw_text(groups))
     if len(groups) == 2 and are_numbers([group.value for group in groups]):
         caveats.append("Two values show a difference, but not its shape.")
     if comparisons > 1:
         caveats.append(f"Each of the {comparisons} series had to meet a stricter test, because several are shown.")
     return caveats
+
+
+def _draw_text(groups: Sequence[ValueGroup]) -> str:
+    """Return whether a study of the training set's size counts which images were drawn for it."""
+    if all(group.runs["split_seed"].nunique() == len(group.runs) > 1 for group in groups):
+        return "Each seed has its own draw of training images, so seed-to-seed variation includes the draw."
+    return (
+        "The draw of training images is not counted: all seeds of a size were trained on the same images. A study can "
+        "draw them anew for each seed."
+    )

@@ -36,11 +36,13 @@ class Filled:
     problems: dict[str, str]
 
 
-def from_fields(name: str, base: RunConfig, vary: Sequence[tuple[str, str]], seeds: str) -> Filled:
+def from_fields(
+    name: str, base: RunConfig, vary: Sequence[tuple[str, str]], seeds: str, redraw: bool = False
+) -> Filled:
     """Return the study that the fields describe, or all of their problems.
 
-    ``vary`` holds the path of each setting and its values as text. Problems are by ``name``, ``seeds``, ``vary`` or
-    path.
+    ``vary`` holds the path of each setting and its values as text; with ``redraw`` each seed draws its training images
+    anew. Problems are by ``name``, ``seeds``, ``vary``, ``redraw`` or path.
     """
     unreadable: dict[str, str] = {}
     axes: list[Axis] = []
@@ -54,7 +56,7 @@ def from_fields(name: str, base: RunConfig, vary: Sequence[tuple[str, str]], see
         numbers = seeds_from_text(seeds)
     except ConfigError as error:
         unreadable |= error.problems
-    study = Study(name.strip(), base, tuple(axes), numbers)
+    study = Study(name.strip(), base, tuple(axes), numbers, redraw=redraw)
     problems = study.problems() | unreadable
     if unreadable:  # a setting with unreadable values is not a missing one
         problems.pop("vary", None)

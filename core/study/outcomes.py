@@ -24,10 +24,10 @@ from core.study.study import Study
 #: Columns after the varied settings. ``accuracy`` (0 to 1) on ``images`` test images, of the epoch that was best on
 #: ``selected_on`` ("held-out" or "test"); ``best_objective`` is the validation loss of that epoch with its L2 penalty;
 #: ``objective`` (with the penalty) and ``loss`` (cross-entropy) are the lowest validation values of all epochs. Losses
-#: are in nats per image; ``seconds`` of training.
+#: are in nats per image; ``split_seed`` drew the images of the sets; ``seconds`` of training.
 OUTCOMES = (
     *("train.seed", "run_id", "accuracy", "best_objective", "objective", "loss", "images"),
-    *("selected_on", "best_epoch", "epoch", "seconds"),
+    *("split_seed", "selected_on", "best_epoch", "epoch", "seconds"),
 )
 #: The column that a metric is read from. The report's printed losses are those of its last or its most accurate epoch
 #: (:attr:`core.published.points.Point.loss`), so ours beside them is the objective at the most accurate epoch.
@@ -75,6 +75,7 @@ def _table(results: Iterable[tuple[RunSummary, Mapping[str, Any]]], paths: Seque
             "objective": run.epochs.min_val_objective,
             "loss": run.epochs.min_val_loss,
             "images": run.test_images,
+            "split_seed": run.config.data.split_seed,
             "selected_on": run.selected_on,
             "best_epoch": run.epochs.best_epoch,
             "epoch": run.status.epoch,

@@ -28,7 +28,7 @@ MOST_NAME = 80
 #: The smallest scale. Below it the learning rate falls before anything is learned.
 LEAST_SCALE = 0.1
 #: The seeds are listed apart; they are not a varied setting.
-SEED = "train.seed"
+SEED, SPLIT_SEED = "train.seed", "data.split_seed"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Study:
     """A question to training. Immutable; :meth:`extended` returns a larger copy.
 
     ``figure`` is the number of the report's figure that the study repeats, if it does; ``scale`` the factor (0.1 to 1)
-    by which its epochs and milestones are shortened. A ``reference`` study came with the program and is read-only.
+    by which its epochs and milestones are shortened. With ``redraw`` each seed draws its training images anew: the
+    split seed of a cell is its seed. A ``reference`` study came with the program and is read-only.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Study:
     note: str = ""
     figure: int | None = None
     scale: float = 1.0
+    redraw: bool = False
     reference: bool = False
     created_at: float = 0.0
 
@@ -106,12 +108,17 @@ class Study:
     def problems(self) -> dict[str, str]:
         """Return a sentence for each part that is not allowed; empty for a study that can run.
 
-        Keys are ``name``, ``seeds``, ``vary``, or the path of the setting to change.
+        Keys are ``name``, ``seeds``, ``vary``, ``redraw``, or the path of the setting to change.
         """
         problems = self._problems_of_parts()
         for cell in [] if problems.keys() - {"name"} else self.cells():
             for path, text in cell.config.problems().items():
                 problems.setdefault(path, f"With {cell.label}: {text}")
+            if self.redraw and not problems and not cell.config.data.whole_test_set:
+                problems["redraw"] = (
+                    "Each seed would be tested on other images. To draw training images anew for each seed, use the "
+                    "official split and all of its test images."
+                )
         return problems
 
     def _problems_of_parts(self) -> dict[str, str]:
@@ -131,6 +138,8 @@ class Study:
         problems |= {axis.path: text for axis in self.axes if (text := self._problem_of_axis(axis))}
         if len({axis.path for axis in self.axes}) < len(self.axes):
             problems["vary"] = "A setting is listed twice. Put its values into one list."
+        if self.redraw and SPLIT_SEED in {axis.path for axis in self.axes}:
+            problems["redraw"] = f"{SETTINGS[SPLIT_SEED].label} is varied already, so it cannot follow the seed."
         if not problems and self.size > MOST_CELLS:
             problems["vary"] = f"This is {self.size:,} runs; at most {MOST_CELLS} are allowed. Vary fewer values."
         return problems
@@ -197,6 +206,7 @@ class Study:
             "note": self.note,
             "figure": self.figure,
             "scale": self.scale,
+            **({"redraw": True} if self.redraw else {}),  # earlier versions refuse a part that they do not know
             "reference": self.reference,
             "created_at": self.created_at,
             "vary": {axis.path: list(axis.values) for axis in self.axes},
@@ -224,6 +234,7 @@ class Study:
             note=composed(printable(_take(content, "note", "", "text", _is_text))),
             figure=None if figure is None else int(figure),
             scale=float(_take(content, "scale", 1.0, "a number", _is_amount)),
+            redraw=_take(content, "redraw", False, "true or false", lambda value: isinstance(value, bool)),
             reference=content.get("reference") is True,
             created_at=float(_take(content, "created_at", 0.0, "a number", _is_amount)),
         ).checked()
@@ -235,7 +246,7 @@ def _cells(study: Study) -> tuple[Cell, ...]:
     for seed in study.seeds:
         for values in itertools.product(*(axis.values for axis in study.axes)):
             settings = {axis.path: value for axis, value in zip(study.axes, values, strict=True)}
-            config = study.base.replace({**settings, SEED: seed})
+            config = study.base.replace({**settings, SEED: seed, **({SPLIT_SEED: seed} if study.redraw else {})})
             signature = config.signature()
             cells.setdefault(signature, Cell(settings, seed, config, signature))
     return tuple(cells.values())
@@ -317,7 +328,7 @@ def seeds_from_text(text: str) -> tuple[int, ...]:
 
 
 def _check_names(content: Mapping[Any, Any]) -> None:
-    known = {"schema", "name", "note", "figure", "scale", "reference", "created_at", "vary", "seeds", "base"}
+    known = {"schema", "name", "note", "figure", "scale", "redraw", "reference", "created_at", "vary", "seeds", "base"}
     problems = {str(name): "is not a part of a study." + near(name, known) for name in content if name not in known}
     schema = content.get("schema", SCHEMA_VERSION)
     if isinstance(schema, int) and schema > SCHEMA_VERSION:

@@ -1,10 +1,12 @@
 """Is the gap real? What is concluded from made-up runs whose accuracies are known."""
 
+import numpy as np
 import pytest
 
 from core.compare.contenders import group_runs
 from core.compare.gap import NotComparable, gap
 from core.config.run_config import RunConfig
+from core.runs.predictions import Answers, Predictions
 from core.runs.summary import labels
 from core.stats.finding import HEADLINES
 from core.stats.joint import Sample
@@ -193,3 +195,65 @@ def test_another_precision_is_said(store):
         run_id = made_run(store, config=on_test.replace({"train.lr": rate}), name=precision)
         store.run(run_id).write_environment({"device": "cpu", "precision": precision, "threads": 2})
     assert "“bf16” was computed in bf16, “fp32” in fp32" in details(compared(store))
+
+
+# --- image by image -------------------------------------------------------------------------------
+
+
+def answered(correct, images=None, classes=HELD_OUT.data.classes, part="test"):
+    """Predictions that are right (1) or wrong (0) on these images."""
+    right = np.asarray(correct, bool)
+    numbers = np.arange(50_000, 50_000 + len(right)) if images is None else images
+    labels = np.zeros(len(right), np.int64)
+    answers = Answers(part, 4, numbers, labels, np.zeros((len(right), 10), np.float32), np.where(right, 0, 1))
+    return Predictions(classes, 4, 4, False, (answers,))
+
+
+def ahead_by(store, more, m=2_000):
+    """Two finished runs, of which the second is right on ``more`` images more; returns their predictions by id."""
+    first, second = (np.arange(m) < 1_800 + extra for extra in (0, more))
+    low = trained(store, first.mean(), name="low")
+    high = trained(store, second.mean(), HELD_OUT.replace({"train.lr": 0.2}), name="high")
+    return {low: answered(first), high: answered(second)}
+
+
+def reading(kept):
+    return lambda run_ids: {run_id: kept[run_id] for run_id in run_ids if run_id in kept}
+
+
+def test_runs_with_kept_predictions_are_compared_image_by_image(store):
+    kept = ahead_by(store, 30)
+    paired, by_accuracy = compared(store, read=reading(kept)), compared(store)
+    assert paired.judgement.paired and not by_accuracy.judgement.paired
+    assert paired.judgement.difference == pytest.approx(0.015) == pytest.approx(by_accuracy.judgement.difference)
+    assert (paired.judgement.verdict, by_accuracy.judgement.verdict) == ("for these seeds", "not shown")
+    assert np.ptp(paired.judgement.interval) < np.ptp(by_accuracy.judgement.interval) / 3
+    assert "image by image" in details(paired) and "cautious" not in details(paired)
+    assert "ahead with over 99.9 % probability" in paired.summary
+
+
+def test_a_run_without_predictions_leaves_accuracies_and_says_what_would_help(store):
+    kept = ahead_by(store, 30)
+    kept.popitem()
+    found = compared(store, read=reading(kept))
+    assert not found.judgement.paired
+    assert "1 run of 2 lacks kept predictions" in details(found)
+    assert "resnet-lab predict --missing" in details(found)
+    assert "no run has kept predictions" in details(compared(store))
+
+
+def test_different_pooled_splits_are_compared_on_images_that_neither_trained_on(store):
+    rng = np.random.default_rng(0)
+    numbers = [np.sort(rng.permutation(4_000)[:2_000]) for _ in range(2)]
+    pooled = HELD_OUT.replace({"data.split": "pooled", "data.test_size": 2_000})
+    kept = {}
+    for at, images in enumerate(numbers):
+        right = rng.random(2_000) < 0.9
+        config = pooled.replace({"data.split_seed": at, "train.lr": 0.1 * (1 + at)})
+        kept[trained(store, right.mean(), config, str(at))] = answered(right, images)
+    found = compared(store, read=reading(kept))
+    shared = np.intersect1d(*numbers)
+    assert found.judgement.paired and found.better.images == found.other.images == len(shared)
+    assert f"the {len(shared):,} test images that all runs answered" in details(found)
+    one = kept[found.better.run_ids[0]].answers()
+    assert found.better.results == (pytest.approx(one.correct[np.isin(one.images, shared)].mean()),)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmarks.paired import Truth
 from core.config.run_config import SETTINGS
 from core.config.sections import CLASSES
 from core.published.points import points_of
+from core.runs.predictions import Answers, Predictions
 from core.stats.finding import HEADLINES
 from core.study.findings import as_record, effects_table, findings_of
 from tests.outcomes_made import outcomes, simulated
@@ -217,7 +219,8 @@ def test_runs_that_came_out_the_same_break_nothing():
         assert "does not change" in finding.summary
 
 
-KEYS = {"series", "metric", "verdict", "p", "low", "high", "difference", "interval", "agreement", "sentences"}
+KEYS = {"series", "metric", "verdict", "p", "low", "high", "difference", "interval", "ahead", "counted", "paired"}
+KEYS |= {"agreement", "sentences"}
 
 
 def test_a_record_is_strict_json():
@@ -249,3 +252,46 @@ def test_the_agreement_is_among_the_details():
     finding = only(outcomes(STEEP), "data.train_size", published=PAIR)
     assert finding.agreement.kind == "not compared"
     assert finding.agreement.sentence in finding.details
+
+
+# --- images and draws -----------------------------------------------------------------------------
+
+
+def test_a_study_whose_runs_kept_their_predictions_is_judged_image_by_image():
+    truth = Truth((3, 3, 3), (0.90, 0.91, 0.92), images=2_000)
+    groups = dict(zip((32, 64, 128), truth.study(np.random.default_rng(3)), strict=True))
+    table = outcomes({value: runs.mean(1).tolist() for value, runs in groups.items()}, "train.batch_size")
+    kept = {f"{value}-{seed}": kept_of(right) for value, runs in groups.items() for seed, right in enumerate(runs)}
+    paired, plain = only(table, "train.batch_size", read=lambda run_ids: kept), only(table, "train.batch_size")
+    assert paired.judgement.paired and not plain.judgement.paired
+    assert paired.judgement.difference == pytest.approx(plain.judgement.difference)
+    assert np.ptp(paired.judgement.interval) < np.ptp(plain.judgement.interval) / 1.5
+    assert np.ptp(paired.judgement.trend.interval) < np.ptp(plain.judgement.trend.interval) / 1.5
+    record = as_record(paired)
+    assert (record["paired"], record["counted"]) == (True, "seeds and images") and 0.5 < record["ahead"] <= 1
+    losses = only(table, "train.batch_size", metric="loss", read=lambda run_ids: kept)
+    assert not losses.judgement.paired
+
+
+def test_runs_of_different_tasks_are_not_compared_image_by_image():
+    table = outcomes({"deer,dog": (0.9, 0.91), "cat,dog": (0.8, 0.81)}, "data.classes")
+    right = np.arange(2_000) < 1_800
+    kept = {run_id: kept_of(right, tuple(run_id.split("-")[0].split(","))) for run_id in table["run_id"]}
+    assert not only(table, "data.classes", read=lambda run_ids: kept).judgement.paired
+
+
+def kept_of(right, classes=CLASSES):
+    """Predictions for as many test images, right or wrong."""
+    zeros, numbers = np.zeros(len(right), np.int64), np.arange(50_000, 50_000 + len(right))
+    logits = np.zeros((len(right), len(classes)), np.float32)
+    answers = Answers("test", 7, numbers, zeros, logits, np.where(right, 0, 1))
+    return Predictions(classes, 7, 10, False, (answers,))
+
+
+def test_a_study_of_the_training_size_says_whether_the_draw_of_its_images_counts():
+    assert "draw of training images is not counted" in details(only(outcomes(STEEP), "data.train_size"))
+    drawn = outcomes(STEEP)
+    drawn["split_seed"] = drawn["train.seed"]
+    assert "includes the draw" in details(only(drawn, "data.train_size"))
+    batches = only(outcomes({32: (0.9, 0.91), 64: (0.9, 0.92)}, "train.batch_size"), "train.batch_size")
+    assert "draw" not in details(batches)

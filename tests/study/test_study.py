@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from core.base.errors import ConfigError
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
+from core.data.split import make_split
 from core.study.study import (
     MOST_CELLS,
     Axis,
@@ -229,3 +231,40 @@ def test_the_base_is_named_without_the_varied_settings():
     sizes = Study("sizes", base, (Axis("data.train_size", (6_000, 10_000)),))
     assert sizes.recipe == "report · classes deer, dog"
     assert Study("rates", PRESETS["fast"].config, (Axis("train.lr", (0.1, 0.2)),)).recipe == "fast"
+
+
+# --- training images drawn anew -------------------------------------------------------------------
+
+SIZES = Axis("data.train_size", (1_000, 2_000))
+WHOLE = QUICK.replace({"data.split": "official", "data.test_size": None})
+
+
+def test_each_seed_can_draw_its_training_images_anew_while_the_test_images_stay():
+    drawn = study(SIZES, base=WHOLE, seeds=(0, 1), redraw=True)
+    assert drawn.problems() == {}
+    cells = drawn.cells()
+    assert {(cell.seed, cell.config.data.split_seed) for cell in cells} == {(0, 0), (1, 1)}
+    labels = np.arange(60_000) % 10
+    first, *_, last = (make_split(cell.config, labels) for cell in cells if cell.settings["data.train_size"] == 1_000)
+    assert not np.array_equal(first.train, last.train)
+    assert np.array_equal(first.test, last.test)
+    assert {cell.config.data.split_seed for cell in study(SIZES, base=WHOLE, seeds=(0, 1)).cells()} == {0}
+
+
+@pytest.mark.parametrize("base", [WHOLE.replace({"data.test_size": 1_000}), WHOLE.replace({"data.split": "pooled"})])
+def test_images_are_not_drawn_anew_where_the_test_images_would_change(base):
+    assert "test" in study(SIZES, base=base, redraw=True).problems()["redraw"]
+    assert "redraw" not in study(SIZES, base=base).problems()
+
+
+def test_a_split_seed_that_is_varied_does_not_follow_the_seed():
+    assert "varied already" in study(Axis("data.split_seed", (0, 1)), base=WHOLE, redraw=True).problems()["redraw"]
+
+
+def test_drawing_anew_is_in_the_file_and_absent_otherwise():
+    drawn = study(SIZES, base=WHOLE, redraw=True)
+    assert Study.from_dict(json.loads(json.dumps(drawn.to_dict()))) == drawn
+    assert "redraw" not in replace(drawn, redraw=False).to_dict()
+    with pytest.raises(ConfigError) as raised:
+        Study.from_dict({**drawn.to_dict(), "redraw": "yes"})
+    assert raised.value.problems.keys() == {"redraw"}
