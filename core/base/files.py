@@ -7,7 +7,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -216,6 +216,22 @@ def sweep(folder: Path, *patterns: str) -> None:
                 newest = max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
                 if abs(time.time() - newest) >= ABANDONED_AFTER:
                     remove(path)
+
+
+def file_stamp(paths: Iterable[str]) -> list[int]:
+    """Return inode, time of change in ns and size of each file, zeros for a missing one.
+
+    It changes when a file is replaced. Text, not Path: files of a thousand runs are looked at whenever a page is drawn.
+    """
+    found: list[int] = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            found += (0, 0, 0)
+        else:
+            found += (status.st_ino, status.st_mtime_ns, status.st_size)
+    return found
 
 
 # --- locks ----------------------------------------------------------------------------------------

@@ -111,6 +111,10 @@ def _add_runs(commands: _Commands) -> None:
     command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class", "one")
     command.add_argument("--part", choices=("validation", "test"), default="validation", help="default: validation")
 
+    help = "compute what runs answer for each validation and test image, where that is not kept"
+    command = commands.add("predict", runs.predict, help, "*")
+    command.add_argument("--missing", action="store_true", help="of all runs that have weights but no predictions")
+
     latest = "classify images with a run's best weights; “latest” is the newest run that knows all ten classes"
     command = commands.add("classify", runs.classify, latest, "one")
     command.add_argument("image", nargs="+", type=_path, metavar="IMAGE", help="image file")

@@ -1,4 +1,4 @@
-"""Commands about existing runs: list, show, stop, evaluate, classify, the trash, export and import."""
+"""Commands about existing runs: list, show, stop, evaluate, predict, classify, the trash, export and import."""
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from core.base.errors import ImageError, Outcome, StoreError, each
 from core.base.files import write_atomically
+from core.base.terminal import say
 from core.base.text import SELECTED_ON, counted, duration, filesize, moment, nats, one_line, percent
 from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
@@ -178,6 +179,31 @@ def _computed_text(result: dict[str, Any]) -> str:
     """Return with what an evaluation was computed, and whether the run itself was computed with something else."""
     text = f"in {result['precision']} on {result['device']}"
     return text if result["as_trained"] else f"{text}, unlike the run, so its own results may differ slightly"
+
+
+def predict(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Compute the predictions of runs that have none. Without runs and ``--missing``, say how many these are."""
+    missing = store.without_predictions()
+    if not args.run and not args.missing:
+        advice = " `resnet-lab predict --missing` computes them." if missing else ""
+        text = f"{counted(len(missing), 'run')} with weights and without predictions.{advice}"
+        return Answer("\n".join([*missing, text]), {"missing": missing})
+    from core.jobs.predict import predict_all  # imports torch
+
+    run_ids = [*(store.find(text) for text in args.run), *(missing if args.missing else ())]
+    outcome = predict_all(store, run_ids, lambda run_id, number, count: say(f"Run {run_id} ({number} of {count}) …"))
+    rows, data = [], []
+    for run_id, predictions in store.many_predictions(outcome.done).items():
+        for answers in predictions.kept:
+            which = "best" if answers.epoch == predictions.best_epoch else "last"
+            row = {"id": run_id, "weights": which, "epoch": answers.epoch, "part": answers.part}
+            data.append({**row, "images": len(answers), "accuracy": answers.accuracy, "later": predictions.later})
+            rows.append((*row.values(), f"{len(answers):,}", percent(answers.accuracy)))
+    columns = ("run", "weights", "epoch", "set", "images", "accuracy")
+    text = table(columns, rows, right=("epoch", "images", "accuracy")) if rows else ""
+    text = text or ("" if outcome.problems else "Every run with weights has predictions.")
+    answer = {"predictions": data, "errors": outcome.problems}
+    return Answer(text, answer, outcome.problems, code=int(bool(outcome.problems)))
 
 
 def classify(args: argparse.Namespace, store: RunStore) -> Answer:

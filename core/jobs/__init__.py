@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluate": ["evaluate_best"],
+        "predict": ["predict_all", "predictions_of"],
         "probe": ["measure"],
         "recorder": ["Recorder"],
         "runner": ["run", "run_held"],

@@ -21,7 +21,7 @@ def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "tes
     """
     run = store.run(run_id)
     config = run.config()
-    environment, as_trained = _environment(run.meta().environment)
+    environment, as_trained = recorded_environment(run.meta().environment)
     environment.claim_threads()
     model, _ = load_weights(run.read_weights(), run_id, config)
     model.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -32,7 +32,7 @@ def evaluate_best(store: RunStore, run_id: str, part: Literal["validation", "tes
     return {"epoch": run.status().best_epoch, "part": part, **evaluation.to_dict(), **computed}
 
 
-def _environment(recorded: dict[str, Any]) -> tuple[Environment, bool]:
+def recorded_environment(recorded: dict[str, Any]) -> tuple[Environment, bool]:
     """Return what the run was computed with, or the CPU in full precision, and whether the run was computed with it."""
     try:
         if {"device", "precision", "threads"} <= recorded.keys():

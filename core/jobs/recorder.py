@@ -149,6 +149,11 @@ class Recorder:
         self._run.write_state(state)
         self._update(epoch=record.epoch, **(_best([record]) if weights is not None else {}))
 
+    def predictions(self, content: bytes) -> None:
+        """Keep the answers of the network, from :func:`~core.runs.predictions.predictions_bytes`."""
+        self._refuse_another()
+        self._run.write_predictions(content)
+
     def result(self, result: Mapping[str, Any]) -> None:
         """Keep the evaluation on the test set."""
         self._refuse_another()

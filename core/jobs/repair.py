@@ -17,9 +17,7 @@ from core.base.errors import LabError, StoreError
 from core.base.files import read_file, write_atomically
 from core.base.strict_json import from_json, to_json
 from core.base.text import counted
-from core.data.task import load_task
-from core.jobs.evaluate import evaluate_best
-from core.jobs.runner import test_result
+from core.jobs.predict import computed, result_of
 from core.records import EpochRecord, best
 from core.runs.check import Checked, check_run, is_set_aside, place_aside, replace_damaged, unusable
 from core.runs.checksums import CHECKSUMS, Version, mend
@@ -38,10 +36,10 @@ from core.runs.folder import (
     RunFolder,
     Status,
 )
+from core.runs.predictions import PREDICTIONS, predictions_bytes
 from core.runs.store import RunStore
 from core.training.checkpoint import load_state, load_weights, weights_bytes
 from core.training.environment import resolve
-from core.training.trainer import Trainer
 
 #: What the log says about where a run was trained.
 _TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads?\b")
@@ -101,6 +99,7 @@ class _Repairs:
             STATUS: self._status,
             BEST: self._best,
             RESULT: self._result,
+            PREDICTIONS: self._predictions,
             LOG: self._log,
         }
 
@@ -202,20 +201,14 @@ class _Repairs:
         return f"The weights of epoch {epoch} were restored from the saved state."
 
     def _result(self) -> str:
-        config, status = self._run.config(), self._run.stored_status()
-        environment = resolve(config, self._run.meta().environment)
-        trainer = Trainer(config, load_task(config, environment.torch_device), environment)
-        try:
-            trainer.load(self._state())
-        except LabError:
-            trainer.history = []
-        if len(trainer.history) == status.epoch:
-            result = test_result(self._run, trainer)
-        else:  # of the last epoch there are no weights
-            evaluation = evaluate_best(self._store, self._run.id, "test")
-            result = {"best": {name: value for name, value in evaluation.items() if name != "part"}}
-        self._replace(RESULT, _json(result))
+        config = self._run.config()
+        resolve(config, self._run.meta().environment)  # another device could give another result
+        self._replace(RESULT, _json(result_of(computed(self._run))))
         return "The weights were evaluated on the test set again."
+
+    def _predictions(self) -> str:
+        self._replace(PREDICTIONS, predictions_bytes(computed(self._run), self._run.config()))
+        return "They were computed again from the weights."
 
     def _log(self) -> str:
         content = self._content(LOG) or b""

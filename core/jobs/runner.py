@@ -7,25 +7,22 @@ metrics.jsonl whoever started it.
 import contextlib
 import traceback
 from collections.abc import Callable
-from typing import Any
 
-import torch
-
-from core.base.descriptors import with_reserve
 from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.files import locked
 from core.base.paths import without_home
 from core.base.text import counted
 from core.config.run_config import SETTINGS, RunConfig
 from core.data.task import load_task
+from core.jobs.predict import final_predictions, result_of
 from core.jobs.recorder import Recorder
 from core.records import BatchRecord, EpochRecord, best
 from core.runs.folder import LAST, RunFolder, Status
+from core.runs.predictions import predictions_bytes
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision
-from core.training.checkpoint import load_state, load_weights, state_bytes, weights_bytes
+from core.training.checkpoint import load_state, state_bytes, weights_bytes
 from core.training.environment import resolve
-from core.training.evaluation import Evaluation, evaluate
 from core.training.trainer import Trainer
 
 #: How PyTorch reports that the memory is used up, on an accelerator and on the CPU.
@@ -114,8 +111,10 @@ def _train(store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnB
             recorder.end("stopped")
             recorder.log(f"Stopped on request after {counted(trainer.epoch, 'epoch')}.")
             return
+    predictions = final_predictions(folder, trainer)
+    recorder.predictions(predictions_bytes(predictions, trainer.config))
     if trainer.config.data.validation == "held-out":
-        recorder.result(test_result(folder, trainer))
+        recorder.result(result_of(predictions))
     recorder.end("finished")
     recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {counted(trainer.epoch, 'epoch')}.")
 
@@ -183,23 +182,6 @@ def _state(folder: RunFolder, trainer: Trainer) -> bytes:
 def _best_weights(trainer: Trainer) -> bytes:
     """Return the content of best.safetensors."""
     return weights_bytes(trainer.best or {}, best(trainer.history).epoch, trainer.config)
-
-
-def test_result(folder: RunFolder, trainer: Trainer) -> dict[str, Any]:
-    """Return the evaluation of the best and the last weights on the test set, which chose nothing."""
-    task, environment = trainer.task, trainer.environment
-    best_epoch, model = best(trainer.history).epoch, trainer.evaluated_model
-    if best_epoch != trainer.epoch:
-        model, _ = with_reserve(lambda: load_weights(folder.read_weights(), folder.id, trainer.config))
-        model.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def test(model: torch.nn.Module) -> Evaluation:
-        return evaluate(model, task.test, task.normalization, environment)
-
-    return {
-        "best": {"epoch": best_epoch, **test(model).to_dict()},
-        "last": {"epoch": trainer.epoch, **test(trainer.evaluated_model).to_dict()},
-    }
 
 
 def _smaller_settings(folder: RunFolder) -> str:

@@ -19,6 +19,7 @@ from core.base.text import counted
 from core.runs.checksums import CHECKSUMS, UNRECORDED
 from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record
 from core.runs.folder import BEST, CONFIG, LAST, LOCK, LOG, META, PREVIOUS, RESULT, SAVED_STATES, STATUS, RunFolder
+from core.runs.predictions import PREDICTIONS
 from core.runs.shelf import Shelf
 from core.runs.storage import SETTINGS_FILE
 from core.runs.store import RunStore
@@ -157,7 +158,7 @@ def is_set_aside(name: str) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    known = (CHECKSUMS, CONFIG, META, STATUS, METRICS_FILE, RESULT, LOG, BEST, *SAVED_STATES)
+    known = (CHECKSUMS, CONFIG, META, STATUS, METRICS_FILE, RESULT, PREDICTIONS, LOG, BEST, *SAVED_STATES)
     return name in known or is_set_aside(name) or name.startswith(f"{CONFIG}.v")
 
 
@@ -189,6 +190,7 @@ def unusable(run: RunFolder, *, states: bool = False) -> dict[str, str]:
         STATUS: run.stored_status,
         RESULT: run.result,
         METRICS_FILE: lambda: _read_epochs(run),
+        PREDICTIONS: run.check_predictions,
     }
     problems = {}
     for name, read in readers.items():
@@ -251,6 +253,7 @@ def _ways(run: RunFolder, found: dict[str, str]) -> dict[str, str]:
         BEST: "from the saved state." if state else None,
         METRICS_FILE: "from the saved state." if state else None,
         RESULT: "by evaluating the weights again." if intact(BEST) or state else None,
+        PREDICTIONS: "by computing them again from the weights." if intact(BEST) or state else None,
     }
     return {name: way for name, way in ways.items() if way}
 

@@ -23,6 +23,7 @@ status.json can say ``running`` for a run whose process is dead; a free lock tel
 """
 
 import contextlib
+import hashlib
 import os
 import socket
 import sys
@@ -36,6 +37,7 @@ from typing import Any, Literal, get_args
 from core.base.errors import ConfigError, Conflict, RunBusy, StoreError
 from core.base.files import (
     PATIENCE,
+    file_stamp,
     flush_folder,
     identity,
     is_locked,
@@ -50,9 +52,9 @@ from core.base.text import composed, duration, one_line, printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
-from core.runs.checksums import NO_VERSION, Checksums
+from core.runs.checksums import CHECKSUMS, NO_VERSION, Checksums, Version
 from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, rising
-from core.runs.predictions import PREDICTIONS, PREDICTIONS_BYTES, Predictions, read_predictions
+from core.runs.predictions import PREDICTIONS, PREDICTIONS_BYTES, Predictions, contradiction, read_predictions
 from core.runs.shelf import Shelf
 
 CONFIG, META, STATUS, PROGRESS, RESULT = "config.json", "meta.json", "status.json", "progress.json", "result.json"
@@ -233,12 +235,37 @@ class RunFolder:
         return result
 
     def predictions(self) -> Predictions | None:
-        """Return what the network answered for each validation and test image; ``None`` if that is not kept."""
+        """Return what the network answered for each validation and test image; ``None`` if that is not kept.
+
+        Those of reference runs, and of runs that were not finished when they were computed, are kept in the cache.
+        """
         try:
             content = self.checksums.read(PREDICTIONS, PREDICTIONS_BYTES)
         except FileNotFoundError:
-            return None
+            cached = self._cached_predictions()
+            if cached is None:
+                return None
+            content = cached
         return read_predictions(content, self.id, self.config())
+
+    def check_predictions(self) -> None:
+        """Raise StoreError if the predictions are damaged or, of a finished run, contradict its epochs or its result.
+
+        It says nothing if the files that they are compared with cannot be read.
+        """
+        try:
+            finished = self.stored_status().state == "finished"
+            config, records, result = self.config(), self.records(), self.result()
+        except StoreError:
+            return
+        predictions = self.predictions()
+        if predictions and finished and (problem := contradiction(predictions, config, records, result)):
+            raise self._damaged(PREDICTIONS, problem)
+
+    def predictions_stamp(self) -> list[int]:
+        """Return a value that changes when the predictions are written, or no longer belong to the run."""
+        names = (PREDICTIONS, CONFIG, STATUS, BEST, CHECKSUMS)
+        return file_stamp([*(f"{self.path}/{name}" for name in names), str(self._predictions_cache)])
 
     def log(self) -> str:
         """Return the log, of a long one the end; empty if there is none. A damaged log begins with a note."""
@@ -367,6 +394,23 @@ class RunFolder:
         """Keep the answers of the network, from :func:`~core.runs.predictions.predictions_bytes`."""
         self.checksums.write(PREDICTIONS, content)
 
+    def keep_predictions(self, content: bytes) -> None:
+        """Keep predictions that were computed later: in the folder of a finished run, otherwise in the cache.
+
+        Reference runs are read-only, and a run that is resumed gets other weights. In the cache, predictions belong to
+        the weights and the epoch that the run has now.
+        """
+        if self.stored_status().state == "finished" and not self.stored_meta().reference:
+            self.write_predictions(content)
+            return
+        path = self._predictions_cache
+        with os_errors_as_store_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for other in path.parent.iterdir():
+                if not os.path.lexists(self._shelf.folder / other.name):  # its run was deleted
+                    other.unlink()
+        write_atomically(path, self._cache_key(content) + content, durable=False)
+
     def settle(self) -> None:
         """Stop a run that waited or trained where its folder comes from, and forget that place."""
         status = self.stored_status()
@@ -474,6 +518,25 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     # --- files ------------------------------------------------------------------------------------
+
+    @property
+    def _predictions_cache(self) -> Path:
+        return self._shelf.cache_folder / "predictions" / self.id
+
+    def _cached_predictions(self) -> bytes | None:
+        """Return the content in the cache that belongs to the run's present weights; ``None`` if there is none."""
+        try:
+            key, content = read_file(self._predictions_cache, PREDICTIONS_BYTES + 100).partition(b"\n")[::2]
+            return content if key + b"\n" == self._cache_key(content) else None
+        except (FileNotFoundError, StoreError):
+            return None
+
+    def _cache_key(self, content: bytes) -> bytes:
+        """Return a line that tells whether ``content`` is whole and belongs to the run's present weights."""
+        listed = self.checksums.listed().get(BEST, ())
+        weights = listed[0] if len(listed) == 1 else Version.of(self.read_weights())
+        key = f"{self.id} {weights.sha256} {self.stored_status().epoch} ".encode()
+        return hashlib.sha256(key + content).hexdigest().encode() + b"\n"
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:

@@ -12,13 +12,15 @@ sure the network is, where two runs disagree) needs no second evaluation. The fi
 =========================  =========  ======================================================================
 
 Its metadata says which configuration it belongs to, which epoch is the best and which the last, and whether it was
-computed later, from the weights. Nothing here needs torch.
+computed later, from the weights. Nothing here needs torch; :mod:`core.jobs.predict` computes them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +30,18 @@ from safetensors.numpy import load, save
 from core.base.errors import ConfigError, StoreError
 from core.base.strict_json import from_json, to_json
 from core.base.tensors import with_metadata
-from core.config.run_config import EXTENDED, RunConfig
+from core.config.run_config import RunConfig
+from core.config.sections import ALL_IMAGES
+from core.records import EpochRecord, best
 
 PREDICTIONS = "predictions.safetensors"
 #: The most bytes of such a file that are read: 120,000 images twice, with their logits.
 PREDICTIONS_BYTES = 20_000_000
+#: Bytes of predictions that a store keeps in memory: those of about 100 runs.
+RECENT_BYTES = 200_000_000
 #: Images with known answers: a test set, or held-out training images.
 Part = Literal["test", "validation"]
+_PARTS: tuple[Part, ...] = ("test", "validation")
 #: The weights that answered: those of the best epoch or of the last.
 Weights = Literal["best", "last"]
 #: The largest number of 16 bits.
@@ -129,45 +136,99 @@ def read_predictions(content: bytes, run_id: str, config: RunConfig) -> Predicti
 
     Raises StoreError if it is damaged, or belongs to another configuration than that of run ``run_id``.
     """
-    damaged = StoreError(
-        f"{PREDICTIONS} of run {run_id} is damaged. Delete the file; the predictions can be computed again from the "
-        "weights."
-    )
+    way_on = f"`resnet-lab check {run_id} --repair` computes them again from the weights."
+    damaged = StoreError(f"{PREDICTIONS} of run {run_id} is damaged. {way_on}")
     try:
         metadata = from_json(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        made_with = RunConfig.from_dict(from_json(metadata["config"]))
+        made_with = config
+        if metadata["config"] != to_json(config.to_dict()):  # checking a configuration takes time
+            made_with = RunConfig.from_dict(from_json(metadata["config"]))
         epochs = int(metadata["best_epoch"]), int(metadata["last_epoch"])
         later = metadata["later"] == "True"
         kept = tuple(_kept(load(content), len(config.data.classes)))
     except (SafetensorError, ConfigError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise damaged from error
-    if differing := [path for path in made_with.differences(config) if path not in EXTENDED]:
+    if differing := [*made_with.differences(config)][:3]:
         raise StoreError(
-            f"{PREDICTIONS} of run {run_id} belongs to another configuration ({', '.join(differing[:3])} differ). "
-            "Put the run's own file back, or delete it."
+            f"{PREDICTIONS} of run {run_id} belongs to another configuration ({', '.join(differing)} differ). {way_on}"
         )
     return Predictions(config.data.classes, *epochs, later, kept)
 
 
+def contradiction(
+    predictions: Predictions, config: RunConfig, records: Sequence[EpochRecord], result: Mapping[str, Any] | None
+) -> str | None:
+    """Return what in the predictions of a finished run does not fit its epochs and its result, or ``None``.
+
+    Accuracies are compared only if the predictions were made at the end of the run: another computer that computes
+    them later may round differently.
+    """
+    sizes, validated = config.data.sizes(), "validation" if config.data.validation == "held-out" else "test"
+    if not records or (predictions.best_epoch, predictions.last_epoch) != (best(records).epoch, records[-1].epoch):
+        return f"its best and last epochs are {predictions.best_epoch} and {predictions.last_epoch}"
+    accuracies = {(validated, record.epoch): record.val_accuracy for record in records}
+    accuracies |= {
+        ("test", tested["epoch"]): tested["accuracy"]
+        for tested in (result or {}).values()
+        if isinstance(tested, Mapping) and {"epoch", "accuracy"} <= tested.keys()
+    }
+    for answers in predictions.kept:
+        what = f"the {answers.part} images of epoch {answers.epoch}"
+        if len(answers) != (sizes.test if answers.part == "test" else sizes.validation):
+            return f"it has {len(answers):,} answers for {what}"
+        recorded = accuracies.get((answers.part, answers.epoch), answers.accuracy)
+        if not predictions.later and answers.accuracy != recorded:
+            return f"its accuracy on {what} is {answers.accuracy:.4f}, where the run recorded {recorded:.4f}"
+    return None
+
+
+class RecentPredictions:
+    """The predictions that were read last, up to :data:`RECENT_BYTES` of them. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[object, Predictions | None]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, run_id: str, stamp: object, read: Callable[[], Predictions | None]) -> Predictions | None:
+        """Return what ``read`` returns, from memory if it was read when the files had the same ``stamp``."""
+        with self._lock:  # while one thread reads a hundred runs, the others wait for what it reads
+            kept, predictions = self._kept.pop(run_id, (None, None))
+            if kept != stamp:
+                predictions = read()
+            self._kept[run_id] = stamp, predictions
+            while len(self._kept) > 1 and sum(_bytes(item) for _, item in self._kept.values()) > RECENT_BYTES:
+                self._kept.popitem(last=False)
+            return predictions
+
+
+def _bytes(predictions: Predictions | None) -> int:
+    """Return the bytes of the arrays, without what a page computes from them."""
+    kept = predictions.kept if predictions else ()
+    return sum(array.nbytes for answers in kept for array in (answers.logits, answers.predicted, answers.labels))
+
+
 def _kept(tensors: Mapping[str, NDArray], k: int) -> Iterable[Answers]:
     """Yield the answers in the tensors of a file. Raises LookupError or ValueError if they do not fit each other."""
-    for name, logits in tensors.items():
-        part, *rest = name.split(".")
-        if rest[-1] != "logits":
+    for part in _PARTS:
+        if f"{part}.images" not in tensors:
             continue
-        if part not in ("test", "validation"):
-            raise ValueError(part)
-        images, labels, epoch = tensors[f"{part}.images"], tensors[f"{part}.labels"], rest[0]
-        predicted = tensors[f"{part}.{epoch}.predicted"]
-        if not images.shape == labels.shape == predicted.shape == logits.shape[:1] or logits.shape[1:] != (k,):
-            raise ValueError("shapes")
-        if not len(images) or max(labels.max(), predicted.max()) >= k or (np.diff(images.astype(np.int64)) <= 0).any():
-            raise ValueError("values")
-        yield Answers(
-            "test" if part == "test" else "validation",
-            int(epoch),
-            images.astype(np.int64),
-            labels.astype(np.int64),
-            logits.astype(np.float32),
-            predicted.astype(np.int64),
-        )
+        images, labels = _integers(tensors[f"{part}.images"]), _integers(tensors[f"{part}.labels"])
+        if images.shape != labels.shape or not len(images) or labels.max() >= k:
+            raise ValueError("labels")
+        if (np.diff(images) <= 0).any() or images[-1] >= ALL_IMAGES:
+            raise ValueError("images")
+        names = [name.split(".") for name in tensors]
+        for epoch in sorted(int(name[1]) for name in names if name[0] == part and name[-1] == "logits"):
+            logits, predicted = tensors[f"{part}.{epoch}.logits"], _integers(tensors[f"{part}.{epoch}.predicted"])
+            if logits.dtype != np.float16 or logits.shape != (len(images), k):
+                raise ValueError("logits")
+            if predicted.shape != labels.shape or predicted.max() >= k:
+                raise ValueError("predicted")
+            yield Answers(part, epoch, images, labels, logits.astype(np.float32), predicted)
+
+
+def _integers(values: NDArray) -> NDArray[np.int64]:
+    """Return unsigned integers as int64 (N,). Raises ValueError for other values."""
+    if values.dtype not in (np.uint8, np.uint16) or values.ndim != 1:
+        raise ValueError(values.dtype)
+    return values.astype(np.int64)

@@ -10,7 +10,7 @@ import getpass
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
 from core.runs.checksums import Checksums
 from core.runs.epochs import METRICS, OPTIONAL_METRICS, EpochReader
-from core.runs.folder import LOCK, META, Meta, RunFolder, Status, write_new_run, written
+from core.runs.folder import BEST, LOCK, META, Meta, RunFolder, Status, write_new_run, written
+from core.runs.predictions import PREDICTIONS, Predictions, RecentPredictions
 from core.runs.queue import Queue
 from core.runs.shelf import Shelf, Trash
 from core.runs.summary import KIND_OF_VALIDATION, AnyRun, DamagedRun, RunSummary, readable
@@ -46,6 +47,7 @@ class RunStore:
         self.queue = Queue(self._shelf, self.trash)
         self._epochs = EpochReader()
         self._reader = Reader(self._shelf, self._epochs)
+        self._predictions = RecentPredictions()
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, newest first. Raises StoreError if the folder cannot be read."""
@@ -137,6 +139,44 @@ class RunStore:
                 if status.state == "queued":
                     run.write_status(replace(status, state="stopped", finished_at=time.time()))
             yield
+
+    # --- predictions ------------------------------------------------------------------------------
+
+    def predictions(self, run_id: str) -> Predictions | None:
+        """Return what a run's network answered for each validation and test image; ``None`` if that is not kept.
+
+        They are read again only if they changed. :func:`core.jobs.predict.predictions_of` computes missing ones.
+        Raises StoreError if they are damaged.
+        """
+        run = self.run(run_id)
+        return self._predictions.get(run_id, run.predictions_stamp(), run.predictions)
+
+    def many_predictions(self, run_ids: Iterable[str]) -> dict[str, Predictions]:
+        """Return the predictions of those of the runs that have some, by id; damaged ones are left out."""
+        read: dict[str, Predictions] = {}
+        for run_id in run_ids:
+            with contextlib.suppress(StoreError):
+                if predictions := self.predictions(run_id):
+                    read[run_id] = predictions
+        return read
+
+    def without_predictions(self, run_ids: Iterable[str] | None = None) -> list[str]:
+        """Return which of the runs, by default all, have no predictions although they could have: newest first.
+
+        They have weights, and neither wait nor train. A run whose predictions are damaged is not among them.
+        """
+        wanted = None if run_ids is None else set(run_ids)
+        runs = [run for run in self.summaries() if wanted is None or run.id in wanted]
+        return [run.id for run in runs if run.epochs and not run.status.active and self._lacks_predictions(run.id)]
+
+    def _lacks_predictions(self, run_id: str) -> bool:
+        folder = self.root / run_id
+        if not (folder / BEST).is_file() or (folder / PREDICTIONS).is_file():
+            return False
+        try:
+            return self.predictions(run_id) is None
+        except StoreError:
+            return False
 
     # --- what is known about all runs -------------------------------------------------------------
 

@@ -7,7 +7,6 @@ are kept in ``.cache/summaries.json``, so that a server that was just started ne
 import contextlib
 import hashlib
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from core.base.errors import StoreError
-from core.base.files import write_atomically
+from core.base.files import file_stamp, write_atomically
 from core.base.strict_json import from_json, to_json
 from core.config.run_config import SETTINGS, RunConfig
 from core.runs.checksums import CHECKSUMS
@@ -92,7 +91,7 @@ class Reader:
 
     def _run(self, run_id: str) -> AnyRun:
         # Taken before the files are read: what changes in between is noticed the next time.
-        stamp = _stamp(f"{self._shelf.folder}/{run_id}/{name}" for name in _FILES)
+        stamp = file_stamp(f"{self._shelf.folder}/{run_id}/{name}" for name in _FILES)
         try:
             run = self._kept.get(run_id, stamp) or self._kept.put(stamp, self._read(RunFolder(self._shelf, run_id)))
         except StoreError as error:
@@ -214,19 +213,3 @@ def _tuples(content: dict[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> Any:
     return math.nan if value is None else value  # which JSON lacks
-
-
-def _stamp(paths: Iterable[str]) -> _Stamp:
-    """Inode, time of change in ns and size of each file, zeros for a missing one.
-
-    Text, not Path: five files of a thousand runs are looked at whenever a page is drawn.
-    """
-    stamp: _Stamp = []
-    for path in paths:
-        try:
-            stat = os.stat(path)
-        except OSError:
-            stamp += (0, 0, 0)
-        else:
-            stamp += (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-    return stamp

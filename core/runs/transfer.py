@@ -26,6 +26,7 @@ from core.base.text import filesize
 from core.config.run_config import SCHEMA_VERSION
 from core.runs.epochs import METRICS_FILE
 from core.runs.folder import BEST, CONFIG, LAST, LOG, META, RESULT, STATUS, RunFolder
+from core.runs.predictions import PREDICTIONS, PREDICTIONS_BYTES
 from core.runs.shelf import ID, Shelf
 from core.runs.store import RunStore
 
@@ -38,7 +39,7 @@ _MB = 1_000_000
 #: A run's files that travel, and how many bytes each may have. The state comes first: if the run is training
 #: meanwhile, nothing in the .zip is then older than its state.
 FILES = {LAST: 2_000 * _MB, BEST: 500 * _MB, METRICS_FILE: 200 * _MB, CONFIG: _MB, META: _MB, STATUS: _MB}
-FILES |= {RESULT: 20 * _MB, LOG: 200 * _MB}
+FILES |= {PREDICTIONS: PREDICTIONS_BYTES, RESULT: 20 * _MB, LOG: 200 * _MB}
 #: Without one of these a folder is not a run.
 NEEDED = (CONFIG, META, STATUS)
 MOST_RUNS = 1_000
@@ -78,7 +79,8 @@ def import_runs(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
     """Import the runs of a .zip that :func:`export` wrote; ``name`` is what to call the file in a message.
 
     Runs that were waiting or training arrive stopped. Raises StoreError for a file that is not an export, damaged or
-    hostile; a single run that exists here or does not match its checksums is a problem of the outcome.
+    hostile; a single run that exists here or does not match its checksums is a problem of the outcome. A run whose
+    predictions cannot be used is imported without them, which is a problem of the outcome too.
     """
     staging = store.cache_folder / f"new-{secrets.token_hex(8)}"
     try:
@@ -90,7 +92,12 @@ def import_runs(store: RunStore, source: Path | BinaryIO, name: str) -> Outcome:
             with os_errors_as_store_errors(staging):
                 staging.mkdir(parents=True)
             shelf = Shelf(staging, "run")
-            return each(listed, lambda run_id: _import(archive, members[run_id], listed[run_id], shelf, run_id, store))
+            left_out: list[str] = []
+            outcome = each(
+                listed,
+                lambda run_id: left_out.extend(_import(archive, members[run_id], listed[run_id], shelf, run_id, store)),
+            )
+            return Outcome(outcome.done, outcome.problems + left_out)
     except FileNotFoundError:
         raise StoreError(f"The file {name} does not exist.") from None
     except OSError as error:
@@ -193,23 +200,47 @@ def _import(
     shelf: Shelf,
     run_id: str,
     store: RunStore,
-) -> None:
-    """Assemble one run on ``shelf``, check that it can be read, and move it into ``store``."""
+) -> list[str]:
+    """Assemble one run on ``shelf``, check that it can be read, and move it into ``store``.
+
+    Return a sentence if its predictions were left out.
+    """
     if missing := [file for file in NEEDED if file not in files]:
         raise StoreError(f"Run {run_id} lacks {' and '.join(missing)}; it was not imported.")
     folder = shelf.place(run_id)
     with os_errors_as_store_errors(folder):
         folder.mkdir()
         for file, info in files.items():
-            size, digest = _unpack(archive, info, folder / file)
-            expected = listed[file] if isinstance(listed[file], Mapping) else {}
-            if (expected.get("bytes"), expected.get("sha256")) != (size, digest):
-                raise StoreError(f"{file} of run {run_id} differs from what was exported (SHA-256); not imported.")
+            if file != PREDICTIONS:
+                _unpack_verified(archive, info, folder / file, listed[file])
     run = RunFolder(shelf, run_id)
     run.migrate()
     run.result()  # raises if it is damaged, as the configuration, the name and the status do
+    left_out = []
+    with os_errors_as_store_errors(folder):
+        path = folder / PREDICTIONS
+        try:
+            if PREDICTIONS in files:
+                _unpack_verified(archive, files[PREDICTIONS], path, listed[PREDICTIONS])
+            run.check_predictions()
+        except StoreError:
+            path.unlink(missing_ok=True)
+            left_out = [
+                f"{PREDICTIONS} of run {run_id} is damaged or belongs to another run; it was left out. "
+                f"`resnet-lab predict {run_id}` computes the predictions again from the weights."
+            ]
     run.settle()
     store.adopt(folder)
+    return left_out
+
+
+def _unpack_verified(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, listed: Any) -> None:
+    """Write a file. Raises StoreError unless it has the size and the SHA-256 that are ``listed``."""
+    size, digest = _unpack(archive, info, path)
+    expected = listed if isinstance(listed, Mapping) else {}
+    if (expected.get("bytes"), expected.get("sha256")) != (size, digest):
+        run_id = path.parent.name
+        raise StoreError(f"{path.name} of run {run_id} differs from what was exported (SHA-256); not imported.")
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tuple[int, str]:

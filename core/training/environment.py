@@ -71,11 +71,16 @@ class Environment:
         }
 
 
+def one_thread() -> contextlib.AbstractContextManager[None]:
+    """Compute with one thread in a block: a second team of threads would compete with training for the cores."""
+    return threads(1)
+
+
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread in the block: a second team of threads would compete with training for the cores."""
+def threads(number: int) -> Iterator[None]:
+    """Compute with ``number`` threads in the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from core.training.schedule import EVALUATION_BATCH
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of :func:`evaluate`.
+    """The result of :func:`evaluate` and :func:`evaluation_of`.
 
     Losses in nats per image, accuracies from 0 to 1. ``smoothed_loss`` is the cross-entropy against smoothed labels;
     ``loss_by_class`` and ``accuracy_by_class`` have one mean per true class; ``confusion``: int64 (k, k), a row per
@@ -60,8 +60,14 @@ def evaluate(
     label_smoothing: float = 0.0,
 ) -> Evaluation:
     """Evaluate ``model`` on ``images``; leaves it in evaluation mode."""
+    logits = predict(model, images.images, normalization, environment)
+    return evaluation_of(logits, images.labels, label_smoothing)
+
+
+def evaluation_of(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Evaluation:
+    """Return the evaluation of ``logits``, float32 (N, k), for images of the classes ``labels``, int64 (N,)."""
     # Summed on the CPU, in float64, which Apple's accelerator does not have.
-    logits, labels = predict(model, images.images, normalization, environment).cpu(), images.labels.cpu()
+    logits, labels = logits.cpu(), labels.cpu()
     k = logits.shape[1]
     losses = F.cross_entropy(logits, labels, reduction="none").double()
     smoothed = losses.mean()
@@ -73,7 +79,7 @@ def evaluate(
     return Evaluation(
         loss=losses.mean().item(),
         smoothed_loss=smoothed.item(),
-        accuracy=confusion.diagonal().sum().item() / len(images),
+        accuracy=confusion.diagonal().sum().item() / len(labels),
         loss_by_class=(loss_sums / counts).tolist(),
         accuracy_by_class=(confusion.diagonal() / counts).tolist(),
         confusion=confusion,

@@ -24,7 +24,7 @@ from core.data.task import Task
 from core.model.resnet import make_network
 from core.records import BatchRecord, EpochRecord, best
 from core.training.environment import Environment
-from core.training.evaluation import evaluate
+from core.training.evaluation import evaluation_of, predict
 from core.training.health import HealthMeter
 from core.training.optimizer import decayed_parameters, l2_penalty, make_optimizer
 from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES, learning_rate, stops_early
@@ -48,6 +48,8 @@ class Trainer:
         self.history: list[EpochRecord] = []
         #: :meth:`weights` of the best epoch so far; ``None`` before the first.
         self.best: dict[str, Tensor] | None = None
+        #: Float32 (N, k), on the CPU: the logits of the last epoch for the validation set; ``None`` after :meth:`load`.
+        self.validated: Tensor | None = None
         self.batches = math.ceil(len(task.train) / train.batch_size)
         self._health = HealthMeter(self.model, self.batches)
 
@@ -93,6 +95,7 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             self.history = [EpochRecord(**record) for record in state["history"]]
             self.best = self._checked_best(state.get("best"))  # older states do not have it
+            self.validated = None
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise LabError(
                 "The saved training state does not fit this configuration: it is damaged or of another network."
@@ -156,9 +159,10 @@ class Trainer:
         if average is not None:
             self._finish_average(average, plan)
         model = average.module if average is not None else self.model
-        normalization, smoothing = self.task.normalization, train.label_smoothing
+        validation_set, normalization = self.task.validation, self.task.normalization
         with self._health.probe(model):
-            validation = evaluate(model, self.task.validation, normalization, self.environment, smoothing)
+            self.validated = predict(model, validation_set.images, normalization, self.environment).cpu()
+        validation = evaluation_of(self.validated, validation_set.labels, train.label_smoothing)
         penalty = l2_penalty(train, decayed_parameters(train, model))
         record = EpochRecord(
             epoch=epoch,

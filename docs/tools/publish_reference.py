@@ -26,6 +26,7 @@ KEPT = (
     "status.json",
     "metrics.jsonl",
     "result.json",
+    "predictions.safetensors",
     "log.txt",
     "best.safetensors",
     "checksums.txt",

@@ -79,6 +79,7 @@ FILES = (
     "last.pt",
     "previous.pt",
     "result.json",
+    "predictions.safetensors",
     "log.txt",
     "checksums.txt",
 )

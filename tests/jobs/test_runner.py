@@ -677,7 +677,7 @@ def test_the_state_before_the_last_is_kept_until_the_run_is_finished(store):
     assert store.run(run_id).checksums.problems() == {}
     assert resumed(store, run_id).state == "finished"
     assert store.run(run_id).states() == ["last.pt"]
-    assert len((store.run(run_id).path / "checksums.txt").read_text().splitlines()) == 9
+    assert len((store.run(run_id).path / "checksums.txt").read_text().splitlines()) == 10
     assert store.run(run_id).checksums.problems() == {}
 
 
