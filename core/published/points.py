@@ -1,8 +1,8 @@
 """The report's results, from figures.csv: its Figures 3, 5, 7 and 9, to the last printed digit.
 
-Every point is one run of 200 epochs at batch size 128, except for the setting that the figure varies. Accuracies are
-the best of all epochs, chosen on the test images. What the printed losses are is said at :attr:`Point.loss`, and what
-the points say about each other in :mod:`core.published.arithmetic`.
+Every measured point is one run of 200 epochs at batch size 128, but for the setting that the figure varies.
+Accuracies are the best of all epochs, chosen on the test images. What the printed losses are is said at
+:attr:`Point.loss`, and what the points say about each other in :mod:`core.published.arithmetic`.
 """
 
 import csv

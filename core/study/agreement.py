@@ -5,8 +5,9 @@ tested is therefore the difference of the two effects, with the chance of both s
 report's images, and the seed-to-seed variation of the report's runs. The latter is estimated from all runs that differ
 in little but chance: ours, and the report's own repeats (:func:`core.published.arithmetic.repeats`).
 
-With one seed of ours per value, nothing is decided. Where our epochs were scaled down, effects are compared, levels are
-not. Printed numbers that are no measurement are not compared with anything.
+With one seed of ours per value, nothing is decided, and losses never disagree: the sampling of their images is not
+counted. Where our epochs were scaled down, effects are compared, levels are not. Printed numbers that are no
+measurement are not compared with anything.
 
 How often a study of the same truth is said to disagree is simulated in ``benchmarks/agreement.py``.
 """
@@ -138,6 +139,8 @@ class _Comparison:
         clear = not self._difference({first: -1, last: 1}).holds(0.0)
         same = clear and ours * theirs > 0
         apart = f"the difference ({self._interval_text(interval)})"
+        if not interval.holds(0.0) and not self.count_images:
+            return "undecided", self._images_not_counted(both, apart)
         if not interval.holds(0.0):
             far = f"{both}; chance does not explain {apart}."
             if same:
@@ -169,8 +172,16 @@ class _Comparison:
             return Agreement(
                 "size", f"Agrees with the report: {both}; chance explains {apart}.", ours, theirs, interval
             )
+        if not self.count_images:
+            return Agreement("undecided", self._images_not_counted(both, apart), ours, theirs, interval)
         sentence = f"Disagrees with the report: {both}; chance does not explain {apart}."
         return Agreement("disagrees", sentence, ours, theirs, interval)
+
+    def _images_not_counted(self, both: str, apart: str) -> str:
+        return (
+            f"Agreement with the report is undecided: {both}; seeds do not explain {apart}, but the sampling of the "
+            "images may."
+        )
 
     def _single_runs(self, *at: int) -> bool:
         """Return whether a compared value of ours has one run only, so that nothing is decided."""

@@ -131,6 +131,14 @@ def test_the_reports_loss_is_the_objective():
     assert agreed(around(TEN), metric="loss") is None
 
 
+def test_a_loss_never_disagrees_because_its_images_are_not_counted():
+    for by in (4.0, -2.0):
+        found = agreed(around(TEN, by), metric="objective")
+        assert found.kind == "undecided" and not found.interval.holds(0.0)
+        assert "sampling of the images may" in found.sentence
+    assert agreed({50_000: (0.5, 0.51)}, metric="objective").kind == "undecided"
+
+
 def test_only_common_values_are_compared():
     found = agreed({35_000: (0.90, 0.901), 42_000: (0.90, 0.901), 50_000: (0.91, 0.911)})
     assert found.theirs == pytest.approx(0.9137 - 0.90072)
