@@ -1,9 +1,10 @@
 """Measure how fast the pages are in Chromium, and how much they slow down training.
 
-    python -m benchmarks.pages [paint|pick|rerun|slowing|delay …]   (all, unless some are named)
+    python -m benchmarks.pages [paint|pick|inspect|rerun|slowing|delay …]   (all, unless some are named)
 
 paint     from the address of a page to its title and to its first chart if it has a chart
 pick      from a click in the table of Compare with 60 runs to the first chart
+inspect   Inspect with 100 runs: from its address to its matrix and images; from a click on a cell to its images
 rerun     from a click on Run to the end of the script's run, while the server trains on all cores
 slowing   training speed with Run open, refreshing each second, divided by that without a page, measured in turn
 delay     from the end of an epoch in metrics.jsonl to its point in the chart on Run
@@ -28,7 +29,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.common import RESULTS, chromium, heading, new_window, percentile_95, publish, served
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
-from tests.made import made_run
+from tests.made import made_predictions, made_run
 
 #: The first chart of a page, as CSS selector.
 CHART = ".js-plotly-plot .main-svg"
@@ -38,11 +39,26 @@ PAGES = {
     "New run": ("new_run", "h1"),
     "Run": ("run", CHART),
     "Compare": ("compare", "h1"),
+    "Inspect": ("inspect", CHART),
     "Dataset": ("dataset", "h1"),
     "Classify": ("classify", "h1"),
 }
 #: Whether a chart of the page has curves.
 DRAWN = "() => [...document.querySelectorAll('.js-plotly-plot')].some((chart) => chart.data?.length)"
+#: The images of a grid.
+TILES = ".tiles canvas"
+#: Clicks a cell of the confusion matrix and returns the milliseconds until the grid has other images.
+CELL = """async () => {
+  const chart = document.querySelector('.live-chart.clickable');
+  const roots = () => [document, ...[...document.querySelectorAll('*')].map((node) => node.shadowRoot).filter(Boolean)];
+  const grid = () => roots().map((root) => root.querySelector('.tiles')).find(Boolean);
+  const label = () => grid()?.getAttribute('aria-label');
+  const tick = () => new Promise((done) => setTimeout(done, 10));
+  const before = label(), began = performance.now();
+  chart.emit('plotly_click', { points: [{ x: 'automobile', y: 'airplane' }] });
+  while (label() === before && performance.now() - began < 5000) await tick();
+  return performance.now() - began;
+}"""
 #: Clicks the first switch of the page and returns the milliseconds until the script has run.
 CLICK = """async () => {
   const app = document.querySelector('[data-testid=stApp]'), state = () => app.getAttribute('data-test-script-state');
@@ -165,6 +181,42 @@ def pick() -> Iterator[str]:
             yield f"| {name} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | ≤ {goal} |"
 
 
+def inspect() -> Iterator[str]:
+    """Yield a table of Inspect with 100 runs that all keep their predictions; each time in a new window."""
+    yield "| Inspect with 100 runs | n | median, s | longest, s | goal |\n| --- | --- | --- | --- | --- |"
+
+    def hundred_runs(store: RunStore) -> None:
+        for number in range(100):
+            settings = {"train.seed": number % 5, "train.lr": 0.05 * (1 + number // 5)}
+            run_id = made_run(store, epochs=24, config=PRESETS["fast"].config.replace(settings))
+            made_predictions(store, run_id, number, 0.9)
+
+    with lab(hundred_runs) as here:
+        first, second, *_ = here.store.ids()
+        here.page(f"inspect?run={first}").locator(TILES).first.wait_for()  # the server has read the images
+        opening, two, cell = list[float](), list[float](), list[float]()
+        for _ in range(7):
+            for times, address in ((opening, f"run={first}"), (two, f"run={first}&with={second}")):
+                began = time.perf_counter()
+                page = here.page(f"inspect?{address}")
+                page.locator(TILES).first.wait_for()
+                page.wait_for_function(DRAWN, polling=10)
+                times.append(time.perf_counter() - began)
+                page.context.close()
+            page = here.page(f"inspect?run={first}")
+            page.wait_for_function(DRAWN, polling=10)
+            page.wait_for_timeout(2_000)  # a person looks at the matrix first
+            cell.append(page.evaluate(CELL) / 1e3)
+            page.context.close()
+        rows = (
+            ("open it", opening, 1.5),
+            ("open it with two runs", two, 1.5),
+            ("a click on a cell, to its images", cell, 0.5),
+        )
+        for name, times, goal in rows:
+            yield f"| {name} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | ≤ {goal} |"
+
+
 def rerun() -> Iterator[str]:
     """Yield a table of reruns of the page Run while its server trains."""
     yield "| action | n | median, s | 95th percentile, s | goal |\n| --- | --- | --- | --- | --- |"
@@ -238,6 +290,7 @@ def delay() -> Iterator[str]:
 MEASUREMENTS: dict[str, Callable[[], Iterator[str]]] = {
     "paint": paint,
     "pick": pick,
+    "inspect": inspect,
     "rerun": rerun,
     "slowing": slowing,
     "delay": delay,

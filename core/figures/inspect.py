@@ -25,13 +25,13 @@ _CELL, _AXES = 38, 90
 def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str], *, rows: bool, chosen: Cell) -> go.Figure:
     """Return the confusion matrix (k, k) as a heat map; with ``rows``, cells are percent of their row.
 
-    The colour shows mistakes alone, because right answers are many times as many; these are on a grey diagonal. The
-    ``chosen`` cell, row or column has a frame. A click reports the two classes as x and y.
+    The colour shows mistakes alone, because right answers are many times as many; these are on a grey diagonal. Zeros
+    are not written. The ``chosen`` cell, row or column has a frame. A click reports the two classes as x and y.
     """
     k = len(classes)
     shares = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     values = shares if rows else matrix
-    texts = [[f"{value:.1f}" if rows else f"{value:,}" for value in row] for row in values]
+    texts = [["" if not value else f"{value:.1f}" if rows else f"{value:,}" for value in row] for row in values]
     about = np.stack([matrix, shares], axis=-1)
     hover = (
         "%{y} called %{x}: %{customdata[0]:,} images, %{customdata[1]:.1f} % of all images of the class %{y}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.cost.estimate import START_SECONDS, estimate, run_seconds
+from core.cost.estimate import START_SECONDS, estimate, predictions_text, run_seconds
 from core.cost.speed import remember
 from tests.cost.made import QUICK, made_speed, timed_run
 from tests.made import made_record
@@ -129,3 +129,12 @@ def test_several_runs_take_the_sum(store):
     expected = estimate(QUICK, store)
     assert " for 3 runs " in expected.text(3)
     assert expected.text(1).split(" (")[0] != expected.text(3).split(" for")[0]
+
+
+def test_predictions_take_one_evaluation_of_all_images(store):
+    run_id = timed_run(store, evaluation=100.0)
+    assert START_SECONDS == 1 and predictions_text(store, store.summary(run_id)) == (
+        "evaluates 2,500 images: about 26 s"
+    )
+    unmeasured = timed_run(store, environment={})
+    assert predictions_text(store, store.summary(unmeasured)) == "evaluates 2,500 images"

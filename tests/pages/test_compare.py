@@ -562,3 +562,14 @@ def test_all_files_are_checked_and_repaired(app, store):
     pressed(app, "repair_files")
     assert "Repaired" in texts(app) and "1 repaired" in texts(app)
     assert store.run(run_id).status().state == "finished"
+
+
+@pytest.mark.parametrize(("count", "offered"), [(1, True), (2, True), (3, False)])
+def test_the_answers_of_one_or_two_runs_can_be_inspected(app, seeds, count, offered):
+    opened(app, *seeds[:count])
+    assert ("inspect" in {(button.key or "").split(" ")[0] for button in app.button}) is offered
+
+
+def test_a_run_without_an_epoch_cannot_be_inspected(app, store):
+    opened(app, made_run(store, epochs=0, state="stopped"))
+    assert "inspect" not in {(button.key or "").split(" ")[0] for button in app.button}

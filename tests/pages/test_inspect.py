@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.run_config import RunConfig
 from core.data import cifar10
-from tests.made import made_predictions, made_run
-from tests.pages.shown import charts, image_grids, pixels, texts
+from tests.made import made_predictions, made_run, made_weights, tiny_config
+from tests.pages.shown import action, charts, image_grids, pixels, texts
 
 
 @pytest.fixture
@@ -161,6 +161,49 @@ def test_runs_with_other_classes_stand_beside_each_other_but_are_not_compared(pa
     app = page(run=pair, **{"with": all_ten})
     assert matrix(app).shape == (2, 2) and matrix(app, 1).shape == (10, 10)
     assert "different classes" in tab(app, "Two runs").info[0].value
+
+
+def test_missing_predictions_are_computed_when_asked(page, store):
+    run_id = made_run(store, 4, config=tiny_config())
+    made_weights(store, run_id)
+    app = page(run=run_id)
+    assert "evaluates 300 images" in texts(app) and not charts(app)
+    action(app, "predict").click().run()
+    assert not app.exception and not app.error
+    answers = store.predictions(run_id).answers()
+    assert matrix(app).sum() == len(answers) == 200 and np.trace(matrix(app)) == answers.correct.sum()
+
+
+def test_predictions_that_cannot_be_computed_say_why(page, store):
+    run_id = made_run(store)
+    made_predictions(store, made_run(store))
+    app = page(run=run_id)
+    action(app, "predict").click().run()
+    assert not app.exception
+    assert "no weights" in app.error[0].value
+
+
+def test_without_the_images_everything_else_is_shown(page, store, monkeypatch):
+    run_id = made_run(store)
+    made_predictions(store, run_id)
+    monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
+    app = page(run=run_id)
+    assert "not on this computer" in app.info[0].value
+    assert matrix(app).sum() == 10_000 and not image_grids(app)
+
+
+def test_an_image_shows_the_probabilities_of_both_runs(page, store):
+    runs = [made_run(store) for _ in range(2)]
+    answers = [made_predictions(store, run_id, seed).answers() for seed, run_id in enumerate(runs)]
+    app = tab(page(run=runs[0], **{"with": runs[1]}), "Two runs")
+    grid = image_grids(app)[0]
+    number = int(grid["tiles"][0]["label"].split(":")[0].removeprefix("Image ").replace(",", ""))
+    app.session_state[f"picked of pair first {runs[0]} test 4 {runs[1]} test 4"] = number
+    app.run()
+    (chart,) = [chart for name, chart in charts(app).items() if name.startswith("probabilities")]
+    for trace, each in zip(chart["figure"]["data"], answers, strict=True):
+        place = int(np.flatnonzero(each.images == number)[0])
+        assert max(trace["x"]) == pytest.approx(100 * each.confidence[place])
 
 
 def test_the_most_confident_mistakes_come_first(page, store):

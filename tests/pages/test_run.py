@@ -86,7 +86,7 @@ def test_finished(page, store):
     assert set(charts(app)) == {"accuracy", "loss", "by-class", "learning-rate", "speed"}
     bars = charts(app)["by-class"]["figure"]["data"][0]
     assert bars["x"] == [100 * share for share in made_record(4).val_accuracy_by_class]
-    assert {*ALWAYS, "longer", "classify", "trash"} == set(buttons(app))
+    assert {*ALWAYS, "longer", "classify", "inspect", "trash"} == set(buttons(app))
 
 
 def test_the_health_of_a_training_is_behind_a_fold(page, store):
@@ -190,7 +190,7 @@ def test_a_finished_run_goes_to_the_trash_and_back(page, store):
 def test_a_click_acts_on_the_run_it_was_drawn_for(page, store):
     """Another window trashed the run of the page; the click must not reach the next one."""
     other, shown = made_run(store, name="other"), made_run(store, name="shown")
-    for name in ("copy", "classify", "pin", "trash"):
+    for name in ("copy", "classify", "inspect", "pin", "trash"):
         app = page(run=shown)
         store.trash.put(shown)
         button(app, name).click().run()

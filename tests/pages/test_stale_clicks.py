@@ -10,7 +10,7 @@ from tests.faults.app import errors_on
 from tests.made import made_run, made_weights, tiny_config
 from tests.pages.shown import texts
 
-PAGES = {"run": "run", "compare": "runs", "studies": "study", "classify": "run"}
+PAGES = {"run": "run", "compare": "runs", "studies": "study", "classify": "run", "inspect": "run"}
 #: Buttons that act on nothing that is shown.
 NEUTRAL = {"new-run", "create", "clear", "measure_study"}
 

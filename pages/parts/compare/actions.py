@@ -11,6 +11,7 @@ import streamlit as st
 from core.base.errors import Outcome, collected, each
 from core.base.text import file_name, filesize
 from core.compare import contenders, filters
+from core.inspect.subject import inspectable
 from core.runs import transfer
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
@@ -63,6 +64,14 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
             args=(store, picked),
             help="You can restore the runs from the trash.",
         )
+        if len(inspectable(selected)) == len(selected) <= 2 and st.button(
+            "Inspect answers",
+            key=key_for("inspect", *picked),
+            icon=":material/troubleshoot:",
+            help="Shows which images the networks get wrong, and on which images two networks differ.",
+        ):
+            view = {"view": "Two runs"} if len(picked) == 2 else {}
+            st.switch_page("pages/inspect.py", query_params=dict(zip(("run", "with"), picked, strict=False)) | view)
         if more := contenders.siblings(readable(runs), picked):
             st.button(
                 f"Add {runs_text(len(more))} with other seeds",

@@ -1,6 +1,6 @@
 """The gallery of Inspect: images of a cell page by page, and all probabilities of the one that is picked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -14,54 +14,53 @@ from core.inspect.subject import Subject
 from core.views.curves import RUN_COLOURS
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
-from pages.parts.get_data import get_data_box
+from pages.parts.shared import error_box
 
 #: Images on a page.
 PAGE_SIZE = 30
 
 
 def gallery(
-    numbers: NDArray[np.int64],
-    labels: Sequence[str],
-    captions: Sequence[str],
-    key: str,
-    alt: str,
-    about: Sequence[Subject],
+    numbers: NDArray[np.int64], describe: Callable[[int], tuple[str, str]], key: str, alt: str, about: Sequence[Subject]
 ) -> None:
     """Show the images with these ``numbers`` in CIFAR-10, page by page.
 
-    A click on an image shows what the networks of ``about`` answer for it; ``key`` changes with the images.
+    ``describe`` returns what to call the image at a place of ``numbers``, in full and in a few letters. A click on an
+    image shows what the networks of ``about`` answer for it; ``key`` changes with the images.
     """
+    if not cifar10.available():
+        st.info("The images are not on this computer. Download them on the page Dataset.", icon=":material/download:")
+        return
     try:
         data = cifar10.load()
     except LabError as error:
-        get_data_box(str(error))
+        error_box(error)
         return
     pages = -(-len(numbers) // PAGE_SIZE)
     page = st.pagination(pages, key=f"page of {key}") if pages > 1 else 1
-    here = slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE)
-    picked_key = f"picked of {key}"
-    picked = st.session_state.get(picked_key)
-    shown = numbers[here]
+    start = (page - 1) * PAGE_SIZE
+    shown = numbers[start : start + PAGE_SIZE]
+    texts = [describe(start + place) for place in range(len(shown))]
+    picked = images.position(np.sort(shown), st.session_state.get(f"picked of {key}"))
+    chosen = None if picked is None else int(np.argsort(shown)[picked])
 
     def pick(place: int) -> None:
-        st.session_state[picked_key] = int(shown[place])
+        st.session_state[f"picked of {key}"] = int(shown[place])
 
-    found = np.flatnonzero(shown == picked)
     image_grid(
         data.images[shown],
-        labels[here],
+        [label for label, _ in texts],
         f"{key} {page}",
         alt,
-        captions=captions[here],
+        captions=[caption for _, caption in texts],
         side=84,
-        chosen=int(found[0]) if len(found) else None,
+        chosen=chosen,
         on_pick=pick,
     )
-    if len(found):
-        _answers(data, int(shown[found[0]]), key, about)
-    else:
+    if chosen is None:
         st.caption("Click an image to see the probability of every class.")
+    else:
+        _answers(data, int(shown[chosen]), key, about)
 
 
 def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subject]) -> None:
@@ -77,12 +76,9 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
             image_grid(
                 data.images[[number]], [images.description(data, number)], f"large {key}", "The image", columns=1
             )
-            st.page_link(
-                "pages/dataset.py",
-                label="Open in Dataset",
-                icon=":material/photo_library:",
-                query_params={"image": str(number)},
-            )
+            if st.button("Open in Dataset", key=f"dataset {key}", icon=":material/photo_library:", type="tertiary"):
+                st.session_state["image"] = number
+                st.switch_page("pages/dataset.py", query_params={"image": str(number), "view": "Augmentation"})
         with right:
             st.markdown(f"**{images.description(data, number)}**")
             figure = bars_figures.probabilities(classes, rows, run_colours=colours)

@@ -87,24 +87,18 @@ def _keep(name: str, chosen: str | None) -> None:
 def _images(subject: Subject, side: int, cell: Cell) -> None:
     """Show the images of a cell."""
     answers, classes = subject.answers, subject.classes
-    places = ranked(answers, cell)
-    st.markdown(
-        f"**{literal(cell_text(answers, cell, classes))}**" + (", the most confident first" * bool(len(places)))
-    )
+    places, title = ranked(answers, cell), cell_text(answers, cell, classes)
+    one_kind = cell.true is not None and cell.predicted is not None
+
+    def describe(place: int) -> tuple[str, str]:
+        at = int(places[place])
+        kind = f"{classes[answers.labels[at]]} → {classes[answers.predicted[at]]}"
+        return answer_text(answers, at, classes), f"{100 * answers.confidence[at]:.1f} %" if one_kind else kind
+
+    st.markdown(f"**{literal(title)}**" + ", the most confident first" * bool(len(places)))
     if len(places):
-        gallery(
-            answers.images[places],
-            [answer_text(answers, int(at), classes) for at in places],
-            [
-                f"{classes[answers.labels[at]]} → {classes[answers.predicted[at]]}"
-                if cell.true is None or cell.predicted is None
-                else f"{100 * answers.confidence[at]:.1f} %"
-                for at in places
-            ],
-            f"mistakes {side} {subject.run.id} {answers.part} {answers.epoch} {cell.true} {cell.predicted}",
-            cell_text(answers, cell, classes),
-            [subject],
-        )
+        key = f"mistakes {side} {subject.run.id} {answers.part} {answers.epoch} {cell.true} {cell.predicted}"
+        gallery(answers.images[places], describe, key, title, [subject])
     with st.container(horizontal=True):
         download_button(
             "Export these images (CSV)",

@@ -102,15 +102,17 @@ def _images(both: Pair, subjects: tuple[Subject, Subject], chosen: Agreement) ->
     if not len(places):
         st.caption("No image.")
         return
-    first, second = both.first, both.second
-    names = [(classes[first.predicted[at]], classes[second.predicted[at]]) for at in places]
+
+    def describe(place: int) -> tuple[str, str]:
+        at = int(places[place])
+        ours, theirs = (classes[each.predicted[at]] for each in (both.first, both.second))
+        share = 100 * both.second.confidence[at]
+        full = f"{answer_text(both.first, at, classes)}; by the second {theirs} ({share:.1f} %)"
+        return full, ours if ours == theirs else f"{ours} | {theirs}"
+
     gallery(
-        first.images[places],
-        [
-            f"{answer_text(first, int(at), classes)}; by the second {theirs} ({100 * second.confidence[at]:.1f} %)"
-            for at, (_, theirs) in zip(places, names, strict=True)
-        ],
-        [ours if ours == theirs else f"{ours} | {theirs}" for ours, theirs in names],
+        both.first.images[places],
+        describe,
         f"pair {chosen} {' '.join(f'{each.run.id} {each.answers.part} {each.answers.epoch}' for each in subjects)}",
         "Images in the chosen cell, those on which the networks differ most first",
         subjects,

@@ -7,12 +7,13 @@ import streamlit as st
 
 from core.base.errors import LabError
 from core.base.text import counted
+from core.cost.estimate import predictions_text
 from core.inspect import subject as subject_views
 from core.inspect.subject import Subject
 from core.runs.predictions import Part, Predictions, Weights
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
-from pages.parts.actions import forget_problems
+from pages.parts.actions import forget_problems, key_for
 from pages.parts.shared import error_box, literal
 
 _PARTS = {"test": "Test images", "validation": "Validation images"}
@@ -62,6 +63,9 @@ def subjects(store: RunStore, runs: Sequence[RunSummary], names: dict[str, str])
     kept = [(run, predictions) for run in runs if (predictions := predictions_or_box(store, run, names[run.id]))]
     if len(kept) < len(runs):
         return []
+    if not subject_views.shared_parts([predictions for _, predictions in kept]):
+        st.info("These two runs keep no predictions for the same kind of images.", icon=":material/info:")
+        return []
     part, weights = answers_chooser([predictions for _, predictions in kept])
     found = [(run, predictions, predictions.answers(part, weights)) for run, predictions in kept]
     return [Subject(run, names[run.id], predictions, answers) for run, predictions, answers in found if answers]
@@ -105,12 +109,35 @@ def _one_of(label: str, key: str, options: Sequence[str], names: dict[str, str])
 
 
 def predictions_or_box(store: RunStore, run: RunSummary, label: str) -> Predictions | None:
-    """Return a run's predictions; if there are none, say so."""
+    """Return a run's predictions; if there are none, offer to compute them."""
     try:
-        predictions = store.run(run.id).predictions()
+        predictions = store.predictions(run.id)
     except LabError as error:
         error_box(error)
         return None
     if predictions is None:
-        st.info(f"“{literal(label)}” has no predictions yet.", icon=":material/info:")
+        _compute_box(store, run, label)
     return predictions
+
+
+def _compute_box(store: RunStore, run: RunSummary, label: str) -> None:
+    """Offer to compute a run's predictions from its weights."""
+    with st.container(border=True):
+        st.markdown(
+            f"“{literal(label)}” has no predictions yet. Computing them {predictions_text(store, run)}. They are kept, "
+            "so this is done once."
+        )
+        pressed = st.button(
+            "Compute predictions", key=key_for("predict", run.id), type="primary", icon=":material/calculate:"
+        )
+        if not pressed:
+            return
+        from core.jobs.predict import predictions_of  # imports torch, which takes seconds
+
+        try:
+            with st.spinner("Evaluating the network…", show_time=True):
+                predictions_of(store, run.id)
+        except LabError as error:
+            error_box(error)
+        else:
+            st.rerun()

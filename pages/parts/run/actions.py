@@ -11,6 +11,7 @@ import streamlit as st
 from core.base.text import counted
 from core.compare.filters import tags_in_use
 from core.cost.machine import fit
+from core.inspect.subject import inspectable
 from core.runs.folder import RESUMABLE
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
@@ -225,6 +226,13 @@ def _open_other_pages(run: RunSummary) -> None:
         help="Classify images with this run’s best weights.",
     ):
         st.switch_page("pages/classify.py", query_params={"run": run.id})
+    if inspectable([run]) and st.button(
+        "Inspect answers",
+        key=key_for("inspect", run.id),
+        icon=":material/troubleshoot:",
+        help="Shows which images the network gets wrong, how well each class is recognised, and how sure it is.",
+    ):
+        st.switch_page("pages/inspect.py", query_params={"run": run.id})
 
 
 def _take_away(store: RunStore, run: RunSummary) -> None:
