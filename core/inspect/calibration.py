@@ -125,8 +125,8 @@ def ece_interval(answers: Answers, level: float = LEVEL, resamples: int = RESAMP
     whose distances are all scaled by one factor, and the interval has the errors for which the observed one is neither
     in the upper nor in the lower tail (J. Carpenter, "Test inversion bootstrap confidence intervals", Journal of the
     Royal Statistical Society B 61 (1999), 159–172). A resample moves each bin by a normal number with the variance that
-    resampling the images gives. Simulated with true errors of 0 to 0.07 and 500 to 10,000 images, 95 % intervals hold
-    the truth in 90 to 96 %. The same ``seed`` gives the same interval.
+    resampling the images gives. How often it holds the truth is in docs/inspect.md (``benchmarks.calibration``). The
+    same ``seed`` gives the same interval.
     """
     n, bins, gap = len(answers), _bins(answers), answers.confidence - answers.correct
     distance = np.bincount(bins, gap, BINS) / n
