@@ -14,7 +14,7 @@ from core.runs.predictions import Part, Predictions, Weights
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
 from pages.parts.actions import forget_problems, key_for
-from pages.parts.shared import error_box, literal
+from pages.parts.shared import error_box, literal, run_link
 
 _PARTS = {"test": "Test images", "validation": "Validation images"}
 _WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
@@ -66,21 +66,21 @@ def subjects(store: RunStore, runs: Sequence[RunSummary], names: dict[str, str])
     if not subject_views.shared_parts([predictions for _, predictions in kept]):
         st.info("These two runs keep no predictions for the same kind of images.", icon=":material/info:")
         return []
-    part, weights = answers_chooser([predictions for _, predictions in kept])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        part, weights = answers_chooser([predictions for _, predictions in kept])
+        for number, run in enumerate(runs):
+            run_link(run.id, "Open second run" if number else "Open run")
     found = [(run, predictions, predictions.answers(part, weights)) for run, predictions in kept]
     return [Subject(run, names[run.id], predictions, answers) for run, predictions, answers in found if answers]
 
 
 def answers_chooser(predictions: Sequence[Predictions]) -> tuple[Part, Weights]:
-    """Ask for the images and the epoch, where there is a choice."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        part = cast(Part, _one_of("Images", "part", subject_views.shared_parts(predictions), _PARTS))
-        weights = cast(Weights, _one_of("Epoch", "weights", subject_views.shared_weights(predictions, part), _WEIGHTS))
-        facts = []
-        for each in predictions:
-            if answers := each.answers(part, weights):
-                facts.append(f"{counted(len(answers), f'{part} image')}, epoch {answers.epoch}")
-        st.caption(" · ".join(dict.fromkeys(facts)), width="content")
+    """Ask for the images and the epoch, where there is a choice, and say which they are."""
+    part = cast(Part, _one_of("Images", "part", subject_views.shared_parts(predictions), _PARTS))
+    weights = cast(Weights, _one_of("Epoch", "weights", subject_views.shared_weights(predictions, part), _WEIGHTS))
+    shown = [answers for each in predictions if (answers := each.answers(part, weights))]
+    facts = [f"{counted(len(answers), f'{part} image')}, epoch {answers.epoch}" for answers in shown]
+    st.caption(" · ".join(dict.fromkeys(facts)), width="content")
     return part, weights
 
 
