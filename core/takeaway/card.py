@@ -50,7 +50,7 @@ def model_card(store: RunStore, run_id: str) -> str:
     subject = of_runs(store, [run_id])
     preset = nearest(run.config)
     data, *described = methods.paragraphs(subject)
-    kept = store.run(run_id).predictions()
+    kept = store.many_predictions([run_id]).get(run_id)
     answers = kept.answers("test", "best") if kept else None
     measured_on, rows = classes(run, matrix_of(store.run(run_id), answers), store.run(run_id).records())
     card = {

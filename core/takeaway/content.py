@@ -12,12 +12,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.base.errors import LabError
-from core.base.text import counted, duration, known, moment, nats, percent, percent_range
+from core.base.text import SELECTED_ON, counted, duration, known, moment, nats, percent, percent_range
 from core.compare.contenders import best_two
-from core.compare.gap import gap
+from core.compare.gap import Gap, gap
 from core.compare.settings import NO_EFFECT, in_order, setting_name, setting_text_of_run
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
+from core.figures import bars as bars_figures
 from core.figures import compare as compare_figures
 from core.figures import curves as curves_figures
 from core.figures import panels
@@ -33,7 +34,7 @@ from core.takeaway import methods
 from core.takeaway.methods import Check
 from core.takeaway.subject import Group, Subject
 from core.views import exports
-from core.views.curves import RunCurves, marks
+from core.views.curves import NEUTRAL, RunCurves, marks
 
 #: Experiments in one chart; nobody can tell more apart.
 MOST_DRAWN = 24
@@ -112,7 +113,7 @@ def content_of(subject: Subject) -> Content:
         agreement=_agreement(claims),
         limits=(*notes, *methods.limits(subject)),
         checklist=methods.checklist(subject),
-        charts=tuple(_charts(subject)),
+        charts=tuple(_charts(subject, claims)),
         commands=_commands(subject),
         data=_data(subject),
     )
@@ -234,13 +235,13 @@ def _agreement(claims: Sequence[Claim]) -> tuple[str, ...]:
 # --- charts ---------------------------------------------------------------------------------------
 
 
-def _charts(subject: Subject) -> Iterator[Chart]:
+def _charts(subject: Subject, claims: Sequence[Claim]) -> Iterator[Chart]:
     if subject.study is not None:
         yield from _study_charts(subject)
     elif len(subject.contenders) == 1 and len(subject.runs) == 1:
         yield from _run_charts(subject)
     else:
-        yield from _compare_charts(subject)
+        yield from _compare_charts(subject, claims)
 
 
 def _study_charts(subject: Subject) -> Iterator[Chart]:
@@ -270,11 +271,21 @@ def _run_charts(subject: Subject) -> Iterator[Chart]:
     for kind, figure in figures.items():
         title = f"{_KINDS[kind]} of each epoch, training and validation."
         yield Chart(f"curves-{kind}", title, figure, title)
+    title = f"Accuracy of each class at the best epoch, on {SELECTED_ON[run.selected_on]}."
+    yield Chart("classes", title, bars_figures.class_accuracy(curves), title)
 
 
-def _compare_charts(subject: Subject) -> Iterator[Chart]:
+def _compare_charts(subject: Subject, claims: Sequence[Claim]) -> Iterator[Chart]:
     drawn = subject.contenders[:MOST_DRAWN]
     looks = marks([contender.id for contender in drawn])
+    by_run = {run.id: looks[contender.id].colour for contender in drawn for run in contender.runs}
+    for claim in claims:
+        if isinstance(claim.finding, Gap):
+            sides = (claim.finding.better, claim.finding.other)
+            colours = [by_run.get(side.run_ids[0], NEUTRAL) for side in sides]
+            caption = f"{claim.about}: the runs, their mean, and its 95 % interval."
+            figure = compare_figures.gap_intervals(claim.finding, colours)
+            yield Chart("accuracies", caption, figure, f"{caption} {claim.finding.summary}")
     with_epochs = {run.id for run in subject.runs}
     groups = [
         GroupCurves(

@@ -55,6 +55,7 @@ def test_two_experiments_are_compared_and_the_commands_repeat_them(store):
     content = content_of(of_runs(store, ids))
     (claim,) = content.claims
     assert claim.finding.judgement.difference == 0.9 - 0.8
+    assert [chart.name for chart in content.charts] == ["accuracies", "curves-accuracy", "curves-loss"]
     assert len([command for command in content.commands if command.startswith("resnet-lab train")]) == 2
 
 
@@ -67,7 +68,7 @@ def test_experiments_with_different_tasks_are_not_compared_and_the_report_says_s
 def test_one_run_alone_has_its_curves_and_no_finding(store):
     content = content_of(of_runs(store, [made_run(store, 4, "stopped", BASE, name=HOSTILE)]))
     assert content.claims == () and len(content.results.rows) == 1
-    assert [chart.name for chart in content.charts] == ["curves-accuracy", "curves-loss"]
+    assert [chart.name for chart in content.charts] == ["curves-accuracy", "curves-loss", "classes"]
     assert any("one seed" in sentence for sentence in content.limits)
 
 
