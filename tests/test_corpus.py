@@ -2,8 +2,9 @@
 
 ``tests/corpus/expected.json`` holds what that version answered. Names of fields and columns, commands and file formats
 are contracts with other people's scripts, so every field of an answer must be there with exactly its value; only values
-that depend on the machine or the clock are left out. A new field is allowed. ``python -m tests.test_corpus`` writes the
-file again from the code at hand: do that only for an intended change of a contract, and review the difference.
+that depend on the machine or the clock are left out. A new field, or a new last column, is allowed.
+``python -m tests.test_corpus`` writes the file again from the code at hand: do that only for an intended change of a
+contract, and review the difference.
 """
 
 import contextlib
@@ -145,6 +146,16 @@ def tables(root: Path) -> dict[str, Any]:
     return {"frame": as_lists(store.frame()), "metrics": metrics}
 
 
+def without_new_columns(tables: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of epochs without columns behind those that they had ``before``."""
+    metrics = {}
+    for run_id, table in tables["metrics"].items():
+        known = len(before["metrics"][run_id]["columns"])
+        rows = [row[:known] for row in table["rows"]]
+        metrics[run_id] = {"columns": table["columns"][:known], "rows": rows}
+    return {**tables, "metrics": metrics}
+
+
 def as_lists(table: pd.DataFrame) -> dict[str, Any]:
     """Return a table's columns and rows as JSON has them: ``None`` for an empty cell and for NaN."""
     rows = [[_plain(cell) for cell in row] for row in table.itertuples(index=False, name=None)]
@@ -263,8 +274,8 @@ def test_a_computing_command_answers_as_before(
 
 
 def test_the_tables_of_runs_and_epochs_are_as_before(unchanged: Path, expected: Mapping[str, Any]) -> None:
-    assert_same(tables(unchanged), expected["tables"])
-    assert_same(tables(unchanged), expected["tables"])  # a second look, at rows kept in the cache
+    for _ in range(2):  # the second look is at rows kept in the cache
+        assert_same(without_new_columns(tables(unchanged), expected["tables"]), expected["tables"])
 
 
 @pytest.mark.parametrize("typed", TYPED_RUNS)
@@ -299,11 +310,12 @@ def test_commands_that_change_something_answer_as_before(corpus: Path, expected:
 def test_an_exported_file_is_imported_as_before(tmp_path: Path, expected: Mapping[str, Any]) -> None:
     root = tmp_path / "empty"
     assert_same(answer(root, ["import", str(ARCHIVE)]), expected["imported"]["import"])
-    assert_same(tables(root), expected["imported"]["tables"])
+    before = expected["imported"]["tables"]
+    assert_same(without_new_columns(tables(root), before), before)
     assert_same(meta_and_status(root), expected["imported"]["runs"])
     again = answer(root, ["import", str(ARCHIVE)])
     assert (again["code"], again["answer"]["imported"]) == (1, []), "the runs are here already"
-    assert_same(tables(root), expected["imported"]["tables"])
+    assert_same(without_new_columns(tables(root), before), before)
 
 
 def test_an_exported_file_has_the_format_it_had(corpus: Path, tmp_path: Path) -> None:
@@ -335,7 +347,7 @@ def test_a_stopped_run_resumes_to_its_end(
     assert_same(answer(root, ["resume", run_id]), known["resume"])
     *kept, last = epochs(root, run_id)
     assert kept == before, "the epochs before the stop stay as they were"
-    assert last.keys() == known["epoch"].keys()
+    assert last.keys() >= known["epoch"].keys()
     for name in ("epoch", "step", "images", "lr"):
         assert last[name] == known["epoch"][name], name
     for name in ("train_loss", "train_objective", "val_loss", "val_objective", "val_loss_by_class"):

@@ -21,7 +21,7 @@ from core.jobs.predict import computed, result_of
 from core.records import EpochRecord, best
 from core.runs.check import Checked, check_run, is_set_aside, place_aside, replace_damaged, unusable
 from core.runs.checksums import CHECKSUMS, Version, mend
-from core.runs.epochs import METRICS_FILE
+from core.runs.epochs import METRICS_FILE, record_line
 from core.runs.folder import (
     BEST,
     CONFIG,
@@ -172,7 +172,7 @@ class _Repairs:
 
     def _metrics(self) -> str:
         records = _history(self._state())
-        self._replace(METRICS_FILE, b"".join(to_json(asdict(record)).encode() + b"\n" for record in records))
+        self._replace(METRICS_FILE, b"".join(record_line(record).encode() + b"\n" for record in records))
         return f"Restored from the saved state: {counted(len(records), 'epoch')}."
 
     def _status(self) -> str:

@@ -1,14 +1,14 @@
 """The epochs in the metrics.jsonl of runs. A file is read on from where it was read to the last time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from core.base.strict_json import from_json
-from core.records import EpochRecord
+from core.base.strict_json import from_json, to_json
+from core.records import HEALTH, EpochRecord
 from core.runs import validate
 from core.runs.checksums import Checksums
 
@@ -20,6 +20,14 @@ METRICS_FILE = "metrics.jsonl"
 CURVE_POINTS = 40
 #: A hundred thousand epochs take half of this.
 METRICS_BYTES = 256 * 2**20
+
+
+def record_line(record: EpochRecord) -> str:
+    """Return the line of an epoch in metrics.jsonl, without the health that was not recorded: an earlier version's line
+    stays as it was.
+    """
+    values = asdict(record)
+    return to_json({name: value for name, value in values.items() if name not in HEALTH or value not in (None, [])})
 
 
 def parse_record(line: bytes) -> EpochRecord | None:

@@ -47,13 +47,13 @@ from core.base.files import (
     write_atomically,
     write_json,
 )
-from core.base.strict_json import from_json, to_json, with_check, without_check
+from core.base.strict_json import from_json, with_check, without_check
 from core.base.text import composed, duration, one_line, printable
 from core.config.run_config import RunConfig
 from core.records import BatchRecord, EpochRecord
 from core.runs import validate
 from core.runs.checksums import CHECKSUMS, NO_VERSION, Checksums, Version
-from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, rising
+from core.runs.epochs import METRICS_BYTES, METRICS_FILE, parse_record, record_line, rising
 from core.runs.predictions import PREDICTIONS, PREDICTIONS_BYTES, Predictions, contradiction, read_predictions
 from core.runs.shelf import Shelf
 
@@ -458,11 +458,11 @@ class RunFolder:
 
     def append_record(self, record: EpochRecord) -> None:
         """Append a finished epoch and flush it to the disk."""
-        self.checksums.append(METRICS_FILE, to_json(asdict(record)).encode() + b"\n")
+        self.checksums.append(METRICS_FILE, record_line(record).encode() + b"\n")
 
     def write_records(self, records: Sequence[EpochRecord]) -> None:
         """Replace all epochs by ``records``, oldest first: those that the state to continue from knows."""
-        self.checksums.write(METRICS_FILE, "".join(to_json(asdict(record)) + "\n" for record in records))
+        self.checksums.write(METRICS_FILE, "".join(record_line(record) + "\n" for record in records))
 
     def append_log(self, text: str) -> None:
         """Add a line with the time to the log."""
