@@ -8,12 +8,22 @@ first two make networks fail on the same images, as real ones do: the correlatio
 those in runs/.
 """
 
+import argparse
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtri
+from scipy.stats import multivariate_normal
 
+from benchmarks.common import RESULTS, publish
+from core.base.paths import PROJECT
+from core.jobs.predict import predictions_of
+from core.runs.store import RunStore
 from core.stats.joint import Sample
 from core.stats.paired import image_covariance
 
@@ -71,8 +81,11 @@ def samples(truth: Truth, studies: int, seed: int = 0) -> tuple[Sample, Sample]:
 
 
 class Shared(NamedTuple):
-    """Two real runs on the same ``images``: their ``errors`` (shares from 0 to 1), how many errors of the better one the
-    other makes too (``both``, 0 to 1), and the ``correlation`` of the normal numbers that would give this."""
+    """Two real runs on the same ``images``.
+
+    ``errors`` are shares of all images, ``both`` is the share of the better one's errors that the other makes too, and
+    ``correlation`` that of the normal numbers that would give this.
+    """
 
     runs: str
     images: int
@@ -192,7 +205,8 @@ def report(studies: int, store: RunStore) -> str:
         f"{studies:,} simulated studies for each row: a share of 5 % is known to ± {error:.1f} points.\n\n"
         f"### What real runs have in common\n\n{real}\n\n"
         f"### Without a true difference\n\nAccuracies of 91.5 %.\n\n{chance}\n\n"
-        f"### A true difference of one point\n\n91.5 and 92.5 % on 10,000 images, correlations 0.90 and 0.88.\n\n{power}"
+        f"### A true difference of one point\n\n91.5 and 92.5 % on 10,000 images, correlations 0.90 and 0.88.\n\n"
+        f"{power}"
     )
 
 

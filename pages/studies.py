@@ -267,7 +267,7 @@ def body(study_id: str) -> None:
         st.rerun()
     cells = progress_study.statuses(study_id, study, store.summaries())
     progress(cells)
-    study_results(study, cells)
+    study_results(study_id, study, cells)
     with st.expander(f"All runs ({len(cells)})", expanded=len(cells) <= 15, icon=":material/table_rows:"):
         cell_table(study, cells)
 
@@ -276,7 +276,8 @@ def heading(study: Study) -> None:
     """Show the study's name, note, values and seeds."""
     st.subheader(literal(study.name), anchor=False)
     texts = [f"Base settings: {study.recipe}.", *(f"{axis.text}." for axis in study.axes)]
-    texts.append(f"Seeds {', '.join(map(str, study.seeds))}.")
+    draws = ", each with its own draw of training images" if study.redraw else ""
+    texts.append(f"Seeds {', '.join(map(str, study.seeds))}{draws}.")
     if study.scale < 1:
         texts.append(f"Scaled to {study.scale:.3g} times the epochs and milestones of the report.")
     if study.reference:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from core.base.errors import LabError
 from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.strict_json import to_json
+from core.compare.answers import ReadPredictions, nothing_kept
 from core.compare.settings import in_order
 from core.figures import study as figures_study
 from core.published.points import Point, points_of
@@ -48,8 +49,11 @@ def published(study: Study, x: str) -> tuple[Point, ...]:
     return points_of(study.base.data.classes, x) if study.figure is not None else ()
 
 
-def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
-    """Return the figures along the varied setting ``x`` from the outcomes ``table``; none without a finished run."""
+def panels(study: Study, table: pd.DataFrame, x: str, read: ReadPredictions = nothing_kept) -> list[Panel]:
+    """Return the figures along the varied setting ``x`` from the outcomes ``table``; none without a finished run.
+
+    Accuracies are compared image by image where ``read`` has the predictions of all runs.
+    """
     if table.empty:
         return []
     series = [axis.path for axis in study.axes if axis.path != x]
@@ -59,7 +63,7 @@ def panels(study: Study, table: pd.DataFrame, x: str) -> list[Panel]:
             metric,
             title,
             figures_study.outcome(table, x, series, metric, points, k, study.scale),
-            findings_of(table, x, series, metric, points, study.scale),
+            findings_of(table, x, series, metric, points, study.scale, read),
             figures_study.outcome_text(table, x, series, metric),
         )
         for metric, title in METRICS.items()
@@ -108,7 +112,7 @@ def write(store: RunStore, study_id: str, folder: Path) -> list[Path]:
     for axis in study.axes:
         name = axis.path.partition(".")[2]
         written.append(_write(folder / f"{name}.csv", exports.as_csv(data(study, table, axis.path))))
-        for panel in panels(study, table, axis.path):
+        for panel in panels(study, table, axis.path, store.many_predictions):
             records = [as_record(finding) for finding in panel.findings]
             content = to_json(records, indent=1, ensure_ascii=False)
             written.append(_write(folder / f"{name}-{panel.metric}.json", f"{content}\n"))

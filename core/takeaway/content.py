@@ -199,7 +199,7 @@ def _claims(subject: Subject) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     if subject.study is not None:
         found = []
         for axis in subject.study.axes:
-            for panel in panels.panels(subject.study, subject.outcomes, axis.path):
+            for panel in panels.panels(subject.study, subject.outcomes, axis.path, subject.store.many_predictions):
                 for finding in panel.findings:
                     of = f", {finding.label}" if finding.label else ""
                     found.append(_claim(f"{panel.title} against {axis.label.lower()}{of}", finding))
@@ -210,7 +210,7 @@ def _claims(subject: Subject) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     by_id = {contender.id: contender for contender in subject.contenders}
     first, second = (by_id[contender_id] for contender_id in best_two(subject.contenders))
     try:
-        compared = gap(first, second, looked_at=len(originals))
+        compared = gap(first, second, len(originals), subject.store.many_predictions)
     except LabError as error:
         return (), (str(error),)
     which = "the two most accurate experiments" if len(originals) > 2 else "the two experiments"
@@ -249,7 +249,7 @@ def _study_charts(subject: Subject) -> Iterator[Chart]:
     assert study is not None
     for axis in study.axes:
         name = axis.path.partition(".")[2].replace("_", "-")
-        for panel in panels.panels(study, subject.outcomes, axis.path):
+        for panel in panels.panels(study, subject.outcomes, axis.path, subject.store.many_predictions):
             caption = f"{panel.title} against {axis.label.lower()}."
             yield Chart(f"{name}-{panel.metric}", caption, panel.figure, panel.alt)
     axis = study.axes[0]

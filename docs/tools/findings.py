@@ -28,7 +28,7 @@ DOCS = PROJECT / "docs"
 def section(store: RunStore, reference: ReferenceStudy) -> str:
     """Return the text of a study: how it was done, its table, its findings, its figures. Draws the figures."""
     study, file_name = reference.study, _file_name(reference.study)
-    panels = panels_module.panels(study, reference.table, reference.x)
+    panels = panels_module.panels(study, reference.table, reference.x, store.many_predictions)
     lines = [f"**{study.name}.** {_method(reference)}", "", _table(reference), ""]
     if len(reference.table) > 1:
         for panel in panels:

@@ -5,15 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.base.errors import StoreError
 from core.config.run_config import SETTINGS, RunConfig
+from core.runs.predictions import Answers, Predictions, predictions_bytes
 from core.runs.storage import Storage, StorageSettings
 from core.runs.store import RunStore
 from core.views import exports
+from pages.parts.actions import key_for
 from pages.parts.compare.table import COLUMNS
 from tests.made import change_file, made_record, made_run
 from tests.pages.shown import action, charts, texts
@@ -256,6 +259,39 @@ def test_the_gap_of_two_groups_is_judged_by_seeds_and_images(app, seeds):
 def test_the_gap_of_single_runs_says_what_it_does_not_count(app, seeds):
     opened(app, seeds[0], seeds[3], view="Is the gap real?")
     assert "cannot rule out seed-to-seed variation" in texts(app)
+
+
+def test_missing_seeds_are_queued_in_one_click(app, store):
+    ids = [trained(store, 0.8, "slow", **{"train.lr": 0.1}), trained(store, 0.82, "fast", **{"train.lr": 0.2})]
+    app.session_state[f"plan {key_for('compare', *ids)}"] = True
+    opened(app, *ids, view="Is the gap real?")
+    assert "4 more runs" in texts(app)
+    pressed(app, "queue_plan")
+    queued = [store.summary(run_id) for run_id in store.queue.ids()]
+    assert {(run.config.train.lr, run.config.train.seed) for run in queued} == {
+        (rate, seed) for rate in (0.1, 0.2) for seed in (1, 2)
+    }
+    assert {run.name for run in queued} == {f"{name}, seed {seed}" for name in ("slow", "fast") for seed in (1, 2)}
+
+
+def test_a_clear_difference_needs_no_plan(app, seeds):
+    opened(app, *seeds, view="Is the gap real?")
+    assert "Plan more seeds" not in [box.label for box in app.expander]
+
+
+def test_runs_that_kept_their_predictions_are_compared_image_by_image(app, store):
+    ids = []
+    for name, rate, right in (("slow", 0.1, 1_800), ("fast", 0.2, 1_830)):
+        ids.append(trained(store, right / 2_000, name, **{"train.lr": rate}))
+        config = store.run(ids[-1]).config()
+        labels = np.zeros(2_000, np.int64)
+        predicted = (np.arange(2_000) >= right).astype(np.int64)
+        answers = Answers("test", 4, np.arange(50_000, 52_000), labels, np.zeros((2_000, 10), np.float32), predicted)
+        kept = Predictions(config.data.classes, 4, 4, False, (answers,))
+        store.run(ids[-1]).write_predictions(predictions_bytes(kept, config))
+    opened(app, *ids, view="Is the gap real?")
+    assert "1.50 points ahead" in texts(app) and "image by image" in texts(app)
+    assert "probably more accurate" in texts(app)
 
 
 def test_of_several_the_two_of_the_link_are_compared(app, store):

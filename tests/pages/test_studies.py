@@ -13,6 +13,7 @@ from core.study.form import usual_values
 from core.study.presets import published_study
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
+from pages.parts.actions import key_for
 from pages.parts.studies.form import DRAFT, WAYS
 from tests.made import made_run, tiny_config
 from tests.pages.conftest import APP
@@ -250,6 +251,44 @@ def test_values_and_seeds_are_added(app, studies, study_id):
     assert add(app, study_id, "0.05", "2") == ["", ""]
     study = studies.get(study_id)
     assert (study.axes[0].values, study.seeds) == ((0.05, 0.1, 0.2), (0, 1, 2))
+
+
+def finished(store, studies, study_id, accuracies):
+    """Finish the first cells of the study with these test accuracies."""
+    for cell, accuracy in zip(studies.get(study_id).cells(), accuracies, strict=False):
+        run_id = made_run(store, 4, "finished", cell.config, study=study_id)
+        store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": accuracy, "loss": 1.0}})
+
+
+def test_more_seeds_are_planned_added_and_queued_in_one_click(app, store, studies, study_id):
+    finished(store, studies, study_id, (0.80, 0.82, 0.81, 0.835))
+    app.session_state[f"plan {key_for('study', study_id, '')}"] = True
+    shown(app)
+    points = next(field for field in app.number_input if field.key.startswith("plan_points"))
+    assert points.value == pytest.approx(2.2)
+    points.set_value(15.0).run()
+    assert "To see 15.00 points with 80 % power you need" in texts(app)
+    action(app, "queue_plan").click().run()
+    assert not app.exception
+    assert len(studies.get(study_id).seeds) > 2
+    assert len(store.queue.ids()) == 2 * (len(studies.get(study_id).seeds) - 2)
+
+
+def test_training_images_can_be_drawn_anew_for_each_seed(app, studies):
+    app.session_state["study_way"] = WAYS[1]
+    shown(app)
+    assert not app.checkbox
+    app.multiselect(key="study_paths").set_value(["data.train_size"]).run()
+    app.text_input(key="study_name").set_value("sizes").run()
+    app.checkbox(key="study_redraw").check().run()
+    assert "official split and all of its test images" in texts(app)
+    app.checkbox(key="study_redraw").uncheck().run()
+    app.selectbox(key="study_base").set_value(PRESETS["fast"].title).run()
+    app.checkbox(key="study_redraw").check().run()
+    assert not app.exception
+    app.button(key="define_own").click().run()
+    (study,) = studies.all()[0].values()
+    assert study.redraw and "own draw of training images" in texts(app)
 
 
 def test_values_that_cannot_be_added_stay_in_their_fields(app, studies, study_id):

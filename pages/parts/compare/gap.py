@@ -7,13 +7,16 @@ import streamlit as st
 from core.base.errors import LabError
 from core.base.text import shortened
 from core.compare import contenders
-from core.compare.contenders import Contender
-from core.compare.gap import gap
+from core.compare.contenders import Contender, group_key
+from core.compare.gap import Gap, gap
 from core.figures import compare as figures_compare
+from core.study import planner
 from core.views.curves import Mark
+from pages.parts.actions import key_for
 from pages.parts.components.live_chart import live_chart
 from pages.parts.finding import finding_box
-from pages.parts.shared import sentence
+from pages.parts.plan import plan_box
+from pages.parts.shared import get_store, sentence
 
 #: Letters of a name in a field.
 _LETTERS = 56
@@ -29,7 +32,8 @@ def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
         st.caption("Choose two different experiments.")
         return
     try:
-        finding = gap(first, second, looked_at=sum(not group.repeat for group in groups))
+        looked_at = sum(not group.repeat for group in groups)
+        finding = gap(first, second, looked_at, get_store().many_predictions)
     except LabError as error:
         st.info(sentence(error), icon=":material/info:")
         return
@@ -37,6 +41,7 @@ def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
     left, right = st.columns(2)
     with left:
         finding_box(finding)
+        plan_seeds(finding, (first, second))
     with right:
         live_chart(
             figures_compare.gap_intervals(
@@ -45,6 +50,19 @@ def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
             "compare-gap",
             f"Accuracies with 95 % intervals. {finding.summary}",
         )
+
+
+def plan_seeds(finding: Gap, sides: Sequence[Contender]) -> None:
+    """Offer to plan more seeds of both sides, where seeds of one experiment make a side."""
+    store, judgement = get_store(), finding.judgement
+    if judgement is None or any(len({group_key(run.config) for run in side.counted}) > 1 for side in sides):
+        return
+    plan_box(
+        key_for("compare", *(run_id for side in sides for run_id in side.run_ids)),
+        finding,
+        lambda difference: planner.plan_contenders(judgement, sides, difference, store),
+        lambda difference: planner.queue_contenders(judgement, sides, difference, store),
+    )
 
 
 def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:

@@ -150,7 +150,15 @@ def _own_form() -> str | None:
     seeds = st.text_input(
         "Seeds ", "0-2", key="study_own_seeds", persist_state="session", help="For example 0, 1, 2 or 0-2."
     )
-    filled = from_fields(name, base, vary, seeds)
+    redraw = "data.train_size" in paths and st.checkbox(
+        "Also draw the training images anew for each seed",
+        key="study_redraw",
+        persist_state="session",
+        help="The split seed follows the seed, so that seed-to-seed variation includes the draw of the training images "
+        "(and of held-out validation images). The test images stay the same: it needs the official split with all test "
+        "images. Otherwise all seeds of a size train on the same images.",
+    )
+    filled = from_fields(name, base, vary, seeds, redraw)
     made = _offer(filled.study, filled.problems, "own")
     if made:
         st.session_state.pop("study_name", None)  # for the next study

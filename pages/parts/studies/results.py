@@ -12,19 +12,22 @@ from core.figures import study as figures_study
 from core.figures import style as style_figures
 from core.figures.panels import Panel
 from core.stats import overfitting
-from core.study.findings import effects_table
+from core.study import planner
+from core.study.findings import StudyFinding, effects_table
 from core.study.outcomes import outcome_table
 from core.study.progress import CellStatus
 from core.study.study import Study
 from core.views import exports
 from core.views.curves import RunCurves
+from pages.parts.actions import key_for
 from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.curve_controls import AXES
 from pages.parts.finding import finding_box
+from pages.parts.plan import plan_box
 from pages.parts.shared import download_button, get_store, literal, run_link
 
 
-def study_results(study: Study, cells: Sequence[CellStatus]) -> None:
+def study_results(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
     """Show all results, or say that there are none yet."""
     begun = [cell for cell in cells if cell.run is not None and cell.run.status.epoch]
     if not begun:
@@ -33,7 +36,7 @@ def study_results(study: Study, cells: Sequence[CellStatus]) -> None:
     x = along(study)
     table = outcome_table(study, cells)
     if not table.empty:
-        figures_and_findings(study, table, x)
+        figures_and_findings(study_id, study, table, x)
     fair_axes(study, cells, x)
     one_run(begun)
 
@@ -55,12 +58,12 @@ def along(study: Study) -> str:
     return chosen
 
 
-def figures_and_findings(study: Study, table: pd.DataFrame, x: str) -> None:
+def figures_and_findings(study_id: str, study: Study, table: pd.DataFrame, x: str) -> None:
     """Draw accuracy and objective over the setting, each with its findings."""
     with st.grid(2, min_column_width=CHART_WIDTH) as grid:
-        for panel in panels.panels(study, table, x):
+        for panel in panels.panels(study, table, x, get_store().many_predictions):
             with grid.cell():
-                panel_box(panel)
+                panel_box(study_id, study, panel)
     effects(study, table)
     download_button(
         "Export figures (CSV)",
@@ -70,17 +73,33 @@ def figures_and_findings(study: Study, table: pd.DataFrame, x: str) -> None:
     )
 
 
-def panel_box(panel: Panel) -> None:
+def panel_box(study_id: str, study: Study, panel: Panel) -> None:
     """Show the findings of a figure, and the figure."""
     st.markdown(f":gray[{panel.title}]")
     for finding in panel.findings:
         finding_box(finding, finding.label)
+        if panel.metric == "accuracy":
+            plan_seeds(study_id, study, finding)
     live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
+
+
+def plan_seeds(study_id: str, study: Study, finding: StudyFinding) -> None:
+    """Offer to plan more seeds for all values of the study."""
+    store, judgement = get_store(), finding.judgement
+    if judgement is None:
+        return
+    plan_box(
+        key_for("study", study_id, finding.label),
+        finding,
+        lambda difference: planner.plan_study(judgement, study_id, study, difference, store),
+        lambda difference: planner.queue_study(judgement, study_id, difference, store),
+        "This study is read-only. Copy it to add seeds." if study.reference else "",
+    )
 
 
 def effects(study: Study, table: pd.DataFrame) -> None:
     """List the effect of each varied setting with its interval."""
-    found = effects_table(table, [axis.path for axis in study.axes])
+    found = effects_table(table, [axis.path for axis in study.axes], get_store().many_predictions)
     if found.empty:
         return
     of = st.column_config
