@@ -73,6 +73,8 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 ALIVE_SECONDS = 60.0
 #: Only the end of a longer log is shown.
 LOG_BYTES = 200_000
+#: In the cache, predictions are in a file of this name and the run's id.
+_CACHED = "predictions-"
 #: Seconds to wait while others change a name, tags or a note: each takes some milliseconds, and any number may wait.
 META_PATIENCE = 30.0
 
@@ -405,10 +407,10 @@ class RunFolder:
             return
         path = self._predictions_cache
         with os_errors_as_store_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for other in path.parent.iterdir():
-                if not os.path.lexists(self._shelf.folder / other.name):  # its run was deleted
-                    other.unlink()
+            path.parent.mkdir(exist_ok=True)
+            for other in path.parent.glob(f"{_CACHED}*"):
+                if not os.path.lexists(self._shelf.folder / other.name.removeprefix(_CACHED)):  # its run was deleted
+                    other.unlink(missing_ok=True)
         write_atomically(path, self._cache_key(content) + content, durable=False)
 
     def settle(self) -> None:
@@ -521,7 +523,7 @@ class RunFolder:
 
     @property
     def _predictions_cache(self) -> Path:
-        return self._shelf.cache_folder / "predictions" / self.id
+        return self._shelf.cache_folder / f"{_CACHED}{self.id}"
 
     def _cached_predictions(self) -> bytes | None:
         """Return the content in the cache that belongs to the run's present weights; ``None`` if there is none."""

@@ -164,7 +164,7 @@ def test_a_stopped_run_has_none_until_someone_asks(store: RunStore) -> None:
     assert answered(asked).items() >= accuracies(store, run_id).items()
     assert same(store.predictions(run_id) or asked, asked) and store.without_predictions() == []
     assert not (store.run(run_id).path / PREDICTIONS).exists()
-    cached, (path,) = store.predictions(run_id), (store.cache_folder / "predictions").iterdir()
+    cached, (path,) = store.predictions(run_id), store.cache_folder.glob("predictions-*")
     content = path.read_bytes()
     store.queue.enqueue(run_id)
     assert run(store, run_id).state == "finished"
@@ -177,7 +177,7 @@ def test_a_stopped_run_has_none_until_someone_asks(store: RunStore) -> None:
 def test_damage_in_the_cache_costs_another_computation(store: RunStore) -> None:
     run_id = stopped(store, 1)
     before = predictions_of(store, run_id)
-    path = store.cache_folder / "predictions" / run_id
+    path = store.cache_folder / f"predictions-{run_id}"
     for content in (b"", path.read_bytes()[:-1], path.read_bytes().replace(b"test", b"tent")):
         path.write_bytes(content)
         assert store.predictions(run_id) is None
@@ -217,7 +217,7 @@ def test_the_cache_forgets_deleted_runs(store: RunStore) -> None:
     store.trash.put(first)
     store.trash.empty()
     predictions_of(store, second)
-    assert [path.name for path in (store.cache_folder / "predictions").iterdir()] == [second]
+    assert [path.name for path in store.cache_folder.glob("predictions-*")] == [f"predictions-{second}"]
 
 
 def test_a_child_has_its_own(store: RunStore) -> None:
