@@ -5,7 +5,8 @@
 A finished and a stopped run are trained. Then, many times over, one bit of one file is flipped, the run is used, and
 the bit is flipped back: half of the times in a file that is drawn first, so that small files have their share, and half
 of the times at a bit that is drawn from all bits of all files. A flip counts as noticed if a message names the file.
-The run is listed, its log is read, its weights are loaded, and its saved states are read as for resuming it.
+The run is listed, its log and its predictions are read, its weights are loaded, and its saved states are read as for
+resuming it.
 """
 
 import argparse
@@ -74,6 +75,7 @@ def messages(root: Path, run_id: str) -> list[str]:
         lambda: store.summary(run_id),
         lambda: store.metrics(run_id),
         lambda: Classifier.load(store, run_id),
+        lambda: store.predictions(run_id),
         states,
     )
     said = [text for text in run.log().splitlines()[:1] if "damaged" in text or "belongs" in text]

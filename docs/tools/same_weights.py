@@ -3,8 +3,9 @@
 ``python -m docs.tools.same_weights OTHER_CHECKOUT [--images 2000] [--epochs 2] [--without FIELD …]`` trains a few short
 runs with this checkout and with the other one. It compares every tensor in ``last.pt`` and ``best.safetensors`` with
 ``torch.equal``, and every other value in them, in ``metrics.jsonl`` and in ``result.json`` except times. ``--without``
-leaves out fields that one of the checkouts does not record. It prints a table and the first differences, and exits with
-0 if everything is equal, with 1 if anything differs or a run cannot be trained.
+leaves out fields that one of the checkouts does not record; ``predictions.safetensors`` is compared if both write it.
+It prints a table and the first differences, and exits with 0 if everything is equal, with 1 if anything differs or a
+run cannot be trained.
 
 Both checkouts train with this interpreter, two threads and a fixed precision, so on one machine equal code gives equal
 bits. Only the command line is used, so any two checkouts can be compared, whatever their modules are called. It needs
@@ -31,6 +32,7 @@ THREADS = 2
 EVALUATION_IMAGES = 500
 #: Fields of an epoch that depend on the clock. They must be there; all other fields must be equal.
 TIMES = ("seconds", "images_per_second")
+PREDICTIONS = "predictions.safetensors"
 #: Differences printed for each file.
 SHOWN = 3
 
@@ -86,7 +88,8 @@ def main() -> int:
             ours = train(THIS_CHECKOUT, run, args.epochs, Path(scratch, "ours"))
             theirs = train(other, run, args.epochs, Path(scratch, "theirs"))
             for file, read in FILES.items():
-                if not (ours / file).exists() and not (theirs / file).exists():
+                there = [(folder / file).exists() for folder in (ours, theirs)]
+                if not any(there) or (file == PREDICTIONS and not all(there)):  # earlier versions do not write it
                     continue
                 comparison = compare(read(ours / file), read(theirs / file), args.without)
                 counts = (comparison.tensors, comparison.values, len(comparison.differences))
@@ -136,7 +139,7 @@ def read_state(path: Path) -> Any:
 
 
 def read_weights(path: Path) -> Any:
-    """Return the tensors and the metadata of a best.safetensors, without the configuration that it names."""
+    """Return the tensors and the metadata of a safetensors file, without the configuration that it names."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         metadata = {name: value for name, value in file.metadata().items() if name != "config"}
@@ -158,6 +161,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "best.safetensors": read_weights,
     "metrics.jsonl": read_epochs,
     "result.json": read_result,
+    PREDICTIONS: read_weights,
 }
 
 

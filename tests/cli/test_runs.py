@@ -14,6 +14,7 @@ from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.images import read
 from core.records import HEALTH
+from core.runs.predictions import PREDICTIONS
 from core.runs.store import RunStore
 from core.runs.table import SUMMARY
 from tests.cli.conftest import Cli
@@ -110,6 +111,29 @@ def test_stop_asks_the_process_that_trains(cli: Cli, store: RunStore) -> None:
         result = cli("stop", run_id, "--discard")
         assert result.code == 0 and run_id in result.out and "trash" in result.out
         assert run.stop_request() == "discard"
+
+
+def test_predict_computes_what_is_missing(cli: Cli, trained: RunStore) -> None:
+    (run_id,) = trained.ids()
+    run, kept = trained.run(run_id), trained.predictions(run_id)
+    assert kept is not None and cli("predict", "--json", on=trained).data == {"missing": []}
+    (run.path / PREDICTIONS).unlink()
+    run.tidy_record(at_work=False)
+    bare = made_run(trained, state="stopped")
+    assert cli("predict", "--json", on=trained).data == {"missing": [run_id]}
+    assert "predict --missing" in cli("predict", on=trained).out
+    result = cli("predict", "--missing", "--json", on=trained)
+    data = result.data["predictions"]
+    assert result.code == 0 and f"{run_id} (1 of 1)" in result.err and result.data["errors"] == []
+    status = run.status()
+    best = {(row["part"], row["accuracy"]) for row in data if row["epoch"] == status.best_epoch}
+    assert best == {("test", run.result()["best"]["accuracy"]), ("validation", status.best_val_accuracy)}
+    assert {(row["id"], row["later"]) for row in data} == {(run_id, True)}
+    assert {row["weights"] for row in data} <= {"best", "last"}
+    assert f"{100 * status.best_val_accuracy:.2f} %" in cli("predict", run_id, on=trained).out
+    assert "has predictions" in cli("predict", "--missing", on=trained).out
+    failed = cli("predict", bare, run_id, on=trained)
+    assert failed.code == 1 and bare in failed.err and run_id in failed.out
 
 
 def test_evaluate_agrees_with_what_training_recorded(cli: Cli, trained_once: RunStore) -> None:

@@ -4,18 +4,20 @@ import contextlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.base.files import write_atomically
 from core.config import run_config
 from core.config.run_config import RunConfig
 from core.runs import transfer
+from core.runs.predictions import predictions_bytes
 from core.runs.store import RunStore
 from core.study.form import grow
 from core.study.store import StudyStore
 from core.study.study import Study, axis
 from tests.made import change_file, made_run, tiny_config
+from tests.runs.test_predictions import made_answers, made_predictions
 
 
 def tiny(*settings: str) -> RunConfig:
@@ -120,6 +122,26 @@ def _trash_study(store: RunStore, study_id: str) -> None:
         StudyStore(store).trash.put(study_id)
 
 
+def _predicted(store: RunStore, *, reference: bool) -> str:
+    """Return a finished run without predictions."""
+    run_id = _weighted(store)
+    if reference:
+        change_file(store, run_id, "meta.json", reference=True)
+    return run_id
+
+
+def _keep_predictions(store: RunStore, run_id: str) -> None:
+    run = store.run(run_id)
+    predictions = replace(made_predictions(made_answers("validation", n=500)), later=True)
+    with run.hold():
+        run.keep_predictions(predictions_bytes(predictions, run.config()))
+
+
+def _has_predictions(store: RunStore, run_id: str) -> bool:
+    """Whether a run has predictions; raises if they are damaged."""
+    return store.run(run_id).predictions() is not None
+
+
 def _named(name: str) -> Callable[[RunStore, Any], bool]:
     """Return a check that runs called ``name`` exist and are complete."""
 
@@ -216,6 +238,12 @@ OPERATIONS = {
         _outdated,
         lambda store, run_id: store.run(run_id).migrate(),
         lambda store, run_id: json.loads((store.run(run_id).path / "config.json").read_text())["schema"] == 1,
+    ),
+    "keep_predictions": Operation(
+        lambda store: _predicted(store, reference=False), _keep_predictions, _has_predictions
+    ),
+    "keep_predictions_of_reference": Operation(
+        lambda store: _predicted(store, reference=True), _keep_predictions, _has_predictions
     ),
     "import": Operation(_archive, _bring_in, lambda store, ids: set(ids) <= set(store.ids())),
     "table": Operation(

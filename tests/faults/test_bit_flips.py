@@ -16,7 +16,12 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path, record_property: Callable[
     done = list(flips(store.root, run_ids, FLIPS, seed=1))
     assert [(flip.path.name, flip.bit) for flip in done if not flip.noticed] == []
     assert all("resnet-lab check" in text for flip in done for text in flip.said)
-    assert {flip.path.name for flip in done} >= {"last.pt", "previous.pt", "best.safetensors", "metrics.jsonl"}
+    assert {flip.path.name for flip in done} >= {
+        "last.pt",
+        "previous.pt",
+        "best.safetensors",
+        "predictions.safetensors",
+    }
     assert len(done) == len(WAYS) * FLIPS
     assert [messages(store.root, run_id) for run_id in run_ids] == [[], []]
     record_property("faults injected", len(done))

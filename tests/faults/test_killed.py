@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 
 from core.base.paths import PROJECT
 from core.config import run_config
+from core.jobs.predict import predictions_of
 from core.jobs.runner import run
 from core.runs.check import check, check_run
+from core.runs.predictions import PREDICTIONS, predictions_bytes
 from core.runs.store import RunStore
 from tests.faults.operations import CHANGES, OPERATIONS, tiny
 
@@ -93,12 +95,21 @@ class Undisturbed:
         run_id = store.create(tiny())
         assert run(store, run_id).state == "finished"
         self.records, self.result = untimed(store, run_id), store.run(run_id).result()
+        self.predictions = store.run(run_id).checksums.read(PREDICTIONS)
         self.best, self.last = weights(store, run_id)
 
     def assert_reached(self, store: RunStore, run_id: str, where: str) -> None:
-        """Check that the run has the same records, test result and weights, bit for bit."""
+        """Check that the run has the same records, test result, weights and predictions, bit for bit.
+
+        Where predictions were lost, those that are computed later are the same.
+        """
         assert untimed(store, run_id) == self.records, where
         assert store.run(run_id).result() == self.result, where
+        if (store.run(run_id).path / PREDICTIONS).exists():
+            assert store.run(run_id).checksums.read(PREDICTIONS) == self.predictions, where
+        else:
+            later = predictions_bytes(replace(predictions_of(store, run_id), later=False), store.run(run_id).config())
+            assert later == self.predictions, where
         for ours, theirs in zip(weights(store, run_id), (self.best, self.last), strict=True):
             assert ours.keys() == theirs.keys(), where
             assert all(torch.equal(ours[name], theirs[name]) for name in ours), where

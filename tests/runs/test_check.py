@@ -8,11 +8,13 @@ import pytest
 
 from core.base.paths import PROJECT
 from core.runs.check import Checked, check, check_run, summary
+from core.runs.predictions import PREDICTIONS, predictions_bytes
 from core.runs.storage import Storage
 from core.runs.store import RunStore
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
 from tests.made import change_file, made_run, tiny_config
+from tests.runs.test_predictions import made_answers, made_predictions
 
 
 def by_id(checked: list[Checked]) -> dict[str, Checked]:
@@ -123,6 +125,16 @@ def test_a_planted_file_is_named(store):
     run_id = made_run(store, state="stopped")
     (store.root / run_id / "result.json").write_text('{"best": {"accuracy": 1.0}}')
     assert damaged_files(check_run(store.run(run_id))) == ["result.json"]
+
+
+def test_predictions_that_contradict_the_record_of_a_finished_run_are_named(store):
+    for state in ("finished", "stopped"):
+        run_id = made_run(store, epochs=2, state=state)
+        config = store.run(run_id).config()
+        store.run(run_id).write_predictions(predictions_bytes(made_predictions(made_answers()), config))
+        assert damaged_files(check_run(store.run(run_id))) == ([PREDICTIONS] if state == "finished" else [])
+        flip(store.root / run_id / "metrics.jsonl")
+        assert PREDICTIONS not in damaged_files(check_run(store.run(run_id))), "nothing to compare them with"
 
 
 def test_a_copied_folder_is_named(store):

@@ -1,13 +1,29 @@
 """Predictions: what is written comes back, accuracies stay exact, and files that do not fit are refused."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from core.base.errors import StoreError
+from core.base.tensors import with_metadata
 from core.config.run_config import RunConfig
-from core.runs.predictions import PREDICTIONS, Answers, Part, Predictions, predictions_bytes, read_predictions
+from core.records import best
+from core.runs import predictions as module
+from core.runs.predictions import (
+    PREDICTIONS,
+    Answers,
+    Part,
+    Predictions,
+    contradiction,
+    predictions_bytes,
+    read_predictions,
+)
 from core.runs.store import RunStore
-from tests.made import tiny_config
+from tests.made import made_record, made_run, tiny_config
 
 K = 10
 
@@ -86,3 +102,92 @@ def test_damaged_predictions_are_refused(damage: str) -> None:
     content = {"cut": content[:-7], "nonsense": b"nonsense"}.get(damage, content)
     with pytest.raises(StoreError, match=f"{PREDICTIONS} of run a-run is damaged"):
         read_predictions(content, "a-run", config)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("test.labels", lambda values: values.astype(np.float32)),
+        ("test.images", lambda values: values.astype(np.int64)),
+        ("test.images", lambda values: (values + 20_000).astype(np.uint16)),
+        ("test.2.logits", lambda values: values.astype(np.float32)),
+        ("test.2.predicted", lambda values: values.reshape(5, 10)),
+    ],
+)
+def test_tensors_of_another_kind_are_refused(name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    config, answers = tiny_config(), made_answers()
+    content = predictions_bytes(made_predictions(replace(answers, images=np.arange(50) * 1_200)), config)
+    tensors = load(content)
+    metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    assert read_predictions(with_metadata(save(tensors), metadata), "a-run", config)
+    changed = with_metadata(save({**tensors, name: np.ascontiguousarray(change(tensors[name]))}), metadata)
+    with pytest.raises(StoreError, match="damaged"):
+        read_predictions(changed, "a-run", config)
+
+
+# --- what the run recorded ------------------------------------------------------------------------
+
+
+def test_a_contradiction_to_the_record_is_named() -> None:
+    config = tiny_config("data.test_size=50", "data.validation_size=50")
+    kept = tuple(made_answers(part, epoch) for part in ("test", "validation") for epoch in (2, 3))
+    test, validation = kept[0].accuracy, kept[2].accuracy
+    fitting = Predictions(config.data.classes, 2, 3, False, kept)
+    records = [made_record(epoch, val_accuracy=validation) for epoch in (1, 2, 3)]
+    records[0] = replace(records[0], val_accuracy=0.0)
+    result = {"best": {"epoch": 2, "accuracy": test}, "last": {"epoch": 3, "accuracy": test}}
+    assert best(records).epoch == 2
+    assert contradiction(fitting, config, records, result) is None
+    other = [*records[:2], replace(records[2], val_accuracy=validation / 2)]
+    wrong = {"best": {"epoch": 2, "accuracy": test + 0.02}}
+    assert "epoch 3" in (contradiction(fitting, config, other, result) or "")
+    assert "epoch 2" in (contradiction(fitting, config, records, wrong) or "")
+    assert contradiction(replace(fitting, later=True), config, other, wrong) is None
+    assert contradiction(fitting, config, records, None) is None
+    assert "2 and 3" in (contradiction(fitting, config, [*records, made_record(4, val_accuracy=0)], result) or "")
+    assert contradiction(fitting, config, [], result)
+    assert "50 answers" in (contradiction(fitting, tiny_config("data.validation_size=50"), records, result) or "")
+
+
+# --- reading those of many runs -------------------------------------------------------------------
+
+
+def with_predictions(store: RunStore, seed: int = 0) -> str:
+    config = tiny_config(f"train.seed={seed}")
+    run_id = made_run(store, epochs=2, config=config)
+    store.run(run_id).write_predictions(predictions_bytes(made_predictions(made_answers(seed=seed)), config))
+    return run_id
+
+
+def test_predictions_are_read_again_only_if_they_changed(store: RunStore) -> None:
+    first, second = with_predictions(store), with_predictions(store, 1)
+    read = store.many_predictions([first, second])
+    assert list(read) == [first, second]
+    assert all(store.predictions(run_id) is predictions for run_id, predictions in read.items())
+    assert store.predictions(made_run(store)) is None
+    config = store.run(first).config()
+    store.run(first).write_predictions(predictions_bytes(made_predictions(made_answers(seed=7)), config))
+    again = store.predictions(first)
+    assert again is not None and (again.kept[0].labels != read[first].kept[0].labels).any()
+    assert store.predictions(second) is read[second]
+
+
+def test_damaged_ones_are_left_out_of_many_and_named_alone(store: RunStore) -> None:
+    first, second = with_predictions(store), with_predictions(store, 1)
+    path = store.run(first).path / PREDICTIONS
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert list(store.many_predictions([first, second, "no run"])) == [second]
+    with pytest.raises(StoreError, match=f"{PREDICTIONS}.*{first}.*check"):
+        store.predictions(first)
+
+
+def test_memory_for_predictions_is_limited(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = (with_predictions(store, seed) for seed in range(3))
+    monkeypatch.setattr(module, "RECENT_BYTES", 2 * module._bytes(store.predictions(first)))
+    kept = [store.predictions(run_id) for run_id in (first, second, third)]
+    assert store.predictions(third) is kept[2] and store.predictions(second) is kept[1]
+    assert store.predictions(first) is not kept[0]
+    monkeypatch.setattr(module, "RECENT_BYTES", 0)
+    assert store.predictions(second) is store.predictions(second), "the last one stays"

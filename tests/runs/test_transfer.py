@@ -18,10 +18,11 @@ from core.base.errors import StoreError
 from core.base.paths import is_litter
 from core.config import run_config
 from core.runs import transfer
-from core.runs.predictions import PREDICTIONS
+from core.runs.predictions import PREDICTIONS, predictions_bytes
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
 from tests.made import change_file, made_run
+from tests.runs.test_predictions import made_answers, made_predictions
 
 ELSEWHERE = "20240101-120000-aaaa"
 
@@ -88,6 +89,50 @@ def test_runs_arrive_as_they_left(store: RunStore, other: RunStore) -> None:
         )
     assert contents(other, there) == before
     assert not list(other.cache_folder.glob("new-*"))
+
+
+def predicted(store: RunStore, seed: int = 0, **changes: Any) -> str:
+    """A finished run with predictions that fit its record."""
+    run_id = with_weights(store, epochs=2)
+    answers, run = made_answers("validation", seed=seed), store.run(run_id)
+    config = run.config().replace({"data.validation_size": len(answers)})
+    run.checksums.write_json("config.json", config.to_dict())
+    first, last = run.records()
+    run.write_records([replace(first, val_accuracy=0.0), replace(last, val_accuracy=answers.accuracy)])
+    predictions = replace(made_predictions(answers), **changes)
+    run.write_predictions(predictions_bytes(predictions, config))
+    return run_id
+
+
+def test_predictions_travel_with_their_run(store: RunStore, other: RunStore) -> None:
+    run_id = predicted(store)
+    outcome = import_runs(other, packed(store, run_id), "runs.zip")
+    assert (outcome.done, outcome.problems) == ([run_id], [])
+    assert contents(other, run_id)[PREDICTIONS] == contents(store, run_id)[PREDICTIONS]
+    assert other.run(run_id).checksums.problems() == {} and other.predictions(run_id) is not None
+
+
+@pytest.mark.parametrize("fault", ["damaged", "not as exported", "of another run", "of another configuration"])
+def test_predictions_that_cannot_be_used_are_left_out_and_named(store: RunStore, other: RunStore, fault: str) -> None:
+    first, second = predicted(store), predicted(store, seed=1)
+    ours, theirs = (store.run(run_id).checksums.read(PREDICTIONS) for run_id in (first, second))
+    content = {
+        "damaged": ours[:-9],
+        "not as exported": ours,
+        "of another run": theirs,
+        "of another configuration": ours.replace(b'\\"width\\": 16', b'\\"width\\": 20'),
+    }[fault]
+    store.run(first).checksums.write(PREDICTIONS, content)
+    archive = packed(store, first, second)
+    if fault == "not as exported":
+        archive = rewritten(archive, lambda files: files.update({f"{first}/{PREDICTIONS}": theirs}))
+    else:
+        assert fault == "of another run" or content != ours
+    outcome = import_runs(other, archive, "runs.zip")
+    assert outcome.done == [first, second] and len(outcome.problems) == 1
+    assert first in outcome.problems[0] and "resnet-lab predict" in outcome.problems[0]
+    assert PREDICTIONS not in contents(other, first) and other.run(first).checksums.problems() == {}
+    assert contents(other, second)[PREDICTIONS] == theirs
 
 
 @pytest.mark.parametrize(
