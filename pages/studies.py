@@ -10,6 +10,7 @@ from core.base.text import counted
 from core.compare.picks import link_text
 from core.cost.machine import fit_all
 from core.data import cifar10
+from core.published.arithmetic import note
 from core.runs.folder import AT_WORK
 from core.runs.summary import fingerprint, readable
 from core.study import outcomes as outcomes_study
@@ -285,7 +286,7 @@ def heading(study: Study) -> None:
     if study.note:
         st.markdown(literal(study.note))
     if study.figure is not None:
-        st.caption(f"Repeats Figure {study.figure} of the report: {REPORT}.")
+        st.caption(f"Repeats Figure {study.figure} of the report: {REPORT}. {note(study.figure)}")
     st.caption(literal(" ".join(texts)))
 
 
