@@ -79,6 +79,7 @@ PAGES = (
         "science",
         "Train one recipe with several values of a setting, and see what the setting does.",
     ),
+    ("report", "The report", "fact_check", "Each claim of the report, with the evidence for and against it."),
     ("leaderboard", "Leaderboard", "leaderboard", "Your runs among published results on CIFAR-10."),
     ("dataset", "Dataset", "photo_library", "Browse the images, and preview augmentation and data splits."),
     ("classify", "Classify", "image_search", "Classify your own images with a trained network."),

@@ -151,7 +151,9 @@ def run_row(run: AnyRun, text: str) -> None:
 def compared_with_report(runs: Sequence[AnyRun]) -> None:
     """Show our best runs on the two tasks of the report, next to what the report measured."""
     st.subheader("Compared with the report", anchor=False)
-    st.caption(f"The report is {REPORT}. Its tasks are all ten classes, and the pair deer or dog.")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(f"The report is {REPORT}. Its tasks are all ten classes, and the pair deer or dog.", width="content")
+        st.page_link("pages/report.py", label="The report, checked", icon=":material/fact_check:", width="content")
     cards = st.grid(2, min_column_width=340)
     for task in overview.report_comparisons(runs):
         with cards.container(border=True, height="stretch"):

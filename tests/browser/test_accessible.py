@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from core.config.presets import PRESETS
 from tests.made import made_run, made_weights
 
-PAGES = ("", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
+PAGES = ("", "new_run", "run", "compare", "studies", "report", "leaderboard", "dataset", "classify")
 CONTROLS = "button link textbox combobox checkbox switch radio slider spinbutton tab img image"
 IDLE = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 #: A number for the element that has the focus, the same whenever it has it; null outside the page.

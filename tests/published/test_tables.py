@@ -14,9 +14,19 @@ def test_both_tables_have_fourteen_results_from_the_best_to_the_worst():
 
 def test_a_result_links_to_its_paper_where_the_number_is_known():
     linked = {result.method: result.link for result in RESULTS if result.link}
-    assert len(linked) == 11 and linked["Network in network"] == "https://arxiv.org/abs/1312.4400"
-    assert all(re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}", link) for link in linked.values())
-    assert {result.link for result in RESULTS if not result.arxiv} == {None}
+    assert len(linked) == 17 and linked["Network in network"] == "https://arxiv.org/abs/1312.4400"
+    papers = [link for link in linked.values() if "arxiv" in link]
+    assert len(papers) == 16
+    assert all(re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}", link) for link in papers)
+    assert {result.link for result in RESULTS if not result.arxiv and not result.url} == {None}
+
+
+def test_notes_say_what_was_checked_in_the_paper_itself():
+    notes = {result.accuracy: result for result in RESULTS if result.note}
+    assert "100 test passes" in notes[96.53].note and notes[96.53].arxiv == "1412.6071"
+    assert "best of five" in notes[93.57].note and "93.39 ± 0.16" in notes[93.57].note
+    assert "91.25" in notes[93.57].note and notes[93.57].arxiv == "1512.03385"
+    assert all(result.link for result in notes.values())
 
 
 def test_the_two_wrong_references_are_corrected_with_a_note():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.agreement import simulated
 from core.config.sections import CLASSES
 from core.published.arithmetic import Repeats, repeats
-from core.published.points import Point, points_of
+from core.published.points import points_of
 from core.study.agreement import compare
 from core.study.outcomes import series_of
 from tests.outcomes_made import outcomes
@@ -31,29 +32,11 @@ def around(points, by=1.0, deviations=(-0.001, 0.0, 0.001), shift=0.0):
 # --- chance ---------------------------------------------------------------------------------------
 
 
-def simulated(rng, seeds, *, gap=0.0, sd=0.003, images=10_000):
-    """A study and a report of one truth, but for a ``gap`` in the effect between the first and the last value."""
-    truth = np.linspace(0.89, 0.91, 5)
-
-    def results(means, runs):
-        sampled = means + rng.normal(0, np.sqrt(means * (1 - means) / images))
-        return sampled[:, None] + rng.normal(0, sd, (len(means), runs))
-
-    ours = dict(zip((point.value for point in TEN), results(truth, seeds).tolist(), strict=True))
-    theirs = results(truth + gap * np.linspace(0, 1, 5), 1)[:, 0]
-    points = [
-        Point(point.figure, point.task, point.path, point.value, images, float(value), point.loss)
-        for point, value in zip(TEN, theirs, strict=True)
-    ]
-    chance = Repeats((200, 300, 400, 500), tuple(0.91 + rng.normal(0, sd, 4)), (0.5, 0.51, 0.5, 0.51))
-    return agreed(ours, points, images=images, chance=chance)
-
-
 @pytest.mark.parametrize("sd", [0.002, 0.005])
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_the_same_truth_is_called_a_disagreement_in_at_most_one_study_of_twenty(seeds, sd):
     rng = np.random.default_rng([seeds, round(1e4 * sd)])
-    kinds = [simulated(rng, seeds, sd=sd).kind for _ in range(200)]
+    kinds = [simulated(rng, seeds, sd=sd) for _ in range(200)]
     assert kinds.count("disagrees") / len(kinds) <= 0.05
     # A difference in size, with any verdict: 5 %, and two standard deviations of 200 studies.
     # benchmarks/agreement.py has thousands.
@@ -63,7 +46,7 @@ def test_the_same_truth_is_called_a_disagreement_in_at_most_one_study_of_twenty(
 
 def test_a_large_disagreement_is_found():
     rng = np.random.default_rng(0)
-    kinds = [simulated(rng, 3, gap=-0.06).kind for _ in range(50)]
+    kinds = [simulated(rng, 3, gap=-0.06, sd=0.003) for _ in range(50)]
     assert kinds.count("disagrees") >= 45
 
 

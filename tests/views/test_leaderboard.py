@@ -50,7 +50,7 @@ def test_the_published_results_are_those_of_the_tables_best_first(store):
     )
     accuracies = [result.accuracy for result in found]
     assert accuracies == sorted(accuracies, reverse=True)
-    assert sum(result.paper is not None for result in found) == sum(bool(printed.arxiv) for printed in RESULTS) == 11
+    assert sum(result.paper is not None for result in found) == sum(bool(printed.link) for printed in RESULTS) == 17
     assert {result.chosen_on for result in published} == {NOT_REPORTED}
 
 
