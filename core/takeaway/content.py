@@ -15,9 +15,10 @@ from core.base.errors import LabError
 from core.base.text import SELECTED_ON, counted, duration, known, moment, nats, percent, percent_range
 from core.compare.contenders import best_two
 from core.compare.gap import Gap, gap
-from core.compare.settings import NO_EFFECT, in_order, setting_name, setting_text_of_run
+from core.compare.settings import NO_EFFECT, are_numbers, in_order, setting_name, setting_text, setting_text_of_run
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
+from core.config.setting import plain
 from core.figures import bars as bars_figures
 from core.figures import compare as compare_figures
 from core.figures import curves as curves_figures
@@ -125,10 +126,10 @@ def content_of(subject: Subject) -> Content:
 def _settings_table(subject: Subject) -> Table:
     base = nearest(subject.configs[0])
     rows = []
-    for path, texts in methods.settings_rows(subject, setting_text_of_run, NO_EFFECT):
+    for path, texts in methods.settings_rows(subject, _setting, NO_EFFECT):
         config, preset = subject.configs[0], base.config
         differs = len(texts) > 1 or path in config.differences(preset)
-        theirs = SETTINGS[path].show(preset[path]) if differs and preset.in_effect(path) else ""
+        theirs = setting_text(preset, path) if differs and preset.in_effect(path) else ""
         rows.append((setting_name(path), "; ".join(_ordered(subject, path, texts)), theirs))
     caption = f"Settings of the runs. The last column has the value of the preset “{base.title}” where it is another."
     return Table("settings", caption, ("Setting", "Value", f"Preset {base.name}"), tuple(rows))
@@ -136,13 +137,19 @@ def _settings_table(subject: Subject) -> Table:
 
 def _ordered(subject: Subject, path: str, texts: Sequence[str]) -> list[str]:
     """Return the texts of a setting in the order of its values."""
-    by_text = {setting_text_of_run(run, path): run.config[path] for run in subject.runs}
+    by_text = {_setting(run, path): run.config[path] for run in subject.runs}
     order = in_order(path, [by_text[text] for text in texts])
     return sorted(texts, key=lambda text: order.index(by_text[text]))
 
 
+def _setting(run: RunSummary, path: str) -> str:
+    """Return a run's setting as text: ``10,000``, ``all ten``, ``auto (bf16)``, or a dash if it has no effect."""
+    text, value = setting_text_of_run(run, path), run.config[path]
+    return plain(value) if are_numbers([value]) and text == SETTINGS[path].show(value) else text
+
+
 def _results_table(subject: Subject) -> Table:
-    names = ("Seeds", "Accuracy (%)", "95 % interval", "Measured on", "Epoch chosen on", "Lowest cross-entropy", "Time")
+    names = ("Seeds", "Accuracy (%)", "95 % interval", "Measured on", "Lowest cross-entropy", "Time")
     rows = tuple((*group.cells, *_result_cells(group)) for group in subject.groups)
     caption = (
         "Results of the best epochs: mean ± sample standard deviation over seeds; the interval counts the sampling of "
@@ -155,7 +162,7 @@ def _results_table(subject: Subject) -> Table:
 def _result_cells(group: Group) -> tuple[str, ...]:
     result = group.result
     if result is None:
-        return ("0", *["–"] * 6)
+        return ("0", *["–"] * 5)
     mean, sd = result.spread.mean, result.spread.sd
     epochs = [run.epochs for run in group.runs if run.epochs]
     losses = [one.min_val_loss for one in epochs if known(one.min_val_loss)]
@@ -163,8 +170,7 @@ def _result_cells(group: Group) -> tuple[str, ...]:
         str(result.spread.n),
         f"{100 * mean:.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}"),
         percent_range(*result.interval),
-        f"{result.images:,} {result.kind} images",
-        result.chosen_on,
+        f"{result.images:,} {result.kind} images{', which chose the epoch' if result.chose_epoch else ''}",
         nats(spread(losses).mean) if losses else "–",
         duration(spread([one.seconds for one in epochs]).mean),
     )
@@ -339,9 +345,10 @@ def _results_frame(subject: Subject) -> pd.DataFrame:
         row: dict[str, Any] = dict(zip(subject.columns, group.cells, strict=True))
         if (result := group.result) is not None:
             low, high = result.interval
-            row |= {"n": result.spread.n, "kind": result.kind, "images": result.images, "chosen_on": result.chosen_on}
+            row |= {"n": result.spread.n, "kind": result.kind, "images": result.images}
+            row |= {"chose_epoch": result.chose_epoch}
             row |= {"accuracy_mean": result.spread.mean, "accuracy_sd": result.spread.sd}
             row |= {"accuracy_low": low, "accuracy_high": high}
         rows.append(row)
-    columns = ["n", "kind", "images", "chosen_on", "accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high"]
+    columns = ["n", "kind", "images", "chose_epoch", "accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high"]
     return pd.DataFrame(rows, columns=[*subject.columns, *columns])

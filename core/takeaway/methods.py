@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.base.text import SELECTED_ON, counted, duration
-from core.compare.settings import in_order
+from core.base.text import counted, duration
+from core.compare.settings import are_numbers, in_order
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import IMAGE_SIZE, DataConfig
 from core.config.setting import plain
@@ -32,6 +32,7 @@ _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 _FLIPS = {"random": "random horizontal flips", "alternating": "horizontal flips in every other epoch"}
 _MOVES = {
     "shift": "random shifts of up to {} pixels that repeat the edge",
+    "keras-shift": "random shifts of up to {} pixels that repeat the edge, drawn as in Keras",
     "crop": "random crops after padding by {} pixels",
     "reflect-crop": "random crops after mirroring {} pixels at the edge",
 }
@@ -39,6 +40,7 @@ _SHORTCUTS = {
     "A": "shortcuts without weights (subsampled, padded with zeros)",
     "B": "1×1 convolutions with batch norm as shortcuts between stages",
     "report": "1×1 convolutions without batch norm as shortcuts between stages",
+    "keras": "1×1 convolutions without batch norm as shortcuts between stages, initial weights as in Keras of 2018",
 }
 
 Answer = Literal["yes", "no"]
@@ -88,7 +90,7 @@ def _listed(texts: Sequence[str], last: str = "or") -> str:
 def _values(configs: Sequence[RunConfig], path: str) -> str:
     """Return a setting's values in order, without their unit: ``32, 64 or 128``."""
     used = in_order(path, [config[path] for config in configs if config.in_effect(path)])
-    texts = [plain(value) if isinstance(value, int | float) else SETTINGS[path].show(value) for value in used]
+    texts = [plain(value) if are_numbers([value]) else SETTINGS[path].show(value) for value in used]
     return _listed(texts) or "–"
 
 
@@ -235,7 +237,7 @@ def limits(subject: Subject) -> tuple[str, ...]:
         found.append(f"{which} that of one seed, so seed-to-seed variation is unknown.")
     elif alone:
         found.append(f"With one seed, seed-to-seed variation is unknown: {', '.join(alone)}.")
-    optimistic = {SELECTED_ON["test"] in result.chosen_on for result in results if result.kind == "test"}
+    optimistic = {result.chose_epoch for result in results if result.kind == "test"}
     if True in optimistic:
         some = "Some" if False in optimistic else "The"
         found.append(f"{some} best epochs were chosen on the test images, so these accuracies are slightly optimistic.")

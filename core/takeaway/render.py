@@ -3,6 +3,7 @@
 Names and notes come from strangers. Whatever they hold is shown as it is and does nothing.
 """
 
+import html
 import itertools
 import re
 import unicodedata
@@ -107,6 +108,11 @@ def rendered(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
+def _sentence(text: str) -> str:
+    """Return ``text`` escaped for HTML, what is between backticks as code. The template calls it safe."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -117,5 +123,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"latex": latex, "md": markdown, "yaml": yaml}
+    environment.filters |= {"latex": latex, "md": markdown, "yaml": yaml, "sentence": _sentence}
     return environment

@@ -2,9 +2,12 @@
 
 import io
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import plotly.graph_objects as go
 
 from core.base.errors import LabError, StoreError
 from core.base.files import make_folder, os_errors_as_store_errors, write_atomically
@@ -15,6 +18,8 @@ from core.takeaway.render import latex_table, rendered
 
 #: Rows of a LaTeX table that fit on a page; a longer one spans pages.
 PAGE_ROWS = 40
+#: Letters of a line beside a vertical axis.
+_AXIS_LETTERS = 42
 #: The report that the studies of figures repeat.
 REPEATED = "Ahmad Khazaie, “Image Classification with Deep Neural Networks”, a student report on CIFAR-10"
 
@@ -27,7 +32,7 @@ def html(content: Content) -> str:
     from plotly.offline import get_plotlyjs  # reads 5 MB
 
     # Plotly's JSON has no “<”, which could end the script element; so the template does not escape it.
-    figures = {chart.name: chart.figure.to_json(engine="json") for chart in content.charts}
+    figures = {chart.name: _wrapped(chart.figure).to_json(engine="json") for chart in content.charts}
     return rendered(
         "report.html", content=content, figures=figures, plotly=get_plotlyjs(), source=CHECKLIST, repeated=REPEATED
     )
@@ -92,10 +97,17 @@ def _packed(contents: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+def _wrapped(figure: go.Figure) -> go.Figure:
+    """Return the figure with the title of its vertical axis in lines that fit a small chart."""
+    title = figure.layout.yaxis.title.text or ""
+    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _AXIS_LETTERS)]
+    return go.Figure(figure).update_yaxes(title_text="<br>".join(lines) or None)
+
+
 def _figures(content: Content) -> tuple[dict[str, bytes], str]:
     """Return the charts as PDF and SVG files, and a sentence if they could not be drawn."""
     with tempfile.TemporaryDirectory() as folder:
-        named = [(Path(folder) / chart.name, chart.figure) for chart in content.charts]
+        named = [(Path(folder) / chart.name, _wrapped(chart.figure)) for chart in content.charts]
         try:
             paths = panels.draw(named, ("pdf", "svg"))
         except LabError as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from core.base.errors import LabError
-from core.base.text import SELECTED_ON, counted, one_line
+from core.base.text import counted, one_line
 from core.compare.contenders import Contender, group_runs
 from core.compare.settings import differing_settings_of_runs, setting_name
 from core.config.run_config import RunConfig
@@ -21,12 +21,15 @@ from core.study.study import SEED, Study
 
 @dataclass(frozen=True)
 class Result:
-    """The accuracies of a group, 0 to 1, all on ``images`` images of one ``kind``; ``chosen_on``: what chose epochs."""
+    """The accuracies of a group, 0 to 1, all on ``images`` images of one ``kind``.
+
+    ``chose_epoch``: the same images chose the best epoch of some run, which makes its accuracy slightly optimistic.
+    """
 
     kind: Kind
     images: int
     values: tuple[float, ...]
-    chosen_on: str
+    chose_epoch: bool
 
     @property
     def spread(self) -> Spread:
@@ -59,8 +62,8 @@ class Group:
         kind: Kind = "test" if all(top.kind == "test" for top in tops) else "validation"
         found = [next((one for one in run.accuracies if one.kind == kind), None) for run in self.runs]
         values = [accuracy for accuracy in found if accuracy]
-        chosen = " and ".join(sorted({SELECTED_ON[run.selected_on] for run in self.runs}))
-        return Result(kind, min(one.images for one in values), tuple(one.share for one in values), chosen)
+        chose = any(accuracy.chose_epoch for accuracy in values)
+        return Result(kind, min(one.images for one in values), tuple(one.share for one in values), chose)
 
 
 @dataclass(frozen=True)

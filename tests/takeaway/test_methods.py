@@ -1,8 +1,14 @@
 """Methods, limits and checklist say what the configurations and environments say."""
 
+from dataclasses import replace
+
+import pytest
+
+from core.config.run_config import SETTINGS
 from core.takeaway.methods import checklist, limits, paragraphs
-from core.takeaway.subject import of_runs, of_study
-from tests.takeaway.made import made_study, made_tested_run
+from core.takeaway.subject import Subject, of_runs, of_study
+from tests.made import made_run
+from tests.takeaway.made import BASE, made_study, made_tested_run
 
 
 def test_the_methods_name_the_values_that_were_used(store):
@@ -12,6 +18,15 @@ def test_the_methods_name_the_values_that_were_used(store):
     assert "learning rate of 0.1 or 0.2" in training and "Seeds 0, 1 decide" in training
     assert "slightly optimistic" in evaluation
     assert "4 runs" in computed and "fp32" in computed
+
+
+@pytest.mark.parametrize("path", [path for path, setting in SETTINGS.items() if setting.kind == "choice"])
+def test_every_choice_of_a_setting_can_be_described(store, path):
+    for choice in SETTINGS[path].choices:
+        config = BASE.replace({path: choice})
+        run = replace(store.summary(made_run(store, 1)), config=config)
+        subject = Subject(store, "", "", (), (), (run,), {}, 1, "1 finished")
+        assert len(paragraphs(subject)) == 5 and all(paragraphs(subject))
 
 
 def test_runs_that_differ_in_many_settings_are_described_one_by_one(store):

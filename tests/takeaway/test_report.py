@@ -88,6 +88,15 @@ def test_the_web_page_needs_no_other_file(store):
     assert "default-src 'none'" in policy and "http" not in policy
 
 
+def test_commands_in_a_sentence_are_code_and_long_titles_of_axes_are_wrapped(store):
+    content = content_of(of_study(store, made_study(store, 2)))
+    text = html(content)
+    assert any("`" in detail for claim in content.claims for detail in claim.details)
+    assert "<code>resnet-lab" in text
+    titles = [chart["layout"]["yaxis"]["title"]["text"] for chart in Page(text).charts.values()]
+    assert max(len(line) for title in titles for line in title.split("<br>")) <= 42
+
+
 def test_names_of_markup_are_only_text(store):
     content = hostile(store)
     text = html(content)

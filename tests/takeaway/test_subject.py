@@ -13,7 +13,7 @@ def test_a_study_has_a_group_for_each_value_with_its_seeds(store):
     assert (subject.title, subject.author, subject.asked) == ("rates", "A. Student", 6)
     assert [group.cells for group in subject.groups] == [("0.1",), ("0.2",)]
     for group in subject.groups:
-        assert group.result.kind == "test" and group.result.chosen_on == "test images"
+        assert group.result.kind == "test" and group.result.chose_epoch
         assert group.result.values == tuple(run.accuracy_on_test for run in group.runs)
         assert group.result.spread.n == 3 and group.result.images == 2_000
         low, high = group.result.interval
