@@ -266,8 +266,8 @@ def test_more_seeds_are_planned_added_and_queued_in_one_click(app, store, studie
     shown(app)
     points = next(field for field in app.number_input if field.key.startswith("plan_points"))
     assert points.value == pytest.approx(2.2)
-    points.set_value(15.0).run()
-    assert "To see 15.00 points with 80 % power you need" in texts(app)
+    points.set_value(12.0).run()
+    assert "To see 12.00 points with 80 % power you need" in texts(app)
     action(app, "queue_plan").click().run()
     assert not app.exception
     assert len(studies.get(study_id).seeds) > 2
