@@ -52,8 +52,8 @@ def matched(
         return Matched(
             list(groups),
             False,
-            f"Comparing image by image would be sharper, but {those} kept predictions: compute them with "
-            "`resnet-lab predict --missing`.",
+            f"Comparing image by image would be sharper, but {those} kept predictions. “resnet-lab predict "
+            "--missing” computes them.",
         )
     if len({known[run_id].classes for run_id in wanted}) > 1:
         return Matched(list(groups), False)

@@ -148,7 +148,10 @@ def _caveats(first: Contender, second: Contender, part: Part, looked_at: int, pa
             f"Only “{chosen[0]}” chose its best epoch on its test images, so its accuracy is slightly optimistic."
         )
     if paired:
-        pass  # the test knows the images
+        caveats.append(
+            "The intervals in the chart are those of each accuracy alone: they can overlap although the difference is "
+            "clear."
+        )
     elif _same_images(first.config, second.config, part):
         caveats.append("Both were measured on the same images, which makes the interval a cautious one.")
     else:

@@ -200,8 +200,8 @@ class Wording:
         sentences[0] += "."
         if self.judgement.paired:
             sentences.append(
-                f"Compared image by image: {self.images} that are hard for all runs count for none, which makes the "
-                "test sharper."
+                f"Compared image by image: {self.images} that all runs get right, or all get wrong, say nothing about "
+                "the difference, so the test is sharper than one by accuracies alone."
             )
         if self.judgement.ahead is not None and self.judgement.difference:
             sentences.append(self._order())

@@ -61,8 +61,8 @@ class Plan:
     @property
     def cost(self) -> str:
         """What is left to train: ``4 more runs, about 2 h 10 min on this computer``."""
-        time = "" if self.seconds is None else f", about {duration(self.seconds)} on this computer"
-        return f"{counted(self.runs, 'more run')}{time}"
+        time = "for a time not yet measured" if self.seconds is None else f"about {duration(self.seconds)}"
+        return f"{counted(self.runs, 'more run')}, {time} on this computer"
 
 
 def usual_difference(judgement: Judgement) -> float:

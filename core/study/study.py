@@ -116,8 +116,8 @@ class Study:
                 problems.setdefault(path, f"With {cell.label}: {text}")
             if self.redraw and not problems and not cell.config.data.whole_test_set:
                 problems["redraw"] = (
-                    "Each seed would be tested on other images. To draw training images anew for each seed, use the "
-                    "official split and all of its test images."
+                    "Each seed would be tested on other images. To draw the training images anew for each seed, choose "
+                    "base settings with the official split and all of its test images."
                 )
         return problems
 

@@ -10,8 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.base.errors import StoreError
+from core.base.errors import Outcome, StoreError
 from core.config.run_config import SETTINGS, RunConfig
+from core.jobs import predict
 from core.runs.predictions import Answers, Predictions, predictions_bytes
 from core.runs.storage import Storage, StorageSettings
 from core.runs.store import RunStore
@@ -272,6 +273,16 @@ def test_missing_seeds_are_queued_in_one_click(app, store):
         (rate, seed) for rate in (0.1, 0.2) for seed in (1, 2)
     }
     assert {run.name for run in queued} == {f"{name}, seed {seed}" for name in ("slow", "fast") for seed in (1, 2)}
+
+
+def test_missing_predictions_are_computed_in_one_click(app, store, seeds, monkeypatch):
+    computed = []
+    monkeypatch.setattr(RunStore, "without_predictions", lambda store, run_ids: [seeds[0]] if not computed else [])
+    monkeypatch.setattr(predict, "predict_all", lambda store, run_ids: computed.append(run_ids) or Outcome([], ["No."]))
+    pressed(opened(app, *seeds, view="Is the gap real?"), "predict")
+    assert computed == [[seeds[0]]]
+    assert "predict" not in [(button.key or "").split()[0] for button in app.button if button.key]
+    assert [error.value for error in app.error] == ["No."]
 
 
 def test_a_clear_difference_needs_no_plan(app, seeds):

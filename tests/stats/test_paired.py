@@ -112,7 +112,7 @@ def test_groups_are_paired_on_enough_shared_images_or_on_all():
 # --- many studies whose truth is known ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("between", [0.90, 0.88, 0.5], ids="between={}".format)
+@pytest.mark.parametrize("between", [0.88, 0.7], ids="between={}".format)
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_without_an_effect_at_most_one_in_twenty_is_called_real(seeds, between):
     """With one seed each the question is about these networks: they are equally good. 1,500 studies: ± 0.011."""
@@ -142,7 +142,7 @@ def test_an_interval_of_ninety_five_percent_holds_the_true_difference_so_often(s
 
 def test_three_seeds_find_one_point_on_ten_thousand_images():
     """A deviation of 0.2 points from seed to seed; nine tenths as the target is 85 %. 300 studies: ± 0.02."""
-    paired, unpaired = samples(Truth((3, 3), (0.915, 0.925), seed_sd=0.0012), 300)
+    paired, unpaired = samples(Truth((3, 3), (0.915, 0.925), seed_sd=0.001), 300)
     assert np.sqrt(paired.variances.mean()) == pytest.approx(0.002, rel=0.1)
     assert (paired.p_value() < 0.05).mean() >= 0.9
     assert (unpaired.p_value() < 0.05).mean() < (paired.p_value() < 0.05).mean()

@@ -16,6 +16,7 @@ from pages.parts.actions import key_for
 from pages.parts.components.live_chart import live_chart
 from pages.parts.finding import finding_box
 from pages.parts.plan import plan_box
+from pages.parts.predictions import predict_button
 from pages.parts.shared import get_store, sentence
 
 #: Letters of a name in a field.
@@ -41,6 +42,7 @@ def gap_box(groups: Sequence[Contender], marks: Mapping[str, Mark]) -> None:
     left, right = st.columns(2)
     with left:
         finding_box(finding)
+        predict_button(finding, [*finding.better.run_ids, *finding.other.run_ids])
         plan_seeds(finding, (first, second))
     with right:
         live_chart(

@@ -36,6 +36,8 @@ _FIELDS = (
     "study_own_seeds",
 )
 _UNTOUCHED = "study_untouched"
+#: What a part of a study is called that is no setting, where its name does not say it.
+_LABELS = {"redraw": "Training images"}
 WAYS = (":material/menu_book: From the report", ":material/tune: Custom", ":material/upload_file: From a file")
 
 
@@ -199,7 +201,7 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
     """Show what the study costs and the button that creates it, or the problems to fix."""
     store, ready = get_store(), False
     for path, text in problems.items():
-        label = SETTINGS[path].label if path in SETTINGS else path.capitalize()
+        label = SETTINGS[path].label if path in SETTINGS else _LABELS.get(path, path.capitalize())
         st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
     if study is not None:
         cells = statuses("", study, store.summaries())

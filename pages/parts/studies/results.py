@@ -24,6 +24,7 @@ from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.curve_controls import AXES
 from pages.parts.finding import finding_box
 from pages.parts.plan import plan_box
+from pages.parts.predictions import predict_button
 from pages.parts.shared import download_button, get_store, literal, run_link
 
 
@@ -79,6 +80,7 @@ def panel_box(study_id: str, study: Study, panel: Panel) -> None:
     for finding in panel.findings:
         finding_box(finding, finding.label)
         if panel.metric == "accuracy":
+            predict_button(finding, [run_id for group in finding.groups for run_id in group.runs["run_id"]])
             plan_seeds(study_id, study, finding)
     live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
 
