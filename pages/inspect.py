@@ -13,7 +13,6 @@ from core.inspect.subject import Subject, inspectable
 from core.runs.store import RunStore
 from core.runs.summary import labels
 from pages.parts.actions import show_problems
-from pages.parts.components.live_chart import preload_charts
 from pages.parts.inspect.calibration import calibration
 from pages.parts.inspect.classes import classes
 from pages.parts.inspect.looks import looks
@@ -71,7 +70,6 @@ if not possible:
 by_id = {run.id: run for run in possible}
 names = labels(possible)
 ids = choosers(store, runs, names)
-preload_charts()
 try:
     if chosen := subjects(store, [by_id[run_id] for run_id in ids], names):
         questions(chosen)

@@ -59,7 +59,7 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str], *, rows:
     highest = float(np.where(diagonal, 0, values).max(initial=0))
     figure.update_layout(coloraxis={"cmin": 0, "cmax": highest or 1, "colorscale": FEW_TO_MANY, "showscale": False})
     figure.update_xaxes(fixedrange=True, showgrid=False, tickangle=-40 if k > 4 else 0)
-    figure.update_yaxes(fixedrange=True, showgrid=False, autorange="reversed")
+    figure.update_yaxes(fixedrange=True, showgrid=False, autorange="reversed", title_standoff=12)
     if chosen != Cell():
         (left, right), (top, bottom) = (
             (-0.5, k - 0.5) if at is None else (at - 0.5, at + 0.5) for at in (chosen.predicted, chosen.true)
@@ -160,7 +160,7 @@ def bin_counts(diagrams: Mapping[str, Reliability]) -> go.Figure:
             "<extra>%{fullData.name}</extra>",
             showlegend=False,
         )
-    figure.update_yaxes(type="log", dtick=1, rangemode="tozero")
+    figure.update_yaxes(type="log", dtick=1, title_standoff=12)
     return figure.update_xaxes(range=[0, 100])
 
 
@@ -180,7 +180,8 @@ def reliability_text(diagrams: Mapping[str, Reliability]) -> str:
 def agreement(pair: Pair, names: tuple[str, str], chosen: Agreement) -> go.Figure:
     """Return how many images two networks get right and wrong, as a 2 × 2 table of cells.
 
-    A click reports x and y, which :func:`agreement_at` reads; the ``chosen`` cell has a frame.
+    ``names`` are short: they are the titles of the axes. A click reports x and y, which :func:`agreement_at` reads; the
+    ``chosen`` cell has a frame.
     """
     counts = [pair.counts[name] for name in AGREEMENTS]
     grid = np.array(counts).reshape(2, 2)  # both, first; second, neither
@@ -202,9 +203,8 @@ def agreement(pair: Pair, names: tuple[str, str], chosen: Agreement) -> go.Figur
             xgap=2,
             ygap=2,
         )
-    figure.update_xaxes(fixedrange=True, showgrid=False).update_yaxes(
-        fixedrange=True, showgrid=False, autorange="reversed"
-    )
+    figure.update_xaxes(fixedrange=True, showgrid=False)
+    figure.update_yaxes(fixedrange=True, showgrid=False, autorange="reversed", title_standoff=12)
     row, column = divmod(AGREEMENTS.index(chosen), 2)
     frame = {"color": RUN_COLOURS[1], "width": 3}
     return figure.add_shape(
@@ -222,7 +222,7 @@ def class_differences(table: pd.DataFrame, names: tuple[str, str]) -> go.Figure:
 
     ``table`` is that of :func:`core.inspect.pairs.class_differences`. To the right of zero, the first is better.
     """
-    figure = new_figure(f"Recall of {escape(names[0])} minus {escape(names[1])} (points)", height=34 * len(table) + 80)
+    figure = new_figure(f"Recall: {escape(names[0])} minus {escape(names[1])} (points)", height=34 * len(table) + 80)
     if table.empty:
         return add_message(figure, "No image in common.")
     values = list(100 * table["difference"])

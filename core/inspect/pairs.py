@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri
 
-from core.base.text import counted
+from core.base.text import counted, percent
 from core.runs.predictions import Answers
 from core.stats.finding import MEASURES
 from core.stats.intervals import LEVEL, Interval
@@ -34,6 +34,11 @@ class Pair:
     def __len__(self) -> int:
         return len(self.first)
 
+    @property
+    def both(self) -> tuple[Answers, Answers]:
+        """The answers of the first and of the second."""
+        return self.first, self.second
+
     @cached_property
     def counts(self) -> dict[Agreement, int]:
         """How many images both get right, only the first, only the second, neither."""
@@ -48,7 +53,7 @@ class Pair:
     def places(self, agreement: Agreement) -> NDArray[np.int64]:
         """Return the places of these images, int64: first those on whose true class the networks differ most."""
         rows = np.arange(len(self))
-        of_truth = [each.probabilities[rows, each.labels] for each in (self.first, self.second)]
+        of_truth = [each.probabilities[rows, each.labels] for each in self.both]
         found = np.flatnonzero(self.holds(agreement))
         return found[np.argsort(-np.abs(of_truth[0] - of_truth[1])[found], kind="stable")]
 
@@ -97,19 +102,22 @@ def paired_interval(first: int, second: int, n: int, level: float = LEVEL) -> In
 
 
 def verdict(pair: Pair, names: tuple[str, str]) -> tuple[str, str]:
-    """Return which of the two is right more often, in a sentence, and the numbers behind it."""
+    """Return which of the two is right more often, in a sentence, and the numbers behind it.
+
+    ``names``: what the two are called in a sentence, such as "the first run".
+    """
     difference, interval, p = pair.difference, pair.interval, pair.p_value
-    images = counted(len(pair), "image")
     if p >= 1 - LEVEL:
-        claim = f"No clear difference on these {images}: chance could explain it."
+        claim = f"No clear difference on these {counted(len(pair), 'image')}: chance could explain it."
     else:
         better, worse = names if difference > 0 else names[::-1]
         claim = f"On these images, {better} is right more often than {worse}."
+    shares = [f"{name} is right on {percent(each.accuracy)}" for name, each in zip(names, pair.both, strict=True)]
     measure = MEASURES["accuracy"]
-    p_text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     return claim, (
-        f"{measure.signed_text(difference)} ({names[0]} minus {names[1]}; 95 % interval "
-        f"{measure.interval_text(interval)}). Exact McNemar test on {images}: {p_text}."
+        f"{shares[0][0].upper()}{shares[0][1:]}, {shares[1]}: a difference of {measure.signed_text(difference)} "
+        f"(95 % interval {measure.interval_text(interval)}; exact McNemar test, "
+        f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'})."
     )
 
 
@@ -128,7 +136,7 @@ def class_differences(pair: Pair, classes: tuple[str, ...]) -> pd.DataFrame:
         if not (n := int(of_class.sum())):
             continue
         b, c = int(only_first[of_class].sum()), int(only_second[of_class].sum())
-        recalls = (float(each.correct[of_class].mean()) for each in (pair.first, pair.second))
+        recalls = (float(each.correct[of_class].mean()) for each in pair.both)
         rows.append((name, n, *recalls, (b - c) / n, *paired_interval(b, c, n), b, c, mcnemar(b, c)))
     names = ("class", "images", "first", "second", "difference", "low", "high", "only_first", "only_second", "p")
     table = pd.DataFrame(rows, columns=names)

@@ -69,7 +69,7 @@ def two_epochs(subject: Subject) -> tuple[Subject, Subject] | None:
     if best is None or last is None or best.epoch == last.epoch:
         return None
     first, second = (
-        replace(subject, label=f"{name} epoch {answers.epoch}", answers=answers)
+        replace(subject, label=f"the {name} epoch {answers.epoch}", answers=answers)
         for name, answers in (("best", best), ("last", last))
     )
     return first, second

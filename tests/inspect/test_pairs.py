@@ -79,8 +79,10 @@ def test_the_verdict_names_the_better_only_if_the_test_does():
     for first, second in ((right, wrong), (wrong, right)):
         both = pair(first, second)
         assert both is not None
-        claim, numbers = verdict(both, ("A", "B"))
-        assert ("A is right more often than B" if first is right else "B is right more often than A") in claim
+        claim, numbers = verdict(both, ("the A", "the B"))
+        assert (
+            "the A is right more often than the B" if first is right else "the B is right more often than the A"
+        ) in claim
         assert ("+50.00 points" if first is right else "−50.00 points") in numbers and "p < 0.001" in numbers
     same = pair(right, right)
     assert same is not None and "No clear difference" in verdict(same, ("A", "B"))[0]

@@ -97,7 +97,7 @@ def test_calibration_fits_a_temperature_where_images_were_held_out(page, store):
     run_id = made_run(store)
     made_predictions(store, run_id)
     app = tab(page(run=run_id), "Calibration")
-    assert {"Calibration error", "Log-likelihood", "Brier score"} == {metric.label for metric in app.metric}
+    assert {"Calibration error", "Negative log-likelihood", "Brier score"} == {metric.label for metric in app.metric}
     assert len(charts(app)["reliability-0"]["figure"]["data"]) == 3, "the diagonal, as trained, with temperature"
     assert len(app.table) == 1
     bare = made_run(store, config=RunConfig().replace({"data.validation": "test"}))

@@ -19,30 +19,36 @@ _BEFORE, _AFTER = "as trained", "with temperature"
 
 def calibration(store: RunStore, subjects: Sequence[Subject]) -> None:
     """Show the calibration of one run, or of two beside each other."""
-    for side, (column, subject) in enumerate(zip(st.columns(len(subjects), gap="medium"), subjects, strict=True)):
+    if len(subjects) == 1:
+        found = _facts(subjects[0])
+        left, right = st.columns(2, gap="medium")
+        with right:
+            cooled = _temperature(subjects[0], found)
+        with left:
+            _diagrams(subjects[0], cooled, 0)
+        return
+    for side, (column, subject) in enumerate(zip(st.columns(2, gap="medium"), subjects, strict=True)):
         with column:
-            if len(subjects) > 1:
-                st.markdown(f"**{literal(subject.label)}**")
-            _calibration(subject, side)
+            st.markdown(f"**{literal(subject.label)}**")
+            found, diagrams = _facts(subject), st.container()
+            cooled = _temperature(subject, found)
+            with diagrams:
+                _diagrams(subject, cooled, side)
 
 
-def _calibration(subject: Subject, side: int) -> None:
-    answers = subject.answers
-    found = calibration_of(answers)
-    st.markdown(f"**{literal(verdict(found, len(answers)))}**")
+def _facts(subject: Subject) -> Calibration:
+    """Show the verdict and the numbers of a network as it was trained."""
+    found = calibration_of(subject.answers)
+    st.markdown(f"**{literal(verdict(found, len(subject.answers)))}**")
     _numbers(found)
-    diagrams, after = {_BEFORE: reliability(answers)}, None
-    temperature, reason = _temperature(subject)
-    if temperature is not None:
-        after = at_temperature(answers, temperature)
-        diagrams[_AFTER] = reliability(after)
+    return found
+
+
+def _diagrams(subject: Subject, cooled: Answers | None, side: int) -> None:
+    """Draw accuracy against confidence, and how many answers have which confidence."""
+    diagrams = {_BEFORE: reliability(subject.answers)} | ({_AFTER: reliability(cooled)} if cooled else {})
     live_chart(figures.reliability(diagrams), f"reliability-{side}", figures.reliability_text(diagrams))
     live_chart(figures.bin_counts(diagrams), f"confidence-{side}", f"Number of answers in {BINS} bins of confidence.")
-    st.markdown("**Temperature**")
-    if temperature is None or after is None:
-        st.caption(reason)
-    else:
-        _change(found, after, temperature, subject.held_out)
 
 
 def _numbers(found: Calibration) -> None:
@@ -56,9 +62,9 @@ def _numbers(found: Calibration) -> None:
             "width, weighted by their images.",
         ),
         (
-            "Log-likelihood",
+            "Negative log-likelihood",
             f"{found.nll:.4f}",
-            "negative, nats per image",
+            "nats per image",
             "The cross-entropy: the mean of −ln p of the true class. Lower is better.",
         ),
         (
@@ -73,34 +79,35 @@ def _numbers(found: Calibration) -> None:
             st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=help)
 
 
-def _temperature(subject: Subject) -> tuple[float | None, str]:
-    """Return the temperature fitted on held-out images, or why there is none."""
+def _temperature(subject: Subject, before: Calibration) -> Answers | None:
+    """Fit a temperature on held-out images, and show what it changes on test images. Return the changed answers."""
+    st.markdown("**Temperature**")
     if subject.held_out is None:
-        return None, (
+        st.caption(
             "This run has no validation images of its own: it was validated on the test images, and those must not "
             "choose the temperature they are then measured with. Hold out images in New run to fit one."
         )
+        return None
     if subject.answers.part == "validation":
-        return None, "The temperature is fitted on these images. Switch to the test images to see what it changes."
+        st.caption("The temperature is fitted on these images. Switch to the test images to see what it changes.")
+        return None
     try:
-        return fitted_temperature(subject.held_out), ""
+        temperature = fitted_temperature(subject.held_out)
     except ValueError:
-        return None, "The held-out images have no mistakes, or are answered by chance, so no temperature is best."
-
-
-def _change(before: Calibration, cooled: Answers, temperature: float, held_out: Answers | None) -> None:
-    """Show what the temperature changes on the test images."""
-    after = calibration_of(cooled)
-    rows = {
-        "": ["Calibration error", "Log-likelihood (negative)", "Brier score", "Mean confidence", "Accuracy"],
-        _BEFORE.capitalize(): _column(before),
-        _AFTER.capitalize(): _column(after),
-    }
-    images = counted(len(held_out) if held_out else 0, "held-out image")
+        st.caption("The held-out images have no mistakes, or are answered by chance, so no temperature is best.")
+        return None
+    cooled = at_temperature(subject.answers, temperature)
     st.markdown(
-        f"Dividing the logits by **{temperature:.3f}** gives the best likelihood on {images}. On the test images:"
+        f"Dividing the logits by **{temperature:.3f}** gives the best likelihood on "
+        f"{counted(len(subject.held_out), 'held-out image')}. On the test images:"
     )
+    rows = {
+        "": ["Calibration error", "Negative log-likelihood", "Brier score", "Mean confidence", "Accuracy"],
+        _BEFORE.capitalize(): _column(before),
+        _AFTER.capitalize(): _column(calibration_of(cooled)),
+    }
     st.table(rows, border="horizontal", hide_index=True)
+    return cooled
 
 
 def _column(found: Calibration) -> list[str]:

@@ -30,6 +30,7 @@ def _mistakes(subjects: Sequence[Subject]) -> None:
             required=True,
             format_func=_CELLS.__getitem__,
             key="inspect_cells",
+            label_visibility="collapsed",
         )
         == "rows"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from core.figures import inspect as figures
@@ -40,14 +41,15 @@ def two_runs(store: RunStore, subjects: Sequence[Subject]) -> None:
     if both is None:
         st.info("No image was kept from the training of both runs, so there is nothing to compare them on.")
         return
-    names = (first.label, second.label)
+    names = (first.label, second.label) if first.run.id == second.run.id else ("the first run", "the second run")
     _verdict(both, first, second, names)
     st.fragment(_cells)(both, (first, second), names)
-    _classes(both, first.classes, names)
+    st.markdown("**Classes, the largest difference first**")
+    _table(class_differences(both, first.classes))
 
 
 def _verdict(both: Pair, first: Subject, second: Subject, names: tuple[str, str]) -> None:
-    claim, numbers = verdict(both, (f"“{names[0]}”", f"“{names[1]}”"))
+    claim, numbers = verdict(both, names)
     st.markdown(f"**{literal(claim)}** {literal(numbers)}")
     longest = max(len(first.answers), len(second.answers))
     shared = (
@@ -62,7 +64,8 @@ def _verdict(both: Pair, first: Subject, second: Subject, names: tuple[str, str]
 
 
 def _cells(both: Pair, subjects: tuple[Subject, Subject], names: tuple[str, str]) -> None:
-    """Draw the four cells, and show the images of the chosen one."""
+    """Draw the four cells and the classes, and show the images of the chosen cell."""
+    first, second = (name.removeprefix("the ") for name in names)
     labels = {
         "both": f"Both right ({both.counts['both']:,})",
         "first": f"Only the first ({both.counts['first']:,})",
@@ -76,25 +79,58 @@ def _cells(both: Pair, subjects: tuple[Subject, Subject], names: tuple[str, str]
     def choose(x: str, y: str) -> None:
         st.session_state[key] = figures.agreement_at(x, y)
 
+    st.segmented_control(
+        "Right answers",
+        AGREEMENTS,
+        required=True,
+        format_func=labels.__getitem__,
+        key=key,
+        label_visibility="collapsed",
+    )
+    chosen: Agreement = st.session_state[key]
     left, right = st.columns(2, gap="medium")
     with left:
-        chosen: Agreement = st.session_state[key]
         live_chart(
-            figures.agreement(both, names, chosen),
+            figures.agreement(both, (first.capitalize(), second.capitalize()), chosen),
             "agreement",
             f"Images that the two get right: {', '.join(labels.values())}.",
             on_click=choose,
         )
-    with right:
-        st.segmented_control(
-            "Right answers",
-            AGREEMENTS,
-            required=True,
-            format_func=labels.__getitem__,
-            key=key,
-            label_visibility="collapsed",
+        table = class_differences(both, subjects[0].classes)
+        text = "; ".join(
+            f"{name} {100 * gap:+.1f} points" for name, gap in zip(table["class"], table["difference"], strict=True)
         )
+        live_chart(
+            figures.class_differences(table, (first, second)), "class-differences", f"Difference of recall: {text}."
+        )
+    with right:
         _images(both, subjects, chosen)
+
+
+def _table(table: pd.DataFrame) -> None:
+    """Show on which classes the two differ, in numbers."""
+    of = st.column_config
+    st.dataframe(
+        table[["class", "images", "first", "second", "only_first", "only_second", "p_holm"]].assign(
+            first=100 * table["first"], second=100 * table["second"]
+        ),
+        hide_index=True,
+        height="content",
+        column_config={
+            "class": "Class",
+            "images": of.NumberColumn("Images", format="localized"),
+            "first": of.NumberColumn("Recall of the first", format="%.1f %%"),
+            "second": of.NumberColumn("Recall of the second", format="%.1f %%"),
+            "only_first": of.NumberColumn("Only the first is right"),
+            "only_second": of.NumberColumn("Only the second is right"),
+            "p_holm": of.NumberColumn(
+                "p",
+                format="%.3f",
+                help="Exact McNemar test of each class, corrected for looking at all classes (Holm).",
+            ),
+        },
+        alt="Recall of both networks on each class, images that only one of them recognises, and p-values.",
+    )
 
 
 def _images(both: Pair, subjects: tuple[Subject, Subject], chosen: Agreement) -> None:
@@ -125,36 +161,3 @@ def _images(both: Pair, subjects: tuple[Subject, Subject], chosen: Agreement) ->
         key="pair csv",
         type="tertiary",
     )
-
-
-def _classes(both: Pair, classes: tuple[str, ...], names: tuple[str, str]) -> None:
-    """Show on which classes the two differ most."""
-    table = class_differences(both, classes)
-    st.markdown("**Classes where they differ most**")
-    left, right = st.columns(2, gap="medium")
-    with left:
-        text = "; ".join(
-            f"{name} {100 * gap:+.1f} points" for name, gap in zip(table["class"], table["difference"], strict=True)
-        )
-        live_chart(figures.class_differences(table, names), "class-differences", f"Difference of recall: {text}.")
-    with right:
-        share = st.column_config.NumberColumn(format="percent")
-        st.dataframe(
-            table[["class", "images", "first", "second", "only_first", "only_second", "p_holm"]],
-            hide_index=True,
-            height="content",
-            column_config={
-                "class": "Class",
-                "images": "Images",
-                "first": share,
-                "second": share,
-                "only_first": st.column_config.NumberColumn("Only first"),
-                "only_second": st.column_config.NumberColumn("Only second"),
-                "p_holm": st.column_config.NumberColumn(
-                    "p",
-                    format="%.3f",
-                    help="Exact McNemar test of each class, corrected for looking at all classes (Holm).",
-                ),
-            },
-            alt="Recall of both networks on each class, images that only one of them recognises, and p-values.",
-        )
