@@ -14,9 +14,9 @@ from core.figures.style import View
 from core.records import STAGES
 from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
 
-#: Usual ratios of update to weight: within a factor of three of 1e-3, the rule of thumb of A. Karpathy's notes for
-#: Stanford's course CS231n ("Learning and evaluation").
-USUAL_RATIO = (3e-4, 3e-3)
+#: Usual ratios of update to weight: within a factor of ten of 1e-3, the rule of thumb of A. Karpathy's notes for
+#: Stanford's course CS231n ("Learning and evaluation"). The report's recipe has 1e-3 to 1e-2 in its first epochs.
+USUAL_RATIO = (1e-4, 1e-2)
 #: Shown in place of curves for runs that were trained before health was recorded.
 NOT_RECORDED = "Not recorded: an earlier version of ResNet Lab trained this run."
 
@@ -24,7 +24,7 @@ NOT_RECORDED = "Not recorded: an earlier version of ResNet Lab trained this run.
 def gradient_norm(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the norm of the gradient over all parameters, on a logarithmic axis."""
     figure = one_column(runs, view or View(), "grad_norm", "Gradient norm", "%{y:.3g}")
-    figure.update_yaxes(type="log", exponentformat="power", uirevision="grad_norm log")
+    figure.update_yaxes(type="log", tickvals=style.LOG_TICKS, uirevision="grad_norm log")
     return _or_not_recorded(figure, runs)
 
 
@@ -49,7 +49,7 @@ def update_ratio(run: RunCurves, view: View | None = None) -> go.Figure:
     if len(recorded) and view.chance:
         low, high = USUAL_RATIO
         band = {"xref": "x domain", "x0": 0, "x1": 1, "y0": low, "y1": high, "layer": "below"}
-        figure.add_shape(type="rect", fillcolor=NEUTRAL, opacity=0.15, line_width=0, **band)
+        figure.add_shape(type="rect", fillcolor=NEUTRAL, opacity=0.2, line_width=0, **band)
     return _or_not_recorded(figure, [run])
 
 

@@ -314,14 +314,14 @@ class HealthNote:
 
 def health_notes(config: RunConfig) -> dict[str, HealthNote]:
     """Return a note for each health field of :class:`core.records.EpochRecord`."""
-    by_muon = config.train.optimizer == "muon"
-    ratio = (
-        f"With Muon, the ratio of the convolutions is about the Muon learning rate ({config.train.muon_lr:g} at its "
-        "highest), far above the band; that of the classifier, which SGD trains, is"
-        if by_muon
-        else "It is"
-    )
-    rate = "Muon learning rate" if by_muon else "learning rate"
+    usual = "within a factor of ten of 0.001 (shaded) while the learning rate is high, and falls with it"
+    rate, normal = "learning rate", f"It is {usual}."
+    if config.train.optimizer == "muon":
+        rate = "Muon learning rate"
+        normal = (
+            "With Muon it is about the Muon learning rate in the convolutions, whose norm is fixed: at most "
+            f"{config.train.muon_lr:g}. In the classifier it is {usual}."
+        )
     return {
         "grad_norm": HealthNote(
             "Gradient norm",
@@ -333,9 +333,9 @@ def health_notes(config: RunConfig) -> dict[str, HealthNote]:
         "update_ratio": HealthNote(
             "Update / weight",
             "How far one step moves the weights, as a share of their norm: ‖Δw‖ / ‖w‖ in each stage.",
-            f"{ratio} near 0.001 (shaded: 0.0003 to 0.003) while the learning rate is high, and falls with it.",
-            f"If it is above the band and the loss does not fall, lower the {rate}; if it is below the band from the "
-            "start, raise it.",
+            normal,
+            f"If it is far above and the loss does not fall, lower the {rate}; if it is far below from the start, "
+            "raise it.",
         ),
         "dead_relus": HealthNote(
             "Dead ReLUs",
