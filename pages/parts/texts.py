@@ -60,6 +60,8 @@ def text_form(store: RunStore, field: Field, selected: Sequence[AnyRun]) -> None
             st.form_submit_button(**button)
     else:  # a form would send nothing before its button is pressed
         st.text_area("Note", key=key, persist_state="session")
+        if _typed(key):
+            st.caption("Not saved yet.")
         st.button(**button)
         _keep_notes()
 

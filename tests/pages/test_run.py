@@ -204,7 +204,9 @@ def test_a_note_that_was_not_saved_survives_another_page_and_a_refresh(page, sto
     run_id, other = made_run(store, note="stored"), made_run(store, note="other")
     app = page(run=run_id)
     key = f"note {run_id}"
+    assert "Not saved" not in texts(app)
     app.text_area(key=key).set_value("half a tho").run()
+    assert "Not saved" in texts(app)
     app.switch_page("pages/home.py").run()
     app.query_params["run"] = run_id
     assert app.switch_page("pages/run.py").run().text_area(key=key).value == "half a tho"
