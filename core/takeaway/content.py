@@ -318,10 +318,11 @@ def _compare_charts(subject: Subject, claims: Sequence[Claim]) -> Iterator[Chart
 
 
 def _commands(subject: Subject) -> tuple[str, ...]:
-    if subject.study is not None:
-        return ("resnet-lab data", "resnet-lab study create --file study.json", "resnet-lab study run latest")
     trained = dict.fromkeys(command_line(config) for config in subject.configs)
-    return ("resnet-lab data", *trained)
+    if subject.study is None:
+        return ("resnet-lab data", *trained)
+    create = "resnet-lab study create --file data/study.json"
+    return ("resnet-lab data", create, "resnet-lab study run latest", "# or run by run:", *trained)
 
 
 def _data(subject: Subject) -> dict[str, str]:

@@ -39,7 +39,8 @@ def test_the_data_has_the_numbers_in_full_and_the_study_can_be_made_again(store)
     assert len(content.data["epochs.csv"].splitlines()) == 1 + sum(run.status.epoch for run in store.summaries())
     assert Study.from_dict(json.loads(content.data["study.json"])).axes[0].values == (0.1, 0.2)
     assert content.question == "Does the rate matter?"
-    assert "study.json" in " ".join(content.commands)
+    assert "resnet-lab study create --file data/study.json" in content.commands
+    assert sum(command.startswith("resnet-lab train") for command in content.commands) == 4
 
 
 def test_settings_are_listed_once_with_all_their_values_and_the_presets(store):
