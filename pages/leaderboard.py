@@ -51,7 +51,7 @@ def results_table(standings: Sequence[Standing], *, ranked: bool = True) -> None
         "name": of.TextColumn("Method or run", width=300),
         "chosen_on": of.TextColumn("Epoch chosen on", width=190),
         "run": of.LinkColumn("Run", display_text="Open", width=60, help="Opens the run’s page, or compares the seeds."),
-        "paper": of.LinkColumn("Paper", display_text=r"(?:abs/|//)([^/]*)", width=110),
+        "paper": of.LinkColumn("Paper", display_text=r"(?:abs/|//(?!arxiv))([^/]*)", width=110),
         "by": of.TextColumn("Authors", width=190, help="Corrects two references that are wrong in the report."),
         "source": of.TextColumn("Source", width=100, help="A table of the report, the report itself, or our runs."),
         "images": of.NumberColumn("Test images", format="localized", width=95),

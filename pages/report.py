@@ -2,7 +2,18 @@
 
 import streamlit as st
 
-from core.study.checked import VERDICTS, Checked, Evidence, Verdict, as_markdown, by_verdict, checked, counts_text
+from core.study.checked import (
+    SAYS_TEXTS,
+    VERDICTS,
+    Checked,
+    Evidence,
+    Says,
+    Verdict,
+    as_markdown,
+    by_verdict,
+    checked,
+    counts_text,
+)
 from core.views.report import results_table, results_text
 from pages.parts.shared import REPORT, download_button, get_store, literal, run_link
 
@@ -13,11 +24,8 @@ LOOKS: dict[Verdict, tuple[str, str]] = {
     "not reproduced": (":material/cancel:", "red"),
     "open": (":material/help:", "gray"),
 }
-SAYS = {
-    "for": ":green[:material/thumb_up:]",
-    "against": ":red[:material/thumb_down:]",
-    "undecided": ":gray[:material/help:]",
-}
+#: Colour of what a piece of evidence of ours says.
+SAYS: dict[Says, str] = {"for": "green", "against": "red", "undecided": "gray", "result": "blue"}
 
 store = get_store()
 
@@ -28,7 +36,7 @@ def claim_box(found: Checked) -> None:
     with st.container(border=True):
         st.markdown(f"**{literal(claim.text)}** :gray[{literal(claim.where)}]")
         for sentence in claim.evidence:
-            st.markdown(f":gray-badge[Its numbers] {literal(sentence)}")
+            st.markdown(f":gray-badge[In print] {literal(sentence)}")
         for evidence in found.ours:
             our_evidence(evidence)
         if not found.ours and claim.about:
@@ -42,7 +50,7 @@ def claim_box(found: Checked) -> None:
 def our_evidence(evidence: Evidence) -> None:
     """Show what a run or a study of ours says, and the link to it."""
     with st.container(gap="xxsmall"):
-        st.markdown(f":blue-badge[Here] {SAYS[evidence.says]} {literal(evidence.text)}")
+        st.markdown(f":{SAYS[evidence.says]}-badge[Here: {SAYS_TEXTS[evidence.says]}] {literal(evidence.text)}")
         if evidence.study:
             st.page_link(
                 "pages/studies.py",
@@ -63,14 +71,15 @@ def tables() -> None:
         results_table(),
         hide_index=True,
         height=38 + 35 * 14,
+        column_order=("table", "method", "accuracy", "note", "authors", "printed", "paper"),
         column_config={
-            "table": of.NumberColumn("Table", width=60),
-            "method": of.TextColumn("Method", width=330),
-            "accuracy": of.NumberColumn("Printed accuracy", format="%.2f %%", width=120),
-            "authors": of.TextColumn("Authors", width=190),
-            "printed": of.TextColumn("Printed reference, if wrong", width=190),
-            "note": of.TextColumn("What the number is, where checked", width=460),
-            "paper": of.LinkColumn("Paper", display_text=r"(?:abs/|//)([^/]*)", width=150),
+            "table": of.NumberColumn("Table", width=56),
+            "method": of.TextColumn("Method", width=250),
+            "accuracy": of.NumberColumn("In print", format="%.2f %%", width=80),
+            "note": of.TextColumn("What the number is, where checked", width=430),
+            "authors": of.TextColumn("Authors", width=180),
+            "printed": of.TextColumn("Wrong in print", width=150),
+            "paper": of.LinkColumn("Paper", display_text=r"(?:abs/|//(?!arxiv))([^/]*)", width=120),
         },
         placeholder="",
         alt="The results that the report compares itself with, with corrected references.",

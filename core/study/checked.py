@@ -32,9 +32,14 @@ VERDICTS: dict[Verdict, str] = {
     "not reproduced": "Not reproduced here",
     "open": "Open",
 }
-#: What a piece of evidence says of a claim.
-Says = Literal["for", "against", "undecided"]
-_SAYS: dict[Says, str] = {"for": "for it", "against": "against it", "undecided": "undecided"}
+#: What a piece of evidence says of a claim; a ``result`` is shown beside it and decides nothing.
+Says = Literal["for", "against", "undecided", "result"]
+SAYS_TEXTS: dict[Says, str] = {
+    "for": "for it",
+    "against": "against it",
+    "undecided": "undecided",
+    "result": "our result",
+}
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,9 @@ def as_markdown(found: Sequence[Checked]) -> str:
         lines += [f"## {VERDICTS[verdict]}", ""]
         for each in group:
             lines += [f"**{each.claim.text}** ({each.claim.where})", ""]
-            lines += [f"- Its numbers: {sentence}" for sentence in each.claim.evidence]
+            lines += [f"- In print: {sentence}" for sentence in each.claim.evidence]
             lines += [
-                f"- Here, {_SAYS[ours.says]}: {ours.text} ({ours.name}, `{ours.study or ours.run}`)"
+                f"- Here, {SAYS_TEXTS[ours.says]}: {ours.text} ({ours.name}, `{ours.study or ours.run}`)"
                 for ours in each.ours
             ]
             if not each.ours and each.claim.about:
@@ -165,7 +170,7 @@ def _best_runs(runs: Sequence[RunSummary], names: Mapping[str, str]) -> list[Evi
         if best is not None and best.headline is not None:
             of = f", the best of {len(tested):,} runs" if len(tested) > 1 else ""
             text = f"{best.headline.text()}, {how}{of}."
-            evidence.append(Evidence(text, "undecided", names[best.id], run=best.id))
+            evidence.append(Evidence(text, "result", names[best.id], run=best.id))
     return evidence
 
 

@@ -75,7 +75,7 @@ def test_the_best_run_of_each_way_of_choosing_is_linked(store):
         store.run(run_id).append_record(made_record(2, val_accuracy=accuracy))
     found = of(store, "section 5.3")
     (evidence,) = found.ours
-    assert (evidence.run, evidence.says, found.verdict) == (high, "undecided", "open")
+    assert (evidence.run, evidence.says, found.verdict) == (high, "result", "open")
     assert "the best of 2 runs" in evidence.text
 
 
