@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -115,13 +116,17 @@ class Features:
     def __len__(self) -> int:
         return len(self.images)
 
+    @cached_property
+    def _directions(self) -> NDArray[np.float32]:
+        return _unit(self.values)
+
     def nearest(self, features: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the ``count`` images nearest to each of m ``features`` (m, d), the nearest first.
 
         The first array, int64 (m, count), has the images' places in CIFAR-10, the second their cosine similarity, −1
         to 1. Cosine, because the length of the features mostly says how much of something is in the image.
         """
-        similarity = _unit(features) @ _unit(self.values).T
+        similarity = _unit(features) @ self._directions.T
         count = min(count, len(self))
         found = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
         order = np.argsort(-np.take_along_axis(similarity, found, 1), axis=1, kind="stable")

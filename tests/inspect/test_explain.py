@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from core.images.classify import Classifier
 from core.inspect import explain
+from core.model.layers import list_layers
+from core.model.resnet import make_network
 from tests.inspect.networks import red_network
 
 
@@ -62,6 +65,17 @@ def test_the_maps_of_each_layer_are_its_output(network):
     assert not conv[1:].any()
     with pytest.raises(LookupError):
         explain.feature_maps(network, red_corner(), "classifier")
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "report"])
+def test_every_layer_of_every_kind_of_network_has_maps(network, shortcut):
+    config = network.config.replace({"model.shortcut": shortcut})
+    other = Classifier("other", config, 1, make_network(config).eval(), network.normalization)
+    listed = {layer.name: (layer.c_out, layer.side, layer.side) for layer in list_layers(config.model, 2)}
+    for name in explain.map_layers(other):
+        shape = explain.feature_maps(other, red_corner(), name).shape
+        assert shape == listed.get(name, shape)
+    assert set(listed) - set(explain.map_layers(other)) == {"classifier"}
 
 
 def test_a_map_is_not_changed_by_the_layers_after_it(network):
