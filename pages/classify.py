@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from core.inspect.unlike import Knowledge
 
 PAGE_SIZE = 12
+#: Pixels for the nearest training images, beside the Grad-CAM map.
+NEAREST_WIDTH = 136
 HOW_TO_READ = (
-    "The third image is the Grad-CAM map: light where the image speaks for the prediction, dark where it does not. The "
+    "Grad-CAM is light where the image speaks for the prediction, and dark where it does not. The "
     "nearest training images are those with the most similar penultimate features (cosine similarity)."
 )
 SOURCES = {
@@ -180,22 +182,24 @@ def card(
                 output_format="PNG",
                 alt=f"Network input of {image.name}, 32 × 32 pixels, {image.crop_text(crop)}",
             )
+        with st.container(horizontal=True):
             heat_image(
                 image.pixels(crop),
                 looked.heat,
-                f"speaks for {prediction}",
+                f"Grad-CAM for {prediction}",
                 f"Grad-CAM of {image.name} for {prediction}",
                 128,
             )
+            if looked.knowledge is not None and looked.features is not None:
+                with st.container(width=NEAREST_WIDTH, gap="xsmall"):
+                    nearest_images(looked.knowledge, looked.features, f"nearest-{image.number}", columns=3, widest=40)
+                    st.caption("nearest training images")
         st.plotly_chart(
             bars(networks, rows),
             key=f"bars-{image.number}",
             config={"displayModeBar": False},
             alt=f"Most likely classes of {image.name}: {prediction} {probability}",
         )
-        if looked.knowledge is not None and looked.features is not None:
-            st.caption("Nearest training images")
-            nearest_images(looked.knowledge, looked.features, f"nearest-{image.number}", widest=72)
         st.caption(f"{literal(image.name)} · {image.about}")
 
 

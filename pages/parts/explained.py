@@ -13,7 +13,7 @@ from pages.parts.components.image_grid import image_grid
 if TYPE_CHECKING:
     from core.inspect.unlike import Knowledge
 
-NEAREST = 5
+NEAREST = 6
 #: What a flagged image says, on every page.
 UNLIKE = "Unlike the training images"
 UNLIKE_HELP = (
@@ -34,7 +34,7 @@ def unlike_flag() -> None:
     st.badge(UNLIKE, icon=":material/help:", color="orange", help=UNLIKE_HELP)
 
 
-def nearest_images(known: "Knowledge", features: NDArray[np.float32], key: str, widest: int) -> None:
+def nearest_images(known: "Knowledge", features: NDArray[np.float32], key: str, columns: int, widest: int) -> None:
     """Show the training images nearest to an image with these penultimate ``features``, float32 (d,).
 
     Raises DataError without CIFAR-10.
@@ -51,6 +51,6 @@ def nearest_images(known: "Knowledge", features: NDArray[np.float32], key: str, 
         key,
         f"Nearest training images: {', '.join(names)}",
         captions=names,
-        columns=NEAREST,
+        columns=columns,
         widest=widest,
     )

@@ -76,7 +76,7 @@ def test_nearest_training_images_are_found_on_demand(app, store, run_id):
     action(app, "learn").click().run()
     (grid,) = [grid for grid in image_grids(app) if grid["label"].startswith("Nearest")]
     data, train = cifar10.load(), make_split(store.run(run_id).config(), cifar10.load().labels).train
-    assert len(grid["tiles"]) == 5
+    assert len(grid["tiles"]) == 6
     for tile in pixels(grid):
         assert (data.images[train] == tile).all((1, 2, 3)).any()
 

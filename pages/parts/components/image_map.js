@@ -174,6 +174,7 @@ function listen(map) {
   canvas.onblur = () => point(map, null);
   canvas.ondblclick = () => zoom(map, 0, 0, 0);
   canvas.onwheel = (event) => {
+    if (!event.ctrlKey && !event.metaKey) return; // that scrolls the page; a pinch on a touchpad comes with Ctrl
     event.preventDefault();
     zoom(map, Math.exp(-event.deltaY / 300), ...at(event));
   };
@@ -185,6 +186,12 @@ function listen(map) {
     else return;
     event.preventDefault();
   };
+}
+
+function zoomButtons(map, node) {
+  node.querySelectorAll(".zoom button").forEach((button) => {
+    button.onclick = () => zoom(map, Number(button.dataset.factor), map.width / 2, map.height / 2);
+  });
 }
 
 /** Make a button for each group, which hides and shows its points. */
@@ -226,6 +233,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     point(map, null);
     legend(map, node.querySelector(".groups"));
     listen(map);
+    zoomButtons(map, node);
   }
   map.resizing ??= new ResizeObserver(() => redraw(map));
   map.resizing.observe(map.canvas);

@@ -1,8 +1,9 @@
 """A map of images: a point for each, coloured by group. The image under the pointer is shown; a click reports it.
 
-A canvas, because ten thousand points are slow in Plotly. The wheel and a drag move the view, a double click resets it;
-arrow keys go from point to point and Enter opens one. The small images come from files in the server's static folder
-(:func:`core.inspect.map.publish_sheets`), which the browser reads when a point is first shown. See image_map.js.
+A canvas, because ten thousand points are slow in Plotly. Buttons, + and −, or the wheel with Ctrl zoom; a drag moves
+what is zoomed; a double click shows the whole. Arrow keys go from point to point, Enter opens one. The small images
+come from files in the server's static folder (:func:`core.inspect.map.publish_sheets`), which the browser reads when a
+point is first shown. See image_map.js.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ _HTML = """
 <div class="image-map">
   <div class="stage">
     <canvas class="points" tabindex="0" role="img"></canvas>
+    <div class="zoom" role="group" aria-label="Zoom">
+      <button type="button" data-factor="1.6" aria-label="Zoom in" title="Zoom in">+</button>
+      <button type="button" data-factor="0.625" aria-label="Zoom out" title="Zoom out">−</button>
+    </div>
     <div class="tip" hidden><canvas width="32" height="32"></canvas><span></span></div>
   </div>
   <div class="groups" role="group" aria-label="Groups shown"></div>

@@ -25,6 +25,8 @@ SIDE = 176
 SOURCES = {"cifar": "CIFAR-10 image", "own": "Your image"}
 STAGE_NAMES = {1: "Stage 1 (32 × 32)", 2: "Stage 2 (16 × 16)", 3: "Stage 3 (8 × 8)"}
 MOST_MAPS = 64
+#: An occlusion map is scaled to its strongest value, but not below one point: that would show nothing at its loudest.
+LEAST_FALL = 0.01
 
 
 def looks(store: RunStore, subjects: Sequence[Subject]) -> None:
@@ -157,7 +159,7 @@ def explained(
         strongest = float(np.abs(falls).max())
         heat_image(
             pixels,
-            falls / max(strongest, 1e-9),
+            falls / max(strongest, LEAST_FALL),
             f"Occlusion, up to {100 * strongest:.1f} points",
             f"Occlusion map of {name} for {classes[label]}",
             SIDE,
@@ -175,7 +177,7 @@ def explained(
             st.rerun()
     else:
         st.markdown("**Nearest training images**", help="By the cosine similarity of the penultimate features.")
-        nearest_images(known, activations.features[0], f"nearest {key}", widest=84)
+        nearest_images(known, activations.features[0], f"nearest {key}", columns=6, widest=84)
     if inside:
         _inside(network, pixels, key)
 

@@ -54,17 +54,18 @@ def image_maps(store: RunStore, subjects: Sequence[Subject]) -> None:
     for column, subject in zip(st.columns(len(subjects)), subjects, strict=True):
         with column:
             network = load_network(subject.run.id)
-            _map(subject, network, method, colouring)
+            _map(subject, network, method, colouring, titled=len(subjects) > 1)
             if image := st.session_state.get("map image"):
                 explained(subject, network, image, f"map {subject.run.id}")
 
 
-def _map(subject: Subject, network: Network, method: Method, colouring: str) -> None:
+def _map(subject: Subject, network: Network, method: Method, colouring: str, titled: bool) -> None:
     answers = subject.predictions.answers(subject.answers.part, "best")
     if answers is None:
         st.info("The map is that of the best epoch, whose predictions are not kept.", icon=":material/info:")
         return
-    st.markdown(f"**{literal(subject.label)}**")
+    if titled:
+        st.markdown(f"**{literal(subject.label)}**")
     kept = features(network, answers.part)
     places = kept_map(shelf(network), kept, answers.part, method)
     if places is None:
@@ -98,13 +99,13 @@ def _map(subject: Subject, network: Network, method: Method, colouring: str) -> 
         st.caption(
             f"All {counted(len(images), 'image')} along the two directions in which their features differ most; these "
             f"hold {percent(first)} and {percent(second)} of the variance. Point at an image to see it, click to open "
-            "it, scroll to zoom."
+            "it."
         )
     else:
         st.caption(
             f"{counted(len(images), 'image')}, drawn at random with a fixed seed. Images that lie together are alike "
             "to the network; distances between groups and the sizes of groups mean little in t-SNE. Point at an "
-            "image to see it, click to open it, scroll to zoom."
+            "image to see it, click to open it."
         )
 
 
