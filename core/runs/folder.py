@@ -42,6 +42,7 @@ from core.base.files import (
     identity,
     is_locked,
     locked,
+    make_folder,
     os_errors_as_store_errors,
     read_file,
     write_atomically,
@@ -407,11 +408,11 @@ class RunFolder:
             return
         path = self._predictions_cache
         with os_errors_as_store_errors(path):
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             for other in path.parent.glob(f"{_CACHED}*"):
                 if not os.path.lexists(self._shelf.folder / other.name.removeprefix(_CACHED)):  # its run was deleted
                     other.unlink(missing_ok=True)
-        write_atomically(path, self._cache_key(content) + content, durable=False)
+        write_atomically(path, self._cache_key(content) + content)
 
     def settle(self) -> None:
         """Stop a run that waited or trained where its folder comes from, and forget that place."""
