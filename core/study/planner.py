@@ -48,7 +48,7 @@ class Plan:
         """The plan as one sentence or two."""
         aim = f"{ACCURACY.size_text(self.difference)} with {100 * POWER:.0f} % power"
         if self.seeds is None:
-            return f"Even {MOST_SEEDS} seeds each would not show {aim}."
+            return f"Even {MOST_SEEDS} seeds each would not show {aim}. Choose a larger difference."
         if not self.measured:
             return (
                 f"Seed-to-seed variation is unknown until a group has two seeds. {self.seeds} seeds each measure it: "
@@ -66,8 +66,8 @@ class Plan:
 
 
 def usual_difference(judgement: Judgement) -> float:
-    """Return a difference to start planning with: the one that was measured, from 0.1 to 10 points."""
-    return min(max(round(abs(judgement.difference), 3), 0.001), 0.1)
+    """Return a difference to start planning with: the one that was measured, from 0.3 to 10 points."""
+    return min(max(round(abs(judgement.difference), 3), 0.003), 0.1)
 
 
 def seeds_for(judgement: Judgement, difference: float) -> int | None:

@@ -122,5 +122,5 @@ def test_a_study_that_came_with_the_program_is_not_changed(store):
 def test_planning_starts_with_what_was_measured_within_reason(store):
     judgement, _ = two_rates(store)
     assert planner.usual_difference(judgement) == pytest.approx(0.035)
-    assert planner.usual_difference(replace(judgement, difference=-0.00002)) == 0.001
+    assert planner.usual_difference(replace(judgement, difference=-0.00002)) == 0.003
     assert planner.usual_difference(replace(judgement, difference=0.4)) == 0.1
