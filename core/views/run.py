@@ -314,13 +314,13 @@ class HealthNote:
 
 def health_notes(config: RunConfig) -> dict[str, HealthNote]:
     """Return a note for each health field of :class:`core.records.EpochRecord`."""
-    usual = "within a factor of ten of 0.001 (shaded) while the learning rate is high, and falls with it"
-    rate, normal = "learning rate", f"It is {usual}."
+    rate = "learning rate"
+    normal = "It is within a factor of ten of 0.001 (shaded) while the learning rate is high, and falls with it."
     if config.train.optimizer == "muon":
         rate = "Muon learning rate"
         normal = (
             "With Muon it is about the Muon learning rate in the convolutions, whose norm is fixed: at most "
-            f"{config.train.muon_lr:g}. In the classifier it is {usual}."
+            f"{config.train.muon_lr:g}. The shaded band, a factor of ten around 0.001, is usual for SGD and Adam."
         )
     return {
         "grad_norm": HealthNote(
