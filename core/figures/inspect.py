@@ -104,7 +104,9 @@ def class_scores(tables: Mapping[str, pd.DataFrame], score: str) -> go.Figure:
             offsetgroup=number,
             orientation="h",
         )
-    return figure.update_yaxes(categoryorder="array", categoryarray=classes, autorange="reversed", hoverformat="")
+    lowest = min((100 * table[f"{score}_low"].min() for table in tables.values()), default=0.0)
+    figure.update_xaxes(range=[max(0.0, lowest - 3), 101], uirevision=score)
+    return figure.update_yaxes(categoryorder="array", categoryarray=classes, autorange="reversed")
 
 
 def reliability(diagrams: Mapping[str, Reliability]) -> go.Figure:

@@ -137,7 +137,7 @@ def test_runs_with_other_splits_share_only_images_that_neither_trained_on(page, 
     shared = np.intersect1d(*(each.images for each in answers if each))
     assert 0 < len(shared) < 10_000
     app = tab(page(run=runs[0], **{"with": runs[1]}), "Two runs")
-    assert f"{len(shared):,} images that both runs kept from training" in texts(app)
+    assert f"{len(shared):,} test images that both runs have" in texts(app)
 
 
 def test_best_and_last_epoch_of_one_run_are_compared(page, store):

@@ -29,10 +29,11 @@ def classes(store: RunStore, subjects: Sequence[Subject]) -> None:
 
 
 def _classes(subjects: Sequence[Subject]) -> None:
-    for subject in subjects:
-        if len(subjects) > 1:
-            st.markdown(f"**{literal(subject.label)}**")
-        _facts(subject)
+    for column, subject in zip(st.columns(2, gap="medium"), subjects, strict=False):
+        with column:
+            if len(subjects) > 1:
+                st.markdown(f"**{literal(subject.label)}**")
+            _facts(subject)
     score = st.segmented_control(
         "Score",
         list(SCORES),
@@ -73,7 +74,7 @@ def _facts(subject: Subject) -> None:
     shares = [("Accuracy", answers.accuracy, "The true class is the likeliest one.")]
     if len(subject.classes) > 2:
         shares.append(("Top-2 accuracy", top_two(answers), "The true class is one of the two likeliest."))
-    with st.grid(4, min_column_width=150):
+    with st.grid(2, min_column_width=150):
         for label, share, help in shares:
             interval = f"95 % interval {percent_range(*wilson(share, len(answers)))}"
             st.metric(label, percent(share), interval, delta_color="off", delta_arrow="off", border=True, help=help)

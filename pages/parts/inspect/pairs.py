@@ -39,7 +39,7 @@ def two_runs(store: RunStore, subjects: Sequence[Subject]) -> None:
         return
     both = pair(first.answers, second.answers)
     if both is None:
-        st.info("No image was kept from the training of both runs, so there is nothing to compare them on.")
+        st.info(f"These runs have no {first.answers.part} image in common, so there is nothing to compare them on.")
         return
     names = (first.label, second.label) if first.run.id == second.run.id else ("the first run", "the second run")
     _verdict(both, first, second, names)
@@ -53,7 +53,7 @@ def _verdict(both: Pair, first: Subject, second: Subject, names: tuple[str, str]
     st.markdown(f"**{literal(claim)}** {literal(numbers)}")
     longest = max(len(first.answers), len(second.answers))
     shared = (
-        f"Compared on the {len(both):,} images that both runs kept from training, of {longest:,}. "
+        f"Compared on the {len(both):,} {first.answers.part} images that both runs have; neither was trained on them. "
         if len(both) < longest
         else ""
     )
