@@ -76,9 +76,13 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
             image_grid(
                 data.images[[number]], [images.description(data, number)], f"large {key}", "The image", columns=1
             )
-            if st.button("Open in Dataset", key=f"dataset {key}", icon=":material/photo_library:", type="tertiary"):
-                st.session_state["image"] = number
-                st.switch_page("pages/dataset.py", query_params={"image": str(number), "view": "Augmentation"})
+            st.session_state["image"] = number  # Dataset shows the image of its last visit, whatever its address says
+            st.page_link(
+                "pages/dataset.py",
+                label="Open in Dataset",
+                icon=":material/photo_library:",
+                query_params={"image": str(number), "view": "Augmentation"},
+            )
         with right:
             st.markdown(f"**{images.description(data, number)}**")
             figure = bars_figures.probabilities(classes, rows, run_colours=colours)
