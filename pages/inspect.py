@@ -49,7 +49,9 @@ store = get_store()
 
 def questions(chosen: Sequence[Subject]) -> None:
     """Show the tabs; only the open one is computed."""
-    shown = st.tabs([tab.title for tab in TABS], key="view", on_change="rerun", bind="query-params")
+    asked = st.session_state.get("inspect_tab")  # by a page that leads here
+    titles = [tab.title for tab in TABS]
+    shown = st.tabs(titles, default=asked, key="view", on_change="rerun", bind="query-params")
     for tab, box in zip(TABS, shown, strict=True):
         if box.open:
             with box:

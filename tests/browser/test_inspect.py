@@ -68,6 +68,6 @@ def test_the_run_page_and_compare_lead_here(lab, page, runs):
     expect(page.get_by_role("heading", name="Inspect", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile(rf"/inspect\?run={runs[1]}"))
     page.goto(f"{lab.url}/compare?runs={','.join(runs)}")
-    page.get_by_role("link", name="Inspect answers").click()
+    page.get_by_role("button", name="Inspect answers").click()
     expect(page.get_by_role("tab", name="Two runs")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_text("Both right", exact=False).first).to_be_visible()

@@ -20,7 +20,7 @@ from core.views import exports
 from pages.parts.actions import key_for
 from pages.parts.compare.table import COLUMNS
 from tests.made import change_file, made_record, made_run
-from tests.pages.shown import action, charts, links, texts
+from tests.pages.shown import action, charts, texts
 
 PAGE = Path(__file__).parents[2] / "pages" / "compare.py"
 BASE = RunConfig().replace(
@@ -614,9 +614,9 @@ def test_all_files_are_checked_and_repaired(app, store):
 @pytest.mark.parametrize(("count", "offered"), [(1, True), (2, True), (3, False)])
 def test_the_answers_of_one_or_two_runs_can_be_inspected(app, seeds, count, offered):
     opened(app, *seeds[:count])
-    assert ("Inspect answers" in links(app)) is offered
+    assert ("Inspect answers" in [button.label for button in app.button]) is offered
 
 
 def test_a_run_without_an_epoch_cannot_be_inspected(app, store):
     opened(app, made_run(store, epochs=0, state="stopped"))
-    assert "Inspect answers" not in links(app)
+    assert "Inspect answers" not in [button.label for button in app.button]

@@ -64,16 +64,15 @@ def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun])
             args=(store, picked),
             help="You can restore the runs from the trash.",
         )
-        if len(inspectable(selected)) == len(selected) <= 2:
-            # A link: a button could not name the tab, because a widget of this page is bound to “view”.
-            view = {"view": "Two runs"} if len(picked) == 2 else {}
-            st.page_link(
-                "pages/inspect.py",
-                label="Inspect answers",
-                icon=":material/troubleshoot:",
-                help="Shows which images the networks get wrong, and on which images two networks differ.",
-                query_params=dict(zip(("run", "with"), picked, strict=False)) | view,
-            )
+        if len(inspectable(selected)) == len(selected) <= 2 and st.button(
+            "Inspect answers",
+            key=key_for("inspect", *picked),
+            icon=":material/troubleshoot:",
+            help="Shows which images the networks get wrong, and on which images two networks differ.",
+        ):
+            # Not in the address: a widget of this page is bound to “view” too.
+            st.session_state["inspect_tab"] = "Two runs" if len(picked) == 2 else None
+            st.switch_page("pages/inspect.py", query_params=dict(zip(("run", "with"), picked, strict=False)))
         if more := contenders.siblings(readable(runs), picked):
             st.button(
                 f"Add {runs_text(len(more))} with other seeds",

@@ -232,6 +232,7 @@ def _open_other_pages(run: RunSummary) -> None:
         icon=":material/troubleshoot:",
         help="Shows which images the network gets wrong, how well each class is recognised, and how sure it is.",
     ):
+        st.session_state["inspect_tab"] = None
         st.switch_page("pages/inspect.py", query_params={"run": run.id})
 
 
