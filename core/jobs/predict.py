@@ -33,7 +33,8 @@ def predictions_of(store: RunStore, run_id: str) -> Predictions:
 
     Reading takes milliseconds. Computing takes as long as evaluating the validation and test images with the best
     weights, and with the last ones if the run still has its saved state: seconds to a minute, with as many threads as
-    the run trained with. Meanwhile the run's lock is held, so that nobody computes them twice.
+    the run trained with. Meanwhile the run's lock is held, unless it is a reference run, so that nobody computes them
+    twice.
 
     Raises RunBusy for a run that waits, trains, or is worked on by another process; StoreError for a run without
     weights or with damaged files; DataError if CIFAR-10 is not on this computer.
@@ -69,8 +70,8 @@ def predict_all(store: RunStore, run_ids: Iterable[str], on_run: OnRun = lambda 
 def final_predictions(run: RunFolder, trainer: Trainer) -> Predictions:
     """Return the predictions of a run that ``trainer`` has trained to its end.
 
-    Each network is evaluated once on each set of images; of the last one, the validation at its end of the epoch is
-    used. Logits are not rounded to 16 bits yet.
+    Each network is evaluated once on each set of images; the last one's answers for the validation set are those of the
+    last epoch's validation. Logits are not rounded to 16 bits yet.
     """
     best_epoch, last_epoch = best(trainer.history).epoch, trainer.epoch
     networks = {best_epoch: trainer.evaluated_model, last_epoch: trainer.evaluated_model}
