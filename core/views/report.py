@@ -34,5 +34,5 @@ def results_text(results: Sequence[Result] = RESULTS) -> str:
     return (
         f"The {len(results)} results that the report compares itself with, in its order. {wrong} references are "
         "printed wrong and corrected here. The numbers are as printed; the note says what a number is where this was "
-        "checked in the paper. Most are single results with other networks, augmentation or averaging than ResNet-20’s."
+        "checked in the paper."
     )
