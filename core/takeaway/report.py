@@ -101,7 +101,8 @@ def _wrapped(figure: go.Figure) -> go.Figure:
     """Return the figure with the title of its vertical axis in lines that fit a small chart."""
     title = figure.layout.yaxis.title.text or ""
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _AXIS_LETTERS)]
-    return go.Figure(figure).update_yaxes(title_text="<br>".join(lines) or None)
+    figure = go.Figure(figure).update_yaxes(title_text="<br>".join(lines) or None)
+    return figure.update_yaxes(title_standoff=12) if len(lines) > 1 else figure
 
 
 def _figures(content: Content) -> tuple[dict[str, bytes], str]:

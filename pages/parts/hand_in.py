@@ -29,7 +29,7 @@ def hand_in_box(subject_of: Callable[[str, str], Subject], *of: str) -> None:
             Item(
                 "web page",
                 "report.html",
-                ":material/html:",
+                ":material/web:",
                 "One file that needs no internet: its charts zoom, and it prints on A4 as a PDF.",
                 lambda: html(content_of(subject_of(title, author))).encode(),
             ),
