@@ -11,6 +11,8 @@ from core.base.text import percent
 from core.config.run_config import RunConfig
 from core.images.classify import Classifier
 from core.images.read import Square, read_image, to_network
+from core.inspect.features import Shelf
+from core.inspect.unlike import kept_knowledge
 from tests.made import made_record, made_run, made_weights
 
 SEEN = re.compile("Network input")
@@ -19,8 +21,8 @@ SEEN = re.compile("Network input")
 @pytest.fixture(scope="module")
 def run_id(lab):
     """A run with weights."""
-    config = RunConfig().replace({"model.depth": 8, "model.width": 4, "train.epochs": 4})
-    made = made_run(lab.store, config=config, name="the network")
+    config = RunConfig().replace({"model.depth": 8, "model.width": 4, "train.epochs": 4, "data.train_size": 2_500})
+    made = made_run(lab.store, config=config.replace({"data.validation_size": 500}), name="the network")
     made_weights(lab.store, made)
     return made
 
@@ -99,3 +101,14 @@ def test_the_box_names_the_run_that_predicts_though_its_label_changes(lab, page,
         expect(page.get_by_role("img", name=SEEN)).to_have_count(epoch - 4)
         expect(box).to_have_value(re.compile(f"the network .*{percent(record.val_accuracy)}"))
     expect(page.get_by_role("heading", name="Predictions of the network")).to_be_visible()
+
+
+def test_noise_is_flagged_once_the_training_images_were_looked_at(lab, page, run_id, tmp_path):
+    noise, shelf = tmp_path / "noise.png", Shelf(lab.store, run_id)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(noise)
+    drop(page, lab, run_id, noise)
+    expect(page.get_by_role("img", name=re.compile("Grad-CAM of noise.png"))).to_be_visible()
+    expect(page.get_by_text("Unlike the training images").first).to_be_visible()
+    nearest = page.get_by_role("group", name=re.compile("Nearest training images"))
+    expect(nearest.get_by_role("img")).to_have_count(6)
+    assert kept_knowledge(shelf) is not None, "the next visit does not compute it again"
