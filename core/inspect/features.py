@@ -1,7 +1,7 @@
 """Features: what a network makes of an image before its last layer, and the training images nearest to one.
 
 The penultimate features of an image are the means of the last stage's channels, 64 numbers in a network of width 16.
-Those of a run's training images take some tens of seconds to compute and are kept in the runs folder's cache: one file
+Those of a run's training images take up to a minute to compute and are kept in the runs folder's cache: one file
 per run and set, 128 bytes per image (6.4 MB for 50,000). A file belongs to the weights whose SHA-256 it names; with
 other weights it is ignored and replaced. All files together take at most :data:`MOST_BYTES`; the least recently used
 ones go first.

@@ -68,7 +68,7 @@ def pca_map(features: "Features") -> ImageMap:
 def tsne_map(features: "Features", images: int = TSNE_IMAGES, seed: int = 0) -> ImageMap:
     """Return a t-SNE map of at most ``images`` images, drawn at random with ``seed``, which also fixes the layout.
 
-    It runs with one thread and takes about 10 seconds for 2,500 images.
+    It runs with one thread and takes about 15 seconds for 2,500 images.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits

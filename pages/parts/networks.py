@@ -1,6 +1,6 @@
 """The networks of runs as pages use them: loaded once, with what is known of their training images.
 
-What is known takes some tens of seconds to compute. :func:`learn` does it in steps behind a progress bar; whatever
+What is known takes up to a minute to compute. :func:`learn` does it in steps behind a progress bar; whatever
 interrupts it, the next script run goes on.
 """
 

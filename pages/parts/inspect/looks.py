@@ -21,7 +21,7 @@ from pages.parts.kept import kept_tray
 from pages.parts.networks import Network, grad_cams, knowledge, learn, load_network, occlusion, seen
 from pages.parts.shared import literal
 
-SIDE = 176
+SIDE = 168
 SOURCES = {"cifar": "CIFAR-10 image", "own": "Your image"}
 STAGE_NAMES = {1: "Stage 1 (32 × 32)", 2: "Stage 2 (16 × 16)", 3: "Stage 3 (8 × 8)"}
 MOST_MAPS = 64

@@ -73,7 +73,7 @@ def _map(subject: Subject, network: Network, method: Method, colouring: str, tit
         if not st.button(
             f"Compute t-SNE map of {count:,} images", key=f"t-sne {subject.run.id}", icon=":material/scatter_plot:"
         ):
-            st.caption("Takes about 20 seconds with one thread, once for these weights.")
+            st.caption("Takes about 15 seconds of one processor core, once for these weights.")
             return
         with st.spinner("Computing the t-SNE map…", show_time=True):
             places = tsne_map(kept)
