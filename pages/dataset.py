@@ -17,6 +17,7 @@ from core.data.cifar10 import Cifar10
 from core.figures import preview as figures
 from core.images import gallery
 from core.images.gallery import OFFICIAL_SETS
+from core.inspect.duplicates import official_text
 from core.views import exports
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.live_chart import live_chart
@@ -234,7 +235,8 @@ def files_box() -> None:
 st.title("Dataset", anchor=False)
 st.markdown(
     "CIFAR-10 has 60,000 colour photographs of 32 × 32 pixels in ten classes: officially 50,000 training images and "
-    "10,000 test images. ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html))"
+    "10,000 test images. ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html)) "
+    f"{official_text()}"
 )
 if not cifar10.available():
     get_data_box()

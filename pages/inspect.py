@@ -19,6 +19,7 @@ from pages.parts.inspect.looks import looks
 from pages.parts.inspect.map import image_maps
 from pages.parts.inspect.mistakes import mistakes
 from pages.parts.inspect.pairs import two_runs
+from pages.parts.inspect.slices import slices
 from pages.parts.inspect.subjects import choosers, subjects
 from pages.parts.shared import error_box, get_store, open_page
 
@@ -36,6 +37,7 @@ TABS = (
     Tab("mistakes", "Mistakes", mistakes),
     Tab("classes", "Classes", classes),
     Tab("calibration", "Calibration", calibration),
+    Tab("slices", "Slices", slices),
     Tab("two_runs", "Two runs", two_runs),
     Tab("looks", "What it looks at", looks),
     Tab("map", "Map", image_maps),

@@ -38,9 +38,10 @@ ROOMS = {
 }
 #: Rooms whose modules never import torch, so that pages open quickly.
 WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
+_INSPECT = ("calibration", "classes", "contested", "duplicates", "map", "mistakes", "pairs", "slices", "subject")
 #: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
 ALSO_WITHOUT_TORCH = (
-    *(f"core.inspect.{name}" for name in ("calibration", "classes", "map", "mistakes", "pairs", "subject")),
+    *(f"core.inspect.{name}" for name in _INSPECT),
     *(f"core.takeaway.{name}" for name in ("card", "content", "methods", "render", "report", "subject")),
 )
 #: Test folders that belong to no package of core: the pages, the real browser, injected faults, recorded data.

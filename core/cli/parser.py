@@ -115,6 +115,10 @@ def _add_runs(commands: _Commands) -> None:
     command = commands.add("predict", runs.predict, help, "*")
     command.add_argument("--missing", action="store_true", help="of all runs that have weights but no predictions")
 
+    help = "show a run's accuracy on near-duplicates of its training images, by brightness and by contrast"
+    command = commands.add("slices", runs.slices, help, "one")
+    command.add_argument("--part", choices=("validation", "test"), default="test", help="default: test")
+
     latest = "classify images with a run's best weights; “latest” is the newest run that knows all ten classes"
     command = commands.add("classify", runs.classify, latest, "one")
     command.add_argument("image", nargs="+", type=_path, metavar="IMAGE", help="image file")

@@ -1,4 +1,4 @@
-"""Commands about existing runs: list, show, stop, evaluate, predict, classify, the trash, export and import."""
+"""Commands about existing runs: list, show, stop, evaluate, predict, slices, classify, the trash, export and import."""
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
@@ -8,11 +8,23 @@ from typing import Any
 from core.base.errors import ImageError, Outcome, StoreError, each
 from core.base.files import write_atomically
 from core.base.terminal import say
-from core.base.text import SELECTED_ON, counted, duration, filesize, moment, nats, one_line, percent
+from core.base.text import (
+    SELECTED_ON,
+    counted,
+    duration,
+    filesize,
+    known,
+    moment,
+    nats,
+    one_line,
+    percent,
+    percent_range,
+)
 from core.cli.answer import Answer, facts, table
 from core.config.presets import command_line, nearest
 from core.config.run_config import SETTINGS
 from core.config.sections import CLASSES
+from core.data import cifar10
 from core.records import HEALTH, STAGES, EpochRecord
 from core.runs import transfer
 from core.runs.folder import BEST
@@ -179,6 +191,40 @@ def _computed_text(result: dict[str, Any]) -> str:
     """Return with what an evaluation was computed, and whether the run itself was computed with something else."""
     text = f"in {result['precision']} on {result['device']}"
     return text if result["as_trained"] else f"{text}, unlike the run, so its own results may differ slightly"
+
+
+def slices(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Show how accurate a run is on parts of its images: near-duplicates of training images, dark and bright ones."""
+    from core.inspect.slices import CUTS, slice_table  # scipy takes a while to import
+    from core.jobs.predict import predictions_of
+
+    run_id = store.find(args.run)
+    answers = predictions_of(store, run_id).answers(args.part)
+    if answers is None:
+        raise StoreError(f"Run {run_id} has no {args.part} images of its own; it is validated on its test images.")
+    data = slice_table(answers, store.run(run_id).config(), cifar10.load()).to_dict("records")
+    rows = [
+        (
+            f"{CUTS[row['cut']]}: {row['slice']}",
+            f"{row['images']:,}",
+            percent(row["accuracy"]),
+            percent_range(row["low"], row["high"]),
+            f"{100 * row['difference']:+.2f}" if known(row["difference"]) else "–",
+            f"{row['p']:.4f}" if known(row["p"]) else "–",
+        )
+        for row in data
+    ]
+    columns = ("slice", "images", "accuracy", "95 % interval", "difference", "p")
+    lines = [
+        f"Run {run_id}, epoch {answers.epoch}, {len(answers):,} {answers.part} images: {percent(answers.accuracy)}",
+        "",
+        table(columns, rows, right=columns[1:]),
+        "",
+        "Differences are to the other images at the same mix of classes, in points.",
+    ]
+    known_only = [{name: None if value != value else value for name, value in row.items()} for row in data]
+    about = {"id": run_id, "part": args.part, "epoch": answers.epoch, "images": len(answers)}
+    return Answer("\n".join(lines), {**about, "accuracy": answers.accuracy, "slices": known_only})
 
 
 def predict(args: argparse.Namespace, store: RunStore) -> Answer:

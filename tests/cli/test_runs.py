@@ -18,7 +18,7 @@ from core.runs.predictions import PREDICTIONS
 from core.runs.store import RunStore
 from core.runs.table import SUMMARY
 from tests.cli.conftest import Cli
-from tests.made import change_file, made_record, made_run
+from tests.made import change_file, made_predictions, made_record, made_run, tiny_config
 
 
 def test_list_shows_each_run(cli: Cli, store: RunStore) -> None:
@@ -153,6 +153,24 @@ def test_evaluate_agrees_with_what_training_recorded(cli: Cli, trained_once: Run
 def test_evaluate_needs_weights(cli: Cli, store: RunStore) -> None:
     result = cli("evaluate", made_run(store))
     assert result.code == 1 and "weights" in result.err
+
+
+# --- slices ---------------------------------------------------------------------------------------
+
+
+def test_slices_have_the_accuracies_of_the_predictions(cli: Cli, store: RunStore) -> None:
+    run_id = made_run(store, config=tiny_config())
+    answers = made_predictions(store, run_id).answers()
+    assert answers is not None
+    data = cli("slices", run_id, "--json").data
+    assert (data["part"], data["images"], data["accuracy"]) == ("test", 200, answers.accuracy)
+    for name in ("duplicates", "brightness", "contrast"):
+        rows = [row for row in data["slices"] if row["cut"] == name]
+        assert sum(row["images"] for row in rows) == 200
+        assert sum(row["correct"] for row in rows) == answers.correct.sum()
+    text = cli("slices", run_id).out
+    assert "darkest fifth" in text and "200 test images" in text
+    assert cli("slices", run_id, "--part", "validation", "--json").data["images"] == 100
 
 
 # --- classify -------------------------------------------------------------------------------------

@@ -24,6 +24,17 @@ function tile({ label, caption }, clickable) {
   return node;
 }
 
+/** Put each ``size`` tiles into a box of their own, so that they stay side by side. */
+function grouped(tiles, size) {
+  return Array.from({ length: Math.ceil(tiles.length / size) }, (_, at) => {
+    const box = document.createElement("div");
+    box.className = "group";
+    box.style.gridTemplateColumns = `repeat(${size}, 1fr)`;
+    box.append(...tiles.slice(at * size, (at + 1) * size));
+    return box;
+  });
+}
+
 function paint(node, { sheet, sheetColumns }) {
   const image = new Image();
   image.onload = () => {
@@ -54,10 +65,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".tiles");
   node.setAttribute("aria-label", data.label);
   node.style.gridTemplateColumns = data.columns;
-  const drawn = JSON.stringify([data.sheet, data.tiles, data.clickable]);
+  const drawn = JSON.stringify([data.sheet, data.tiles, data.clickable, data.group]);
   if (node.drawn !== drawn) {
     node.drawn = drawn;
-    node.replaceChildren(...data.tiles.map((each) => tile(each, data.clickable)));
+    const tiles = data.tiles.map((each) => tile(each, data.clickable));
+    node.replaceChildren(...(data.group > 1 ? grouped(tiles, data.group) : tiles));
     paint(node, data);
   }
   const buttons = [...node.querySelectorAll("button")];

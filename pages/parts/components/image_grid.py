@@ -15,9 +15,11 @@ SHEET_COLUMNS = 16  # of the PNG; the tiles wrap by themselves
 
 _CSS = """
 .tiles { display: grid; gap: 4px; }
-.tiles > * { margin: 0; padding: 0; border: 0; background: none; font: inherit; color: var(--st-gray-text-color); }
+.tiles:has(.group) { gap: 12px; }
+.tiles .group { display: grid; gap: 2px; }
+.tiles :is(button, figure) { margin: 0; padding: 0; border: 0; background: none; font: inherit; }
+.tiles :is(button, figure) { color: var(--st-gray-text-color); min-width: 0; }
 .tiles canvas { width: 100%; display: block; image-rendering: pixelated; border-radius: 3px; }
-.tiles > * { min-width: 0; }
 .tiles span { display: block; text-align: center; font-size: 0.75rem; line-height: 1.6; }
 .tiles span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .tiles button { cursor: pointer; border-radius: 3px; }
@@ -44,6 +46,7 @@ def image_grid(
     columns: int | None = None,
     widest: int | None = None,
     side: int = 52,
+    group: int = 1,
     chosen: int | None = None,
     on_pick: Callable[[int], None] | None = None,
 ) -> None:
@@ -51,7 +54,8 @@ def image_grid(
 
     ``labels`` name the images for pointers and screen readers; ``captions`` stand below them, ``alt`` names the grid.
     Without a number of ``columns``, as many fit into a row as the width allows, each at least ``side`` pixels wide;
-    ``widest`` limits the width where ``columns`` is given. ``chosen`` is the place of the marked image.
+    ``widest`` limits the width where ``columns`` is given. Each ``group`` of images stays side by side, and columns and
+    sides are then those of groups. ``chosen`` is the place of the marked image.
     """
     tiles = [
         {"label": label, "caption": caption}
@@ -74,6 +78,7 @@ def image_grid(
             "columns": f"repeat({columns or 'auto-fill'}, minmax({width}))",
             "clickable": on_pick is not None,
             "chosen": chosen,
+            "group": group,
         },
         on_picked_change=pick,
     )
