@@ -71,6 +71,7 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
             rows[subject.label] = [float(share) for share in subject.answers.probabilities[place]]
             colours[subject.label] = RUN_COLOURS[at]
     with st.container(border=True):
+        st.markdown(f"**{images.description(data, number)}**")
         left, right = st.columns([2, 5], vertical_alignment="center")
         with left:
             image_grid(
@@ -84,7 +85,6 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
                 query_params={"image": str(number), "view": "Augmentation"},
             )
         with right:
-            st.markdown(f"**{images.description(data, number)}**")
             figure = bars_figures.probabilities(classes, rows, run_colours=colours)
             listed = "; ".join(f"{label}: {classes[int(np.argmax(row))]} {max(row):.1%}" for label, row in rows.items())
             live_chart(figure, f"probabilities {key}", f"Probabilities of the five likeliest classes. {listed}")
