@@ -67,7 +67,7 @@ def calibration_rows(repeats: int) -> Iterator[str]:
             held = np.mean([interval.holds(error) for interval in intervals])
             observed = np.mean([reliability(answers).error for answers in drawn])
             width = np.mean([interval.high - interval.low for interval in intervals])
-            yield f"| {name} | {images:,} | {error:.4f} | {observed:.4f} | {held:.1%} | {width:.4f} |"
+            yield f"| {name} | {images:,} | {error:.4f} | {observed:.4f} | {100 * held:.1f} % | {width:.4f} |"
 
 
 def f1_rows(repeats: int) -> Iterator[str]:
@@ -81,7 +81,7 @@ def f1_rows(repeats: int) -> Iterator[str]:
             right = rng.binomial(images, recall, repeats)
             wrong = images - right + rng.binomial((CLASSES - 1) * images, mistaken, repeats)
             held = np.mean([f1_interval(int(a), int(b)).holds(truth) for a, b in zip(right, wrong, strict=True)])
-            yield f"| {images:,} | {recall:.0%} | {mistaken:.1%} | {truth:.3f} | {held:.1%} |"
+            yield f"| {images:,} | {100 * recall:.0f} % | {100 * mistaken:.1f} % | {truth:.3f} | {100 * held:.1f} % |"
 
 
 def main() -> None:
