@@ -15,9 +15,11 @@ from core.base.errors import StoreError
 from core.base.text import SELECTED_ON, counted, moment, nats, percent, percent_range
 from core.compare.settings import setting_name, setting_text
 from core.config.presets import command_line, nearest
+from core.data import cifar10
 from core.inspect.calibration import BINS, calibration, verdict
 from core.inspect.classes import top_two
 from core.inspect.mistakes import confusion
+from core.inspect.slices import CUTS, measured, slices_by
 from core.records import EpochRecord
 from core.runs.folder import RunFolder
 from core.runs.predictions import Answers
@@ -62,6 +64,7 @@ def model_card(store: RunStore, run_id: str) -> str:
         "results": [*_results(run), *(_calibration(answers) if answers else [])],
         "measured_on": measured_on,
         "classes": rows,
+        "slices": _slices(run, answers) if answers else [],
         "data": data,
         "methods": described,
         "preset": preset.name,
@@ -172,6 +175,27 @@ def _rows_of(matrix: NDArray[np.int64], names: Sequence[str]) -> list[ClassRow]:
         interval = percent_range(*wilson(share, number)) if number else "–"
         rows.append(ClassRow(name, percent(share) if number else "–", interval, other))
     return rows
+
+
+def _slices(run: RunSummary, answers: Answers) -> list[tuple[str, str, str, str, str]]:
+    """Return a row for each slice of the test images: its kind, its name, images, accuracy and interval.
+
+    None without CIFAR-10 on this computer, because the images themselves decide.
+    """
+    if not cifar10.available():
+        return []
+    data = cifar10.load()
+    return [
+        (
+            name,
+            str(row["slice"]),
+            f"{row['images']:,}",
+            percent(row["accuracy"]),
+            percent_range(row["low"], row["high"]),
+        )
+        for cut, name in CUTS.items()
+        for row in measured(answers, slices_by(cut, answers, run.config, data)).to_dict("records")
+    ]
 
 
 def _limits(run: RunSummary, found: Sequence[str]) -> list[str]:

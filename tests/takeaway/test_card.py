@@ -106,7 +106,14 @@ def test_predictions_tell_mistakes_and_calibration(store):
     card = model_card(store, run_id)
     wrong = int(((labels == 0) & (predicted == 1)).sum())
     assert table(card, "class")["cat"][2] == f"dog ({wrong:,} of {int((labels == 0).sum()):,})"
-    assert percent(calibration(store.run(run_id).predictions().answers()).ece) in card
+    assert percent(calibration(store.predictions(run_id).answers()).ece) in card
+    slices = [
+        line.split(" | ") for line in card.split("## Slices")[1].split("## ")[0].splitlines() if line[:2] == "| "
+    ][2:]
+    counts = {}
+    for kind, _, images, *_ in slices:
+        counts[kind] = counts.get(kind, 0) + int(images.replace(",", ""))
+    assert set(counts.values()) == {len(answers)} and len(counts) == 3
 
 
 def test_a_run_without_an_epoch_has_no_card(store):
