@@ -108,11 +108,14 @@ def _metric(accuracy: Accuracy) -> dict[str, Any]:
 def _calibration(answers: Answers) -> list[str]:
     """Return how far the confidence of the answers can be trusted."""
     found = calibration(answers)
-    return [
+    sentences = [
         f"{verdict(found, len(answers))} The expected calibration error is {percent(found.ece)} (95 % interval "
-        f"{percent_range(*found.ece_interval)}, {BINS} bins), the Brier score {found.brier:.4f}.",
-        f"The right class is the first or the second choice for {percent(top_two(answers))} of the images.",
+        f"{percent_range(*found.ece_interval)}, {BINS} bins), the Brier score {found.brier:.4f}."
     ]
+    if answers.logits.shape[1] > 2:
+        share = percent(top_two(answers))
+        sentences.append(f"The right class is the first or the second choice for {share} of the images.")
+    return sentences
 
 
 def _results(run: RunSummary) -> list[str]:
