@@ -24,7 +24,7 @@ NOT_RECORDED = "Not recorded: an earlier version of ResNet Lab trained this run.
 def gradient_norm(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
     """Return the norm of the gradient over all parameters, on a logarithmic axis."""
     figure = one_column(runs, view or View(), "grad_norm", "Gradient norm", "%{y:.3g}")
-    figure.update_yaxes(type="log", tickvals=style.LOG_TICKS, uirevision="grad_norm log")
+    figure.update_yaxes(type="log", exponentformat="power", uirevision="grad_norm log")
     return _or_not_recorded(figure, runs)
 
 
@@ -49,7 +49,7 @@ def update_ratio(run: RunCurves, view: View | None = None) -> go.Figure:
     if len(recorded) and view.chance:
         low, high = USUAL_RATIO
         band = {"xref": "x domain", "x0": 0, "x1": 1, "y0": low, "y1": high, "layer": "below"}
-        figure.add_shape(type="rect", fillcolor=NEUTRAL, opacity=0.2, line_width=0, **band)
+        figure.add_shape(type="rect", fillcolor=NEUTRAL, opacity=0.15, line_width=0, **band)
     return _or_not_recorded(figure, [run])
 
 

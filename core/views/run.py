@@ -322,6 +322,7 @@ def health_notes(config: RunConfig) -> dict[str, HealthNote]:
             "With Muon it is about the Muon learning rate in the convolutions, whose norm is fixed: at most "
             f"{config.train.muon_lr:g}. The shaded band, a factor of ten around 0.001, is usual for SGD and Adam."
         )
+    normal += " The classifier, whose weights are small at first, may begin higher."
     return {
         "grad_norm": HealthNote(
             "Gradient norm",
