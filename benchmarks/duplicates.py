@@ -46,6 +46,15 @@ def find(images: Pixels) -> list[Pair]:
         found += duplicates.compared(images, pairs)
         print(f"{end - ROWS:6,} {len(found):6,} pairs, {time.process_time():.0f} s", flush=True)
         _write(found)
+    compared = np.empty(0, np.int64)
+    while len(pairs := duplicates.with_common_copies(found)):
+        pairs = pairs[~np.isin(_key(pairs), compared)]
+        compared = np.union1d(compared, _key(pairs))
+        if not (more := duplicates.compared(images, pairs)):
+            break
+        found += more
+        print(f"common copies: {len(found):6,} pairs, {time.process_time():.0f} s", flush=True)
+        _write(found)
     return found
 
 

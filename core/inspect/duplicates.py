@@ -8,6 +8,9 @@ brightness, contrast or colour. :func:`search` finds them in three steps:
 2. **A rough alignment** of each candidate at 16 × 16 pixels, mirrored and not: 3 zooms and 9 shifts, then 5 and 25.
 3. **An alignment** at 32 × 32 pixels in zoom and shift, horizontal and vertical, in steps down to an eighth of a pixel.
 
+A photograph may have more copies than candidates, so two images with a common near-duplicate are compared as well
+(:func:`with_common_copies`).
+
 Steps 2 and 3 compare gradients, the differences of neighbouring pixels. Pixels themselves correlate in any two photos
 of a horse on a meadow; edges and textures are in the same places only in the same photo. The distance of a pair is
 1 − the correlation of the aligned gradients: 0 for equal pixels, about 0.5 for similar photos.
@@ -17,7 +20,8 @@ Which of these pairs join a run's test and training images depends on the run's 
 """
 
 import functools
-from collections.abc import Iterable
+import itertools
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,6 +125,17 @@ def compared(images: Pixels, some: Indices) -> list[Pair]:
         if 1 - similarity <= KEPT:
             found.append(Pair(first, second, round(1 - similarity, 3), mirrored))
     return found
+
+
+def with_common_copies(found: Collection[Pair]) -> Indices:
+    """Return the pairs, int64 (m, 2), that are not among ``found`` but whose images have a near-duplicate in common."""
+    copies: dict[int, set[int]] = {}
+    known = {(pair.first, pair.second) for pair in found}
+    for first, second in {(pair.first, pair.second) for pair in found if pair.distance <= THRESHOLD}:
+        copies.setdefault(first, set()).add(second)
+        copies.setdefault(second, set()).add(first)
+    new = {pair for near in copies.values() for pair in itertools.combinations(sorted(near), 2)} - known
+    return np.array(sorted(new), np.int64).reshape(-1, 2)
 
 
 def candidates(images: Pixels, rows: Indices, most: int = CANDIDATES) -> Indices:
