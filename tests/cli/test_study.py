@@ -142,3 +142,13 @@ def test_a_study_that_needs_more_memory_than_there_is_needs_a_yes(cli: Cli, stor
     assert refused.code == 1 and "--yes" in refused.err and store.ids() == []
     assert cli("study", "run", "huge", "--queue", "--yes").code == 0
     assert len(store.queue.ids()) == 2
+
+
+def test_training_images_can_be_drawn_anew_for_each_seed(cli: Cli, store: RunStore) -> None:
+    sizes = ["study", "create", "--vary", "data.train_size=10000,20000", "--redraw"]
+    created = cli(*sizes, "--preset", "fast", "--json")
+    assert created.code == 0
+    assert StudyStore(store).get(created.data["id"]).redraw
+    refused = cli(*sizes, "--preset", "report")
+    assert refused.code != 0 and "official split" in refused.err
+    assert "--redraw" in cli("study", "create", "--figure", "7", "--redraw").err
