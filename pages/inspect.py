@@ -4,7 +4,6 @@ The runs, the answers and the open tab are in the address (``?run=…&with=…&p
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import streamlit as st
 
@@ -23,25 +22,16 @@ from pages.parts.inspect.slices import slices
 from pages.parts.inspect.subjects import choosers, subjects
 from pages.parts.shared import error_box, get_store, open_page
 
-
-class Tab(NamedTuple):
-    """A tab: its name in the address, its title, and what draws it for one run or two."""
-
-    name: str
-    title: str
-    draw: Callable[[RunStore, Sequence[Subject]], None]
-
-
-#: The tabs from left to right.
-TABS = (
-    Tab("mistakes", "Mistakes", mistakes),
-    Tab("classes", "Classes", classes),
-    Tab("calibration", "Calibration", calibration),
-    Tab("slices", "Slices", slices),
-    Tab("two_runs", "Two runs", two_runs),
-    Tab("looks", "What it looks at", looks),
-    Tab("map", "Map", image_maps),
-)
+#: The tabs from left to right: what each is called, and what draws it for one run or two.
+TABS: dict[str, Callable[[RunStore, Sequence[Subject]], None]] = {
+    "Mistakes": mistakes,
+    "Classes": classes,
+    "Calibration": calibration,
+    "Two runs": two_runs,
+    "Slices": slices,
+    "What it looks at": looks,
+    "Map": image_maps,
+}
 
 store = get_store()
 
@@ -52,12 +42,11 @@ store = get_store()
 def questions(chosen: Sequence[Subject]) -> None:
     """Show the tabs; only the open one is computed."""
     asked = st.session_state.get("inspect_tab")  # by a page that leads here
-    titles = [tab.title for tab in TABS]
-    shown = st.tabs(titles, default=asked, key="view", on_change="rerun", bind="query-params")
-    for tab, box in zip(TABS, shown, strict=True):
+    shown = st.tabs(list(TABS), default=asked, key="view", on_change="rerun", bind="query-params")
+    for draw, box in zip(TABS.values(), shown, strict=True):
         if box.open:
             with box:
-                tab.draw(store, chosen)
+                draw(store, chosen)
 
 
 st.title("Inspect", anchor=False)
