@@ -101,7 +101,7 @@ def official_text() -> str:
     """Return a sentence about near-duplicates in the official split."""
     test, train = np.arange(TRAIN_IMAGES, ALL_IMAGES), np.arange(TRAIN_IMAGES)
     found = len(twins(test, train))
-    return f"{found:,} test images ({found / len(test):.1%}) have a near-duplicate among the training images."
+    return f"{found:,} test images ({100 * found / len(test):.1f} %) have a near-duplicate among the training images."
 
 
 # --- the search -----------------------------------------------------------------------------------
