@@ -98,6 +98,18 @@ def nats(loss: float | None) -> str:
     return f"{loss:.4f}" if loss is not None and known(loss) else "–"
 
 
+def p_text(p: float | None) -> str:
+    """Return a p-value as ``0.012``, a small one as ``< 0.001``, or a dash without a number."""
+    if p is None or not known(p):
+        return "–"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def p_words(p: float) -> str:
+    """Return a p-value for a sentence: ``p = 0.012`` or ``p < 0.001``."""
+    return f"p = {p_text(p)}" if p >= 0.001 else f"p {p_text(p)}"
+
+
 def moment(seconds: float | None) -> str:
     """Return a time since 1970 as the clock here shows it, or a dash without a number."""
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds is not None and known(seconds) else "–"

@@ -17,6 +17,7 @@ from core.base.text import (
     moment,
     nats,
     one_line,
+    p_text,
     percent,
     percent_range,
 )
@@ -210,7 +211,7 @@ def slices(args: argparse.Namespace, store: RunStore) -> Answer:
             percent(row["accuracy"]),
             percent_range(row["low"], row["high"]),
             f"{100 * row['difference']:+.2f}" if known(row["difference"]) else "–",
-            f"{row['p']:.4f}" if known(row["p"]) else "–",
+            p_text(row["p"]),
         )
         for row in data
     ]

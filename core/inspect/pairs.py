@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri
 
-from core.base.text import counted, percent
+from core.base.text import counted, p_words, percent
 from core.runs.predictions import Answers
 from core.stats.finding import MEASURES
 from core.stats.intervals import LEVEL, Interval
@@ -117,7 +117,7 @@ def verdict(pair: Pair, names: tuple[str, str]) -> tuple[str, str]:
     return claim, (
         f"{shares[0][0].upper()}{shares[0][1:]}, {shares[1]}: a difference of {measure.signed_text(difference)} "
         f"(95 % interval {measure.interval_text(interval)}; exact McNemar test, "
-        f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'})."
+        f"{p_words(p)})."
     )
 
 

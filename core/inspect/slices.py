@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-from core.base.text import percent, percent_range
+from core.base.text import p_words, percent, percent_range
 from core.config.run_config import RunConfig
 from core.data.cifar10 import Cifar10
 from core.data.split import make_split
@@ -224,5 +224,5 @@ def _accuracy(row: Row) -> str:
 
 def _difference(row: Row) -> str:
     interval = Interval(row["difference_low"], row["difference_high"])
-    p = f"p = {row['p']:.3f}" if row["p"] >= 0.001 else "p < 0.001"
+    p = p_words(row["p"])
     return f"{ACCURACY.signed_text(row['difference'])} (95 % interval {ACCURACY.interval_text(interval)}; {p})"

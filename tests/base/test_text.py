@@ -1,5 +1,6 @@
 """Texts for a person: counts, times with their zone, long names that are cut in the middle."""
 
+import math
 import re
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.paths import PROJECT
-from core.base.text import counted, cut_middle, iso_time, shortened
+from core.base.text import counted, cut_middle, iso_time, p_text, p_words, shortened
 
 SWEEP = [
     f"a sweep with the preset fast, rate {rate}, depth {depth}, seed {seed}"
@@ -57,3 +58,21 @@ def test_a_time_keeps_its_moment_and_says_its_zone(seconds):
     assert moment.tzinfo is not None
     assert moment.timestamp() == int(seconds)
     assert iso_time(None) == iso_time(float("nan")) == ""
+
+
+@pytest.mark.parametrize(
+    ("p", "text", "words"),
+    [
+        (1.0, "1.000", "p = 1.000"),
+        (0.0123, "0.012", "p = 0.012"),
+        (0.001, "0.001", "p = 0.001"),
+        (0.0009, "< 0.001", "p < 0.001"),
+        (0.0, "< 0.001", "p < 0.001"),
+    ],
+)
+def test_a_small_p_value_is_never_shown_as_zero(p, text, words):
+    assert (p_text(p), p_words(p)) == (text, words)
+
+
+def test_a_p_value_that_is_unknown_is_a_dash():
+    assert p_text(None) == p_text(math.nan) == "–"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from core.base.text import p_text
 from core.figures import inspect as figures
 from core.inspect.mistakes import answer_text
 from core.inspect.pairs import AGREEMENTS, Agreement, Pair, class_differences, pair, pair_table, verdict
@@ -112,7 +113,7 @@ def _table(table: pd.DataFrame) -> None:
     of = st.column_config
     st.dataframe(
         table[["class", "images", "first", "second", "only_first", "only_second", "p_holm"]].assign(
-            first=100 * table["first"], second=100 * table["second"]
+            first=100 * table["first"], second=100 * table["second"], p_holm=table["p_holm"].map(p_text)
         ),
         hide_index=True,
         height="content",
@@ -123,9 +124,9 @@ def _table(table: pd.DataFrame) -> None:
             "second": of.NumberColumn("Recall of the second", format="%.1f %%"),
             "only_first": of.NumberColumn("Only the first is right"),
             "only_second": of.NumberColumn("Only the second is right"),
-            "p_holm": of.NumberColumn(
+            "p_holm": of.TextColumn(
                 "p",
-                format="%.3f",
+                alignment="right",
                 help="Exact McNemar test of each class, corrected for looking at all classes (Holm).",
             ),
         },

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import counted, percent
+from core.base.text import counted, p_text, percent
 from core.config.sections import CLASSES
 from core.data import cifar10
 from core.data.cifar10 import Cifar10
@@ -85,6 +85,7 @@ def numbers_table(table: pd.DataFrame, cut: Cut, *, several: bool) -> None:
     with st.expander("Numbers and how they are made", icon=":material/table:"):
         shown = table.copy()
         shown[shares] *= 100
+        shown["p"] = shown["p"].map(p_text)
         columns = ["run"] * several + ["slice", "images", *shares, "p"]
         st.dataframe(
             shown[columns],
@@ -103,7 +104,7 @@ def numbers_table(table: pd.DataFrame, cut: Cut, *, several: bool) -> None:
                 ),
                 "difference_low": of.NumberColumn("from", format="%+.2f", help="95 % interval (Sato)"),
                 "difference_high": of.NumberColumn("to", format="%+.2f", help="95 % interval (Sato)"),
-                "p": of.NumberColumn(format="%.4f", help="Of no difference (Mantel–Haenszel; Holm for five slices)"),
+                "p": of.TextColumn(alignment="right", help="Of no difference (Mantel–Haenszel; Holm for five slices)"),
             },
             placeholder="–",
             alt="Accuracy of each slice with its 95 % interval, and its difference to the other images.",
