@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.run_config import RunConfig
 from core.data import cifar10
+from core.inspect.mistakes import Cell, ranked
 from tests.made import made_predictions, made_run, made_weights, tiny_config
 from tests.pages.shown import action, charts, image_grids, pixels, texts
 
@@ -204,6 +205,20 @@ def test_an_image_shows_the_probabilities_of_both_runs(page, store):
     for trace, each in zip(chart["figure"]["data"], answers, strict=True):
         place = int(np.flatnonzero(each.images == number)[0])
         assert max(trace["x"]) == pytest.approx(100 * each.confidence[place])
+
+
+def test_a_picked_image_is_explained_on_its_tab(page, store):
+    run_id = made_run(store)
+    made_weights(store, run_id)
+    answers = made_predictions(store, run_id).answers()
+    number = int(answers.images[ranked(answers, Cell())[1]])  # the tab itself begins with the first
+    app = tab(page(run=run_id), "Mistakes")
+    app.session_state[f"picked of mistakes 0 {run_id} test 4 None None"] = number
+    app.run()
+    action(app, "explain").click().run()
+    assert not app.exception
+    assert app.number_input(key="inspect_image").value == number
+    assert any(image.alt.startswith("Grad-CAM") for element in app.get("image") for image in element.proto.imgs)
 
 
 def test_the_most_confident_mistakes_come_first(page, store):

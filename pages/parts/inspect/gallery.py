@@ -63,6 +63,11 @@ def gallery(
         _answers(data, int(shown[chosen]), key, about)
 
 
+def _explain(number: int) -> None:
+    """Open an image on the tab What it looks at."""
+    st.session_state.update(inspect_image=number, looks_source="cifar", view="What it looks at")
+
+
 def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subject]) -> None:
     """Show an image large, with the probabilities that each network gives it."""
     rows, colours, classes = {}, {}, about[0].classes
@@ -84,6 +89,16 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
                 icon=":material/photo_library:",
                 query_params={"image": str(number), "view": "Augmentation"},
             )
+            if st.button(
+                "Explain prediction" if len(about) == 1 else "Explain predictions",
+                key=f"explain {key}",
+                icon=":material/visibility:",
+                type="tertiary",
+                help="Opens this image on the tab What it looks at.",
+                on_click=_explain,
+                args=(number,),
+            ):
+                st.rerun()  # the whole page: another tab is open now
         with right:
             figure = bars_figures.probabilities(classes, rows, run_colours=colours)
             listed = "; ".join(f"{label}: {classes[int(np.argmax(row))]} {max(row):.1%}" for label, row in rows.items())
