@@ -88,19 +88,19 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
         _open_other_pages(run)
         if run.status.best_epoch:
             _take_away(store, run)
-        with st.popover("Edit", icon=":material/edit:", help="Change the name, the tags or the note."):
+        with st.popover("Edit", icon=":material/edit:", help="Change the name, the tags or the note, or pin the run."):
             text_form(store, "name", [run])
             _tags_form(store, run)
             text_form(store, "note", [run])
-        pinned = run.meta.pinned
-        action_button(
-            "Unpin run" if pinned else "Pin run",
-            key=key_for("pin", run.id),
-            icon=":material/keep_off:" if pinned else ":material/keep:",
-            help=None if pinned else "Keeps the run at the top of the table on Compare.",
-            action=lambda: store.run(run.id).annotate(pinned=not pinned),
-            done=f"“{view.label}” is {'no longer ' * pinned}pinned",
-        )
+            pinned = run.meta.pinned
+            action_button(
+                "Unpin run" if pinned else "Pin run",
+                key=key_for("pin", run.id),
+                icon=":material/keep_off:" if pinned else ":material/keep:",
+                help=None if pinned else "Keeps the run at the top of the table on Compare.",
+                action=lambda: store.run(run.id).annotate(pinned=not pinned),
+                done=f"“{view.label}” is {'no longer ' * pinned}pinned",
+            )
         if not run.status.active:
             action_button(
                 "Move to trash",
