@@ -39,6 +39,7 @@ from pages.parts.components.live_chart import preload_charts
 from pages.parts.curve_controls import AXES, SMOOTHING
 from pages.parts.hand_in import hand_in_box
 from pages.parts.shared import download_button, error_box, get_store, open_page
+from pages.parts.take_away import Item, take_away
 from pages.parts.texts import UNSAVED
 from pages.parts.watch import redraw_when_changed
 
@@ -136,6 +137,19 @@ def report_of(run_ids: Sequence[str], title: str, author: str) -> Subject:
     return of_runs(store, run_ids, title=title, author=author)
 
 
+def whole_runs_box(run_ids: Sequence[str], states: Sequence[str]) -> None:
+    """Show the button for a file of whole runs."""
+    about = "The selected runs with their weights, to import them in another ResNet Lab."
+    box = st.popover(
+        "Export runs (.zip)", icon=":material/folder_zip:", help=about, key="whole_runs_box", on_change="rerun"
+    )
+    if box.open:
+        with box:
+            st.caption(about)
+            make = partial(exports.runs_zip, store, run_ids)
+            take_away([Item("runs", "runs.zip", ":material/folder_zip:", about, make)], *run_ids, *states)
+
+
 def exports_box(runs: Sequence[RunSummary], picked: Sequence[str]) -> None:
     """Offer files of the runs that can be read, and the link to this view."""
     run_ids, states = [run.id for run in runs], [f"{run.state} {run.status.epoch}" for run in runs]
@@ -153,13 +167,7 @@ def exports_box(runs: Sequence[RunSummary], picked: Sequence[str]) -> None:
             "Settings, results and every epoch of the selected runs.",
             ":material/data_object:",
         )
-        download_button(
-            "Export runs (.zip)",
-            lambda: exports.runs_zip(store, run_ids),
-            "runs.zip",
-            "The selected runs with their weights, to import them in another ResNet Lab.",
-            ":material/folder_zip:",
-        )
+        whole_runs_box(run_ids, states)
         hand_in_box(partial(report_of, run_ids), *run_ids, *states)
         with st.popover("Copy link", icon=":material/link:"):
             address = (st.context.url or "").split("?")[0]

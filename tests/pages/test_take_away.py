@@ -1,5 +1,8 @@
 """The buttons that make files: on Run, on Studies and on Compare; what they make, and what they say if they cannot."""
 
+import io
+import zipfile
+
 import pytest
 
 from core.images.classify import Classifier
@@ -85,6 +88,22 @@ def test_a_report_about_selected_runs_is_made(app, store):
     action(app, "take_report.html").click().run()
     (made,) = app.session_state["taken_away"].values()
     assert all(run_id.encode() in made for run_id in ids) and len(saved(app)) == 1
+
+
+def test_whole_runs_are_packed_on_a_click(app, run_id):
+    opened(app, "compare", "whole_runs_box", runs=run_id)
+    assert saved(app) == []
+    action(app, "take_runs.zip").click().run()
+    (made,) = app.session_state["taken_away"].values()
+    names = zipfile.ZipFile(io.BytesIO(made)).namelist()
+    assert f"{run_id}/best.safetensors" in names and len(saved(app)) == 1
+
+
+def test_a_run_that_cannot_be_packed_says_why(app, store, run_id):
+    (store.root / run_id / "best.safetensors").write_bytes(b"damaged")
+    opened(app, "compare", "whole_runs_box", runs=run_id)
+    action(app, "take_runs.zip").click().run()
+    assert "best.safetensors" in texts(app) and saved(app) == []
 
 
 def test_runs_without_an_epoch_are_told_in_a_sentence(app, store):
