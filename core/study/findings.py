@@ -57,7 +57,8 @@ def effects_table(outcomes: pd.DataFrame, paths: Sequence[str], read: ReadPredic
     """Return a row for the effect of each varied setting of ``paths``, with each combination of the other settings.
 
     Columns: ``setting``, ``others`` (their values as text), ``measure``, ``low`` and ``high`` (the values at the ends
-    as text), ``n`` (runs), ``effect`` and its 95 % interval ``from`` and ``to`` (in points or nats), ``verdict``.
+    as text), ``n`` (runs), ``effect`` and its 95 % interval ``from`` and ``to`` (in points or nats, to a millionth),
+    ``verdict``.
     """
     rows = []
     for path in paths:
@@ -80,11 +81,16 @@ def _effect(setting: str, finding: StudyFinding, judgement: Judgement) -> dict[s
         "low": groups[judgement.low].name,
         "high": groups[judgement.high].name,
         "n": sum(len(group.results) for group in groups),
-        "effect": scale * judgement.difference,
-        "from": scale * low,
-        "to": scale * high,
+        "effect": _shown(scale * judgement.difference),
+        "from": _shown(scale * low),
+        "to": _shown(scale * high),
         "verdict": VERDICTS[judgement.verdict] if judgement.p is not None else "seeds unknown",
     }
+
+
+def _shown(number: float) -> float:
+    """Return a number to a millionth: what rounding errors leave of zero is zero, and without a sign."""
+    return round(number, 6) + 0.0
 
 
 def as_record(finding: StudyFinding) -> dict[str, Any]:

@@ -188,6 +188,13 @@ def test_each_varied_setting_has_a_row_in_the_table_of_effects():
     assert effects_table(table.head(0), ["data.train_size"]).empty
 
 
+def test_equal_losses_have_an_effect_of_zero_not_of_a_rounding_error():
+    table = outcomes({1_000: [0.9, 0.9], 2_000: [0.9, 0.9], 4_000: [0.9, 0.9]})
+    effects = effects_table(table, ["data.train_size"]).set_index("measure")
+    row = next(row for name, row in effects.iterrows() if "objective" in str(name))
+    assert [f"{row[column]:g}" for column in ("effect", "from", "to")] == ["0", "0", "0"]
+
+
 @pytest.mark.parametrize("path", [path for path, setting in SETTINGS.items() if setting.kind in ("int", "float")])
 @pytest.mark.parametrize("seeds", [(0.9,), (0.90, 0.92)])
 def test_the_verdict_has_at_most_fifteen_words_and_forty_with_the_effect(path, seeds):
