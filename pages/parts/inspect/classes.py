@@ -87,8 +87,9 @@ def _table(table: pd.DataFrame) -> None:
         values = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
         shown[label] = [f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})" for value, low, high in values]
     st.dataframe(
-        shown.rename(columns={"class": "Class", "images": "Images"}),
+        shown.rename(columns={"class": "Class"}),
         hide_index=True,
         height="content",
+        column_config={"images": st.column_config.NumberColumn("Images", format="localized")},
         alt="Recall, precision and F1 of each class in percent, with 95 % intervals.",
     )
