@@ -3,8 +3,9 @@
     python -m docs.tools.publish_reference STUDY … [--run RUN …]
 
 Every finished run of the studies, and the named runs, become read-only reference runs. They lose their owner's name and
-the state for resuming, which is three quarters of their size, and keep their weights (about 1 MB each), so that every
-page works with them. The script prints the paths to commit with ``git add -f`` and their sizes.
+the state for resuming, which is three quarters of their size, and keep their weights (about 1 MB each) and predictions,
+so that every page works with them. Predictions that a run does not have are computed; a run that is a reference run
+already can be named for them. The script prints the paths to commit with ``git add -f`` and their sizes.
 """
 
 import argparse
@@ -13,7 +14,9 @@ from dataclasses import asdict, replace
 from core.base.files import write_json
 from core.base.paths import runs_folder
 from core.base.strict_json import with_check
+from core.jobs.predict import computed
 from core.runs.check import check_run
+from core.runs.predictions import predictions_bytes
 from core.runs.store import RunStore
 from core.study.outcomes import outcome_table
 from core.study.progress import statuses
@@ -41,6 +44,8 @@ def publish_run(store: RunStore, run_id: str) -> int:
         raise SystemExit(f"Run {run_id} is {status.state}. Only finished runs can be committed.")
     if wrong := check_run(run).problems:
         raise SystemExit(" ".join(problem.problem for problem in wrong))
+    if run.predictions() is None:
+        run.write_predictions(predictions_bytes(computed(run), run.config()))
     for path in run.path.iterdir():
         if path.name not in KEPT:
             path.unlink()

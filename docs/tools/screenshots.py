@@ -47,6 +47,8 @@ def main() -> None:
             take(page, f"{address}/leaderboard", "leaderboard")
             take(page, f"{address}/dataset", "dataset")
             take(page, f"{address}/new_run", "new_run")
+            take(page, f"{address}/inspect?run={best}&true=dog&predicted=cat", "inspect")
+            take(page, f"{address}/report", "report")
             page.goto(f"{address}/classify?run={best}")
             wait_until_ready(page)
             page.locator("input[type=file]").first.set_input_files(test_images(Path(folder)))
