@@ -140,11 +140,11 @@ def row(name: str, notes: list[dict[str, Any]]) -> str:
 
 
 def groups(name: str) -> list[list[dict[str, Any]]]:
-    """Return a preset's recorded runs by number of epochs and machine; the preset's own number of epochs is first."""
-    by_kind: dict[tuple[int, str], list[dict[str, Any]]] = {}
-    own = preset(name).config.train.epochs
-    for note in sorted(accuracy_notes(name), key=lambda note: trained_epochs(note) != own):
-        by_kind.setdefault((trained_epochs(note), note["machine"]), []).append(note)
+    """Return a preset's recorded runs by epochs, held-out images and machine; the preset as it is now comes first."""
+    by_kind: dict[tuple[int, int | None, str], list[dict[str, Any]]] = {}
+    own = preset(name).config.signature()
+    for note in sorted(accuracy_notes(name), key=lambda note: note["settings"] != own):
+        by_kind.setdefault((trained_epochs(note), held_out(note), note["machine"]), []).append(note)
     return list(by_kind.values())
 
 
@@ -159,8 +159,8 @@ def write() -> None:
         *(row(name, notes) for name in names for notes in groups(name)),
         "",
         "Accuracy: mean ± standard deviation in percentage points (each run); minutes and ratio: median "
-        f"(lowest–highest). The preset {epochs}; the chart shows the first row of each. The other rows are the same "
-        "recipe on another machine, in another precision, with another number of epochs or of held-out images.",
+        f"(lowest–highest). The preset {epochs}; the chart shows the first row of each that has a time. The other rows "
+        "are the same recipe on another machine, in another precision, with another number of epochs or of held-out images.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -171,8 +171,9 @@ def write() -> None:
 
 
 def curves(names: list[str]) -> list[RunCurves]:
-    """Return the curves of the runs in the first row of each preset."""
-    notes = [note for name in names for note in groups(name)[0]]
+    """Return the curves of the runs in the first row of each preset that has a time."""
+    timed = [[notes for notes in groups(name) if "seconds" in notes[0]] for name in names]
+    notes = [note for rows in timed for note in rows[0]]
     marks = curves_views.marks([note["run"] for note in notes])
     return [_curve(note, marks[note["run"]]) for note in notes]
 
