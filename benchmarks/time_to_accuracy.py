@@ -160,7 +160,8 @@ def write() -> None:
         "",
         "Accuracy: mean ± standard deviation in percentage points (each run); minutes and ratio: median "
         f"(lowest–highest). The preset {epochs}; the chart shows the first row of each that has a time. The other rows "
-        "are the same recipe on another machine, in another precision, with another number of epochs or of held-out images.",
+        "are the same recipe on another machine, in another precision, with another number of epochs or of held-out "
+        "images.",
     ]
     print("\n".join(lines), flush=True)
     (RESULTS / "time_to_accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
