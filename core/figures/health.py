@@ -18,7 +18,13 @@ from core.views.curves import NEUTRAL, RUN_COLOURS, RunCurves
 #: Stanford's course CS231n ("Learning and evaluation"). The report's recipe has 1e-3 to 1e-2 in its first epochs.
 USUAL_RATIO = (1e-4, 1e-2)
 #: Shown in place of curves for runs that were trained before health was recorded.
-NOT_RECORDED = "Not recorded: an earlier version of ResNet Lab trained this run."
+NOT_RECORDED = "Not recorded"
+
+
+def recorded(runs: Sequence[RunCurves]) -> bool:
+    """Return whether there is health to draw: false for runs that have epochs, but of an earlier version alone."""
+    known = any(run.metrics["dead_relus"].notna().any() for run in runs)
+    return known or not any(len(run.metrics) for run in runs)
 
 
 def gradient_norm(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure:
@@ -33,20 +39,20 @@ def update_ratio(run: RunCurves, view: View | None = None) -> go.Figure:
     view = view or View()
     figure = style.new_curve_figure([run], view, "Update / weight", "update_ratio")
     figure.update_yaxes(type="log", exponentformat="power", uirevision="update_ratio log")
-    recorded = run.metrics[run.metrics["update_ratio"].map(len) == len(STAGES)]
+    kept = run.metrics[run.metrics["update_ratio"].map(len) == len(STAGES)]
     for at, (stage, colour) in enumerate(zip(STAGES, RUN_COLOURS, strict=False)):
         style.add_curve(
             figure,
-            (recorded[view.x] / style.x_divisor([run], view)).tolist(),
-            [ratios[at] for ratios in recorded["update_ratio"]],
+            (kept[view.x] / style.x_divisor([run], view)).tolist(),
+            [ratios[at] for ratios in kept["update_ratio"]],
             colour,
             width=2,
             name=stage,
             uid=f"{run.id} {stage}",
-            customdata=recorded["epoch"].tolist(),
+            customdata=kept["epoch"].tolist(),
             hovertemplate=f"{stage}: %{{y:.2e}} (epoch %{{customdata}})<extra></extra>",
         )
-    if len(recorded) and view.chance:
+    if len(kept) and view.chance:
         low, high = USUAL_RATIO
         band = {"xref": "x domain", "x0": 0, "x1": 1, "y0": low, "y1": high, "layer": "below"}
         figure.add_shape(type="rect", fillcolor=NEUTRAL, opacity=0.15, line_width=0, **band)
@@ -66,7 +72,4 @@ def dead_relus(runs: Sequence[RunCurves], view: View | None = None) -> go.Figure
 
 def _or_not_recorded(figure: go.Figure, runs: Sequence[RunCurves]) -> go.Figure:
     """Say so in a figure of runs that have epochs, but none whose health was recorded."""
-    unknown = all(run.metrics["dead_relus"].isna().all() for run in runs)
-    if not unknown or not any(len(run.metrics) for run in runs):
-        return figure
-    return style.add_message(figure, NOT_RECORDED)
+    return figure if recorded(runs) else style.add_message(figure, NOT_RECORDED)

@@ -103,6 +103,16 @@ def test_the_health_of_a_training_is_behind_a_fold(page, store):
     assert texts(app).count("**Normal:**") == 3
 
 
+def test_the_health_of_an_old_run_is_said_to_be_unknown(page, store):
+    run_id = made_run(store, 0, "stopped")
+    store.run(run_id).append_record(made_record(1, grad_norm=None, update_ratio=[], dead_relus=None))
+    app = page(run=run_id)
+    app.session_state["run_health"] = True
+    app.run()
+    assert not {"grad-norm", "update-ratio", "dead-relus"} & charts(app).keys()
+    assert "earlier version" in texts(app) and "**Normal:**" not in texts(app)
+
+
 def test_another_epoch_in_the_file_is_another_number_and_point(page, store):
     run_id = made_run(store, 4)
     app = page()

@@ -17,6 +17,10 @@ _HEIGHT, _WIDTH = 280, 300
 def health(views: Sequence[run_views.RunView], look: View) -> None:
     """Draw the health of the runs; the ratio of update to weight has a curve for each stage, of the first run alone."""
     runs, first = [view.curves for view in views], views[0]
+    if not health_figures.recorded(runs):
+        old = "This run was" if len(runs) == 1 else "These runs were"
+        st.caption(f"Not recorded. {old} trained with an earlier version of ResNet Lab.")
+        return
     notes = run_views.health_notes(first.run.config)
     figures = {
         "grad_norm": health_figures.gradient_norm(runs, look),
