@@ -89,6 +89,14 @@ def test_with_few_runs_contested_labels_say_what_to_do(page, store):
     assert "2 runs on this computer have predictions" in texts(app) and not image_grids(app)
 
 
+def test_runs_that_agree_with_all_labels_contest_none(page, store):
+    ids = [made_run(store) for _ in range(5)]
+    for seed, run_id in enumerate(ids):
+        made_predictions(store, run_id, seed, share=1)
+    app = page(run=ids[0], slice="Contested labels")
+    assert "No label is contested" in texts(app) and "0 of" not in texts(app) and not image_grids(app)
+
+
 def test_five_runs_contest_labels(page, store):
     ids = [made_run(store) for _ in range(5)]
     members = [made_predictions(store, run_id, seed, share=0.3).answers() for seed, run_id in enumerate(ids)]

@@ -186,9 +186,7 @@ def _pairs(subject: Subject, found: pd.DataFrame, data: Cifar10) -> None:
 
 def fifths(cut: Cut, subjects: Sequence[Subject], data: Cifar10) -> None:
     """Show the images of one of the five slices, those that the network gets wrong first."""
-    name = st.segmented_control(
-        "Images of the", list(FIFTHS[cut]), default=FIFTHS[cut][0], required=True, key=f"fifth {cut}"
-    )
+    name = st.segmented_control("Slice", list(FIFTHS[cut]), default=FIFTHS[cut][0], required=True, key=f"fifth {cut}")
     for column, subject in zip(st.columns(len(subjects)), subjects, strict=True):
         answers = subject.answers
         (part,) = (each for each in cuts.slices_by(cut, answers, subject.run.config, data) if each.name == name)
@@ -261,11 +259,14 @@ def contested(store: RunStore, subjects: Sequence[Subject]) -> None:
 
 def _contested_words(subjects: Sequence[Subject], table: pd.DataFrame, runs: int) -> None:
     """Say how many labels are contested, how that was decided, and what it means for each run's mistakes."""
-    st.markdown(
-        f"**{counted(runs, 'run')} contest {counted(len(table), 'label')}.** The label may be wrong, the image may "
-        "show both classes, or all runs make the same mistake: look at the images."
-    )
-    for subject in subjects:
+    if table.empty:
+        st.markdown(f"**No label is contested** by the {counted(runs, 'run')} with predictions for these images.")
+    else:
+        st.markdown(
+            f"**{counted(runs, 'run')} contest {counted(len(table), 'label')}.** The label may be wrong, the image "
+            "may show both classes, or all runs make the same mistake: look at the images."
+        )
+    for subject in subjects if len(table) else ():
         wrong = np.flatnonzero(~subject.answers.correct)
         shared = int(np.isin(subject.answers.images[wrong], table["image"]).sum())
         name = f"“{literal(subject.label)}”" if len(subjects) > 1 else "this run"
