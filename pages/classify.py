@@ -49,7 +49,7 @@ PAGE_SIZE = 12
 #: Pixels for the nearest training images, beside the Grad-CAM map.
 NEAREST_WIDTH = 136
 HOW_TO_READ = (
-    "Grad-CAM is light where the image speaks for the prediction, and dark where it does not. The "
+    "Grad-CAM is bright where the image raises the score of the prediction, and dark where it does not. The "
     "nearest training images are those with the most similar penultimate features (cosine similarity)."
 )
 SOURCES = {

@@ -165,11 +165,11 @@ def explained(
             SIDE,
         )
     if not heat.any():
-        st.caption(f"Grad-CAM is dark everywhere: nothing at stage {stage} speaks for {classes[label]}.")
+        st.caption(f"Grad-CAM is dark everywhere: nothing at stage {stage} raises the score of {classes[label]}.")
     st.caption(
-        f"Grad-CAM is light where the image speaks for {classes[label]}. Occlusion covers the image with a grey "
-        f"square: light where that lowers the probability of {classes[label]}, which is "
-        f"{percent(float(probabilities[label]))}, and blue where it raises it."
+        f"Grad-CAM is bright where the image raises the score of {classes[label]}. Occlusion covers a part of the "
+        f"image with a grey square: it is bright where that lowers the probability of {classes[label]}, which is "
+        f"{percent(float(probabilities[label]))}, and blue where that raises it."
     )
     if known is None:
         if st.button("Find nearest training images", key=f"learn {key}", icon=":material/travel_explore:"):
