@@ -74,7 +74,7 @@ def _numbers(found: Calibration) -> None:
             "The squared distance of the probabilities from the truth, summed over the classes, and averaged.",
         ),
     )
-    with st.grid(3, min_column_width=150):
+    with st.grid(3, min_column_width=200):
         for label, value, note, help in facts:
             st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=help)
 
