@@ -77,7 +77,7 @@ def _answers(data: cifar10.Cifar10, number: int, key: str, about: Sequence[Subje
             colours[subject.label] = RUN_COLOURS[at]
     with st.container(border=True):
         st.markdown(f"**{images.description(data, number)}**")
-        left, right = st.columns([2, 5], vertical_alignment="center")
+        left, right = st.columns([3, 5], vertical_alignment="center")
         with left:
             image_grid(
                 data.images[[number]], [images.description(data, number)], f"large {key}", "The image", columns=1
