@@ -84,7 +84,7 @@ def learn(network: Network, name: str) -> None:
 
     kept = _kept(str(get_store().root), *network.key)
     survey = kept.survey = kept.survey or Survey(network.classifier, cifar10.load(), kept.shelf)
-    text = f"Looking at the {survey.images:,} training and held-out images of {name}, once for its weights…"
+    text = f"Computing features of {survey.images:,} training and held-out images of {name}, once for these weights…"
     bar = st.progress(survey.share, text)
     while not survey.done:
         survey.advance()
