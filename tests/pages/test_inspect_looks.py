@@ -88,6 +88,9 @@ def test_without_the_data_set_the_next_step_is_offered(app, run_id, monkeypatch)
     monkeypatch.setattr(cifar10, "load", missing)
     for view in ("What it looks at", "Map"):
         assert "not on this computer" in texts(opened(app, view, run=run_id))
+    monkeypatch.setattr(cifar10, "available", lambda *_: False)
+    app.run()
+    assert [title.value for title in app.subheader] == ["Download the images first"] and not app.error
 
 
 def image_map(app):
