@@ -64,7 +64,7 @@ def wait_until_ready(page: Page, seconds: float = 1.5) -> None:
     """Wait until the page has been ready for ``seconds``: its script has run, and charts and fonts are there."""
     page.wait_for_load_state("networkidle")
     while True:
-        page.wait_for_function(READY, timeout=60_000)
+        page.wait_for_function(READY, timeout=300_000)
         time.sleep(seconds)
         if page.evaluate(READY):
             return

@@ -33,9 +33,9 @@ def test_a_measurement_trains_on_whole_images(store, monkeypatch):
     sizes = []
 
     class Watched(probe.Trainer):
-        def _step(self, rows, plan, size):
+        def _step(self, batch, rows, plan, size):
             sizes.append(size)
-            return super()._step(rows, plan, size)
+            return super()._step(batch, rows, plan, size)
 
     monkeypatch.setattr(probe, "Trainer", Watched)
     monkeypatch.setattr(probe, "MAX_STEPS", 4)
