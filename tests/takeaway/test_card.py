@@ -33,7 +33,7 @@ def table(card: str, first: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def tested(store):
+def pair_run(store):
     """A run on cats and dogs whose test set was evaluated: 80 of 100 cats and 90 of 100 dogs right."""
     run_id = made_tested_run(
         store, 0.85, name="cats", note="for a lesson", environment={"torch": "2.14", "commit": "abc"}
@@ -43,9 +43,9 @@ def tested(store):
     return run_id
 
 
-def test_accuracies_classes_and_losses_are_those_of_the_files(store, tested):
-    card = model_card(store, tested)
-    run = store.summary(tested)
+def test_accuracies_classes_and_losses_are_those_of_the_files(store, pair_run):
+    card = model_card(store, pair_run)
+    run = store.summary(pair_run)
     accuracies = table(card, "accuracy")
     for accuracy in run.accuracies:
         _, images, epoch = accuracies[f"**{percent(accuracy.share)}** {accuracy.kind}"]
@@ -57,13 +57,13 @@ def test_accuracies_classes_and_losses_are_those_of_the_files(store, tested):
     assert "for a lesson" in card and "abc" in card
 
 
-def test_the_head_can_be_read_by_a_program(store, tested):
-    values = [json.loads(line.split("value:")[1]) for line in head(model_card(store, tested)) if "value:" in line]
-    assert values == [accuracy.share for accuracy in store.summary(tested).accuracies]
+def test_the_head_can_be_read_by_a_program(store, pair_run):
+    values = [json.loads(line.split("value:")[1]) for line in head(model_card(store, pair_run)) if "value:" in line]
+    assert values == [accuracy.share for accuracy in store.summary(pair_run).accuracies]
 
 
-def test_settings_are_those_that_differ_from_the_preset_and_the_command_repeats_them(store, tested):
-    card = model_card(store, tested)
+def test_settings_are_those_that_differ_from_the_preset_and_the_command_repeats_them(store, pair_run):
+    card = model_card(store, pair_run)
     assert table(card, "setting")["Classes"][0] == "cat, dog"
     assert "--set data.classes=cat,dog" in card
 
