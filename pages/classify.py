@@ -15,7 +15,6 @@ from PIL import Image
 from core.base.errors import LabError
 from core.base.text import one_line
 from core.config.sections import CLASSES
-from core.data import cifar10
 from core.figures import bars as figures
 from core.images.read import CROPS, FORMATS, MAX_BYTES, Crop
 from core.images.tray import (
@@ -38,7 +37,7 @@ from pages.parts.actions import add_problems, forget_problems, key_for, show_pro
 from pages.parts.components.crop_image import crop_image
 from pages.parts.explained import UNLIKE, UNLIKE_HELP, heat_image, nearest_images, unlike_flag
 from pages.parts.kept import keep_tray, kept_tray
-from pages.parts.networks import Network, grad_cams, knowledge, learn, load_network, seen
+from pages.parts.networks import Network, grad_cams, knowledge, load_network, offer_to_learn, seen
 from pages.parts.shared import download_button, error_box, get_store, literal, open_page
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def add_images(tray: Tray, run_id: str) -> None:
 
 @dataclass(frozen=True)
 class Looked:
-    """What the first network looks at in an image, and what it knows like it.
+    """What a network looks at in an image, and what it knows like it.
 
     ``heat``: its Grad-CAM map, float32 (32, 32). The rest is ``None`` until the training images were looked at:
     ``unlike``, whether the image is flagged; ``features``, float32 (d,), and the ``knowledge`` to compare them with.
@@ -160,14 +159,22 @@ class Looked:
 
 
 def card(
-    image: TrayImage, crop: Crop, networks: dict[str, "Classifier"], rows: list[np.ndarray], doubt: str, looked: Looked
+    image: TrayImage,
+    crop: Crop,
+    networks: dict[str, "Classifier"],
+    rows: list[np.ndarray],
+    doubt: str,
+    looked: list[Looked],
 ) -> None:
-    """Show an image, what the network sees of it and looks at, its prediction, and whether that is correct."""
+    """Show an image, what the networks see of it and look at, the first one's prediction, and whether it is correct.
+
+    ``rows`` and ``looked`` have an entry for each network.
+    """
     first = next(iter(networks.values()))
     prediction, probability = first.classes[rows[0].argmax()], f"{100 * rows[0].max():.1f} %"
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{prediction}** {probability}{verdict(image, prediction, doubt)}")
-        if looked.unlike:
+        if looked[0].unlike and len(networks) == 1:
             unlike_flag()
         if image.truth is None:
             fits = rows[0].max() >= FITS
@@ -183,17 +190,13 @@ def card(
                 alt=f"Network input of {image.name}, 32 × 32 pixels, {image.crop_text(crop)}",
             )
         with st.container(horizontal=True):
-            heat_image(
-                image.pixels(crop),
-                looked.heat,
-                f"Grad-CAM for {prediction}",
-                f"Grad-CAM of {image.name} for {prediction}",
-                128,
-            )
-            if looked.knowledge is not None and looked.features is not None:
-                with st.container(width=NEAREST_WIDTH, gap="xsmall"):
-                    nearest_images(looked.knowledge, looked.features, f"nearest-{image.number}", columns=3, widest=40)
-                    st.caption("nearest training images")
+            for (label, network), row, own in zip(networks.items(), rows, looked, strict=True):
+                with st.container(width="stretch" if own.knowledge else 128, gap="small"):
+                    if len(networks) > 1:
+                        st.caption(f"**{literal(label)}**")
+                        if own.unlike:
+                            unlike_flag()
+                    looks(image, crop, network.classes[row.argmax()], own, f"{network.run_id}-{image.number}")
         st.plotly_chart(
             bars(networks, rows),
             key=f"bars-{image.number}",
@@ -201,6 +204,22 @@ def card(
             alt=f"Most likely classes of {image.name}: {prediction} {probability}",
         )
         st.caption(f"{literal(image.name)} · {image.about}")
+
+
+def looks(image: TrayImage, crop: Crop, prediction: str, looked: Looked, key: str) -> None:
+    """Show where a network looks in an image, and the training images nearest to it if they are known."""
+    with st.container(horizontal=True):
+        heat_image(
+            image.pixels(crop),
+            looked.heat,
+            f"Grad-CAM for {prediction}",
+            f"Grad-CAM of {image.name} for {prediction}",
+            128,
+        )
+        if looked.knowledge is not None and looked.features is not None:
+            with st.container(width=NEAREST_WIDTH, gap="xsmall"):
+                nearest_images(looked.knowledge, looked.features, f"nearest-{key}", columns=3, widest=40)
+                st.caption("nearest training images")
 
 
 def bars(networks: dict[str, "Classifier"], rows: list[np.ndarray]) -> go.Figure:
@@ -251,7 +270,7 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
             help="How an image is made square before it is scaled to 32 × 32 pixels.",
         )
         st.button("Clear images", on_click=tray.clear, icon=":material/delete:", key="clear")
-    progress = st.empty()
+        learning = st.container(width="content")
     loaded = {name: load_network(run_id) for run_id, name in names.items()}
     networks = {name: network.classifier for name, network in loaded.items()}
     rows = [classify(tray.images, network.classifier, network.time, crop) for network in loaded.values()]
@@ -260,19 +279,26 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
     pages = -(-len(tray.images) // PAGE_SIZE)
     page = st.pagination(pages, key="classify.page") if pages > 1 else 1
     shown = range((page - 1) * PAGE_SIZE, min(page * PAGE_SIZE, len(tray.images)))
-    looked = look(tray, next(iter(loaded.values())), crop, shown, rows[0])
+    looked = [look(tray, network, crop, shown, row) for network, row in zip(loaded.values(), rows, strict=True)]
     grid = st.grid(3, min_column_width=300)
     for at in shown:
         with grid.cell():
-            card(tray.images[at], crop, networks, [row[at] for row in rows], doubts[0][at], looked[at - shown.start])
+            card(
+                tray.images[at],
+                crop,
+                networks,
+                [row[at] for row in rows],
+                doubts[0][at],
+                [each[at - shown.start] for each in looked],
+            )
     st.caption(HOW_TO_READ)
     for (name, network), row, doubt, flag in zip(networks.items(), rows, doubts, flags, strict=True):
         table = results_table(tray.images, network, row, crop, doubt)
         if flag is not None:
             table.insert(4, "unlike", flag)
         run_results(name, network.run_id, table)
-    with progress.container():
-        learn_if_needed(names, loaded)
+    with learning:
+        offer_to_learn(loaded)
 
 
 def pixels(tray: Tray, crop: Crop, places: range) -> np.ndarray:
@@ -300,28 +326,6 @@ def look(tray: Tray, network: Network, crop: Crop, places: range, rows: np.ndarr
         Looked(heat, bool(flag), own, known)
         for heat, flag, own in zip(heats, unlike, activations.features, strict=True)
     ]
-
-
-def learn_if_needed(names: dict[str, str], loaded: dict[str, Network]) -> None:
-    """Look at the training images of the networks, once for their weights, and then show everything again.
-
-    The weights of a run that trains change all the time: it has to end first.
-    """
-    missing = {name: network for name, network in loaded.items() if knowledge(network) is None}
-    if missing and not cifar10.available():
-        st.caption("Without CIFAR-10 on this computer, images cannot be compared with the training images.")
-        return
-    learned = False
-    for name, network in missing.items():
-        if store.summary(network.classifier.run_id).at_work:
-            st.caption(
-                f"{literal(name)} is training; its images are compared with its training images when it has ended."
-            )
-        else:
-            learn(network, literal(name))
-            learned = True
-    if learned:
-        st.rerun()
 
 
 def run_results(name: str, run_id: str, table: pd.DataFrame) -> None:

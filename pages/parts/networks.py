@@ -1,9 +1,10 @@
 """The networks of runs as pages use them: loaded once, with what is known of their training images.
 
-What is known takes up to a minute to compute. :func:`learn` does it in steps behind a progress bar; whatever
-interrupts it, the next script run goes on.
+What is known takes up to a minute to compute and is kept on disk. :func:`offer_to_learn` computes it when it is asked
+to, in steps behind a progress bar; whatever interrupts it, the next script run goes on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.data import cifar10
-from pages.parts.shared import get_store
+from pages.parts.actions import key_for
+from pages.parts.shared import get_store, literal
 
 if TYPE_CHECKING:  # these import PyTorch, which takes seconds
     from core.images.classify import Classifier
@@ -74,12 +76,47 @@ def shelf(network: Network) -> "Shelf":
 
 
 def knowledge(network: Network) -> "Knowledge | None":
-    """Return what is known of the network's training images; ``None`` before :func:`learn`."""
+    """Return what is known of the network's training images; ``None`` before :func:`offer_to_learn`."""
     return _kept(str(get_store().root), *network.key).knowledge
 
 
-def learn(network: Network, name: str) -> None:
-    """Look at the network's training and held-out images behind a progress bar. Raises DataError without CIFAR-10."""
+def offer_to_learn(networks: Mapping[str, Network]) -> None:
+    """Offer to look at the training images of the ``networks``, by label, of which that is not known yet.
+
+    When it is done, the page is shown again. The weights of a run that trains change all the time: it has to end first.
+    Raises DataError for damaged data.
+    """
+    missing = {label: network for label, network in networks.items() if knowledge(network) is None}
+    if not missing:
+        return
+    if not cifar10.available():
+        st.caption("Without CIFAR-10 on this computer, images cannot be compared with the training images.")
+        return
+    training = [label for label, network in missing.items() if get_store().summary(network.classifier.run_id).at_work]
+    for label in training:
+        del missing[label]
+        st.caption(f"{literal(label)} is training. Its nearest training images can be found when it has ended.")
+    if not missing:
+        return
+    button = key_for("learn", *(f"{run_id}/{time}" for run_id, time in (network.key for network in missing.values())))
+    asked = f"asked to {button}"
+    if asked not in st.session_state:
+        st.button(
+            "Find nearest training images",
+            key=button,
+            icon=":material/travel_explore:",
+            help="Computes features of all training images, which takes about a minute of one core (longer for a large "
+            "network). They are kept for the next time. Images unlike the training images are then flagged too.",
+            on_click=st.session_state.__setitem__,
+            args=(asked, True),
+        )
+        return
+    for label, network in missing.items():
+        _learn(network, literal(label))
+    st.rerun()
+
+
+def _learn(network: Network, name: str) -> None:
     from core.inspect.unlike import Survey
 
     kept = _kept(str(get_store().root), *network.key)

@@ -108,6 +108,7 @@ def test_noise_is_flagged_once_the_training_images_were_looked_at(lab, page, run
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(noise)
     drop(page, lab, run_id, noise)
     expect(page.get_by_role("img", name=re.compile("Grad-CAM of noise.png"))).to_be_visible()
+    page.get_by_role("button", name="Find nearest training images").click()
     expect(page.get_by_text("Unlike the training images").first).to_be_visible()
     nearest = page.get_by_role("group", name=re.compile("Nearest training images"))
     expect(nearest.get_by_role("img")).to_have_count(6)

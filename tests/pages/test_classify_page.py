@@ -349,6 +349,8 @@ def test_a_strange_image_is_flagged_and_usual_ones_are_not(app, store, dim):
     split = make_split(store.run(run_id).config(), dim.labels)
     usual = {f"{at}.png": as_png(dim.images[at]) for at in split.test[:6]}
     drop(app, *usual.items(), ("noise.png", png(1)))
+    assert kept_knowledge(Shelf(store, run_id)) is None, "nothing is computed unasked"
+    action(app, "learn").click().run()
     known = kept_knowledge(Shelf(store, run_id))
     assert known is not None and known.detector.held_out == 200
     seen = activations(Classifier.load(store, run_id), dim.images[split.test[:6]])
@@ -372,6 +374,21 @@ def test_each_card_has_a_grad_cam_of_its_prediction(app, store):
     assert f"Grad-CAM of one.png for {prediction}" in alts
 
 
+def test_each_of_two_runs_has_its_own_grad_cam_and_nearest_images(app, store, dim):
+    first, second = (run_with_weights(store, seed=seed, data=SMALL) for seed in (0, 1))
+    opened(app)
+    app.selectbox(key="classify.run").set_value(first)
+    app.selectbox(key="classify.other").set_value(second).run()
+    drop(app, ("one.png", png(1)))
+    alts = [image.alt for element in app.get("image") for image in element.proto.imgs]
+    assert sum(alt.startswith("Grad-CAM of one.png") for alt in alts) == 2
+    action(app, "learn").click().run()
+    for run_id, grid in zip((first, second), image_grids(app), strict=True):
+        network, known = Classifier.load(store, run_id), kept_knowledge(Shelf(store, run_id))
+        own = activations(network, to_network(read_image(png(1), "x.png"), "centre")[None]).features
+        assert (pixels(grid) == dim.images[known.training.nearest(own, 6)[0][0]]).all()
+
+
 def test_a_run_that_trains_is_not_surveyed(app, store, dim):
     run_id = run_with_weights(store, data=SMALL)
     with store.run(run_id).hold():
@@ -379,5 +396,5 @@ def test_a_run_that_trains_is_not_surveyed(app, store, dim):
         opened(app)
         drop(app, ("one.png", png(1)))
     assert kept_knowledge(Shelf(store, run_id)) is None
-    assert any("training" in caption.value and "ended" in caption.value for caption in app.caption)
+    assert not [button for button in app.button if (button.key or "").startswith("learn")]
     assert "unlike" not in app.dataframe[0].value

@@ -18,7 +18,7 @@ from pages.parts.components.image_grid import image_grid
 from pages.parts.explained import heat_image, nearest_images, unlike_flag
 from pages.parts.get_data import get_data_box
 from pages.parts.kept import kept_tray
-from pages.parts.networks import Network, grad_cams, knowledge, learn, load_network, occlusion, seen
+from pages.parts.networks import Network, grad_cams, knowledge, load_network, occlusion, offer_to_learn, seen
 from pages.parts.shared import literal
 
 SIDE = 168
@@ -172,9 +172,7 @@ def explained(
         f"{percent(float(probabilities[label]))}, and blue where that raises it."
     )
     if known is None:
-        if st.button("Find nearest training images", key=f"learn {key}", icon=":material/travel_explore:"):
-            learn(network, literal(subject.label))
-            st.rerun()
+        offer_to_learn({subject.label: network})
     else:
         st.markdown("**Nearest training images**", help="By the cosine similarity of the penultimate features.")
         nearest_images(known, activations.features[0], f"nearest {key}", columns=6, widest=84)
