@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import plotly
-
+from core import plotly_js
 from core.base.errors import Once
 from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.paths import PROJECT
@@ -62,15 +61,13 @@ def once_per_kind() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], Non
 
 
 def publish_plotly(project: Path = PROJECT) -> Path:
-    """Copy plotly.min.js into the ``static`` folder of ``project`` and return the copy's path.
+    """Write our bundle of plotly.js into the ``static`` folder of ``project``, where the server looks for it.
 
-    A copy of the right size is kept. A link would not do: the server refuses links that lead out of ``static/``.
-    Raises StoreError if the copy cannot be written.
+    Return its path. A file of the right size is kept. Raises StoreError if the file cannot be written.
     """
-    source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-    copy = project / "static" / source.name
-    if not copy.is_file() or copy.stat().st_size != source.stat().st_size:
-        with os_errors_as_store_errors(copy):
-            copy.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(copy, source.read_bytes())
-    return copy
+    path, content = project / "static" / "plotly.min.js", plotly_js.bundle()
+    if not path.is_file() or path.stat().st_size != len(content):
+        with os_errors_as_store_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return path

@@ -15,7 +15,8 @@ ROOMS = {
     "records": "",
     "stats": "",
     "config": "base",
-    "server": "base",
+    "plotly_js": "",
+    "server": "base plotly_js",
     "guard": "base server",
     "data": "base config",
     "model": "config",
@@ -30,7 +31,8 @@ ROOMS = {
     "study": "base config runs cost published stats compare",
     "inspect": "base config data model runs stats training images",
     "figures": "base records config runs study compare views published stats training inspect",
-    "takeaway": "base config records data runs stats compare training cost views images study inspect figures",
+    "takeaway": "base plotly_js config records data runs stats compare training cost views images study inspect "
+    "figures",
     "cli": "base config records server data model runs published compare training cost views jobs images study inspect "
     "figures takeaway",
     "__main__": "cli",

@@ -2,7 +2,7 @@
 
     python -m docs.tools.hand_in
 
-The web page has 5 MB of Plotly in it, so it is not committed; report.pdf is what a browser prints of it.
+The web page has 1.4 MB of Plotly in it, so it is not committed; report.pdf is what a browser prints of it.
 """
 
 import shutil

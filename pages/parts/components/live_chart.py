@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import plotly
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import plotly_js
 from core.views.curves import PALETTE
 
 #: Pixels a chart needs to be readable next to another one.
@@ -60,7 +60,7 @@ def live_chart(
             "height": height or data["layout"].get("height") or 380,
             "palette": list(PALETTE),
             "file": key,
-            "version": plotly.__version__,
+            "version": plotly_js.version(),
             "clickable": on_click is not None,
         },
         on_clicked_change=click,
@@ -68,5 +68,5 @@ def live_chart(
 
 
 def preload_charts() -> None:
-    """Let the browser read Plotly, which takes a second, before the first chart of the page is asked for."""
-    _component(key="preload-charts", data={"version": plotly.__version__})
+    """Let the browser read Plotly, which takes a while, before the first chart of the page is asked for."""
+    _component(key="preload-charts", data={"version": plotly_js.version()})
