@@ -35,6 +35,36 @@ def memory_limits() -> list[int]:
     return [int(text) for text in texts if text.isdecimal() and int(text)]  # version 2 says “max” for no limit
 
 
+def free_memory() -> int | None:
+    """Return the bytes of memory that are free for this process, also in its container; ``None`` if nobody tells.
+
+    Caches of files count as free, since the system gives them up.
+    """
+    sizes = [size for size in (_available_memory(), *_free_in_groups()) if size is not None]
+    return min(sizes, default=None)
+
+
+def _available_memory() -> int | None:
+    """Return what Linux says is available on the machine, in bytes; ``None`` on other systems."""
+    for line in _text(Path("/proc/meminfo")).splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return int(value.split()[0]) << 10
+    return None
+
+
+def _free_in_groups() -> list[int]:
+    """Return the bytes that this process's control group and those around it may still take, where limited."""
+    names = {2: ("memory.max", "memory.current"), 1: ("memory.limit_in_bytes", "memory.usage_in_bytes")}
+    free = []
+    for version, folder in _groups("memory"):
+        limit, used = (_text(folder / name) for name in names[version])
+        if limit.isdecimal() and int(limit) and used.isdecimal():
+            statistics = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
+            free.append(max(0, int(limit) - int(used) + int(statistics.get("inactive_file", 0))))
+    return free
+
+
 def _cpu_quotas() -> list[float]:
     """Return the processor time, in cores, of this process's control group and of those around it, where limited."""
     quotas = []

@@ -2,18 +2,21 @@
 
 import functools
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from core.base.errors import LabError
-from core.base.machine import core_count, installed_memory, memory_limits
+from core.base.machine import core_count, free_memory, installed_memory, memory_limits
 from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.network import memory_bytes, memory_text
 
 #: Share of the memory from which a run may be too big: an estimate is not exact, and other programs need memory too.
 TIGHT = 0.7
+#: Seconds after which a GPU is asked again how much memory is free.
+GPU_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,33 @@ def memory_limit(device: str) -> int | None:
     return min(limits, default=None)
 
 
-@functools.cache
+def free_memory_of(device: str) -> int | None:
+    """Return the bytes of memory that are free for a run on ``device``; ``None`` if the system does not tell.
+
+    For a GPU, what it said at most :data:`GPU_SECONDS` ago.
+    """
+    if device == "cuda" and has_gpu():
+        return _nvidia("memory.free", int(time.monotonic() // GPU_SECONDS))
+    return free_memory()
+
+
+def has_gpu() -> bool:
+    """Return whether PyTorch can train on an NVIDIA GPU here. PyTorch is not imported."""
+    return _gpu_memory() is not None
+
+
 def _gpu_memory() -> int | None:
-    """Return the memory of the first NVIDIA GPU that PyTorch can use; ``None`` without one. PyTorch is not imported."""
+    """Return the memory of the first NVIDIA GPU that PyTorch can use; ``None`` without one."""
+    return _nvidia("memory.total", 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _nvidia(what: str, period: int) -> int | None:
+    """Ask the driver for ``what`` the first GPU has, in bytes; ``period`` only makes the cache expire."""
     try:
         if version("torch").endswith("+cpu"):
             return None
-        command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.split()
     except (PackageNotFoundError, OSError, subprocess.SubprocessError):
         return None

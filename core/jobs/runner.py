@@ -49,12 +49,14 @@ def run(
     on_epoch: OnEpoch = _ignore,
     only_queued: bool = False,
     take_over: bool = False,
+    cores: int | None = None,
 ) -> Status:
     """Train a run from where it is to its end, and return its final status.
 
     ``on_batch`` and ``on_epoch`` receive every record. An error during training is in the status; RunBusy or
     StoreError are raised if training cannot begin. With ``only_queued``, a run that no longer waits in the queue
-    raises RunBusy. With ``take_over``, a run that another computer trains is trained here instead.
+    raises RunBusy. With ``take_over``, a run that another computer trains is trained here instead. ``cores``: how many
+    threads a new run has that is set to “all”, by default one for each core.
     """
     folder = store.run(run_id)
     with folder.hold():
@@ -62,10 +64,12 @@ def run(
             folder.refuse_elsewhere()
         if only_queued and folder.stored_status().state != "queued":
             raise RunBusy(f"Run {run_id} no longer waits in the queue.")
-        return run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch)
+        return run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch, cores=cores)
 
 
-def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_epoch: OnEpoch = _ignore) -> Status:
+def run_held(
+    store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_epoch: OnEpoch = _ignore, cores: int | None = None
+) -> Status:
     """Train like :func:`run`, for a process that holds the run's lock already."""
     folder = store.run(run_id)
     folder.refuse_reference("trained further")
@@ -74,7 +78,7 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
         raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
     recorder.start()
     try:
-        _train(store, folder, recorder, on_batch, on_epoch)
+        _train(store, folder, recorder, on_batch, on_epoch, cores)
     except KeyboardInterrupt:
         recorder.end("stopped")
         recorder.log(f"Stopped from the keyboard after {counted(recorder.status.epoch, 'epoch')}.")
@@ -91,8 +95,10 @@ def run_held(store: RunStore, run_id: str, *, on_batch: OnBatch = _ignore, on_ep
     return recorder.status
 
 
-def _train(store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: OnEpoch) -> None:
-    trainer = _prepare(store, folder, recorder)
+def _train(
+    store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnBatch, on_epoch: OnEpoch, cores: int | None
+) -> None:
+    trainer = _prepare(store, folder, recorder, cores)
     environment, epochs = trainer.environment, trainer.config.train.epochs
     recorder.log(
         f"Training from epoch {trainer.epoch + 1} to {epochs} on {environment.device}, {environment.precision}, "
@@ -119,7 +125,7 @@ def _train(store: RunStore, folder: RunFolder, recorder: Recorder, on_batch: OnB
     recorder.log(f"Finished{' early' if trainer.epoch < epochs else ''} after {counted(trainer.epoch, 'epoch')}.")
 
 
-def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder) -> Trainer:
+def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder, cores: int | None) -> Trainer:
     """Return the trainer of a run, at the epoch of its saved state."""
     folder.migrate()
     config, recorded = folder.config(), folder.meta().environment
@@ -129,7 +135,7 @@ def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder) -> Trainer:
         store.cache_folder.mkdir(parents=True, exist_ok=True)
         with locked(store.cache_folder / ".precision.lock", "the choice of a precision", CHOICE_PATIENCE):
             precision = shared_precision(_compared_with(store, folder.id))
-            environment = resolve(config, ({"precision": precision} if precision else {}) | recorded)
+            environment = resolve(config, ({"precision": precision} if precision else {}) | recorded, cores)
             recorder.environment(environment.describe())
     trainer = Trainer(config, load_task(config, environment.torch_device), environment)
     if folder.states():

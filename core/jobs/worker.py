@@ -1,8 +1,8 @@
-"""The background thread that trains the queued runs.
+"""The background threads that train the queued runs.
 
 The queue is the runs in state ``queued`` (:mod:`core.runs.queue`). Every process may start a :class:`Worker`; the one
 that gets the queue's lock works, the others wait for it. A worker that dies frees its lock, and the next one marks its
-run as interrupted.
+runs as interrupted. Where runs are trained, and how many at once, is said by a place (:mod:`core.jobs.places`).
 """
 
 import contextlib
@@ -12,31 +12,61 @@ import os
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import Timeout
 
-from core.base.errors import FolderReplaced, LabError, Once, RunBusy
+from core.base.errors import FolderReplaced, LabError, Once, RunBusy, StoreError
 from core.base.paths import runs_folder
 from core.base.terminal import say
+from core.jobs.places import Here, Place
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
 
+#: Seconds between two looks at the queue, and before a run that could not begin is tried again.
 POLL_SECONDS = 0.5
 
 
-class Worker:
-    """Trains the queued runs of one store in a daemon thread."""
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """A run that is being trained at ``place``. ``run`` is what was known of it before, ``None`` for a damaged run."""
 
-    def __init__(self, store: RunStore):
+    run_id: str
+    run: RunSummary | None
+    place: Place
+
+
+class Worker:
+    """Trains the queued runs of one store, each in a thread of its own, as many at once as a place has slots.
+
+    A daemon thread works the queue: it starts the first run that waits when the place has room for it.
+    """
+
+    def __init__(self, store: RunStore, place: Place | None = None):
+        """``place``: where runs are trained, by default this process (:meth:`Here.as_set`).
+
+        The attribute may be set to another place at any time: runs that train stay where they are.
+        """
         self.store = store
+        self.place: Place = place or Here.as_set(store)
         self.thread: threading.Thread | None = None
         #: Why the queue stands still or a run was skipped, as long as that is so.
         self.trouble: str | None = None
+        #: Why the next run does not start although there is a free slot, as long as that is so.
+        self.waiting: str | None = None
         #: A sentence if this program may only read the folder of the runs.
         self.read_only: str | None = None
         self._reported = Once()
         self._stopping = threading.Event()
+        #: Set when a run has ended, so that the next one starts at once.
+        self._ended = threading.Event()
+        self._training: dict[_Training, threading.Thread] = {}
+        self._replaced: FolderReplaced | None = None
+        # By run, or "" for the queue: why it stands still, and when a run is tried again.
+        self._troubles: dict[str, str] = {}
+        self._again_at: dict[str, float] = {}
         self._tidied_at = -math.inf
 
     def start(self) -> None:
@@ -47,8 +77,9 @@ class Worker:
             self.thread.start()
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Start no further run and wait for the thread, which trains its present run to the end."""
+        """Start no further run and wait for the thread, which waits until its present runs have ended."""
         self._stopping.set()
+        self._ended.set()
         if self.thread:
             self.thread.join(timeout)
 
@@ -59,7 +90,8 @@ class Worker:
                 with self.store.queue.lock().acquire(timeout=0):
                     self._work_queue()
             except Timeout:
-                self.trouble = self.read_only = None  # another process works the queue
+                self._troubles.clear()  # another process works the queue
+                self.trouble = self.waiting = self.read_only = None
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     self._report(error)
@@ -72,6 +104,7 @@ class Worker:
             except Exception as error:  # the folder is gone, the disk is full, ...: try again later
                 self._report(error)
             self._stopping.wait(POLL_SECONDS)
+        self._wait_for_runs()
 
     def _work_queue(self) -> None:
         """Train queued runs, for the holder of the queue's lock, as long as the lock is the one of this folder."""
@@ -79,12 +112,23 @@ class Worker:
         held = self.store.queue.identity()
         self.store.queue.mark_interrupted()
         while not self._stopping.is_set():
+            self._ended.clear()
             if self.store.queue.identity() != held:
                 raise FolderReplaced(
                     f"The folder {self.store.root} was moved or replaced while this program worked in it."
                 )
+            if error := self._replaced:  # the other runs may lie in a folder whose queue is another process's
+                self._replaced = None
+                raise error
             self._tidy()
-            self._train_next()
+            self._start_runs()
+            self._ended.wait(POLL_SECONDS)
+        self._wait_for_runs()
+
+    def _wait_for_runs(self) -> None:
+        """Wait until the runs that train have ended. Meanwhile no other process takes the queue."""
+        for thread in list(self._training.values()):
+            thread.join()
 
     def _tidy(self) -> None:
         """Once a day, delete what the storage settings say."""
@@ -98,42 +142,107 @@ class Worker:
         if done:
             say(done)
 
-    def _train_next(self) -> None:
-        """Train the first queued run that can be trained, or wait a moment if there is none."""
-        skipped = False
-        for run_id in self.store.queue.ids():
-            try:
-                if self.store.run(run_id).held() or self.store.run(run_id).status().state != "queued":
-                    continue
-                from core.jobs.runner import run  # imports torch, which takes seconds; the server answers meanwhile
+    # --- starting runs ----------------------------------------------------------------------------
 
-                if not skipped:
-                    self.trouble = None
-                run(self.store, run_id, only_queued=True)
-                self._reported.forget(run_id)
+    def _start_runs(self) -> None:
+        """Start the runs that are first in the queue, as many as the place has room for."""
+        self.waiting = None
+        self._forget_trouble("")
+        place, slots = self.place, self.place.slots()
+        if len(self._trained_at(place)) >= slots:
+            return
+        queue = self.store.queue.ids()
+        for run_id in self._troubles.keys() - set(queue):
+            self._forget_trouble(run_id)
+        for run_id in queue:
+            beside = self._trained_at(place)
+            if len(beside) >= slots or self._stopping.is_set():
                 return
-            except FolderReplaced:
-                raise  # the other runs may lie in a folder whose queue is another process's
-            except RunBusy:
-                pass  # taken, stopped or deleted since the queue was read
+            try:
+                if not self._may_start(run_id):
+                    continue
+                run = self._summary(run_id)
+                if run and (obstacle := place.obstacle(run, [other.run for other in beside if other.run])):
+                    self.waiting = obstacle
+                    return
+                self._forget_trouble(run_id)
+                self._start(_Training(run_id, run, place))
             except Exception as error:  # its folder is gone or read-only, or worse; the next run may be fine
-                self._report(error, run_id)
-                skipped = True
-        if not skipped:
-            self.trouble = None
-        self._stopping.wait(POLL_SECONDS)
+                self._skip(run_id, error)
+
+    def _trained_at(self, place: Place) -> list[_Training]:
+        return [training for training in list(self._training) if training.place is place]
+
+    def _may_start(self, run_id: str) -> bool:
+        """Return whether a run of the queue waits for this worker, and not for its next try."""
+        if self._again_at.get(run_id, -math.inf) > time.monotonic():
+            return False
+        self._again_at.pop(run_id, None)
+        if any(training.run_id == run_id for training in list(self._training)):
+            return False
+        run = self.store.run(run_id)
+        return not run.held() and run.status().state == "queued"
+
+    def _summary(self, run_id: str) -> RunSummary | None:
+        """Return the summary of a run; ``None`` if it is damaged: starting it then says so in its status."""
+        try:
+            return self.store.summary(run_id)
+        except StoreError:
+            return None
+
+    def _start(self, training: _Training) -> None:
+        thread = threading.Thread(
+            target=self._train, args=(training,), name=f"resnet-lab-run-{training.run_id}", daemon=True
+        )
+        self._training[training] = thread
+        try:
+            thread.start()
+        except BaseException:  # the system has no more threads
+            del self._training[training]
+            raise
+
+    def _train(self, training: _Training) -> None:
+        """Train a run to its end, in the run's own thread; whatever happens, the queue goes on."""
+        run_id = training.run_id
+        try:
+            yield_to_pages()
+            training.place.train(self.store, run_id)
+            self._reported.forget(run_id)
+        except FolderReplaced as error:
+            self._replaced = error
+        except RunBusy:  # taken, stopped or deleted since the queue was read
+            self._again_at[run_id] = time.monotonic() + POLL_SECONDS
+        except Exception as error:  # its folder is gone or read-only, or worse; the next run may be fine
+            self._skip(run_id, error)
+        finally:
+            del self._training[training]
+            self._ended.set()
+
+    def _skip(self, run_id: str, error: Exception) -> None:
+        """Report why a run could not begin, and let the runs behind it begin before it is tried again."""
+        self._again_at[run_id] = time.monotonic() + POLL_SECONDS
+        self._report(error, run_id)
+
+    # --- what the pages say -----------------------------------------------------------------------
 
     def _report(self, error: Exception, run_id: str = "") -> None:
         """Keep a sentence for the pages; the terminal gets the traceback once for each run and reason.
 
         Whatever happens while it is reported, the queue goes on.
         """
-        self.trouble = type(error).__name__
+        text = type(error).__name__
         with contextlib.suppress(Exception):
-            self.trouble = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+            text = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        self._troubles[run_id] = self.trouble = text
+        with contextlib.suppress(Exception):
             if self._reported.is_new(error, run_id):
                 head = f"Run {run_id} waits:" if run_id else "The queue waits:"
                 say("\n".join([head, *traceback.format_exception(error)]))
+
+    def _forget_trouble(self, run_id: str) -> None:
+        """Forget why a run was skipped; "" is the queue. What is left of other troubles is shown."""
+        self._troubles.pop(run_id, None)
+        self.trouble = next(reversed(list(self._troubles.values())), None)
 
 
 def yield_to_pages() -> None:

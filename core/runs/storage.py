@@ -1,7 +1,8 @@
 """How much space the runs take, and what is deleted to save it.
 
-Two settings, kept in ``.settings.json`` next to the runs, say after how many days runs and studies in the trash and the
-saved states of finished runs are deleted. The app's worker applies them at its start and once a day.
+Settings, kept in ``.settings.json`` next to the runs, say after how many days runs and studies in the trash and the
+saved states of finished runs are deleted. The app's worker applies them at its start and once a day. How many runs it
+trains at once is kept with them.
 
 A clock that was wrong for a moment must not delete anything. So whatever is due is first noted as due, and deleted only
 if it still is at least :data:`NOTICE` seconds later; meanwhile a person sees what is due. A time of deletion before the
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
+from typing import Any
 
 from filelock import Timeout
 
@@ -29,6 +31,8 @@ from core.runs.summary import RunSummary
 SETTINGS_FILE = ".settings.json"
 #: Days that can be set.
 MOST_DAYS = 3_650
+#: Runs that are trained at once, unless someone chooses another number, and the most that can be chosen.
+RUNS_AT_ONCE, MOST_AT_ONCE = 1, 64
 DAY = 86_400.0
 #: Seconds between noting that something is due and deleting it.
 NOTICE = 20 * 3_600.0
@@ -39,17 +43,21 @@ class StorageSettings:
     """After how many days, from 1 to :data:`MOST_DAYS`, something is deleted; ``None`` for never.
 
     ``empty_trash_after`` counts from the day on which a run or a study was moved to the trash, ``delete_states_after``
-    from the day on which a run finished.
+    from the day on which a run finished. ``runs_at_once``, from 1 to :data:`MOST_AT_ONCE`: how many queued runs are
+    trained at once on this machine.
     """
 
     empty_trash_after: int | None = None
     delete_states_after: int | None = None
+    runs_at_once: int = RUNS_AT_ONCE
 
     def problem(self) -> str | None:
         """Return what is wrong with the values, or ``None``."""
-        for value in asdict(self).values():
+        for value in (self.empty_trash_after, self.delete_states_after):
             if value is not None and not (type(value) is int and 1 <= value <= MOST_DAYS):
                 return f"“{value}” is not a number of days from 1 to {MOST_DAYS:,}, nor null for never"
+        if type(self.runs_at_once) is not int or not 1 <= self.runs_at_once <= MOST_AT_ONCE:
+            return f"“{self.runs_at_once}” is not a number of runs at once from 1 to {MOST_AT_ONCE}"
         return None
 
 
@@ -116,7 +124,7 @@ class Storage:
         except FileNotFoundError:
             return StorageSettings()
         except (ValueError, TypeError):
-            problem = "it does not hold the two settings"
+            problem = "it does not hold the settings"
         if problem:
             raise StoreError(
                 f"{SETTINGS_FILE} in the folder of the runs is damaged: {problem}. Nothing is deleted until you save "
@@ -131,7 +139,7 @@ class Storage:
         except StoreError:
             return StorageSettings()
 
-    def change(self, **changes: int | None) -> StorageSettings:
+    def change(self, **changes: Any) -> StorageSettings:
         """Change settings by name and return them all. Raises StoreError for values that are not allowed."""
         try:
             with lock_at(self._store.root / ".settings.lock").acquire(timeout=5):

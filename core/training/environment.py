@@ -87,8 +87,10 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Environment:
+def resolve(config: RunConfig, recorded: dict[str, Any] | None = None, cores: int | None = None) -> Environment:
     """Return the environment ``recorded`` when the run began, or choose one by its settings and this machine.
+
+    ``cores``: how many threads “all” means, by default as many as this process has cores.
 
     If only a precision is recorded, it is what ``auto`` chose for the runs that this one is compared with. It is chosen
     again, except for bf16 on a machine that would only emulate it.
@@ -106,7 +108,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None) -> Enviro
         return environment
     device = config.train.device if config.train.device != "auto" else _available_devices()[0]
     _require(device)
-    threads = config.train.threads or core_count()
+    threads = config.train.threads or cores or core_count()
     precision: str = config.train.precision
     if precision == "auto":
         shared = (recorded or {}).get("precision")

@@ -9,11 +9,16 @@ import time
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
+import torch
 
+from core.base.errors import LabError
 from core.base.paths import PROJECT
+from core.cost import together
 from core.jobs import runner
 from core.jobs import runner as runner_module
 from core.jobs import worker as worker_module
+from core.jobs.places import Here
 from core.jobs.worker import Worker, ensure_worker
 from core.runs.queue import Queue
 from core.runs.storage import DAY, Storage
@@ -36,6 +41,21 @@ def worker(store):
     one = Worker(store)
     yield one
     one.stop()
+
+
+def look(worker):
+    """Let the worker look at the queue once, and wait for the runs that it started."""
+    worker._start_runs()
+    worker._wait_for_runs()
+
+
+def look_until_nothing_starts(worker):
+    """As the worker does while its waits are too short for a run to be tried twice."""
+    while worker.store.queue.ids():
+        worker._start_runs()
+        if not worker._training:
+            return
+        worker._wait_for_runs()
 
 
 def test_the_queue_is_worked_in_order(store, worker):
@@ -95,7 +115,7 @@ def test_a_run_cancelled_while_it_is_taken_is_not_trained(store):
     cancelled = store.create(tiny_config(*SHORT))
     store.queue.request_stop(cancelled)
     worker = Worker(Late(store.root))
-    worker._train_next()
+    look(worker)
     assert store.run(cancelled).status().state == "stopped" and not store.run(cancelled).records()
     assert worker.trouble is None
 
@@ -156,7 +176,7 @@ def test_the_thread_goes_on_when_the_folder_comes_back(store, worker):
 
 def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
     niceness = []
-    monkeypatch.setattr(Worker, "_train_next", lambda self: self._stopping.set())
+    monkeypatch.setattr(Worker, "_start_runs", lambda self: self._stopping.set())
 
     def note(self):
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
@@ -204,11 +224,12 @@ def blocked(store, name):
 
 def test_runs_that_cannot_be_begun_are_reported_once_each(store, capsys, monkeypatch):
     """Two runs in turn printed a traceback at every try, 650 MB a day."""
-    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.01)
     runs = [blocked(store, ".lock"), blocked(store, "progress.json"), blocked(store, "stop")]
     one = Worker(store)
     for _ in range(30):
-        one._train_next()
+        look_until_nothing_starts(one)
+        time.sleep(0.02)
     err = capsys.readouterr().err
     assert err.count("waits:") == len(runs)
     assert all(err.count(f"Run {run_id} waits:") == 1 for run_id in runs)
@@ -230,8 +251,10 @@ def test_a_run_that_raises_anything_does_not_hold_up_the_next(store, monkeypatch
             raise error
 
     monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60)
     one = Worker(store)
-    one._train_next()
+    while len(tried) < 2:
+        look(one)
     assert tried == [bad, good]
     assert capsys.readouterr().err.count(f"Run {bad} waits:") == 1
 
@@ -247,13 +270,13 @@ def test_texts_that_differ_every_time_are_one_reason(store, monkeypatch, capsys)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0)
     one = Worker(store)
     for _ in range(20):
-        one._train_next()
+        look(one)
     assert next(number) == 20
     assert capsys.readouterr().err.count("Traceback") == 1
     monkeypatch.setattr(runner, "run", lambda *_, **options: None)
-    one._train_next()
+    look(one)
     monkeypatch.setattr(runner, "run", run)
-    one._train_next()
+    look(one)
     assert f"Run {run_id} waits:" in capsys.readouterr().err, "it worked in between"
 
 
@@ -275,3 +298,204 @@ def test_a_fault_that_cannot_be_put_into_words_does_not_end_the_thread(store, wo
     wait_for(lambda: store.run(good).status().state == "finished")
     wait_for(lambda: worker.trouble == "Unspeakable")
     assert worker.thread.is_alive()
+
+
+# --- several runs at once ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """Two cores, whatever this machine has."""
+    monkeypatch.setattr(together, "core_count", lambda: 2)
+
+
+@pytest.fixture
+def pair(store, cores):
+    """A worker that trains two runs at once."""
+    one = Worker(store, Here(lambda: 2))
+    yield one
+    one.stop()
+
+
+def at_work(store, *runs):
+    return all(store.run(run_id).status().state == "running" and store.run(run_id).records() for run_id in runs)
+
+
+def weights(store, run_id):
+    return safetensors.torch.load(store.run(run_id).read_weights())
+
+
+def same_weights(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_two_runs_at_once_give_the_weights_of_one_after_the_other(store, pair):
+    """Bit for bit, with different recipes beside each other: nothing that a run sets reaches the other."""
+    kinds = [("train.seed=1", "train.precision=bf16"), ("train.seed=2", "train.optimizer=muon", "train.averaging=ema")]
+    alone = [store.create(tiny_config(*kind)) for kind in kinds]
+    for run_id in alone:
+        runner.run(store, run_id)
+    both = [store.create(tiny_config(*kind)) for kind in kinds]
+    pair.start()
+    wait_for(lambda: all(store.run(one).status().state == "finished" for one in both))
+    began, ended = ([getattr(store.run(one).status(), name) for one in both] for name in ("started_at", "finished_at"))
+    assert max(began) < min(ended), "they trained at the same time"
+    for one, other in zip(alone, both, strict=True):
+        assert same_weights(weights(store, one), weights(store, other))
+        assert store.run(other).meta().environment["threads"] == 1
+
+
+def test_stopping_and_discarding_leave_the_other_run_alone(store, pair):
+    kept, stopped, discarded = (store.create(tiny_config("train.epochs=500")) for _ in range(3))
+    pair.start()
+    wait_for(lambda: at_work(store, kept, stopped))
+    assert store.run(discarded).status().state == "queued", "there are two slots"
+    store.queue.request_stop(stopped)
+    wait_for(lambda: at_work(store, discarded))
+    assert store.run(stopped).status().state == "stopped"
+    store.queue.request_stop(discarded, keep=False)
+    wait_for(lambda: discarded in store.trash.ids())
+    done = len(store.run(kept).records())
+    wait_for(lambda: len(store.run(kept).records()) > done)
+    store.queue.request_stop(kept)
+    wait_for(lambda: store.run(kept).status().state == "stopped")
+    assert store.run(kept).log().count("Training from epoch") == 1
+
+
+def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monkeypatch):
+    step = runner.Trainer._step
+    bad, good = store.create(tiny_config(*SHORT, "train.seed=7")), store.create(tiny_config(*SHORT))
+
+    def fail(self, *arguments):
+        if self.config.train.seed == 7:
+            raise RuntimeError("a kernel failed")
+        return step(self, *arguments)
+
+    monkeypatch.setattr(runner.Trainer, "_step", fail)
+    last = store.create(tiny_config(*SHORT))
+    pair.start()
+    wait_for(lambda: all(store.run(one).status().state == "finished" for one in (good, last)))
+    assert store.run(bad).status().state == "failed" and "a kernel failed" in store.run(bad).status().error
+
+
+def test_runs_begin_in_the_order_of_the_queue_and_none_twice(store, pair, monkeypatch):
+    began, running, most = [], set(), []
+
+    def run(store, run_id, **options):
+        began.append(run_id)
+        running.add(run_id)
+        most.append(len(running))
+        time.sleep(0.01)
+        store.run(run_id).write_status(replace(store.run(run_id).status(), state="stopped"))
+        running.remove(run_id)
+
+    monkeypatch.setattr(runner, "run", run)
+    runs = [store.create(tiny_config(*SHORT)) for _ in range(12)]
+    store.queue.move(runs[-1], "front")
+    pair.start()
+    wait_for(lambda: not store.queue.ids() and not running)
+    assert sorted(began) == sorted(runs) and began[0] in (runs[-1], runs[0])
+    assert [began.index(run_id) for run_id in runs[:-1]] == sorted(began.index(run_id) for run_id in runs[:-1])
+    assert max(most) == 2
+
+
+KILLED = """
+import sys, time
+from core.cost import together
+from core.jobs.places import Here
+from core.jobs.worker import Worker
+from core.runs.store import RunStore
+together.core_count = lambda: 2
+Worker(RunStore(sys.argv[1]), Here(lambda: 2)).start()
+time.sleep(600)
+"""
+
+
+def test_killed_with_two_runs_both_resume_exactly(store, pair):
+    configs = [tiny_config("train.epochs=5", f"train.seed={seed}") for seed in (3, 4)]
+    straight = [store.create(config) for config in configs]
+    for run_id in straight:
+        runner.run(store, run_id)
+    cut = [store.create(config) for config in configs]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, store.root], cwd=PROJECT)
+    try:
+        wait_for(lambda: all(store.run(run_id).records() for run_id in cut))
+    finally:
+        process.kill()
+        process.wait()
+    states = [store.run(run_id).status().state for run_id in cut]
+    assert "interrupted" in states and set(states) <= {"interrupted", "finished"}
+    assert sorted(store.queue.mark_interrupted()) == sorted(
+        run_id for run_id, state in zip(cut, states, strict=True) if state == "interrupted"
+    )
+    for run_id in cut:
+        if store.run(run_id).status().state == "interrupted":
+            store.queue.enqueue(run_id)
+    pair.start()
+    wait_for(lambda: all(store.run(run_id).status().state == "finished" for run_id in cut))
+    for one, other in zip(straight, cut, strict=True):
+        assert same_weights(weights(store, one), weights(store, other))
+
+
+def test_all_threads_are_a_share_of_the_cores_and_kept_on_resume(store, cores, monkeypatch):
+    run_id = store.create(tiny_config("train.threads=all", "train.epochs=2", "train.warmup_epochs=0"))
+    two = Here(lambda: 2)
+    runner.run(store, run_id, cores=1, on_epoch=lambda _: store.queue.request_stop(run_id))
+    assert store.run(run_id).status().state == "stopped"
+    store.queue.enqueue(run_id)
+    two.train(store, run_id)
+    assert store.run(run_id).meta().environment["threads"] == 1
+    assert store.run(run_id).status().state == "finished"
+
+
+class Elsewhere:
+    """A place with any number of slots, which says what it is told to say."""
+
+    def __init__(self, slots=9, answer=None):
+        self.number, self.answer, self.asked, self.trained = slots, answer, [], []
+
+    def slots(self):
+        return self.number
+
+    def obstacle(self, run, beside):
+        self.asked.append((run.id, [other.id for other in beside]))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def train(self, store, run_id):
+        self.trained.append(run_id)
+        store.run(run_id).write_status(replace(store.run(run_id).status(), state="finished"))
+
+
+def test_a_run_that_has_to_wait_holds_those_behind_it_and_the_worker_says_why(store):
+    first, second = store.create(tiny_config()), store.create(tiny_config())
+    place = Elsewhere(answer="No node is free.")
+    worker = Worker(store, place)
+    look(worker)
+    assert place.asked == [(first, [])] and not place.trained
+    assert worker.waiting == "No node is free." and worker.trouble is None
+    place.answer = None
+    look(worker)
+    assert place.trained == [first, second] and worker.waiting is None
+    look(worker)
+    assert len(place.trained) == 2
+
+
+def test_a_run_that_a_place_can_never_train_is_skipped(store):
+    run_ids = [store.create(tiny_config()) for _ in range(2)]
+    place = Elsewhere(answer=LabError("No node has a GPU."))
+    worker = Worker(store, place)
+    look(worker)
+    assert [run_id for run_id, _ in place.asked] == run_ids and worker.trouble == "No node has a GPU."
+    for run_id in run_ids:
+        store.queue.request_stop(run_id)
+    look(worker)
+    assert worker.trouble is None, "they wait no more"
+
+
+def test_a_place_without_a_slot_trains_nothing(store):
+    store.create(tiny_config())
+    place = Elsewhere(slots=0)
+    look(Worker(store, place))
+    assert not place.trained and not place.asked
