@@ -13,7 +13,8 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
-from core import server
+from core import plotly_js, server
+from core.assets import Assets
 from core.base import descriptors
 from core.base.errors import LabError
 from core.base.kept import Kept
@@ -33,6 +34,9 @@ internals.set_server_option("server.allowedHosts", server.allowed_hosts(ADDRESS,
 # The server looks for the folder static/ when it starts.
 with contextlib.suppress(LabError):
     publish_plotly(PROJECT)
+
+FILES = {**internals.page_files(), "/app/static/plotly.min.js": PROJECT / "static" / "plotly.min.js"}
+EARLY = [(f"app/static/plotly.min.js?v={plotly_js.version()}", "rel=preload; as=script")]
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +59,9 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     PROJECT / "app.py",
     lifespan=lifespan,
-    middleware=[Middleware(Guard, access=ACCESS, scripts=script_hashes(internals.page_html()))],
+    middleware=[
+        Middleware(Guard, access=ACCESS, scripts=script_hashes(internals.page_html())),
+        Middleware(Assets, files=FILES, early=EARLY),
+    ],
     on_script_error=show_failure,
 )

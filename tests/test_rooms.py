@@ -16,6 +16,7 @@ ROOMS = {
     "stats": "",
     "config": "base",
     "plotly_js": "",
+    "assets": "",
     "server": "base plotly_js",
     "guard": "base server",
     "data": "base config",

@@ -27,3 +27,11 @@ def set_server_option(name: str, value: Any) -> None:
 def page_html() -> str:
     """Return the HTML page that carries the app, in which Streamlit has a script of its own."""
     return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+
+
+def page_files() -> dict[str, Path]:
+    """Return the files of every page by address: scripts, styles and fonts, whose names change with their content."""
+    folder = Path(st.__file__).parent / "static"
+    return {
+        f"/{path.relative_to(folder).as_posix()}": path for path in (folder / "static").rglob("*") if path.is_file()
+    }
