@@ -8,6 +8,7 @@ from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.guard import MARK, Access
 from core.jobs.worker import ensure_worker
+from core.search.driver import ensure_driver
 from core.server import publish_plotly
 from pages.parts.actions import forget_problems
 from pages.parts.shared import error_box, literal
@@ -45,6 +46,7 @@ try:
     paths.check()
     descriptors.prepare()
     worker = ensure_worker()
+    ensure_driver()
     publish_plotly(PROJECT)
 except LabError as error:
     error_box(error)
@@ -78,6 +80,12 @@ PAGES = (
         "Studies",
         "science",
         "Train one recipe with several values of a setting, and see what the setting does.",
+    ),
+    (
+        "search",
+        "Search",
+        "manage_search",
+        "Let a sampler choose the settings of the next run, and confirm the best ones with new seeds.",
     ),
     ("report", "The report", "fact_check", "Each claim of the report, with the evidence for and against it."),
     ("leaderboard", "Leaderboard", "leaderboard", "Your runs among published results on CIFAR-10."),

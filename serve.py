@@ -21,6 +21,7 @@ from core.base.kept import Kept
 from core.base.paths import PROJECT, runs_folder
 from core.guard import Access, Guard, script_hashes
 from core.jobs.worker import ensure_worker
+from core.search.driver import ensure_driver
 from core.server import publish_plotly
 from pages.parts import internals
 from pages.parts.shared import show_failure
@@ -47,6 +48,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     descriptors.prepare(loop)
     with contextlib.suppress(LabError):  # every page shows the reason
         ensure_worker()
+        ensure_driver()
         Kept(runs_folder() / ".cache" / "kept").sweep()
     warning = server.warning(ADDRESS, st.get_option("server.enableXsrfProtection"), ACCESS.public)
     address = f"ResNet Lab is at http://{ADDRESS}:{st.get_option('server.port')}"

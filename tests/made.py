@@ -24,6 +24,7 @@ from core.runs.folder import Meta, Status
 from core.runs.predictions import Answers, Part, Predictions, predictions_bytes
 from core.runs.store import RunStore
 from core.runs.summary import EpochSummary, RunSummary
+from core.search.driver import Driver
 from core.views.curves import RunCurves
 
 
@@ -169,6 +170,11 @@ def tiny_config(*settings: str) -> RunConfig:
 def idle_worker(root: Path | None = None) -> Worker:
     """In place of ``core.jobs.worker.ensure_worker``: a worker that was not started, so that no run is taken."""
     return Worker(RunStore(root or runs_folder()))
+
+
+def idle_driver(root: Path | None = None) -> Driver:
+    """In place of ``core.search.driver.ensure_driver``: a driver that was not started, so that no trial is made."""
+    return Driver(RunStore(root or runs_folder()))
 
 
 def many_times(program: str, count: int, *arguments: object) -> None:

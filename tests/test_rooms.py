@@ -30,17 +30,30 @@ ROOMS = {
     "jobs": "base config records data runs cost training",
     "images": "base config data runs training",
     "study": "base config runs cost published stats compare",
+    "search": "base config runs cost stats compare study",
     "inspect": "base config data model runs stats training images",
-    "figures": "base records config runs study compare views published stats training inspect",
+    "figures": "base records config runs study search compare views published stats training inspect",
     "takeaway": "base plotly_js config records data runs stats compare training cost views images study inspect "
     "figures",
-    "cli": "base config records server data model runs published compare training cost views jobs images study inspect "
-    "figures takeaway",
+    "cli": "base config records server data model runs published compare training cost views jobs images study search "
+    "inspect figures takeaway stats",
     "__main__": "cli",
     "core": "config runs",  # core/__init__.py
 }
 #: Rooms whose modules never import torch, so that pages open quickly.
-WITHOUT_TORCH = ("base", "config", "stats", "published", "runs", "compare", "study", "cost", "views", "figures")
+WITHOUT_TORCH = (
+    "base",
+    "config",
+    "stats",
+    "published",
+    "runs",
+    "compare",
+    "study",
+    "search",
+    "cost",
+    "views",
+    "figures",
+)
 _INSPECT = ("calibration", "classes", "contested", "duplicates", "map", "mistakes", "pairs", "slices", "subject")
 #: Modules of other rooms that import no torch either, because a page imports them before it needs torch.
 ALSO_WITHOUT_TORCH = (

@@ -9,11 +9,12 @@ from core.base.errors import SettingError
 from core.base.numbers import Ambiguous, decimal_number, whole_number
 from core.base.paths import path_from_text
 from core.base.text import one_line
-from core.cli import about, runs, storage, study, takeaway, train
+from core.cli import about, runs, search, storage, study, takeaway, train
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
 from core.runs.storage import MOST_DAYS
 from core.runs.store import RunStore
+from core.search.methods import PRUNERS, SAMPLERS
 
 #: The most runs that one command makes.
 MOST_SEEDS = 1_000
@@ -78,6 +79,7 @@ def build_parser() -> _Parser:
     _add_studies(
         commands.group("study", "vary settings over values and seeds, or repeat the report's studies", "study")
     )
+    _add_searches(commands.group("search", "let a sampler choose settings, and confirm the best", "search"))
     _add_about(commands)
     return parser
 
@@ -227,6 +229,37 @@ def _add_studies(commands: _Commands) -> None:
 
     commands.add("trash", study.trash, "move a study to the trash; its runs are kept", "one")
     commands.add("restore", study.restore, "restore a study from the trash, or list the trash", "?")
+
+
+def _add_searches(commands: _Commands) -> None:
+    command = commands.add("create", search.create, "create a search", makes_runs=True)
+    _add_config(command, required=False)
+    ranges = "setting and its range or values: “train.lr=0.01 to 1”, “train.optimizer=sgd,adamw”; repeatable"
+    command.add_argument("--vary", action="append", default=[], metavar="SETTING=RANGE", help=ranges)
+    command.add_argument("--name", default="", metavar="NAME", help="name of the search")
+    command.add_argument("--trials", type=_positive, metavar="N", help="budget: at most N trials")
+    command.add_argument("--minutes", type=_number, metavar="M", help="budget: M minutes of training of all trials")
+    command.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what chooses the trials (default: tpe)")
+    command.add_argument("--pruner", choices=PRUNERS, default="median", help="what stops trials (default: median)")
+    seeds = "seeds that each trial is trained with (default: 1)"
+    command.add_argument("--seeds-per-trial", type=_positive, default=1, metavar="N", help=seeds)
+    command.add_argument("--parallel", type=_positive, default=1, metavar="N", help="trials at a time (default: 1)")
+    command.add_argument("--search-seed", type=_whole, default=0, metavar="SEED", help="seed of the sampler")
+
+    commands.add("list", search.list_searches, "list all searches, newest first")
+    commands.add("show", search.show, "show the trials, the best and the confirmation of a search", "one")
+    command = commands.add("run", search.run, "train the trials of a search until its budget is used up", "one")
+    _add_queue(command)
+    _add_yes(command)
+    commands.add("pause", search.pause, "stop the trials of a search; `run` continues them", "one")
+    command = commands.add("extend", search.extend, "give a search a larger budget", "one")
+    command.add_argument("--trials", type=_positive, metavar="N", help="trials in all")
+    command.add_argument("--minutes", type=_number, metavar="M", help="minutes of training in all")
+    command = commands.add("confirm", search.confirm_best, "train the best trials and the base with new seeds", "one")
+    command.add_argument("--seeds", type=_positive, default=3, metavar="N", help="new seeds for each (default: 3)")
+    _add_queue(command)
+    commands.add("trash", search.trash, "move a search to the trash; its runs are kept", "one")
+    commands.add("restore", search.restore, "restore a search from the trash, or list the trash", "?")
 
 
 def _add_about(commands: _Commands) -> None:

@@ -183,15 +183,32 @@ def train_held(store: RunStore, run_id: str, ctrl_c: "CtrlC") -> Outcome:
     return _train(store, run_id, store.run(run_id).config(), run_held, ctrl_c)
 
 
-def train_existing(store: RunStore, run_id: str, ctrl_c: "CtrlC", *, take_over: bool = False) -> Outcome:
-    """Train a run that exists to its end; with ``take_over`` even if another computer trains it."""
+def train_existing(
+    store: RunStore,
+    run_id: str,
+    ctrl_c: "CtrlC",
+    *,
+    take_over: bool = False,
+    on_epoch: "Callable[[EpochRecord], object] | None" = None,
+) -> Outcome:
+    """Train a run that exists to its end; with ``take_over`` even if another computer trains it.
+
+    ``on_epoch`` receives each finished epoch.
+    """
     from core.jobs.runner import run
 
     train = partial(run, take_over=True) if take_over else run
-    return _train(store, run_id, store.run(run_id).config(), train, ctrl_c)
+    return _train(store, run_id, store.run(run_id).config(), train, ctrl_c, on_epoch)
 
 
-def _train(store: RunStore, run_id: str, config: RunConfig, train: Callable[..., Status], ctrl_c: "CtrlC") -> Outcome:
+def _train(
+    store: RunStore,
+    run_id: str,
+    config: RunConfig,
+    train: Callable[..., Status],
+    ctrl_c: "CtrlC",
+    on_epoch: "Callable[[EpochRecord], object] | None" = None,
+) -> Outcome:
     """Train a run, show its progress, stop it on Ctrl-C, and return how it ended, ready for JSON."""
     display, stopping = Display(config.train.epochs), False
 
@@ -202,9 +219,14 @@ def _train(store: RunStore, run_id: str, config: RunConfig, train: Callable[...,
             stopping = True
             store.queue.request_stop(run_id)
 
+    def on_each_epoch(record: "EpochRecord") -> None:
+        display.on_epoch(record)
+        if on_epoch is not None:
+            on_epoch(record)
+
     say(f"Training run {run_id}. Press Ctrl-C to stop it; finished epochs are kept.")
     with contextlib.closing(display):
-        status = train(store, run_id, on_batch=on_batch, on_epoch=display.on_epoch)
+        status = train(store, run_id, on_batch=on_batch, on_epoch=on_each_epoch)
     result = None
     with contextlib.suppress(LabError):  # a discarded run is in the trash by now
         result = store.run(run_id).result()

@@ -132,7 +132,12 @@ class ModelConfig:
         20, "Depth", "Layers with weights, 6n + 2: 8, 14, 20, 32, 44, 56 or 110.", unit="layers", limits=(8, 110)
     )
     width: int = setting(
-        16, "Width", "Channels of the first stage; the others have 2× and 4×.", unit="channels", limits=(2, 128)
+        16,
+        "Width",
+        "Channels of the first stage; the others have 2× and 4×.",
+        unit="channels",
+        limits=(2, 128),
+        log=True,
     )
     shortcut: Literal["A", "B", "report", "keras"] = setting(
         "A",
@@ -200,18 +205,21 @@ _AVERAGING = ("train.averaging", ("ema", "equal"))
 class TrainConfig:
     """How the weights are trained."""
 
-    epochs: int = setting(24, "Epochs", "Passes over the training set.", unit="epochs", limits=(1, 10_000))
-    batch_size: int = setting(128, "Batch size", "Images per training step.", unit="images", limits=(1, 8_192))
+    epochs: int = setting(24, "Epochs", "Passes over the training set.", unit="epochs", limits=(1, 10_000), log=True)
+    batch_size: int = setting(
+        128, "Batch size", "Images per training step.", unit="images", limits=(1, 8_192), log=True
+    )
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
         "sgd", "Optimizer", "How weights are updated. muon: Muon for the convolutions, SGD for everything else."
     )
-    lr: float = setting(0.1, "Learning rate", "Highest learning rate of the schedule.", limits=(1e-7, 10.0))
+    lr: float = setting(0.1, "Learning rate", "Highest learning rate of the schedule.", limits=(1e-7, 10.0), log=True)
     muon_lr: float = setting(
         0.1,
         "Muon learning rate",
         "Highest learning rate of the convolutions; it follows the same schedule. "
         "Muon keeps the norm of a kernel constant, so this is a fraction of that norm.",
         limits=(1e-7, 10.0),
+        log=True,
         when=_MUON,
     )
     muon_momentum: float = setting(
@@ -228,6 +236,7 @@ class TrainConfig:
         "Adam epsilon",
         "Added to the denominator of Adam's update, so that it stays finite. Keras uses 1e-7.",
         limits=(1e-12, 1.0),
+        log=True,
         when=("train.optimizer", ("adam", "adamw")),
     )
     weight_decay: float = setting(
@@ -236,6 +245,7 @@ class TrainConfig:
         "Pulls weights towards zero. SGD and Adam add it to the gradient (an L2 penalty of half this times Σw²); "
         "AdamW shrinks the weights directly; convolutions trained by Muon have none.",
         limits=(0.0, 1.0),
+        log=True,
     )
     decay_on: Literal["all", "weights", "kernels"] = setting(
         "all",
@@ -286,7 +296,12 @@ class TrainConfig:
         when=_PLATEAU,
     )
     min_lr: float = setting(
-        5e-7, "Minimum learning rate", "The learning rate never falls below this.", limits=(0.0, 1.0), when=_PLATEAU
+        5e-7,
+        "Minimum learning rate",
+        "The learning rate never falls below this.",
+        limits=(0.0, 1.0),
+        log=True,
+        when=_PLATEAU,
     )
     early_stopping: Literal["off", "loss", "accuracy"] = setting(
         "off", "Early stopping", "Stops the run when this validation metric has not improved for some epochs."

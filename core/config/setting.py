@@ -24,7 +24,8 @@ class Setting:
 
     ``limits`` are the smallest and the largest number allowed. ``none`` is the word for ``None`` (``"all"``), empty
     where a value is required. ``when`` is the path of another setting and its values under which this one has an
-    effect; a setting without effect is hidden in the form and left out of a run's signature.
+    effect; a setting without effect is hidden in the form and left out of a run's signature. ``log`` says that its
+    size matters by its factor, so that a search draws it from a logarithmic scale.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Setting:
     limits: tuple[float, float] | None = None
     none: str = ""
     when: tuple[str, tuple[Any, ...]] | None = None
+    log: bool = False
 
     def parse(self, text: str) -> Any:
         """Return the value that ``text`` stands for. Raises ``ValueError`` with a sentence if there is none."""

@@ -82,7 +82,11 @@ META_PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Meta:
-    """The content of meta.json: what a run is called and where it comes from."""
+    """The content of meta.json: what a run is called and where it comes from.
+
+    A search (:mod:`core.search`) is a kind of study: ``study`` is then its id, ``trial`` the number of the trial that
+    the run belongs to, and ``pruned_at`` the step after which the search stopped the trial.
+    """
 
     name: str = ""
     tags: tuple[str, ...] = ()
@@ -94,6 +98,14 @@ class Meta:
     reference: bool = False
     created_at: float = 0.0
     environment: dict[str, Any] = field(default_factory=dict)
+    trial: int | None = None
+    pruned_at: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of meta.json. Earlier versions refuse a field that they do not know, so unset ones stay
+        away."""
+        unset = {name for name in ("trial", "pruned_at") if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in unset}
 
 
 @dataclass(frozen=True)
@@ -338,6 +350,11 @@ class RunFolder:
             tags = [*self.meta().tags, *(composed(tag.strip()) for tag in add)]
             self._change_meta({"tags": [tag for tag in tags if tag not in removed]})
 
+    def mark_pruned(self, step: int) -> None:
+        """Record the step after which a search stopped the trial of this run."""
+        with self._meta_lock():
+            self._change_meta({"pruned_at": step})
+
     def _change_meta(self, changes: dict[str, Any]) -> None:
         """Change meta.json, for the holder of its lock."""
         changes = written(changes)
@@ -580,7 +597,7 @@ def written(about: Mapping[str, Any]) -> dict[str, Any]:
 def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -> None:
     """Write what every run has into an empty folder."""
     write_json(folder / CONFIG, config.to_dict())
-    write_json(folder / META, asdict(meta))
+    write_json(folder / META, meta.to_dict())
     write_json(folder / STATUS, asdict(status))
 
 

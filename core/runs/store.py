@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,8 @@ class RunStore:
         """Queue a new run and return its id.
 
         The folder is prepared under another name and renamed, so that no reader sees half a run. ``about`` is what
-        :class:`Meta` holds: name, tags, note, parent, study, environment. ``files`` are contents of further files
-        by name, such as a last.pt to continue from. Raises ConfigError or StoreError.
+        :class:`Meta` holds: name, tags, note, parent, study, trial, environment. ``files`` are contents of further
+        files by name, such as a last.pt to continue from. Raises ConfigError or StoreError.
         """
         with self._staged(config, about, files) as (run_id, staged):
             self._shelve(staged, run_id)
@@ -116,7 +116,7 @@ class RunStore:
                 raise StoreError(f"Run {run_id} is here already{where}; it was left as it is.")
         run = RunFolder(Shelf(folder.parent, "run"), run_id)
         if not keep_reference:
-            run.checksums.write_json(META, asdict(replace(run.meta(), reference=False)))
+            run.checksums.write_json(META, replace(run.meta(), reference=False).to_dict())
             run.checksums.record()
         self._shelve(folder, run_id)
 

@@ -6,9 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core.jobs.worker
+import core.search.driver
 from core.data import cifar10
 from core.runs.store import RunStore
-from tests.made import idle_worker
+from tests.made import idle_driver, idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = ("home", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
@@ -23,6 +24,7 @@ def app_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 def new_app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """Return the app as the environment configures it, opened at Home. AppTest runs app.py only this first time."""
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
+    monkeypatch.setattr(core.search.driver, "ensure_driver", idle_driver)
     monkeypatch.setattr(cifar10, "available", lambda folder=None: True)
     return AppTest.from_file(str(APP), default_timeout=30).run()
 

@@ -7,7 +7,19 @@ from core.base.errors import StoreError
 from pages.parts.shared import show_failure
 from tests.made import made_run
 
-PAGES = ("home", "new_run", "run", "compare", "inspect", "studies", "report", "leaderboard", "dataset", "classify")
+PAGES = (
+    "home",
+    "new_run",
+    "run",
+    "compare",
+    "inspect",
+    "studies",
+    "search",
+    "report",
+    "leaderboard",
+    "dataset",
+    "classify",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,175 @@
+"""Creating a search: base settings, what varies, who chooses and stops trials, and the budget."""
+
+import streamlit as st
+
+from core.base.errors import LabError
+from core.base.text import duration
+from core.config.presets import PRESETS
+from core.config.run_config import SETTINGS, RunConfig
+from core.cost.machine import fit_all
+from core.search.form import base_of, from_fields, seconds
+from core.search.methods import PRUNERS, SAMPLERS, Card, missing_package
+from core.search.search import MOST_PARALLEL, MOST_SEEDS, MOST_TRIALS, Search
+from core.search.space import SEARCHABLE, usual_range
+from core.search.store import SearchStore
+from pages.parts.estimate import fit_notes, measure_button
+from pages.parts.shared import error_box, get_store, literal
+
+DRAFT = "Current settings of New run"
+MOST_RANGES = 8
+#: What a part of a search is called that is no setting, where its name does not say it.
+_LABELS = {"seeds": "Seeds per trial", "parallel": "Trials at a time", "vary": "Settings to vary"}
+
+
+def search_form() -> str | None:
+    """Ask for a search. Return the id of one that was just created."""
+    name = st.text_input(
+        "Name", key="search_name", persist_state="session", placeholder="For example: learning rate", max_chars=80
+    )
+    base, title = _base()
+    paths = st.multiselect(
+        "Settings to vary",
+        SEARCHABLE,
+        ["train.lr", "train.weight_decay"],
+        key="search_paths",
+        persist_state="session",
+        format_func=lambda path: f"{SETTINGS[path].label} · {path}",
+        max_selections=MOST_RANGES,
+    )
+    vary = {path: _range_field(path, base, title) for path in paths}
+    left, right = st.columns(2)
+    with left:
+        sampler = _method("Sampler", "search_sampler", SAMPLERS, "tpe")
+    with right:
+        pruner = _method("Pruner", "search_pruner", PRUNERS, "median")
+    left, right = st.columns(2)
+    trials = left.number_input(
+        "Trials at most", 1, MOST_TRIALS, 30, key="search_trials", persist_state="session", help="Empty: no limit."
+    )
+    minutes = right.number_input(
+        "Minutes of training at most",
+        1,
+        100_000,
+        None,
+        key="search_minutes",
+        persist_state="session",
+        placeholder="no limit",
+        help="Training time of all trials together. The trial that is in training when they are used up is finished.",
+    )
+    more = _more()
+    filled = from_fields(
+        name,
+        base,
+        vary,
+        sampler=sampler,
+        pruner=pruner,
+        trials=trials,
+        minutes=None if minutes is None else float(minutes),
+        **more,
+    )
+    return _offer(filled.search, filled.problems)
+
+
+def _base() -> tuple[RunConfig, str]:
+    """Ask for the base of the search. Return its settings, validated on held-out images, and its title."""
+    draft = st.session_state.get("new_run")
+    titles = {preset.title: preset.config for preset in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
+    if st.session_state.get("search_base") not in (None, *titles):  # the form of New run is gone
+        del st.session_state["search_base"]
+    chosen = st.selectbox(
+        "Base settings",
+        list(titles),
+        key="search_base",
+        persist_state="session",
+        help="Where all settings come from that are not varied. The base is the first trial.",
+    )
+    config = titles[chosen]
+    base = base_of(config)
+    if base != config:
+        st.caption("These settings validate on the test set. The search holds out training images instead.")
+    return base, chosen
+
+
+def _range_field(path: str, base: RunConfig, title: str) -> str:
+    setting, usual = SETTINGS[path], usual_range(path, base).values_text
+    unit = f" ({setting.unit})" if setting.unit else ""
+    what = (
+        "A range such as 0.01 to 1, or a list of values." if setting.kind in ("int", "float") else "A list of values."
+    )
+    scale = " Drawn from a logarithmic scale; add “linear” to change that." if setting.log else ""
+    return st.text_input(
+        f"{setting.label}{unit}",
+        usual,
+        key=f"search_values_{path}_{title}_{usual}",  # another base has other usual values
+        persist_state="session",
+        help=f"{setting.help} {what}{scale}",
+    )
+
+
+def _method(label: str, key: str, cards: dict[str, Card], usual: str) -> str:
+    names = [name for name in cards if missing_package(name) is None]
+    chosen: str = st.selectbox(
+        label, names, names.index(usual), key=key, persist_state="session", format_func=lambda name: cards[name].title
+    )
+    card = cards[chosen]
+    source = f" *{card.source}.*" if card.source else ""
+    st.caption(f"{card.does} **Use it for:** {card.use[0].lower()}{card.use[1:]}{source}")
+    return chosen
+
+
+def _more() -> dict[str, int]:
+    """Ask for what is rarely changed."""
+    with st.expander("Seeds and trials at a time", icon=":material/tune:"):
+        seeds, parallel, seed = st.columns(3)
+        return {
+            "seeds": seeds.number_input(
+                "Seeds per trial",
+                1,
+                MOST_SEEDS,
+                1,
+                key="search_seeds",
+                persist_state="session",
+                help="More seeds tell smaller differences apart, and take as many times longer.",
+            ),
+            "parallel": parallel.number_input(
+                "Trials at a time",
+                1,
+                MOST_PARALLEL,
+                1,
+                key="search_parallel",
+                persist_state="session",
+                help="How many trials wait or train at once. With n at a time, a trial is chosen without the results "
+                "of the n − 1 trials before it, so the search learns more slowly.",
+            ),
+            "seed": seed.number_input(
+                "Sampler seed", 0, 2**31 - 1, 0, key="search_seed", persist_state="session", help="Draws other trials."
+            ),
+        }
+
+
+def _offer(search: Search | None, problems: dict[str, str]) -> str | None:
+    """Show what the search costs and the button that creates it, or the problems to fix."""
+    store, ready = get_store(), False
+    for path, text in problems.items():
+        label = SETTINGS[path].label if path in SETTINGS else _LABELS.get(path, path.capitalize())
+        st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
+    if search is not None:
+        cost_line(search)
+        ready = fit_notes(fit_all([search.base]), "search_fit")
+    if st.button("Create search", key="define_search", type="primary", icon=":material/add:", disabled=not ready):
+        try:
+            return SearchStore(store).create(search) if search is not None else None
+        except LabError as error:
+            error_box(error)
+    return None
+
+
+def cost_line(search: Search) -> None:
+    """Show what the search costs on this machine."""
+    most = seconds(search, get_store())
+    if most is None:
+        st.markdown(f":material/timer: {search.budget_text}; the speed of this machine has not been measured")
+        measure_button(search.base, "measure_search")
+        return
+    fewer = "" if search.pruner == "none" else ", less what the pruner saves"
+    st.markdown(f":material/timer: {search.budget_text}: at most about **{duration(most)}**{fewer}")
