@@ -98,7 +98,7 @@ class Steps:
         run = self.store.run(trial.runs[-1].id)
         unit = "seed" if trial.several_seeds else "epoch"
         run.append_log(
-            f"Pruned after {unit} {step} by the search “{search.name}” ({PRUNERS[search.pruner].title}). "  # type: ignore[index]
+            f"Pruned after {unit} {step} by the search “{search.name}” ({PRUNERS[search.pruner].title}). "
             "The run can be resumed; the search counts it as it was then."
         )
         run.mark_pruned(step)

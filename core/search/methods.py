@@ -5,10 +5,6 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
-
-SamplerName = Literal["tpe", "random", "gp", "cma-es", "grid"]
-PrunerName = Literal["none", "median", "asha", "extrapolation", "wilcoxon"]
 
 #: Trials that TPE, GP and CMA-ES draw at random before they use results.
 STARTUP_TRIALS = 10
@@ -33,7 +29,7 @@ class Card:
     source: str
 
 
-SAMPLERS: dict[SamplerName, Card] = {
+SAMPLERS: dict[str, Card] = {
     "tpe": Card(
         "TPE",
         f"Draws {STARTUP_TRIALS} trials at random. Then it models where good and where other trials lie, and tries the "
@@ -67,7 +63,7 @@ SAMPLERS: dict[SamplerName, Card] = {
         "Optuna’s BruteForceSampler",
     ),
 }
-PRUNERS: dict[PrunerName, Card] = {
+PRUNERS: dict[str, Card] = {
     "none": Card(
         "None",
         "Trains every trial to its end.",

@@ -59,8 +59,8 @@ class Search:
     @property
     def method_text(self) -> str:
         """``TPE, median pruner``, with seeds and trials at once where there are several."""
-        pruner = "no pruner" if self.pruner == "none" else f"{PRUNERS[self.pruner].title} pruner"  # type: ignore[index]
-        parts = [SAMPLERS[self.sampler].title, pruner]  # type: ignore[index]
+        pruner = "no pruner" if self.pruner == "none" else f"{PRUNERS[self.pruner].title} pruner"
+        parts = [SAMPLERS[self.sampler].title, pruner]
         if self.seeds > 1:
             parts.append(f"{self.seeds} seeds per trial")
         if self.parallel > 1:

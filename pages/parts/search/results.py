@@ -85,7 +85,10 @@ def importance(search_id: str, search: Search, trials: Sequence[Trial]) -> None:
     live_chart(
         figures.importance(shares),
         "search-importance",
-        ", ".join(f"{SETTINGS[row.path].label} {100 * row.share:.0f} %" for row in shares.itertuples()),
+        ", ".join(
+            f"{SETTINGS[path].label} {100 * share:.0f} %"
+            for path, share in zip(shares["path"], shares["share"], strict=True)
+        ),
     )
     st.caption(
         f"How much each setting decides whether a trial is among the better half (PED-ANOVA), from "
