@@ -22,6 +22,7 @@ from core.base.files import locked, make_folder, move, os_errors_as_store_errors
 from core.base.text import percent
 from core.config.presets import recipe_text
 from core.config.run_config import RunConfig
+from core.records import EpochRecord
 from core.runs.checksums import Checksums
 from core.runs.epochs import METRICS, OPTIONAL_METRICS, EpochReader
 from core.runs.folder import BEST, LOCK, META, Meta, RunFolder, Status, write_new_run, written
@@ -200,9 +201,13 @@ class RunStore:
         """Return all runs as a table, newest first (columns: ``table.SUMMARY``, settings by path, ``curve``)."""
         return frame(self.runs())
 
+    def records(self, run_id: str) -> list[EpochRecord]:
+        """Return a run's finished epochs, of which only those are read that are new since the last time."""
+        return self._epochs.read(self.run(run_id).checksums, keep=True)
+
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Return a run's finished epochs as a table, one row each (columns: :data:`core.runs.epochs.METRICS`)."""
-        records = self._epochs.read(self.run(run_id).checksums, keep=True)
+        records = self.records(run_id)
         table = pd.DataFrame.from_records([vars(record) for record in records], columns=METRICS)
         return table.astype(dict.fromkeys(OPTIONAL_METRICS, float))  # None becomes NaN
 

@@ -88,7 +88,7 @@ def _trial(number: int, runs: list[RunSummary], search: Search, store: RunStore,
     if several:
         steps = tuple(run.epochs.best_val_accuracy for run in runs if run.finished and run.epochs)
     else:
-        steps = tuple(map(float, store.metrics(runs[0].id)["val_accuracy"])) if runs[0].epochs else ()
+        steps = tuple(record.val_accuracy for record in store.records(runs[0].id))
     pruned = next((run.meta.pruned_at for run in runs if run.meta.pruned_at is not None), None)
     state = "pruned" if pruned is not None else _state(runs, search.seeds, held)
     return Trial(
