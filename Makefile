@@ -7,6 +7,8 @@ PYTHONS := 3.11 3.12 3.13 3.14
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+#: Marks that the operator of core/model/fused.cpp is compiled, or that it cannot be compiled here.
+FUSED := $(VENV)/.fused
 #: Exact versions that were tested. `make test-newest` empties this to take the newest versions that the ranges allow.
 CONSTRAINTS ?= -c constraints.txt
 
@@ -16,18 +18,18 @@ CONSTRAINTS ?= -c constraints.txt
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## create the virtual environment with the tested versions
+setup: $(FUSED) ## create the virtual environment with the tested versions
 
-run: $(READY) data ## set up, get the images, serve the app on http://127.0.0.1:8501
+run: $(FUSED) data ## set up, get the images, serve the app on http://127.0.0.1:8501
 	@$(BIN)/streamlit run serve.py
 
 data: $(READY) ## get and verify CIFAR-10, once
 	@$(BIN)/resnet-lab data
 
-test: $(READY) data ## run the tests, two at a time
+test: $(FUSED) data ## run the tests, two at a time
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-all: $(READY) data ## run all tests, including the slow ones
+test-all: $(FUSED) data ## run all tests, including the slow ones
 	@$(BIN)/python -m pytest
 
 test-newest: ## run the tests with the newest versions within the ranges of requirements.txt
@@ -70,4 +72,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	  || { echo "The packages could not be installed; the lines above say which. Check the connection and repeat."; exit 1; }
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@echo "Installed the command $(BIN)/resnet-lab."
+	@touch $@
+
+$(FUSED): $(READY) core/model/fused.cpp core/model/fused.py
+	@$(BIN)/python -m core.model.fused
 	@touch $@

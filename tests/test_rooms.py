@@ -20,7 +20,7 @@ ROOMS = {
     "server": "base plotly_js",
     "guard": "base server",
     "data": "base config",
-    "model": "config",
+    "model": "base config",
     "runs": "base config records stats",
     "published": "config",
     "compare": "base config stats runs",

@@ -28,6 +28,14 @@ def data_source() -> Path | None:
     return _folder("RESNET_LAB_CIFAR10")
 
 
+def compiled_folder() -> Path:
+    """Return the folder of what is compiled for this computer: ``resnet-lab/compiled`` in the user's cache folder.
+
+    Programs are loaded from it, so it is never a folder that others may write to, as that of the images may be.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-lab" / "compiled"
+
+
 def check() -> None:
     """Raise :class:`SettingError` if a variable cannot be used, before a page or a thread needs it."""
     for setting in (runs_folder, data_folder, data_source):

@@ -36,7 +36,9 @@ def recorded_environment(recorded: dict[str, Any]) -> tuple[Environment, bool]:
     """Return what the run was computed with, or the CPU in full precision, and whether the run was computed with it."""
     try:
         if {"device", "precision", "threads"} <= recorded.keys():
-            return resolve(RunConfig(), recorded), recorded.get("processor") in (None, processor_name())
+            # The fused operator is for training: evaluation does not need it.
+            environment = resolve(RunConfig(), recorded | {"kernels": "stock"})
+            return environment, recorded.get("processor") in (None, processor_name())
     except LabError:
         pass  # this computer does not have the device
     return Environment("cpu", "fp32", torch.get_num_threads()), False

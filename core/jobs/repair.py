@@ -42,7 +42,7 @@ from core.training.checkpoint import load_state, load_weights, weights_bytes
 from core.training.environment import resolve
 
 #: What the log says about where a run was trained.
-_TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads?\b")
+_TRAINED_ON = re.compile(r"Training from epoch .* on (\w+), (\w+), (\d+) threads?\b(, fused)?")
 
 
 def repair(store: RunStore, run_id: str) -> Checked:
@@ -164,6 +164,7 @@ class _Repairs:
         environment: dict[str, Any] = {}
         if trained:
             environment = {"device": trained[1], "precision": trained[2], "threads": int(trained[3])}
+            environment["kernels"] = "fused" if trained[4] else "stock"
         note = "Name, tags and note were lost: meta.json was damaged and is kept as meta.json.damaged."
         created_at = datetime.strptime(self._run.id[:15], "%Y%m%d-%H%M%S").timestamp()
         meta = Meta(note=note, created_at=created_at, environment=environment)
@@ -202,7 +203,7 @@ class _Repairs:
 
     def _result(self) -> str:
         config = self._run.config()
-        resolve(config, self._run.meta().environment)  # another device could give another result
+        resolve(config, self._run.meta().environment | {"kernels": "stock"})  # another device could give another result
         self._replace(RESULT, _json(result_of(computed(self._run))))
         return "The weights were evaluated on the test set again."
 

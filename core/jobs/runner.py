@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from core.base.errors import FolderReplaced, LabError, RunBusy, StoreError
 from core.base.files import locked
+from core.base.memory import release_freed_memory
 from core.base.paths import without_home
 from core.base.text import counted
 from core.config.run_config import SETTINGS, RunConfig
@@ -88,6 +89,7 @@ def run_held(
         raise  # nothing here is ours any more, the status and the log included
     except Exception as error:
         _fail(folder, recorder, error)
+    release_freed_memory()
     discarded = recorder.status.state == "stopped" and folder.stop_request() == "discard"
     recorder.close()
     if discarded:
@@ -102,7 +104,7 @@ def _train(
     environment, epochs = trainer.environment, trainer.config.train.epochs
     recorder.log(
         f"Training from epoch {trainer.epoch + 1} to {epochs} on {environment.device}, {environment.precision}, "
-        f"{counted(environment.threads, 'thread')}."
+        f"{counted(environment.threads, 'thread')}{', fused kernels' if environment.kernels == 'fused' else ''}."
     )
     records = trainer.train()
     for record in records:
@@ -131,7 +133,7 @@ def _prepare(store: RunStore, folder: RunFolder, recorder: Recorder, cores: int 
     config, recorded = folder.config(), folder.meta().environment
     if "torch" in recorded:
         environment = resolve(config, recorded)
-    else:  # an extended run has only device, precision and threads of its parent's environment
+    else:  # an extended run has only device, precision, threads and kernels of its parent's environment
         store.cache_folder.mkdir(parents=True, exist_ok=True)
         with locked(store.cache_folder / ".precision.lock", "the choice of a precision", CHOICE_PATIENCE):
             precision = shared_precision(_compared_with(store, folder.id))

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config.run_config import RunConfig
+from core.model import fused
 from core.model.layers import KERAS_LIKE, block_channels
 
 
@@ -50,9 +51,30 @@ class ResNet(nn.Module):
             initialize(module, shortcut, generator)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        x = F.relu(self.norm(self.conv(images_NCHW)), inplace=True)
-        x = self.blocks(x)
+        x = self._fused(images_NCHW) if self._may_fuse(images_NCHW) else self._stock(images_NCHW)
         return self.classifier(x.mean(dim=(2, 3)))
+
+    def _stock(self, images_NCHW: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.conv(images_NCHW)), inplace=True)
+        return self.blocks(x)
+
+    def _fused(self, images_NCHW: Tensor) -> Tensor:
+        """Compute the same with the operator of :mod:`core.model.fused`; a block's input comes as two tensors."""
+        x = fused.norm_add_relu(self.conv(images_NCHW), self.norm, twice=True)
+        *blocks, last = self._blocks()
+        for block in blocks:
+            x = block.fused(*x, twice=True)
+        return last.fused(*x, twice=False)[0]
+
+    def _may_fuse(self, images_NCHW: Tensor) -> bool:
+        if not self.training:
+            return False
+        blocks = self._blocks()
+        norms = [self.norm, *(norm for block in blocks for norm in (block.norm1, block.norm2))]
+        return fused.usable(images_NCHW, norms, [self.blocks, *blocks])
+
+    def _blocks(self) -> list["Block"]:
+        return list(self.blocks.children())  # type: ignore[arg-type]
 
 
 def make_network(config: RunConfig, generator: torch.Generator | None = None) -> ResNet:
@@ -78,6 +100,13 @@ class Block(nn.Module):
         y = self.norm2(self.conv2(y))
         y += self.shortcut(x)  # in place, like the ReLU: needs no memory beyond the norm's output
         return F.relu(y, inplace=True)
+
+    def fused(self, x: Tensor, x_again: Tensor, *, twice: bool) -> list[Tensor]:
+        """Compute the same from two tensors that share memory, so that the gradients of both uses of ``x`` are added
+        by :func:`core.model.fused.norm_add_relu`. Returns two such tensors with ``twice``, else one.
+        """
+        (y,) = fused.norm_add_relu(self.conv1(x), self.norm1)
+        return fused.norm_add_relu(self.conv2(y), self.norm2, self.shortcut(x_again), twice=twice)
 
 
 class SubsampleAndPad(nn.Module):

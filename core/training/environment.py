@@ -17,8 +17,10 @@ import torchvision
 
 from core.base.errors import LabError
 from core.base.machine import core_count
+from core.base.memory import keep_freed_memory
 from core.base.paths import PROJECT
 from core.config.run_config import RunConfig
+from core.model import fused
 from core.model.resnet import ResNet
 
 #: To choose a precision, both take up to PROBE_ROUNDS steps in turn, and the fastest step of each counts: other
@@ -33,33 +35,44 @@ CHOICE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Environment:
-    """``device``: cpu, cuda or mps; ``precision``: fp32 or bf16; ``threads``: number of CPU threads."""
+    """What a run is computed with.
+
+    ``device``: cpu, cuda or mps; ``precision``: fp32 or bf16; ``threads``: number of CPU threads; ``kernels``: fused,
+    if training uses the operator of :mod:`core.model.fused`, or stock for PyTorch's operators alone.
+    """
 
     device: str
     precision: str
     threads: int
+    kernels: str = "stock"
 
     @property
     def torch_device(self) -> torch.device:
         """The device as a PyTorch object."""
         return torch.device(self.device)
 
-    def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Return a context in which the network computes in the precision; weights stay in fp32."""
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Compute in the precision and with the kernels in the block; weights stay in fp32."""
+        bf16 = self.precision != "fp32"
+        with (
+            fused.fused_operators(self.kernels == "fused"),
+            torch.autocast(self.torch_device.type, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext(),
+        ):
+            yield
 
     def claim_threads(self) -> None:
-        """Set the number of threads for the calling thread; PyTorch keeps it per thread."""
+        """Set the number of threads for the calling thread (PyTorch keeps it per thread), and keep freed memory."""
         torch.set_num_threads(self.threads)
+        keep_freed_memory()
 
     def describe(self) -> dict[str, Any]:
-        """Return what meta.json records: device, precision and threads, and versions, processor and commit."""
+        """Return what meta.json records: device, precision, threads and kernels, versions, processor and commit."""
         return {
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
+            "kernels": self.kernels,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
@@ -93,13 +106,15 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None, cores: in
     ``cores``: how many threads “all” means, by default as many as this process has cores.
 
     If only a precision is recorded, it is what ``auto`` chose for the runs that this one is compared with. It is chosen
-    again, except for bf16 on a machine that would only emulate it.
+    again, except for bf16 on a machine that would only emulate it. If only kernels are recorded, they are used.
 
-    Raises LabError for a device that this machine does not have.
+    Raises LabError for a device or kernels that this machine does not have.
     """
-    if recorded and {"device", "precision", "threads"} <= recorded.keys():
-        environment = Environment(recorded["device"], recorded["precision"], recorded["threads"])
-        _require(environment.device)
+    recorded = recorded or {}
+    if {"device", "precision", "threads"} <= recorded.keys():
+        kernels = recorded.get("kernels", "stock")  # runs from before there was a choice
+        environment = Environment(recorded["device"], recorded["precision"], recorded["threads"], kernels)
+        _require(environment.device, kernels)
         if environment.precision not in ("fp32", "bf16") or environment.threads not in range(1, 1025):
             raise LabError(
                 f"The run's meta.json records precision “{environment.precision}” and threads “{environment.threads}”; "
@@ -107,35 +122,36 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None, cores: in
             )
         return environment
     device = config.train.device if config.train.device != "auto" else _available_devices()[0]
-    _require(device)
+    kernels = recorded.get("kernels") or ("fused" if device == "cpu" and fused.load() else "stock")
+    _require(device, kernels)
     threads = config.train.threads or cores or core_count()
     precision: str = config.train.precision
     if precision == "auto":
-        shared = (recorded or {}).get("precision")
+        shared = recorded.get("precision")
         if shared == "fp32" or (shared == "bf16" and _may_have_bf16(device)):
-            return Environment(device, shared, threads)
-        precision = faster_precision(device, threads, config.model.depth, config.model.width)
-    return Environment(device, precision, threads)
+            return Environment(device, shared, threads, kernels)
+        precision = faster_precision(device, threads, config.model.depth, config.model.width, kernels)
+    return Environment(device, precision, threads, kernels)
 
 
 # --- choosing a precision -------------------------------------------------------------------------
 
 
-def faster_precision(device: str, threads: int, depth: int, width: int) -> str:
+def faster_precision(device: str, threads: int, depth: int, width: int, kernels: str = "stock") -> str:
     """Return ``fp32`` or ``bf16``, whichever makes training steps faster on this machine now.
 
     The choice holds for :data:`CHOICE_SECONDS` at most: while another program computes, bf16 may be much slower, and
     a server should not train in fp32 for ever because of that.
     """
-    return _choose_precision(device, threads, depth, width, int(time.monotonic() // CHOICE_SECONDS))
+    return _choose_precision(device, threads, depth, width, kernels, int(time.monotonic() // CHOICE_SECONDS))
 
 
 @functools.lru_cache(maxsize=8)
-def _choose_precision(device: str, threads: int, depth: int, width: int, period: int) -> str:
+def _choose_precision(device: str, threads: int, depth: int, width: int, kernels: str, period: int) -> str:
     """Time both precisions; ``period`` only makes the cache expire."""
     if not _may_have_bf16(device):
         return "fp32"  # emulated bf16 is never faster, but a short timing on a busy machine could say so
-    steps = {name: _step(Environment(device, name, threads), depth, width) for name in ("fp32", "bf16")}
+    steps = {name: _step(Environment(device, name, threads, kernels), depth, width) for name in ("fp32", "bf16")}
     fastest: dict[str, float] = {}
     began = time.monotonic()
     try:
@@ -194,12 +210,22 @@ def _available_devices() -> list[str]:
     return [device for device, is_available in available.items() if is_available]
 
 
-def _require(device: str) -> None:
-    """Raise LabError if this machine does not have ``device``."""
+def _require(device: str, kernels: str) -> None:
+    """Raise LabError if this machine does not have ``device`` or ``kernels``."""
     if device not in _available_devices():
         raise LabError(
             f"The device {device} is not available on this computer; available: {', '.join(_available_devices())}. "
             "Copy the settings into a new run and choose another device."
+        )
+    if kernels not in ("stock", "fused"):
+        raise LabError(
+            f"The run's meta.json records the kernels “{kernels}”; allowed are stock and fused. Copy the settings into "
+            "a new run."
+        )
+    if kernels == "fused" and not fused.load():
+        raise LabError(
+            "The run was trained with the fused operator, which is not compiled on this computer in this version. "
+            "Compile it with `python -m core.model.fused` and restart the program, or copy the settings into a new run."
         )
 
 

@@ -254,6 +254,7 @@ _ENVIRONMENT = {
     "device": "Device",
     "precision": "Precision",
     "threads": "Threads",
+    "kernels": "Kernels",
     "torch": "PyTorch",
     "torchvision": "torchvision",
     "python": "Python",

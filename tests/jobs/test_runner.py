@@ -26,6 +26,7 @@ from core.jobs.evaluate import evaluate_best
 from core.jobs.extend import extend
 from core.jobs.runner import run, run_held
 from core.jobs.worker import Worker
+from core.model import fused
 from core.runs.folder import SAVED_STATES, RunFolder
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
@@ -114,6 +115,19 @@ def test_an_evaluation_elsewhere_says_so(store):
         store.run(run_id).write_environment(environment | elsewhere)
         evaluation = evaluate_best(store, run_id)
         assert (evaluation["device"], evaluation["as_trained"]) == ("cpu", False)
+
+
+def test_a_run_from_before_the_fused_operator_goes_on_without_it(store, monkeypatch):
+    run_id = store.create(tiny_config("train.epochs=2"), environment={"kernels": "stock"})
+    run(store, run_id, on_epoch=lambda _: store.queue.request_stop(run_id))
+    recorded = store.run(run_id).meta().environment
+    assert recorded.pop("kernels") == "stock"
+    store.run(run_id).write_environment(recorded)
+    monkeypatch.setattr(fused, "load", lambda: True)
+    monkeypatch.setattr(fused, "norm_add_relu", None)  # cannot be called
+    store.queue.enqueue(run_id)
+    assert run(store, run_id).state == "finished"
+    assert "kernels" not in store.run(run_id).meta().environment
 
 
 @pytest.mark.parametrize("recipe", [AVERAGED, REPORT], ids=["sgd, one-cycle, averaging", "adam, report"])
@@ -431,7 +445,9 @@ def test_a_child_waits_with_everything_its_parent_knew(store):
     parent = ran(store, *CONSTANT, "train.epochs=2")
     child = extend(store, parent, 3)
     known = store.run(parent).meta().environment
-    assert store.run(child).meta().environment == {name: known[name] for name in ("device", "precision", "threads")}
+    assert store.run(child).meta().environment == {
+        name: known[name] for name in ("device", "precision", "threads", "kernels")
+    }
     for name in ("best.safetensors", "last.pt"):
         assert (store.run(child).path / name).read_bytes() == (store.run(parent).path / name).read_bytes()
     store.trash.put(child)

@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from core.base.errors import LabError
+from core.data.task import load_task
+from core.model import fused
+from core.records import EpochRecord
 from core.training import environment
 from core.training.environment import Environment, resolve
+from core.training.trainer import Trainer
 from tests.made import tiny_config
 
 
@@ -145,3 +149,63 @@ def test_autocast_computes_in_the_precision():
     for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with Environment("cpu", precision, 1).autocast():
             assert layer(x).dtype == kind
+
+
+# --- kernels --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Makes the fused operator compiled, or not."""
+    return lambda there: monkeypatch.setattr(fused, "load", lambda: there)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_new_runs_on_the_cpu_use_the_fused_operator_if_it_is_compiled(compiled, there):
+    compiled(there)
+    chosen = resolve(tiny_config("train.device=cpu"))
+    assert chosen.kernels == chosen.describe()["kernels"] == ("fused" if there else "stock")
+
+
+def test_recorded_kernels_are_used_again_and_runs_from_before_had_pytorchs(compiled):
+    compiled(True)
+    recorded = {"device": "cpu", "precision": "fp32", "threads": 1}
+    assert resolve(tiny_config(), recorded).kernels == "stock"
+    for kernels in ("stock", "fused"):
+        assert resolve(tiny_config(), recorded | {"kernels": kernels}).kernels == kernels
+        assert resolve(tiny_config(), {"kernels": kernels}).kernels == kernels
+
+
+def test_a_run_with_the_fused_operator_is_refused_where_that_is_missing(compiled):
+    compiled(False)
+    recorded = {"device": "cpu", "precision": "fp32", "threads": 1}
+    with pytest.raises(LabError, match=r"fused operator.*not compiled"):
+        resolve(tiny_config(), recorded | {"kernels": "fused"})
+    with pytest.raises(LabError, match="“fussed”"):
+        resolve(tiny_config(), recorded | {"kernels": "fussed"})
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resuming_with_the_fused_operator_is_exact(precision):
+    if not fused.load():
+        pytest.skip("the fused operator is not compiled: run `python -m core.model.fused`")
+    config = tiny_config("train.averaging=ema", "train.epochs=3")
+    task = load_task(config, torch.device("cpu"))
+
+    def new_trainer(kernels: str = "fused") -> Trainer:
+        return Trainer(config, task, Environment("cpu", precision, 1, kernels))
+
+    def train(trainer: Trainer, until: int) -> Trainer:
+        for record in trainer.train():
+            if isinstance(record, EpochRecord) and record.epoch == until:
+                break
+        return trainer
+
+    straight, resumed = train(new_trainer(), 3), new_trainer()
+    resumed.load(train(new_trainer(), 1).state())
+    other = train(new_trainer("stock"), 3)
+    resumed = train(resumed, 3)
+    for name, tensor in straight.weights().items():
+        assert torch.equal(tensor, resumed.weights()[name]), name
+    assert not torch.equal(straight.weights()["conv.weight"], other.weights()["conv.weight"]), "it was not used"
+    assert straight.history[-1].train_loss == pytest.approx(other.history[-1].train_loss, rel=0.05)
