@@ -14,13 +14,14 @@ from core.config.presets import PRESETS
 from core.data import cifar10
 from core.data.fetch import FETCH
 from core.figures import curves as figures
+from core.jobs.worker import ensure_worker
 from core.runs.summary import AnyRun, RunSummary, fingerprint, labels
 from core.views import home as overview
 from core.views import run as run_views
 from core.views.home import BestRun, Overview, ReportComparison
 from pages.parts.actions import show_problems
 from pages.parts.components.live_chart import live_chart
-from pages.parts.home.queue import queue_box, undo_boxes
+from pages.parts.home.queue import queue_box, training_settings, undo_boxes
 from pages.parts.shared import REPORT, STATE_LOOKS, error_box, get_store, literal, open_page, run_link
 from pages.parts.watch import redraw_when_changed
 
@@ -206,8 +207,11 @@ names = labels(runs)
 newcomer = overview.is_newcomer(runs)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("ResNet Lab", anchor=False, width="content")
-    if not newcomer and st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
-        open_page("pages/new_run.py")
+    if not newcomer:
+        with st.container(horizontal=True, gap="small", width="content"):
+            training_settings(store)
+            if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
+                open_page("pages/new_run.py")
 st.markdown(
     "Train residual networks on the CIFAR-10 images, on this machine, and find out what each training setting does."
 )
@@ -217,7 +221,7 @@ by_state = Overview.of(runs)
 show_problems()
 undo_boxes(store, runs)
 training_runs(by_state.training)
-queue_box(store, by_state.waiting)
+queue_box(store, by_state.training, by_state.waiting, ensure_worker().waiting)
 if runs:
     left, right = st.columns(2, gap="medium")
     with left:

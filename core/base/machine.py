@@ -60,8 +60,9 @@ def _free_in_groups() -> list[int]:
     for version, folder in _groups("memory"):
         limit, used = (_text(folder / name) for name in names[version])
         if limit.isdecimal() and int(limit) and used.isdecimal():
-            statistics = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
-            free.append(max(0, int(limit) - int(used) + int(statistics.get("inactive_file", 0))))
+            statistics = dict(line.partition(" ")[::2] for line in _text(folder / "memory.stat").splitlines())
+            cached = statistics.get("inactive_file", "")
+            free.append(max(0, int(limit) - int(used) + (int(cached) if cached.isdecimal() else 0)))
     return free
 
 

@@ -12,7 +12,7 @@ from core.base.text import one_line
 from core.cli import about, runs, search, storage, study, takeaway, train
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
-from core.runs.storage import MOST_DAYS
+from core.runs.storage import MOST_AT_ONCE, MOST_DAYS
 from core.runs.store import RunStore
 from core.search.methods import PRUNERS, SAMPLERS
 
@@ -188,6 +188,8 @@ def _add_storage(commands: _Commands) -> None:
         ),
     ):
         command.add_argument(option, type=_days, default=argparse.SUPPRESS, metavar="DAYS", help=f"{what}: {days}")
+    at_once = f"train so many queued runs at once on this machine, from 1 to {MOST_AT_ONCE}"
+    command.add_argument("--runs-at-once", type=_positive, default=argparse.SUPPRESS, metavar="N", help=at_once)
 
 
 def _add_studies(commands: _Commands) -> None:

@@ -2,13 +2,13 @@
 
 import argparse
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from core.base.text import counted, duration, filesize, one_line
 from core.cli.answer import Answer, facts
 from core.runs import check as checks
 from core.runs.backup import Backup
-from core.runs.storage import Storage, days_text
+from core.runs.storage import Storage, StorageSettings, days_text
 from core.runs.store import RunStore
 
 
@@ -66,9 +66,10 @@ def restore_backup(args: argparse.Namespace, store: RunStore) -> Answer:
 
 
 def storage(args: argparse.Namespace, store: RunStore) -> Answer:
-    """Show how much space the runs take, and show or change what is deleted to save it."""
+    """Show how much space the runs take, and show or change the settings of the laboratory."""
     space = Storage(store)
-    wanted = {name: value for name, value in vars(args).items() if name in ("empty_trash_after", "delete_states_after")}
+    names = {field.name for field in fields(StorageSettings)}
+    wanted = {name: value for name, value in vars(args).items() if name in names}
     settings = space.change(**wanted) if wanted else space.settings()
     sizes, due = space.sizes(), space.due()
     rows = {
@@ -79,6 +80,7 @@ def storage(args: argparse.Namespace, store: RunStore) -> Answer:
         "free on the disk": filesize(sizes.free),
         "empty the trash": days_text(settings.empty_trash_after),
         "delete saved states of finished runs": days_text(settings.delete_states_after),
+        "runs trained at once": str(settings.runs_at_once),
     }
     text = facts(rows)
     if notice := space.notice(due):

@@ -251,8 +251,9 @@ def _precisions_text(cells: Sequence[CellStatus]) -> list[str]:
 
 def _left_text(left: progress.Preview) -> str:
     time = "unknown time" if left.seconds is None else f"about {duration(left.seconds)} on this machine"
+    at_once = f" with {left.at_once} runs at once" if left.at_once > 1 and left.seconds is not None else ""
     disk = f", {memory_text(left.bytes)} of disk space" if left.bytes else ""
-    return f"To do: {counted(left.runs, 'run')}, {time}{disk}."
+    return f"To do: {counted(left.runs, 'run')}, {time}{at_once}{disk}."
 
 
 def figures(args: argparse.Namespace, store: RunStore) -> Answer:

@@ -1,13 +1,18 @@
 """How long a run will take on this machine, and how much memory, before it is started.
 
 The speed comes from earlier runs on this machine or from a measurement (:mod:`core.cost.speed`). For another network
-or batch size it is scaled by the cost of a step.
+or batch size it is scaled by the cost of a step. Where several runs may train at once, each has a share of the machine
+(:func:`core.cost.together.cores_each`): the speeds of runs that had the same share count. Without any, several runs at
+once are expected to take as long as one after the other.
 """
 
-from collections.abc import Iterable
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.base.errors import StoreError
 from core.base.text import counted, duration
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, memory_bytes, memory_text, step_work
@@ -20,9 +25,11 @@ from core.cost.speed import (
     run_speed,
     run_speeds,
     shape,
+    shared,
     undisturbed,
     with_shape,
 )
+from core.cost.together import abreast, cores_each, slots, total_seconds
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES
@@ -39,7 +46,7 @@ class Estimate:
 
     ``bytes`` is memory on the training device, ``source`` where the speed comes from, in words; ``measured`` is true
     if that is this network and batch size, ``at_most`` if the run may stop early, ``alone`` if the speed is that of a
-    single run, which other programs may have slowed.
+    single run, which other programs may have slowed. ``at_once`` such runs train at a time.
     """
 
     seconds: float | None
@@ -50,21 +57,29 @@ class Estimate:
     measured: bool = False
     alone: bool = False
     at_most: bool = False
+    at_once: int = 1
 
     def text(self, runs: int = 1) -> str:
-        """Return ``about 25 s (measured on this machine), about 410 MB of memory``, for ``runs`` runs in a row."""
-        memory = f"about {memory_text(self.bytes)} of memory"
+        """Return ``about 25 s (measured on this machine), about 410 MB of memory``, for so many ``runs``."""
+        at_once = min(runs, self.at_once)
+        memory = f"about {memory_text(at_once * self.bytes)} of memory"
         if self.seconds is None:
             return f"{self.source}; {memory}"
         about = "at most about" if self.at_most else "about"
-        many = f" for {runs} runs" if runs > 1 else ""
-        return f"{about} {duration(runs * self.seconds)}{many} ({self.source}), {memory}"
+        together = f", {at_once} at once" if at_once > 1 else ""
+        many = f" for {runs} runs{together}" if runs > 1 else ""
+        return f"{about} {duration(self._turns(runs) * self.seconds)}{many} ({self.source}), {memory}"
 
     def range_text(self, runs: int = 1) -> str:
         """Return ``between 20 s and 29 s``, empty without a measurement."""
         if self.low is None or self.high is None:
             return ""
-        return f"between {duration(runs * self.low)} and {duration(runs * self.high)}"
+        turns = self._turns(runs)
+        return f"between {duration(turns * self.low)} and {duration(turns * self.high)}"
+
+    def _turns(self, runs: int) -> int:
+        """Return how many times as long as one run so many runs take."""
+        return math.ceil(runs / self.at_once)
 
 
 def estimate(config: RunConfig, store: RunStore) -> Estimate:
@@ -74,28 +89,75 @@ def estimate(config: RunConfig, store: RunStore) -> Estimate:
 
 def estimates(configs: Iterable[RunConfig], store: RunStore) -> list[Estimate]:
     """Return :func:`estimate` of each config; the speeds are read once for all configs that share them."""
-    runs, probed = store.summaries(), probes(store)
+    runs, probed, places = store.summaries(), probes(store), slots(store)
     known: dict[tuple[Any, ...], list[Speed]] = {}
     results = []
     for config in configs:
         key = shape(config), how(config)
         if key not in known:
-            known[key] = _choose(config, run_speeds(store, config, runs), probed)
-        results.append(_estimate(config, known[key]))
+            share = (config.train.threads or cores_each(places)) if places > 1 else None
+            known[key] = _choose(config, run_speeds(store, config, runs, share), probed, share)
+        results.append(_estimate(config, known[key], places))
     return results
 
 
-def _choose(config: RunConfig, runs: list[Speed], probed: list[Speed]) -> list[Speed]:
-    """Return the speeds of runs and measurements of this network and batch size, else of the most similar one."""
+def queue_seconds(configs: Sequence[RunConfig], store: RunStore) -> float | None:
+    """Return how long runs of these configs take from the queue, as many at once as the settings say; or ``None``."""
+    seconds = [expected.seconds for expected in estimates(configs, store)]
+    known = [value for value in seconds if value is not None]
+    return total_seconds(known, abreast(configs, slots(store))) if len(known) == len(seconds) else None
+
+
+def time_left(store: RunStore, training: Sequence[RunSummary], waiting: Sequence[RunSummary]) -> float | None:
+    """Return the seconds until all runs that train or wait have ended; ``None`` if one of them is not known.
+
+    ``waiting`` is in the order of the queue.
+    """
+    expected = estimates([run.config for run in (*training, *waiting)], store)
+    left: list[float] = []
+    for run, whole in zip((*training, *waiting), expected, strict=True):
+        if (seconds := _seconds_left(store, run)) is not None:
+            left.append(seconds)
+        elif whole.seconds is None:
+            return None
+        else:
+            left.append(whole.seconds * max(0.0, 1 - run.status.epoch / run.config.train.epochs))
+    at_once = abreast((run.config for run in (*training, *waiting)), slots(store))
+    return total_seconds(left[len(training) :], at_once, left[: len(training)])
+
+
+def queue_text(store: RunStore, training: Sequence[RunSummary], waiting: Sequence[RunSummary]) -> str:
+    """Return ``Up to 2 runs train at once. About 1 h 20 min until all have ended.``; without the time if not known."""
+    places, seconds = slots(store), time_left(store, training, waiting)
+    text = f"Up to {places} runs train at once." if places > 1 else "One run trains at a time."
+    return text if seconds is None else f"{text} About {duration(seconds)} until all have ended."
+
+
+def _seconds_left(store: RunStore, run: RunSummary) -> float | None:
+    """Return what a run that trains says itself; ``None`` before its first batch."""
+    with contextlib.suppress(StoreError):  # deleted since it was listed
+        if run.at_work and (progress := store.run(run.id).progress()):
+            return progress.seconds_left
+    return None
+
+
+def _choose(config: RunConfig, runs: list[Speed], probed: list[Speed], share: int | None) -> list[Speed]:
+    """Return the speeds of runs and measurements of this network and batch size, else of the most similar one.
+
+    If runs have a ``share`` of the threads, those with the same share count, or else all of them, as much slower.
+    """
     probed = [speed for speed in probed if computed_alike(config, speed.host, speed.asked, speed.used)]
     nearest = sorted([*runs, *probed], key=lambda speed: distance(config, speed.shape))
-    return [speed for speed in nearest if speed.shape == nearest[0].shape]
+    chosen = [speed for speed in nearest if speed.shape == nearest[0].shape]
+    if share is None:
+        return chosen
+    return [speed for speed in chosen if speed.used[-1] == share] or [shared(speed, share) for speed in chosen]
 
 
-def _estimate(config: RunConfig, speeds: list[Speed]) -> Estimate:
-    memory = memory_bytes(config)
+def _estimate(config: RunConfig, speeds: list[Speed], places: int) -> Estimate:
+    memory, at_once = memory_bytes(config), abreast([config], places)
     if not speeds:
-        return Estimate(None, None, None, memory, "not measured on this machine yet")
+        return Estimate(None, None, None, memory, "not measured on this machine yet", at_once=at_once)
     counted_speeds = undisturbed(speeds)
     seconds = sorted(run_seconds(config, speed) for speed in counted_speeds)
     median = seconds[len(seconds) // 2]
@@ -110,6 +172,7 @@ def _estimate(config: RunConfig, speeds: list[Speed]) -> Estimate:
         measured=measured,
         alone=len(speeds) == 1 and speeds[0].source == "run",
         at_most=config.train.early_stopping != "off",
+        at_once=at_once,
     )
 
 

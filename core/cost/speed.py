@@ -7,7 +7,7 @@ measurements (:func:`undisturbed`): after a run on a busy machine, the estimates
 import contextlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.base.errors import StoreError
@@ -87,21 +87,29 @@ def computed_alike(config: RunConfig, host: str | None, asked: tuple[Any, ...], 
     return host == this_host() and all(wanted in values for wanted, *values in pairs)
 
 
+def shared(speed: Speed, share: int) -> Speed:
+    """Return the speed of a run that has a ``share`` of so many threads, as much lower as it has fewer threads."""
+    slower = max(1.0, speed.used[-1] / share)
+    used = (*speed.used[:-1], share)
+    return replace(speed, used=used, training=speed.training / slower, evaluation=speed.evaluation / slower)
+
+
 # --- earlier runs ---------------------------------------------------------------------------------
 
 
-def run_speeds(store: RunStore, config: RunConfig, runs: Iterable[RunSummary]) -> list[Speed]:
+def run_speeds(store: RunStore, config: RunConfig, runs: Iterable[RunSummary], share: int | None = None) -> list[Speed]:
     """Return the speeds of this machine's runs with the most similar network, at most :data:`USED_RUNS`.
 
-    ``runs``: all runs, newest first. Of equally similar runs, the fastest of the newest count.
+    ``runs``: all runs, newest first. Of equally similar runs, those that trained with a ``share`` of so many threads
+    come first, and of these the fastest of the newest.
     """
     used = [(run, _used(run)) for run in runs if run.epochs]
-    alike = [run for run, values in used if values and computed_alike(config, run.status.host, how(run.config), values)]
-    by_shape: dict[Shape, list[RunSummary]] = {}
-    for run in alike:
-        by_shape.setdefault(shape(run.config), []).append(run)
-    for other in sorted(by_shape, key=lambda other: distance(config, other)):
-        newest = by_shape[other][:NEWEST_RUNS]
+    alike: dict[tuple[Shape, bool], list[RunSummary]] = {}
+    for run, values in used:
+        if values and computed_alike(config, run.status.host, how(run.config), values):
+            alike.setdefault((shape(run.config), share not in (None, values[-1])), []).append(run)
+    for kind in sorted(alike, key=lambda kind: (distance(config, kind[0]), kind[1])):
+        newest = alike[kind][:NEWEST_RUNS]
         speeds: list[Speed] = []
         for run in sorted(newest, key=_last_speed, reverse=True)[:USED_RUNS]:
             with contextlib.suppress(StoreError):  # deleted or damaged since it was listed

@@ -13,7 +13,7 @@ from core.base.errors import Outcome, collected
 from core.base.text import counted, duration
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
-from core.cost.estimate import estimates
+from core.cost.estimate import queue_seconds
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision, title
 from core.stats.finding import ACCURACY
@@ -82,8 +82,7 @@ def plan_contenders(judgement: Judgement, sides: Sequence[Contender], difference
     """Return the plan for contenders that :mod:`core.compare.gap` has judged."""
     seeds = seeds_for(judgement, difference)
     missing = missing_runs(sides, seeds or 0, store.summaries())
-    times = [estimate.seconds for estimate in estimates((config for config, _ in missing), store)]
-    seconds = None if None in times else sum(time for time in times if time is not None)
+    seconds = queue_seconds([config for config, _ in missing], store)
     return Plan(difference, seeds, judgement.variances is not None, len(missing), seconds)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.base.errors import ConfigError
 from core.config.presets import PRESETS
-from core.cost.estimate import estimates
+from core.cost.estimate import queue_seconds
 from core.published.points import POINTS, TASKS
 from core.runs.store import RunStore
 from core.study.study import LEAST_SCALE, Axis, Study, no_such_figure
@@ -64,10 +64,8 @@ def published_study(figure: int, *, scale: float = 1.0, split: Split = "common",
 
 
 def seconds(study: Study, store: RunStore) -> float | None:
-    """Return how long all cells take on this machine, one after the other; ``None`` before any measurement here."""
-    expected = [estimate.seconds for estimate in estimates((cell.config for cell in study.cells()), store)]
-    known = [value for value in expected if value is not None]
-    return math.fsum(known) if len(known) == len(expected) else None
+    """Return how long all cells take on this machine, from the queue; ``None`` before any measurement here."""
+    return queue_seconds([cell.config for cell in study.cells()], store)
 
 
 def scale_for(study: Study, store: RunStore, budget: float) -> float | None:

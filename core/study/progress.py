@@ -13,6 +13,7 @@ from core.base.errors import Outcome, collected, each
 from core.base.text import distinct_names
 from core.cost.estimate import estimates
 from core.cost.network import MOMENTS, network_cost
+from core.cost.together import abreast, slots, total_seconds
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision
@@ -155,7 +156,8 @@ def retry(store: RunStore, study_id: str) -> Outcome:
 @dataclass(frozen=True)
 class Preview:
     """What the remaining ``runs`` of ``cells`` will take: ``seconds`` with likely bounds (``None`` before any
-    measurement on this machine) and ``bytes`` on disk; ``source`` says where the speed comes from."""
+    measurement on this machine) and ``bytes`` on disk; ``source`` says where the speed comes from, ``at_once`` how
+    many of the runs train at a time."""
 
     cells: int
     runs: int
@@ -164,6 +166,7 @@ class Preview:
     high: float | None
     bytes: int
     source: str
+    at_once: int = 1
 
 
 def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:
@@ -171,11 +174,12 @@ def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:
     todo = [cell for cell in cells if cell.state not in ("finished", "failed")]
     expected = list(estimates((cell.cell.config for cell in todo), store))
     left = [1 - cell.share_done for cell in todo]
+    at_once = abreast((cell.cell.config for cell in todo), slots(store))
     unknown = next((estimate.source for estimate in expected if estimate.seconds is None), "")
 
     def total(values: Iterable[float | None]) -> float | None:
-        products = [None if value is None else share * value for share, value in zip(left, values, strict=True)]
-        return None if None in products else sum(value for value in products if value is not None)
+        products = [share * value for share, value in zip(left, values, strict=True) if value is not None]
+        return total_seconds(products, at_once) if len(products) == len(todo) else None
 
     return Preview(
         cells=len(cells),
@@ -184,6 +188,7 @@ def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:
         low=total(estimate.low for estimate in expected),
         high=total(estimate.high for estimate in expected),
         bytes=sum(disk_bytes(cell.cell) for cell in todo if cell.state == "missing"),
+        at_once=min(at_once, max(1, len(todo))),
         source=unknown or (expected[-1].source if expected else "nothing left to do"),
     )
 

@@ -49,6 +49,33 @@ def test_the_quota_of_a_container_of_version_1(files, quota, cores):
     assert machine.core_count() == cores
 
 
+@pytest.mark.parametrize(
+    ("contents", "free"),
+    [
+        ({"docker__ab__memory_DOT_max": "1000", "docker__ab__memory_DOT_current": "700"}, [300]),
+        (
+            {
+                "docker__ab__memory_DOT_max": "1000",
+                "docker__ab__memory_DOT_current": "900",
+                "docker__ab__memory_DOT_stat": "anon 600\ninactive_file 200\n",
+            },
+            [300],
+        ),
+        ({"docker__ab__memory_DOT_max": "1000", "docker__ab__memory_DOT_current": "1100"}, [0]),
+        ({"docker__ab__memory_DOT_max": "max", "docker__ab__memory_DOT_current": "700"}, []),
+    ],
+)
+def test_what_a_container_may_still_take(files, contents, free):
+    files(2, **contents)
+    assert machine._free_in_groups() == free
+    assert machine.free_memory() == min([size for size in (machine._available_memory(), *free) if size is not None])
+
+
+def test_free_memory_is_less_than_all_of_it():
+    free, installed = machine.free_memory(), machine.installed_memory()
+    assert free is None or installed is None or 0 <= free < installed
+
+
 def test_the_smallest_quota_around_the_process_counts(files):
     files(2, docker__ab__cpu_DOT_max="600000 100000", docker__cpu_DOT_max="400000 100000", cpu_DOT_max="max 100000")
     assert machine.core_count() == 4

@@ -75,9 +75,9 @@ def test_a_run_on_a_gpu_is_held_against_its_memory(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(machine, "version", lambda name: version)
     done = subprocess.CompletedProcess([], 0, stdout=answer)
     monkeypatch.setattr(machine.subprocess, "run", lambda *args, **options: done)
-    machine._gpu_memory.cache_clear()
+    machine._nvidia.cache_clear()
     try:
         assert memory_limit("cuda") == (memory or memory_limit("cpu"))
         assert memory_limit("mps") == memory_limit("cpu")
     finally:
-        machine._gpu_memory.cache_clear()
+        machine._nvidia.cache_clear()

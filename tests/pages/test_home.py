@@ -10,6 +10,7 @@ from core.config.presets import PRESETS
 from core.data import cifar10
 from core.published.arithmetic import note
 from core.published.points import TASKS
+from core.runs.storage import Storage
 from tests.made import idle_worker, made_progress, made_record, made_run
 from tests.pages.shown import charts, links, texts
 
@@ -283,3 +284,30 @@ def test_a_thousand_runs_are_shown_without_reading_them_one_by_one(app, store, m
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or original(path))
     app.run()
     assert not [path for path in read if path.parent.parent == store.root and path.parent.name.startswith("20")]
+
+
+# --- several runs at once -------------------------------------------------------------------------
+
+
+def test_the_number_of_runs_at_once_is_chosen_and_shown_with_the_queue(app, store):
+    made_run(store)
+    waiting(store, "first", "second")
+    app.run()
+    assert "One run trains at a time." in texts(app)
+    app.number_input(key="at_once 1").set_value(3).run()
+    assert Storage(store).settings().runs_at_once == 3
+    app.run()
+    assert app.number_input(key="at_once 3").value == 3
+    assert "Up to 3 runs train at once." in texts(app)
+
+
+def test_home_says_why_the_next_run_does_not_start(app, store, monkeypatch):
+    worker = idle_worker()
+    worker.waiting = "The next run needs about 3 GB of memory, and 1 GB is free."
+    monkeypatch.setattr(core.jobs.worker, "ensure_worker", lambda root=None: worker)
+    waiting(store, "first")
+    app.run()
+    assert worker.waiting in texts(app)
+    worker.waiting = None
+    app.run()
+    assert "of memory, and" not in texts(app)

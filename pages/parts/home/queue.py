@@ -1,4 +1,4 @@
-"""The queue: its runs in order, with buttons to move them, to cancel them, and to put a cancelled run back."""
+"""The queue: its runs in order, with buttons to move and cancel them, and how many runs train at once."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -7,10 +7,13 @@ import streamlit as st
 
 from core.base.text import counted
 from core.compare.settings import classes_text
+from core.cost.estimate import queue_text
+from core.cost.together import share_text
 from core.runs.queue import Where
+from core.runs.storage import MOST_AT_ONCE, Storage
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, title
-from pages.parts.actions import action_button
+from pages.parts.actions import act, action_button
 from pages.parts.shared import literal, run_link
 
 #: Queued runs on one page of the list.
@@ -23,12 +26,20 @@ _MOVES: tuple[tuple[str, str, Where], ...] = (
 )
 
 
-def queue_box(store: RunStore, waiting: Sequence[RunSummary]) -> None:
-    """Show the queued runs with their buttons; ``waiting`` is in the order of the queue."""
+def queue_box(
+    store: RunStore, training: Sequence[RunSummary], waiting: Sequence[RunSummary], obstacle: str | None
+) -> None:
+    """Show the queued runs with their buttons; ``waiting`` is in the order of the queue.
+
+    ``obstacle``: why the next run does not start although another one could.
+    """
     if not waiting:
         return
     count = len(waiting)
     st.subheader(f"Queue ({count:,})", anchor=False)
+    st.caption(queue_text(store, training, waiting))
+    if obstacle:
+        st.caption(f":material/hourglass_top: {literal(obstacle)}")
     with st.container(border=True):
         pages = -(-count // PAGE_SIZE)
         # The widget refuses a page that a shorter list no longer has.
@@ -69,6 +80,27 @@ def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> Non
             )
 
 
+def training_settings(store: RunStore) -> None:
+    """Let the person choose how many runs train at once."""
+    storage = Storage(store)
+    at_once = storage.settings_or_never().runs_at_once
+    with st.popover("Training settings", icon=":material/tune:"):
+        key = f"at_once {at_once}"  # a number typed for an older value is forgotten
+        st.number_input(
+            "Runs trained at once here",
+            1,
+            MOST_AT_ONCE,
+            at_once,
+            key=key,
+            help="Several small runs at once can finish sooner than one after the other. A run that has begun keeps "
+            "its number of threads.",
+            on_change=_choose_at_once,
+            args=(storage, key),
+        )
+        if text := share_text(at_once):
+            st.caption(text)
+
+
 def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
     """Offer to put back the runs that were cancelled in this session and are still stopped."""
     cancelled: dict[str, int] = st.session_state.get(_CANCELLED, {})
@@ -93,6 +125,10 @@ def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
 
 
 # --- what the buttons do --------------------------------------------------------------------------
+
+
+def _choose_at_once(storage: Storage, key: str) -> None:
+    act(lambda: storage.change(runs_at_once=st.session_state[key]), "Training settings saved")
 
 
 def _cancel(store: RunStore, run_id: str, name: str) -> str:

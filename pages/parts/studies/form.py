@@ -231,8 +231,9 @@ def cost_line(cells: list[CellStatus], key: str) -> None:
         st.markdown(f":material/timer: {runs}; the speed of this machine has not been measured")
         measure_button(cells[0].cell.config, key)
         return
+    at_once = f", {left.at_once} at once" if left.at_once > 1 else ""
     disk = f", about {left.bytes / 1e6:,.0f} MB on disk" if left.bytes else ""
     st.markdown(
-        f":material/timer: {runs}, about **{duration(left.seconds)}** in total{disk}",
+        f":material/timer: {runs}, about **{duration(left.seconds)}** in total{at_once}{disk}",
         help=f"Between {duration(left.low)} and {duration(left.high)}; {left.source}.",
     )
