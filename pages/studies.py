@@ -26,12 +26,15 @@ from pages.parts.actions import action_button, forget_problems, key_for, runs_te
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.hand_in import hand_in_box
+from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import REPORT, download_button, error_box, get_store, literal
 from pages.parts.studies.form import cost_line, study_form
 from pages.parts.studies.results import study_results
 from pages.parts.watch import redraw_when_changed
 
 NEW = "new"
+#: The parameter of the address that says where values and seeds are kept that were entered and not added.
+GROWING = "more"
 #: States that change without a click.
 MOVING = ("queued", *AT_WORK)
 
@@ -200,15 +203,16 @@ def grow(study_id: str, study: Study) -> None:
     """Ask for more values and seeds."""
     values = {axis.path: (axis.label, axis.text) for axis in study.axes}
     fields = values | {"seeds": ("Seeds", f"Seeds {', '.join(map(str, study.seeds))}")}
-    keys = {field: f"grow_{study_id}_{field}" for field in fields}
-    with st.form("grow", border=False):
-        for field, (label, existing) in fields.items():
-            st.text_input(label, placeholder=f"Now: {existing}", key=keys[field], persist_state="session")
-        if problem := st.session_state.get(f"grow_{study_id}"):
-            error_box(problem)
-        st.form_submit_button(
-            "Add to study", key=key_for("add", study_id), type="primary", on_click=add, args=(study_id, keys)
-        )
+    keys = {field: f"grow_study {study_id} {field}" for field in fields}
+    for key, text in kept_content(GROWING).items():
+        st.session_state[key] = str(text)
+    for field, (label, existing) in fields.items():
+        st.text_input(label, placeholder=f"Now: {existing}", key=keys[field], persist_state="session")
+    if problem := st.session_state.get(f"grow_{study_id}"):
+        error_box(problem)
+    st.button("Add to study", key=key_for("add", study_id), type="primary", on_click=add, args=(study_id, keys))
+    entered = {key: st.session_state[key] for key in map(str, st.session_state) if key.startswith("grow_study ")}
+    keep_content(GROWING, {key: text for key, text in entered.items() if text})
 
 
 def progress(cells: Sequence[CellStatus]) -> None:

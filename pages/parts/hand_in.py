@@ -22,9 +22,16 @@ def hand_in_box(subject_of: Callable[[str, str], Subject], *of: str) -> None:
     if not box.open:  # a closed one takes no time
         return
     with box:
-        title = st.text_input("Title", key="hand_in_title", placeholder="Name of the study or the runs", max_chars=120)
-        author = st.text_input("Author", key="hand_in_author", placeholder="Your name", max_chars=120)
-
+        title = st.text_input(
+            "Title",
+            key="hand_in_title",
+            persist_state="session",
+            placeholder="Name of the study or the runs",
+            max_chars=120,
+        )
+        author = st.text_input(
+            "Author", key="hand_in_author", persist_state="session", placeholder="Your name", max_chars=120
+        )
         items = [
             Item(
                 "web page",

@@ -1,11 +1,12 @@
-"""The name and the note of the selected runs. A text that another window changed meanwhile is not overwritten.
+"""The name, the note and the tags of the selected runs. What another window changed meanwhile is not overwritten.
 
-A note that was typed and not saved is there again after a visit to another page or a refresh.
+What was entered and not saved is there again after a visit to another page or a refresh. So none of these fields is in
+a form: a form sends nothing before its button is pressed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
@@ -18,7 +19,7 @@ from pages.parts.shared import literal
 
 Field = Literal["name", "note"]
 
-#: The parameter of the address that says where unsaved notes are kept.
+#: The parameter of the address that says where the unsaved entries are kept.
 UNSAVED = "note"
 _CONFLICTS = "compare_conflicts"
 _KEYS = {"name": "rename", "note": "note"}
@@ -37,33 +38,51 @@ class _Conflicts:
 
 
 def text_form(store: RunStore, field: Field, selected: Sequence[AnyRun]) -> None:
-    """Show a form for the name or the note of the selected runs."""
+    """Show the field for the name or the note of the selected runs, and its button."""
     stored = {run.id: _stored(run, field) for run in selected}
     if len(set(stored.values())) > 1:
         st.caption("The selected runs have different notes. Saving replaces them all.")
     key = f"{_KEYS[field]} {','.join(stored)}"
-    if field == "note":
-        _load_notes()
-    if not _typed(key):  # what the form shows is what saving may replace
+    _load_entries()
+    if not _entered(key):  # what the field shows is what saving may replace
         st.session_state[key] = _common(stored)
         st.session_state[_shown(key)] = stored
-    button: dict[str, Any] = {
-        "label": _BUTTONS[field],
-        "key": key_for(f"save_{field}", *stored),
-        "type": "primary",
-        "on_click": _save,
-        "args": (store, field, key),
-    }
     if field == "name":
-        with st.form(field, border=False):
-            st.text_input("Name", max_chars=80, key=key)
-            st.form_submit_button(**button)
-    else:  # a form would send nothing before its button is pressed
+        st.text_input("Name", max_chars=80, key=key, persist_state="session")
+    else:
         st.text_area("Note", key=key, persist_state="session")
-        if _typed(key):
-            st.caption("Not saved yet.")
-        st.button(**button)
-        _keep_notes()
+    st.button(
+        _BUTTONS[field], key=key_for(f"save_{field}", *stored), type="primary", on_click=_save, args=(store, field, key)
+    )
+    _keep_entries()
+
+
+def tags_field(label: str, key: str, options: Iterable[str], shown: Sequence[str] = (), *, new: bool = False) -> None:
+    """Ask for tags; those entered are in the session under ``key`` until :func:`tags_saved`.
+
+    ``shown`` are the tags that are stored. With ``new`` a person can enter tags that are no option.
+    """
+    _load_entries()
+    offered = {*options}
+    if not _entered(key):
+        st.session_state[key], st.session_state[_shown(key)] = list(shown), list(shown)
+    if not new:
+        st.session_state[key] = [tag for tag in st.session_state[key] if tag in offered]
+    st.multiselect(
+        label,
+        sorted({*offered, *st.session_state[key]}),
+        accept_new_options=new,
+        placeholder="Choose or type" if new else "Choose",
+        key=key,
+        persist_state="session",
+    )
+    _not_saved_note(key)
+    _keep_entries()
+
+
+def tags_saved(key: str, shown: Sequence[str] = ()) -> None:
+    """Empty a :func:`tags_field`, or fill it with the tags that are stored now."""
+    st.session_state[key], st.session_state[_shown(key)] = list(shown), list(shown)
 
 
 def conflict_box(store: RunStore) -> None:
@@ -100,26 +119,32 @@ def _common(stored: Mapping[str, str]) -> str:
     return texts.pop() if len(texts) == 1 else ""
 
 
-def _typed(key: str) -> bool:
+def _entered(key: str) -> bool:
     """Whether the field holds something else than what it was filled with."""
-    return key in st.session_state and st.session_state[key] != _common(st.session_state.get(_shown(key), {}))
+    shown = st.session_state.get(_shown(key), {})
+    return key in st.session_state and st.session_state[key] != (_common(shown) if isinstance(shown, dict) else shown)
 
 
-def _load_notes() -> None:
-    """Bring back the notes that were not saved before the page was refreshed."""
-    for key, note in kept_content(UNSAVED).items():
-        st.session_state[key], st.session_state[_shown(key)] = str(note["text"]), dict(note["shown"])
+def _not_saved_note(key: str) -> None:
+    if _entered(key):
+        st.caption("Not saved yet.")
 
 
-def _keep_notes() -> None:
-    """Keep every note that was typed and not saved."""
-    keys = [key.removeprefix(_shown("")) for key in map(str, st.session_state) if key.startswith(_shown("note "))]
+def _load_entries() -> None:
+    """Bring back what was not saved before the page was refreshed."""
+    for key, entry in kept_content(UNSAVED).items():
+        st.session_state[key], st.session_state[_shown(key)] = entry["text"], entry["shown"]
+
+
+def _keep_entries() -> None:
+    """Keep everything that was entered and not saved."""
+    keys = [key.removeprefix(_shown("")) for key in map(str, st.session_state) if key.startswith(_shown(""))]
     keep_content(
         UNSAVED,
         {
             key: {"text": st.session_state[key], "shown": st.session_state[_shown(key)]}
             for key in sorted(keys)
-            if _typed(key)
+            if _entered(key)
         },
     )
 

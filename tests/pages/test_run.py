@@ -233,6 +233,24 @@ def test_a_note_that_was_not_saved_survives_another_page_and_a_refresh(page, sto
     assert "note" not in fresh.query_params
 
 
+def test_a_name_and_tags_that_were_not_saved_survive_another_page_and_a_refresh(page, store):
+    run_id = made_run(store, name="old", tags=("kept", "gone"))
+    app = page(run=run_id)
+    app.text_input(key=f"rename {run_id}").set_value("half a na").run()
+    app.multiselect(key=f"tags {run_id}").set_value(["kept"]).run()
+    app.switch_page("pages/home.py").run()
+    app.query_params["run"] = run_id
+    app.switch_page("pages/run.py").run()
+    for again in (app, page(run=run_id, note=app.query_params["note"])):
+        assert again.text_input(key=f"rename {run_id}").value == "half a na"
+        assert again.multiselect(key=f"tags {run_id}").value == ["kept"]
+        assert store.run(run_id).meta().name == "old"
+    button(app, "save_name").click().run()
+    button(app, "save_tags").click().run()
+    assert (store.run(run_id).meta().name, store.run(run_id).meta().tags) == ("half a na", ("kept",))
+    assert "note" not in app.run().query_params
+
+
 def test_a_note_that_nobody_typed_into_shows_what_is_stored(page, store):
     run_id = made_run(store, note="first")
     app = page(run=run_id)

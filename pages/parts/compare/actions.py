@@ -17,9 +17,11 @@ from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary, readable
 from pages.parts.actions import act, action_button, key_for, runs_text
 from pages.parts.compare.table import PICKED, pick
-from pages.parts.texts import conflict_box, text_form
+from pages.parts.texts import conflict_box, tags_field, tags_saved, text_form
 
 _TRASHED = "compare_trashed"
+#: The fields for tags to add to the selected runs, and to remove from them.
+_ADD, _REMOVE = "tags_add", "tags_remove"
 
 
 def actions(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -> None:
@@ -95,15 +97,19 @@ def _pin(store: RunStore, run_ids: Sequence[str], pinned: bool) -> None:
 
 
 def _tags(store: RunStore, runs: Sequence[AnyRun], selected: Sequence[AnyRun]) -> None:
-    with st.form("tags", border=False, clear_on_submit=True):
-        add = st.multiselect(
-            "Add tags", filters.tags_in_use(runs), accept_new_options=True, placeholder="Choose or type", key="tags_add"
-        )
-        remove = st.multiselect("Remove tags", filters.tags_in_use(selected), placeholder="Choose", key="tags_remove")
-        run_ids = [run.id for run in selected]
-        if st.form_submit_button("Save tags", key=key_for("save_tags", *run_ids), type="primary"):
-            act(lambda: each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged")
-            st.rerun()
+    tags_field("Add tags", _ADD, filters.tags_in_use(runs), new=True)
+    tags_field("Remove tags", _REMOVE, filters.tags_in_use(selected))
+    run_ids = [run.id for run in selected]
+    st.button(
+        "Save tags", key=key_for("save_tags", *run_ids), type="primary", on_click=_save_tags, args=(store, run_ids)
+    )
+
+
+def _save_tags(store: RunStore, run_ids: Sequence[str]) -> None:
+    add, remove = st.session_state[_ADD], st.session_state[_REMOVE]
+    if act(lambda: each(run_ids, lambda run_id: store.run(run_id).retag(add, remove)), "tagged"):
+        tags_saved(_ADD)
+        tags_saved(_REMOVE)
 
 
 # --- trash ----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pages.parts.components.notify import notify_button
 from pages.parts.estimate import fit_notes
 from pages.parts.shared import literal, open_page
 from pages.parts.take_away import Item, take_away
-from pages.parts.texts import conflict_box, text_form
+from pages.parts.texts import conflict_box, tags_field, tags_saved, text_form
 
 _MOVE = "run_move"
 #: Seconds within which a rerun arrives that the browser asked for before it knew the new address.
@@ -281,20 +281,19 @@ def _onnx(store: RunStore, run_id: str) -> bytes:
 
 
 def _tags_form(store: RunStore, run: RunSummary) -> None:
-    """Show a form for the run's tags."""
-    key = f"tags {run.id}"
-    with st.form("tags", border=False):
-        known = {*tags_in_use(store.runs()), *run.meta.tags}
-        st.multiselect(
-            "Tags", sorted(known), run.meta.tags, accept_new_options=True, placeholder="Choose or type", key=key
-        )
-        st.form_submit_button(
-            "Save tags", key=key_for("save_tags", run.id), on_click=_save_tags, args=(store, run.id, run.meta.tags)
-        )
+    """Show the field for the run's tags, and its button."""
+    tags_field("Tags", f"tags {run.id}", {*tags_in_use(store.runs()), *run.meta.tags}, run.meta.tags, new=True)
+    st.button("Save tags", key=key_for("save_tags", run.id), on_click=_save_tags, args=(store, run.id, run.meta.tags))
 
 
 def _save_tags(store: RunStore, run_id: str, shown: tuple[str, ...]) -> None:
     """Add and remove what the person changed; tags that another window added meanwhile stay."""
     chosen = st.session_state[f"tags {run_id}"]
     add, remove = [tag for tag in chosen if tag not in shown], [tag for tag in shown if tag not in chosen]
-    act(lambda: store.run(run_id).retag(add, remove), "Tags saved")
+
+    def save() -> str:
+        store.run(run_id).retag(add, remove)
+        tags_saved(f"tags {run_id}", chosen)
+        return "Tags saved"
+
+    act(save)

@@ -34,6 +34,7 @@ _FIELDS = (
     "study_base",
     "study_paths",
     "study_own_seeds",
+    "study_redraw",
 )
 _UNTOUCHED = "study_untouched"
 #: What a part of a study is called that is no setting, where its name does not say it.
