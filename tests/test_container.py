@@ -110,7 +110,7 @@ def test_the_app_starts_from_the_files_of_the_image_and_passes_its_health_check(
     )
     try:
         check = [sys.executable, *health[1:]]
-        wait_for(lambda: subprocess.run(check, capture_output=True).returncode == 0, 120)
+        wait_for(lambda: subprocess.run(check, capture_output=True).returncode == 0)
         assert "ResNet Lab is at" in (tmp_path / "log.txt").read_text()
         committed = {path.parent.name for path in (PROJECT / "runs").glob("*/meta.json")}
         assert {run.id for run in RunStore(image / "runs").summaries()} <= committed

@@ -11,6 +11,18 @@ import pytest
 
 from tests.conftest import start_server
 
+#: Milliseconds for what takes a moment: the cores may be busy, and training goes last.
+PATIENCE = 180_000
+#: Whether the page's script has ended.
+IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+#: Resolves when the page has not changed for a while: charts and images come after the script.
+UNCHANGED = """() => new Promise(resolve => {
+  let timer = setTimeout(resolve, 300);
+  const wait = () => { clearTimeout(timer); timer = setTimeout(resolve, 300); };
+  new MutationObserver(wait).observe(document, {subtree: true, childList: true, attributes: true});
+  setTimeout(resolve, 5_000);
+})"""
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,11 +39,12 @@ def chromium_path() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test in this folder needs the browser."""
+    """Every test in this folder needs the browser, and patience."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(1_200))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +58,7 @@ def chromium():
         pytest.skip(reason)
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)  # two cores may be busy training
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -60,11 +73,17 @@ def lab(tmp_path_factory):
     server.kill()
 
 
+def settle(page) -> None:
+    """Wait until the page's script has ended and what it shows is drawn."""
+    page.wait_for_function(IDLE)
+    page.evaluate(UNCHANGED)
+
+
 @pytest.fixture
 def page(chromium):
     """A new window of 1440×900; the browser's console errors fail the test."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

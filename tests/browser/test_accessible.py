@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.config.presets import PRESETS
+from tests.browser.conftest import settle
 from tests.made import made_run, made_weights
 
 PAGES = ("", "new_run", "run", "compare", "studies", "report", "leaderboard", "dataset", "classify")
 CONTROLS = "button link textbox combobox checkbox switch radio slider spinbutton tab img image"
-IDLE = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 #: A number for the element that has the focus, the same whenever it has it; null outside the page.
 FOCUSED = """() => {
   const at = document.activeElement, known = (window.known ??= new Map());
@@ -58,36 +58,11 @@ def nameless(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_control_image_and_chart_has_a_name(lab, page, runs, path):
+def test_everything_has_a_name_and_tab_goes_through_the_page_and_out_of_it(lab, page, runs, path):
     page.goto(f"{lab.url}/{path}" + (f"?runs={runs[0]},{runs[1]}" if path == "compare" else ""))
     page.locator("h1").first.wait_for()
-    page.wait_for_function(IDLE)
-    page.wait_for_timeout(1_500)  # charts and images come after the script
+    settle(page)
     assert nameless(page) == []
-
-
-@pytest.mark.parametrize("path", ["new_run", "dataset?view=Split", "dataset?view=Augmentation"])
-def test_no_name_of_a_control_has_markup(lab, page, runs, path):
-    page.goto(f"{lab.url}/{path}")
-    page.wait_for_function(IDLE)
-    page.get_by_role("textbox").first.wait_for()
-    if path == "new_run":
-        page.get_by_role("textbox", name="Depth").fill("14")  # a changed setting is marked
-        expect(page.get_by_text("● preset")).to_be_visible()
-    assert not [name for _, name in named(page) if MARKUP.search(name)]
-
-
-def test_the_buttons_of_presets_have_names_of_their_own(lab, page, runs):
-    page.goto(f"{lab.url}/new_run")
-    for preset in PRESETS.values():
-        expect(page.get_by_role("button", name=preset.title, exact=True)).to_have_count(1)
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_tab_goes_through_the_page_and_out_of_it(lab, page, runs, path):
-    page.goto(f"{lab.url}/{path}")
-    page.locator("h1").first.wait_for()
-    page.wait_for_timeout(1_500)
     seen: list[int] = []
     for _ in range(300):
         page.keyboard.press("Tab")
@@ -99,6 +74,23 @@ def test_tab_goes_through_the_page_and_out_of_it(lab, page, runs, path):
         pytest.fail("Tab does not come out of the page")
     # Tab stops at each cell of a table, so many stops can be one element.
     assert len(set(seen)) >= 9, "the eight pages in the menu, and what the page itself has"
+
+
+@pytest.mark.parametrize("path", ["new_run", "dataset?view=Split", "dataset?view=Augmentation"])
+def test_no_name_of_a_control_has_markup(lab, page, runs, path):
+    page.goto(f"{lab.url}/{path}")
+    page.get_by_role("textbox").first.wait_for()
+    settle(page)
+    if path == "new_run":
+        page.get_by_role("textbox", name="Depth").fill("14")  # a changed setting is marked
+        expect(page.get_by_text("● preset")).to_be_visible()
+    assert not [name for _, name in named(page) if MARKUP.search(name)]
+
+
+def test_the_buttons_of_presets_have_names_of_their_own(lab, page, runs):
+    page.goto(f"{lab.url}/new_run")
+    for preset in PRESETS.values():
+        expect(page.get_by_role("button", name=preset.title, exact=True)).to_have_count(1)
 
 
 def test_arrow_keys_choose_an_image(lab, page):

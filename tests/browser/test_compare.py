@@ -31,7 +31,7 @@ def test_runs_go_to_the_trash_and_come_back(lab, page, runs):
     page.wait_for_function(f"() => {CHART}?.data?.length > 0")
     page.get_by_role("button", name="Move to trash").click()
     expect(page.get_by_text("2 runs moved to the trash.")).to_be_visible()
-    wait_for(lambda: set(lab.store.trash.ids()) == set(runs[:2]), 10)
+    wait_for(lambda: set(lab.store.trash.ids()) == set(runs[:2]))
     expect(page).not_to_have_url(re.compile(runs[0]))
     expect(page.get_by_text("1 of 1 run", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo").click()

@@ -52,7 +52,7 @@ def test_a_name_is_a_name_on_every_page(serve, page, store):
         said = main.inner_text().replace("\N{WORD JOINER}", "")
         return [name for name in HOSTILE if name not in said]
 
-    wait_for(lambda: not missing(), 60)
+    wait_for(lambda: not missing())
     assert page.evaluate("window.hacked") is None
     assert not [url for url in asked if "evil.example" in url]
 

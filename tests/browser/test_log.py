@@ -4,10 +4,9 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.browser.conftest import IDLE
 from tests.made import made_run
 from tests.pages.test_classify_page import png, run_with_weights
-
-IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
 def test_clicks_in_all_pages_write_no_warning_into_the_log(lab, page):

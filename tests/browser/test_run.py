@@ -23,14 +23,14 @@ def nothing_left_at_work(lab):
     for run_id in lab.store.ids():
         if lab.store.run(run_id).status().active:
             lab.store.queue.request_stop(run_id)
-            wait_for(lambda run_id=run_id: not lab.store.run(run_id).status().active, 60)
+            wait_for(lambda run_id=run_id: not lab.store.run(run_id).status().active)
 
 
 def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
     server = lab
     run_id = server.store.create(tiny_config("train.epochs=3000", "train.batch_size=16"))
     page.goto(f"{server.url}/run?run={run_id}")
-    page.wait_for_function(DRAWN, timeout=90_000)
+    page.wait_for_function(DRAWN)
     page.evaluate(
         f"""async () => {{
             const chart = document.querySelector('{CHART}');
@@ -42,16 +42,14 @@ def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
     page.wait_for_function(f"() => ({SHOWN}).includes('legendonly')")
     hidden = page.evaluate(SHOWN)
     before = len(server.store.run(run_id).records())
-    wait_for(lambda: len(server.store.run(run_id).records()) >= before + 3, 120)
+    wait_for(lambda: len(server.store.run(run_id).records()) >= before + 3)
     page.wait_for_function(
-        f"n => Math.max(...document.querySelector('{CHART}').data.map(t => (t.x || []).length)) >= n",
-        arg=before + 3,
-        timeout=60_000,
+        f"n => Math.max(...document.querySelector('{CHART}').data.map(t => (t.x || []).length)) >= n", arg=before + 3
     )
     seen = page.evaluate(f"() => [{NODE}.dataset.mark, {NODE}._fullLayout.xaxis.range, {SHOWN}]")
     assert seen == ["the same node", [0.5, 2.5], hidden]
     page.get_by_role("button", name="Stop run").click()
-    wait_for(lambda: server.store.run(run_id).status().state == "stopped", 60)
+    wait_for(lambda: server.store.run(run_id).status().state == "stopped")
     expect(page.get_by_role("button", name="Resume run")).to_be_visible()
 
 
@@ -75,7 +73,7 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     other = page.context.new_page()
     for tab in (page, other):
         tab.goto(f"{lab.url}/run")  # a run at work is shown without being asked for
-        tab.wait_for_function(DRAWN, timeout=90_000)
+        tab.wait_for_function(DRAWN)
         expect(tab).to_have_url(re.compile(run_id))
         expect(tab).to_have_title(re.compile(r"^\d+\s?% · refreshed"))
     page.reload()
@@ -85,19 +83,19 @@ def test_a_page_refreshed_in_the_middle_of_a_run_picks_it_up_and_two_tabs_agree(
     assert lab.store.run(run_id).status().state == "running"
 
     page.get_by_role("button", name="Stop run").click()
-    expect(other.get_by_role("button", name="Resume run")).to_be_visible(timeout=60_000)
+    expect(other.get_by_role("button", name="Resume run")).to_be_visible()
     assert lab.store.run(run_id).status().state == "stopped"
     kept = len(lab.store.run(run_id).records())
     other.get_by_role("button", name="Resume run").click()
-    other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept, timeout=60_000)
+    other.wait_for_function(f"n => ({LONGEST}) > n", arg=kept)
     other.get_by_role("button", name="Discard run").click()
-    wait_for(lambda: run_id in lab.store.trash.ids(), 60)
+    wait_for(lambda: run_id in lab.store.trash.ids())
 
 
 def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     server = lab
     run_id = server.store.create(tiny_config("train.schedule=constant", "train.warmup_epochs=0", "train.epochs=2"))
-    wait_for(lambda: server.store.run(run_id).status().state == "finished", 120)
+    wait_for(lambda: server.store.run(run_id).status().state == "finished")
     page.goto(f"{server.url}/run?run={run_id}")
     page.wait_for_function(DRAWN)
     page.get_by_text("Log x", exact=True).click()
@@ -111,7 +109,7 @@ def test_a_finished_run_is_extended_and_the_axis_made_logarithmic(lab, page):
     expect(page).not_to_have_url(re.compile(re.escape(run_id)))
     child = server.store.ids()[0]
     assert server.store.run(child).meta().parent == run_id
-    wait_for(lambda: server.store.run(child).status().state == "finished", 120)
+    wait_for(lambda: server.store.run(child).status().state == "finished")
     page.wait_for_function(f"() => {LONGEST} === 5")
     assert [record.epoch for record in server.store.run(child).records()] == [1, 2, 3, 4, 5]
 
@@ -151,12 +149,12 @@ def long_epochs():
 def test_the_first_epoch_has_a_curve_and_discarding_can_be_undone(lab, page):
     run_id = lab.store.create(long_epochs(), name="a first epoch")
     page.goto(f"{lab.url}/run?run={run_id}")
-    page.wait_for_function(MOMENTS, timeout=90_000)
+    page.wait_for_function(MOMENTS)
     assert lab.store.run(run_id).records() == []
     before = page.evaluate(LONGEST)
     page.wait_for_function(f"() => {LONGEST} > {before}")
     page.get_by_role("button", name="Discard run").click()
-    expect(page.get_by_text("Moved to trash")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Moved to trash")).to_be_visible()
     assert page.locator("[data-testid=stAlert]").all_text_contents() == []
     assert run_id in lab.store.trash.ids()
     page.get_by_role("button", name="Undo").click()
@@ -169,12 +167,12 @@ def test_a_notification_is_asked_for_by_a_click_and_shown_when_the_run_ends(lab,
     run_id = lab.store.create(long_epochs(), name="tell me")
     page.goto(f"{lab.url}/run?run={run_id}")
     button = page.get_by_role("button", name="Notify me")
-    expect(button).to_be_enabled(timeout=60_000)
+    expect(button).to_be_enabled()
     assert page.evaluate("window.asked") is None
     button.click()
     expect(page.get_by_role("button", name="Notification on")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Stop run").click()
-    page.wait_for_function("() => window.notified.length", timeout=60_000)
+    page.wait_for_function("() => window.notified.length")
     ((title, _),) = page.evaluate("window.notified")
     assert title == "tell me: stopped"
     expect(page.get_by_role("button", name="Notification on")).to_be_hidden()
@@ -184,9 +182,9 @@ def test_where_notifications_are_denied_the_page_works_without(lab, page):
     page.add_init_script(STUB % "denied")
     run_id = lab.store.create(long_epochs())
     page.goto(f"{lab.url}/run?run={run_id}")
-    expect(page.get_by_role("button", name="Notify me")).to_be_disabled(timeout=60_000)
+    expect(page.get_by_role("button", name="Notify me")).to_be_disabled()
     page.get_by_role("button", name="Stop run").click()
-    expect(page.get_by_role("button", name="Resume run")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Resume run")).to_be_visible()
     assert page.evaluate("window.notified") == []
 
 

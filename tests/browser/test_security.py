@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import IDLE, settle
 from tests.made import made_run, tiny_config
 from tests.pages.test_classify_page import png, run_with_weights
 
-IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 REPORT = """document.addEventListener('securitypolicyviolation', event =>
   console.error('refused by policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile))"""
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3"
@@ -46,7 +46,7 @@ def open_everything(page: Page, address: str) -> None:
     while closed.count():
         closed.first.click()
         page.wait_for_function(IDLE)
-    page.wait_for_timeout(1_000)  # charts and images come after the script
+    settle(page)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def foreign() -> Iterator[Callable[[str], str]]:
 
 def test_a_foreign_page_cannot_frame_the_app_and_its_own_pages_can(lab, page, foreign):
     page.goto(foreign(f"<h1>foreign</h1><iframe src='{lab.url}/' width=900 height=700></iframe>"))
-    page.wait_for_timeout(3_000)
+    page.wait_for_function("() => document.querySelector('iframe')")
     framed = page.frames[1]
-    assert framed.url.startswith("chrome-error:")
+    framed.wait_for_url(re.compile("^chrome-error:"))
     assert framed.locator("h1").filter(has_text="ResNet Lab").count() == 0
     page.goto(f"{lab.url}/_stcore/health")
     page.evaluate("document.body.innerHTML = '<iframe src=\"/\" width=900 height=700></iframe>'")

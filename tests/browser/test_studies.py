@@ -29,14 +29,14 @@ def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_
         return [cell.state for cell in statuses(study_id, STUDY, server.store.summaries())]
 
     page.get_by_role("button", name="Start study").click()
-    wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records(), 120)
+    wait_for(lambda: states()[0] == "running" and server.store.run(server.store.ids()[-1]).records())
     server.kill()
     assert states() == ["interrupted", "queued"]
 
     other = serve()  # goes on with the queue by itself; what it was killed in waits for a word
     page.goto(f"{other.url}/studies?study={study_id}")
     page.get_by_role("button", name="Continue study").click()
-    wait_for(lambda: states() == ["finished", "finished"], 180)
+    wait_for(lambda: states() == ["finished", "finished"])
     expect(page.get_by_text("2 runs: 2 finished")).to_be_visible()
     expect(page.get_by_text("from 0.05 to 0.1", exact=False).first).to_be_visible()
     drawn = page.wait_for_function(

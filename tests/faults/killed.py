@@ -1,8 +1,9 @@
-"""Fork child processes and kill each at a different instant: ``python -m tests.faults.killed WHAT FOLDER [NUMBER…]``.
+"""Fork child processes and kill each at a different instant: ``python -m tests.faults.killed``.
 
-Every child does the same thing to a store, until one reaches the end. The modules are imported once, before the first
-fork. For each child a line of JSON on stdout says at which step it was killed, its exit code, its store, the runs
-concerned, the digest of every file that existed before, and, if it trained, how many epochs it had reported.
+Each line of stdin is a request, a JSON list: what is done, in which folder, and numbers. Every child does the same
+thing to a store, until one reaches the end. The modules are imported once, before the first fork. For each child a
+line of JSON on stdout says at which step it was killed, its exit code, its store, the runs concerned, the digest of
+every file that existed before, and, if it trained, how many epochs it had reported. ``null`` ends the answer.
 """
 
 import hashlib
@@ -175,8 +176,8 @@ def back_up_and_restore(source: Path, target: Path) -> None:
     assert Backup(RunStore(target), backup).restore().problems == []
 
 
-def main() -> None:
-    what, folder = sys.argv[1], Path(sys.argv[2])
+def perform(what: str, folder: Path, *numbers: int) -> None:
+    """Answer one request."""
     if what in OPERATIONS:
         every_step(what, folder)
         return
@@ -184,7 +185,6 @@ def main() -> None:
     from core.data import cifar10
 
     cifar10.load()
-    numbers = [int(word) for word in sys.argv[3:]]
     store = RunStore(folder / "runs")
     match what:
         case "steps":
@@ -195,6 +195,13 @@ def main() -> None:
             random_moments(store, *numbers, folder / "copies", copy_folder)
         case "backups":
             random_moments(store, *numbers, folder / "copies", back_up_and_restore)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        what, folder, *numbers = json.loads(line)
+        perform(what, Path(folder), *numbers)
+        print("null", flush=True)
 
 
 if __name__ == "__main__":

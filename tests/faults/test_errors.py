@@ -117,7 +117,7 @@ def test_the_worker_takes_the_next_run(store: RunStore, monkeypatch: pytest.Monk
     worker = Worker(store)
     with watched(store.root, act if trouble == "permission lost" else lambda step: None):
         worker.start()
-        wait_for(lambda: store.run(good).status().state == "finished", 90)
+        wait_for(lambda: store.run(good).status().state == "finished")
         worker.stop()
     if trouble == "permission lost":
         assert store.run(bad).status().state == "queued", "it can be trained once the folder is writable again"

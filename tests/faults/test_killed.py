@@ -23,15 +23,24 @@ from core.runs.predictions import PREDICTIONS, predictions_bytes
 from core.runs.store import RunStore
 from tests.faults.operations import CHANGES, OPERATIONS, tiny
 
+#: Takes what is done, in which folder, and numbers.
+Killed = Callable[..., list[dict[str, Any]]]
 
-def killed(what: str, folder: Path, *numbers: int) -> Iterator[dict[str, Any]]:
-    """Yield the report of :mod:`tests.faults.killed` on each child."""
-    command = [sys.executable, "-m", "tests.faults.killed", what, str(folder), *map(str, numbers)]
+
+@pytest.fixture(scope="module")
+def killed() -> Iterator[Killed]:
+    """A function that returns the reports of :mod:`tests.faults.killed`, one program for all tests, on each child."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout
-        for line in program.stdout:
-            yield json.loads(line)
+    command, pipe = [sys.executable, "-m", "tests.faults.killed"], subprocess.PIPE
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=pipe, stdout=pipe, text=True) as program:
+        assert program.stdin and program.stdout
+
+        def ask(what: str, folder: Path, *numbers: int) -> list[dict[str, Any]]:
+            print(json.dumps([what, str(folder), *numbers]), file=program.stdin, flush=True)
+            return list(iter(lambda: json.loads(program.stdout.readline()), None))
+
+        yield ask
+        program.stdin.close()
     assert program.returncode == 0
 
 
@@ -56,7 +65,11 @@ def litter(store: RunStore) -> list[Path]:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_at_every_step_of_everything_that_is_done_to_a_store(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    name: str,
+    killed: Killed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The operation happened or can be repeated; nothing else changes, and nothing half-done remains."""
     monkeypatch.setitem(run_config.MIGRATIONS, 0, dict)
@@ -137,12 +150,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "runs")
 
 
-def all_killed(what: str, folder: Path, *numbers: int) -> list[dict[str, Any]]:
-    """Kill children that train one after the other in one store; return the reports. No child may touch other runs."""
-    children = list(killed(what, folder, *numbers))
+def assert_alone(children: list[dict[str, Any]]) -> None:
+    """Check that no child touched another run of the store in which all trained, one after the other."""
     for child in children:
         assert changed(RunStore(child["root"]), child["before"]) == [], child["step"]
-    return children
 
 
 def assert_survived(child: dict[str, Any], undisturbed: Undisturbed, root: Path | None = None) -> None:
@@ -175,11 +186,12 @@ BETWEEN = [pytest.param(first, marks=pytest.mark.slow) for first in range(2, STR
 
 @pytest.mark.parametrize("first", [1, *BETWEEN])
 def test_at_the_steps_of_training(
-    first: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+    first: int, killed: Killed, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
     """All parameters together cover every step: before a file is opened, torn, flushed, renamed or removed."""
-    kills = 0
-    for child in all_killed("steps", tmp_path, first, STRIDE):
+    children, kills = killed("steps", tmp_path, first, STRIDE), 0
+    assert_alone(children)
+    for child in children:
         kills += child["code"] != 0
         assert_survived(child, undisturbed)
     assert kills > 5
@@ -188,10 +200,11 @@ def test_at_the_steps_of_training(
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
 def test_at_random_moments_of_training(
-    times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+    times: int, killed: Killed, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
 ) -> None:
-    kills = 0
-    for child in all_killed("moments", tmp_path, times, times):
+    children, kills = killed("moments", tmp_path, times, times), 0
+    assert_alone(children)
+    for child in children:
         kills += child["code"] != 0
         assert_survived(child, undisturbed)
     assert kills == times
@@ -201,10 +214,17 @@ def test_at_random_moments_of_training(
 @pytest.mark.parametrize("times", [3, pytest.param(25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", ["copies", "backups"])
 def test_a_copy_of_the_folder_at_a_random_moment_resumes_like_the_run(
-    what: str, times: int, tmp_path: Path, undisturbed: Undisturbed, record_property: Callable[[str, object], None]
+    what: str,
+    times: int,
+    killed: Killed,
+    tmp_path: Path,
+    undisturbed: Undisturbed,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """This is worse than a power failure: the copy holds its files as they were at different instants."""
-    children = all_killed(what, tmp_path, times, times)[1:]
+    children = killed(what, tmp_path, times, times)
+    assert_alone(children)
+    children = children[1:]
     assert len(children) == times
     for index, child in enumerate(children):
         copy = tmp_path / "copies" / str(index) / "runs"

@@ -152,10 +152,10 @@ def test_the_worker_says_it_once_and_works_when_it_may(
     monkeypatch.setattr("core.jobs.worker.POLL_SECONDS", 0.01)
     worker = Worker(store)
     worker.start()
-    wait_for(lambda: worker.read_only, 30)
+    wait_for(lambda: worker.read_only)
     assert worker.trouble is None and str(store.root) in str(worker.read_only)
     allowed = True
-    wait_for(lambda: worker.read_only is None, 30)
+    wait_for(lambda: worker.read_only is None)
     worker.stop()
     err = capsys.readouterr().err
     assert err.count(str(store.root)) == 1 and "Traceback" not in err

@@ -49,7 +49,7 @@ def trainer(request: pytest.FixtureRequest, store: RunStore, tmp_path: Path) -> 
     with (tmp_path / "output.txt").open("wb") as output:
         process = subprocess.Popen([sys.executable, *words], cwd=PROJECT, stdout=output, stderr=output)
         try:
-            wait_for(lambda: len(store.run(run_id).records()) >= 2, 120)
+            wait_for(lambda: len(store.run(run_id).records()) >= 2)
             yield process
         finally:
             process.kill()
@@ -78,18 +78,18 @@ def test_a_copy_in_the_place_of_the_folder_is_trained_by_one_process(
     (run_id,) = store.ids()
     moved = store.root.rename(tmp_path / "moved")
     shutil.copytree(moved, store.root)
-    wait_for(lets_go(tmp_path), 60)
+    wait_for(lets_go(tmp_path))
     kept, reached = files(RunStore(moved).run(run_id)), len(store.run(run_id).records())
     assert RunStore(moved).run(run_id).status().state == "interrupted"
     if works_a_queue(trainer):  # the worker works the queue of the new folder
-        wait_for(lambda: store.run(run_id).stored_status().state == "interrupted", 60)
+        wait_for(lambda: store.run(run_id).stored_status().state == "interrupted")
     worker = Worker(store)
     worker.start()
-    wait_for(lambda: store.run(run_id).stored_status().state == "interrupted", 60)
+    wait_for(lambda: store.run(run_id).stored_status().state == "interrupted")
     store.queue.enqueue(run_id)
-    wait_for(lambda: len(store.run(run_id).records()) >= reached + 3, 60)
+    wait_for(lambda: len(store.run(run_id).records()) >= reached + 3)
     store.queue.request_stop(run_id)
-    wait_for(lambda: store.run(run_id).status().state == "stopped", 60)
+    wait_for(lambda: store.run(run_id).status().state == "stopped")
     worker.stop()
     lines = (store.run(run_id).path / "metrics.jsonl").read_text().splitlines()
     epochs = [record.epoch for record in store.run(run_id).records()]
@@ -103,17 +103,17 @@ def test_nothing_is_written_where_the_folder_was(
 ) -> None:
     (run_id,) = store.ids()
     moved = store.root.rename(tmp_path / "moved")
-    wait_for(lets_go(tmp_path), 60)
+    wait_for(lets_go(tmp_path))
     assert not store.root.exists()
     assert RunStore(moved).run(run_id).status().state == "interrupted"
     if works_a_queue(trainer):  # the worker waits until the folder comes back
-        wait_for(lambda: "does not exist" in (tmp_path / "output.txt").read_text(), 60)
+        wait_for(lambda: "does not exist" in (tmp_path / "output.txt").read_text())
         assert not store.root.exists()
         moved.rename(store.root)
-        wait_for(lambda: store.run(run_id).stored_status().state == "interrupted", 60)
+        wait_for(lambda: store.run(run_id).stored_status().state == "interrupted")
         store.queue.enqueue(run_id)
         before = len(store.run(run_id).records())
-        wait_for(lambda: len(store.run(run_id).records()) > before, 60)
+        wait_for(lambda: len(store.run(run_id).records()) > before)
     else:
         assert trainer.wait(60) == 1
 
@@ -126,7 +126,7 @@ def test_a_run_that_was_replaced_alone_is_left_alone(
     moved = folder.rename(tmp_path / run_id)
     shutil.copytree(moved, folder)
     kept = files(store.run(run_id))
-    wait_for(lets_go(tmp_path), 60)
+    wait_for(lets_go(tmp_path))
     now = files(store.run(run_id))
     changed = {name for name in now | kept if now.get(name) != kept.get(name)}
     assert changed <= {"status.json", "log.txt", "progress.json", "stop"}, "marked interrupted at most"

@@ -13,7 +13,7 @@ def test_three_sessions_watch_a_run_without_an_error_or_a_lost_epoch(serve):
     ended = threading.Event()
 
     def end() -> None:
-        wait_for(lambda: not server.store.run(run_id).status().active, 200)
+        wait_for(lambda: not server.store.run(run_id).status().active)
         ended.set()
 
     waiting = threading.Thread(target=end)

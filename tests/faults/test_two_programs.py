@@ -33,7 +33,7 @@ def test_the_command_line_sees_and_stops_the_apps_run_but_cannot_take_it(
 ) -> None:
     run_id = store.create(tiny("train.epochs=2000"))
     serve()
-    wait_for(lambda: len(store.run(run_id).records()) >= 2, 120)
+    wait_for(lambda: len(store.run(run_id).records()) >= 2)
     first = status(store, run_id)
     assert first["state"] == "running" and first["pid"] != os.getpid()
     resumed = core(store, "resume", run_id)
@@ -43,7 +43,7 @@ def test_the_command_line_sees_and_stops_the_apps_run_but_cannot_take_it(
     assert core(store, "resume", run_id, "--queue").returncode == 1
     assert status(store, run_id)["epoch"] > first["epoch"], "training goes on"
     assert core(store, "stop", run_id).returncode == 0
-    wait_for(lambda: store.run(run_id).status().state == "stopped", 60)
+    wait_for(lambda: store.run(run_id).status().state == "stopped")
     assert store.run(run_id).log().count("Training from epoch") == 1
     epochs = [record.epoch for record in store.run(run_id).records()]
     assert epochs == list(range(1, len(epochs) + 1))
@@ -57,11 +57,11 @@ def test_the_app_sees_and_stops_the_command_lines_run_but_cannot_take_it(
     path.write_text(json.dumps(tiny("train.epochs=2000").to_dict()))
     command = [sys.executable, "-m", "core", "train", "--config", str(path), "--runs", str(store.root)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        wait_for(lambda: store.ids() and len(store.run(store.ids()[0]).records()) >= 2, 120)
+        wait_for(lambda: store.ids() and len(store.run(store.ids()[0]).records()) >= 2)
         (run_id,) = store.ids()
         assert store.run(run_id).status().pid == program.pid
         queued = store.create(tiny())  # the app is free: it trains the queued run, not the one held elsewhere
-        wait_for(lambda: store.run(queued).status().state == "finished", 120)
+        wait_for(lambda: store.run(queued).status().state == "finished")
         assert store.run(run_id).status().state == "running"
         assert store.frame().set_index("id").loc[run_id, "state"] == "running"
         store.queue.request_stop(run_id)

@@ -43,11 +43,12 @@ def answered(predictions: Predictions) -> dict[tuple[str, int], float]:
 
 def same(first: Predictions, second: Predictions) -> bool:
     """Whether two predictions are equal to the last bit; it does not matter when they were made."""
-    pairs = list(zip(first.kept, second.kept, strict=True))
     arrays = ("images", "labels", "logits", "predicted")
-    return (first.best_epoch, first.last_epoch) == (second.best_epoch, second.last_epoch) and all(
+    if (first.best_epoch, first.last_epoch) != (second.best_epoch, second.last_epoch):
+        return False
+    return all(
         (a.part, a.epoch) == (b.part, b.epoch) and all(np.array_equal(getattr(a, of), getattr(b, of)) for of in arrays)
-        for a, b in pairs
+        for a, b in zip(first.kept, second.kept, strict=True)
     )
 
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from core.base import files
 from core.base.errors import LabError, RunBusy, StoreError
 from core.base.paths import PROJECT
+from core.cli.main import main
 from core.config.run_config import RunConfig
 from core.images.classify import Classifier
 from core.jobs import recorder, runner
@@ -31,6 +32,7 @@ from core.runs.folder import SAVED_STATES, RunFolder
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
 from core.training import environment
+from tests.conftest import wait_for
 from tests.made import tiny_config
 
 AVERAGED = ("train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating", "augment.translate=crop")
@@ -61,6 +63,31 @@ def untimed(store: RunStore, run_id: str) -> list[dict]:
     ]
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory) -> tuple[RunFolder, RunFolder]:
+    """Two runs of the same settings: one was trained to its end, and one stopped after three of its four epochs."""
+    store = RunStore(tmp_path_factory.mktemp("once") / "runs")
+    return store.run(ran(store)), store.run(stopped(store))
+
+
+def copied(run: RunFolder, store: RunStore) -> str:
+    """Copy a run into a store; return its id."""
+    shutil.copytree(run.path, store.root / run.id)
+    return run.id
+
+
+@pytest.fixture
+def straight(store, once) -> str:
+    """A run that was never interrupted."""
+    return copied(once[0], store)
+
+
+@pytest.fixture
+def halted(store, once) -> str:
+    """A run like ``straight`` that was stopped after its third epoch."""
+    return copied(once[1], store)
+
+
 def same_weights(store: RunStore, first: str, second: str) -> bool:
     """Whether best and last weights of two runs are equal to the last bit."""
     best = [load_file(store.run(one).best_weights()) for one in (first, second)]
@@ -68,8 +95,8 @@ def same_weights(store: RunStore, first: str, second: str) -> bool:
     return all(torch.equal(a[name], b[name]) for a, b in (best, last) for name in a)
 
 
-def test_a_finished_run_holds_every_fact(store):
-    run_id = ran(store)
+def test_a_finished_run_holds_every_fact(store, straight):
+    run_id = straight
     folder = store.run(run_id).path
     assert store.run(run_id).status().state == "finished"
     records = store.run(run_id).records()
@@ -87,8 +114,8 @@ def test_a_finished_run_holds_every_fact(store):
     assert "Finished after 4 epochs" in store.run(run_id).log()
 
 
-def test_the_test_part_is_looked_at_once_at_the_end(store):
-    run_id = ran(store)
+def test_the_test_part_is_looked_at_once_at_the_end(store, straight):
+    run_id = straight
     result = store.run(run_id).result()
     assert result["best"]["epoch"] == store.run(run_id).status().best_epoch
     assert result["best"]["images"] == sum(map(sum, result["best"]["confusion"])) == 200
@@ -144,23 +171,36 @@ def test_stopped_after_two_of_four_and_resumed_equals_four_straight(store, recip
 
 KILLED = """
 import os, signal, sys
-from core.jobs.runner import run, run_held
-from core.runs.folder import RunFolder
+from core.jobs.runner import run
 from core.runs.store import RunStore
-store, run_id = RunStore(sys.argv[1]), sys.argv[2]
 def on_batch(record):
     if (record.epoch, record.batch) == (3, 4):
         os.kill(os.getpid(), signal.SIGKILL)
-run(store, run_id, on_batch=on_batch)
+for run_id in sys.argv[2:]:
+    if (child := os.fork()) == 0:
+        run(RunStore(sys.argv[1]), run_id, on_batch=on_batch)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+RECIPES = {"sgd, one-cycle, averaging": AVERAGED, "adam, report": REPORT}
 
 
-@pytest.mark.parametrize("recipe", [AVERAGED, REPORT], ids=["sgd, one-cycle, averaging", "adam, report"])
-def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, recipe):
-    straight = ran(store, *recipe)
-    killed = store.create(tiny_config(*recipe))
-    ended = subprocess.run([sys.executable, "-c", KILLED, store.root, killed], cwd=PROJECT, check=False)
-    assert ended.returncode == -signal.SIGKILL
+@pytest.fixture(scope="module")
+def killed_once(tmp_path_factory) -> dict[str, RunFolder]:
+    """A run of each recipe, killed in its third epoch by one program, since it takes seconds to import torch."""
+    store = RunStore(tmp_path_factory.mktemp("killed") / "runs")
+    ids = [store.create(tiny_config(*recipe)) for recipe in RECIPES.values()]
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, store.root, *ids], cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(ids)
+    return {name: store.run(run_id) for name, run_id in zip(RECIPES, ids, strict=True)}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, killed_once, recipe):
+    straight = ran(store, *RECIPES[recipe])
+    killed = copied(killed_once[recipe], store)
     assert store.run(killed).stored_status().state == "running"
     assert store.run(killed).status().state == "interrupted"
     assert len(store.run(killed).records()) == 2
@@ -171,9 +211,9 @@ def test_killed_in_the_third_epoch_and_resumed_equals_four_straight(store, recip
     assert same_weights(store, killed, straight)
 
 
-def test_killed_between_the_record_and_the_state_loses_nothing(store, monkeypatch):
+def test_killed_between_the_record_and_the_state_loses_nothing(store, straight, monkeypatch):
     """The line of epoch 3 is written, its state is not: going on writes that line again, once."""
-    straight, cut = ran(store), store.create(tiny_config())
+    cut = store.create(tiny_config())
     real = RunFolder.write_state
 
     def die_at_third_state(self, content):
@@ -197,20 +237,11 @@ def test_thread_command_line_and_test_give_the_same_metrics(store):
     by_thread = store.create(config)
     worker = Worker(store)
     worker.start()
-    deadline = time.monotonic() + 120
-    while store.run(by_thread).status().state != "finished" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: store.run(by_thread).status().state == "finished")
     worker.stop()
     path = store.root / "given.json"
     path.write_text(json.dumps(config.to_dict()))
-    told = subprocess.run(
-        [sys.executable, "-m", "core", "train", "--config", path, "--runs", store.root, "--json"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr
+    assert main(["train", "--config", str(path), "--runs", str(store.root), "--json"]) == 0
     by_command = store.ids()[0]
     assert by_command not in (here, by_thread)
     assert untimed(store, by_thread) == untimed(store, here) == untimed(store, by_command)
@@ -296,8 +327,8 @@ def test_divergence_fails_with_what_to_try(store):
     assert status.state == "failed" and "smaller learning rate" in status.error
 
 
-def test_a_failed_run_can_be_retried_from_its_last_good_state(store, monkeypatch):
-    straight, run_id = ran(store), store.create(tiny_config())
+def test_a_failed_run_can_be_retried_from_its_last_good_state(store, straight, monkeypatch):
+    run_id = store.create(tiny_config())
     with monkeypatch.context() as patch:
         real = runner.Trainer._step
         patch.setattr(
@@ -309,8 +340,8 @@ def test_a_failed_run_can_be_retried_from_its_last_good_state(store, monkeypatch
     assert same_weights(store, run_id, straight)
 
 
-def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypatch):
-    straight, run_id = ran(store), store.create(tiny_config())
+def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, straight, monkeypatch):
+    run_id = store.create(tiny_config())
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -330,10 +361,10 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_good_state(store, monkeypa
     assert same_weights(store, run_id, straight)
 
 
-def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store):
+def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store, straight):
     """A limit on the size of files, which the state exceeds and the weights do not, refuses the write itself."""
     resource = pytest.importorskip("resource")
-    limit = store.run(ran(store)).best_weights().stat().st_size * 3 // 2
+    limit = store.run(straight).best_weights().stat().st_size * 3 // 2
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     run_id = store.create(tiny_config())
     try:
@@ -453,9 +484,9 @@ def test_a_child_waits_with_everything_its_parent_knew(store):
     store.trash.put(child)
 
 
-def test_files_an_epoch_apart_are_made_to_agree_with_the_state(store, tmp_path):
+def test_files_an_epoch_apart_are_made_to_agree_with_the_state(store, straight):
     """As a copy made while the run was trained has them: the state of epoch 3, best and record of epoch 1."""
-    straight, run_id = ran(store), store.create(tiny_config())
+    run_id = store.create(tiny_config())
     folder, early = store.run(run_id).path, {}
 
     def on_epoch(line):
@@ -475,10 +506,8 @@ def test_files_an_epoch_apart_are_made_to_agree_with_the_state(store, tmp_path):
     assert store.run(run_id).result() == store.run(straight).result()
 
 
-def test_a_state_of_before_it_kept_the_best_weights_goes_on(store):
-    straight, run_id = ran(store), store.create(tiny_config())
-    run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
-    path = store.run(run_id).last_state()
+def test_a_state_of_before_it_kept_the_best_weights_goes_on(store, straight, halted):
+    run_id, path = halted, store.run(halted).last_state()
     state = torch.load(path, weights_only=True)
     torch.save({name: part for name, part in state.items() if name != "best"}, path)
     store.run(run_id).checksums.record()
@@ -612,9 +641,9 @@ def flip(path):
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_the_state_of_another_run_is_refused(store, recorded):
+def test_the_state_of_another_run_is_refused(store, halted, recorded):
     """Whatever the record says: the other run has the same settings, and the file may be recorded as it is."""
-    run_id, other = stopped(store, "train.seed=1"), stopped(store, "train.seed=1")
+    run_id, other = halted, stopped(store)
     for name in ("last.pt", "previous.pt"):
         shutil.copy(store.run(other).path / name, store.run(run_id).path / name)
     if recorded:
@@ -624,8 +653,8 @@ def test_the_state_of_another_run_is_refused(store, recorded):
     assert (other in status.error) == recorded and ("SHA-256" in status.error) != recorded
 
 
-def test_a_state_of_another_configuration_is_refused(store):
-    run_id = stopped(store)
+def test_a_state_of_another_configuration_is_refused(store, halted):
+    run_id = halted
     files = store.run(run_id).checksums
     for name in ("last.pt", "previous.pt"):
         state = torch.load(store.run(run_id).path / name, weights_only=True)
@@ -644,8 +673,8 @@ def test_weights_of_another_configuration_are_refused(store):
             use()
 
 
-def test_equal_weights_are_equal_files_that_name_their_configuration(store):
-    first, second = ran(store, "train.epochs=2"), ran(store, "train.epochs=2")
+def test_equal_weights_are_equal_files_that_name_their_configuration(store, straight):
+    first, second = straight, ran(store)
     assert store.run(first).read_weights() == store.run(second).read_weights()
     with safe_open(store.run(first).best_weights(), framework="pt") as file:
         metadata = file.metadata()
@@ -655,15 +684,16 @@ def test_equal_weights_are_equal_files_that_name_their_configuration(store):
 
 
 @pytest.mark.parametrize("fault", ["flipped", "missing", "empty", "another run's"])
-def test_a_damaged_state_costs_an_epoch_and_not_the_run(store, fault):
-    straight, other, run_id = ran(store), stopped(store, after=1), stopped(store)
-    path = store.run(run_id).path / "last.pt"
+def test_a_damaged_state_costs_an_epoch_and_not_the_run(store, straight, halted, fault):
+    run_id, path = halted, store.run(halted).path / "last.pt"
     if fault == "flipped":
         flip(path)
     elif fault == "missing":  # as after a crash between two renames
         path.unlink()
+    elif fault == "empty":
+        path.write_bytes(b"")
     else:
-        path.write_bytes(b"" if fault == "empty" else store.run(other).read_state())
+        path.write_bytes(store.run(stopped(store, after=1)).read_state())
     began = []
     store.queue.enqueue(run_id)
     assert run(store, run_id, on_epoch=lambda line: began.append(line.epoch)).state == "finished"
@@ -675,8 +705,8 @@ def test_a_damaged_state_costs_an_epoch_and_not_the_run(store, fault):
     assert store.run(run_id).checksums.problems() == {}
 
 
-def test_two_damaged_states_are_explained_and_left_alone(store):
-    run_id = stopped(store)
+def test_two_damaged_states_are_explained_and_left_alone(store, halted):
+    run_id = halted
     for name in ("last.pt", "previous.pt"):
         flip(store.run(run_id).path / name)
     before = {name: (store.run(run_id).path / name).read_bytes() for name in ("last.pt", "previous.pt")}
@@ -686,8 +716,8 @@ def test_two_damaged_states_are_explained_and_left_alone(store):
     assert {name: (store.run(run_id).path / name).read_bytes() for name in before} == before
 
 
-def test_the_state_before_the_last_is_kept_until_the_run_is_finished(store):
-    run_id = stopped(store)
+def test_the_state_before_the_last_is_kept_until_the_run_is_finished(store, halted):
+    run_id = halted
     states = [torch.load(store.run(run_id).path / name, weights_only=True) for name in ("last.pt", "previous.pt")]
     assert [len(state["history"]) for state in states] == [3, 2]
     assert store.run(run_id).checksums.problems() == {}
@@ -697,10 +727,9 @@ def test_the_state_before_the_last_is_kept_until_the_run_is_finished(store):
     assert store.run(run_id).checksums.problems() == {}
 
 
-def test_a_finished_folder_holds_no_unrecorded_file(store):
-    run_id = ran(store)
-    names = {path.name for path in store.run(run_id).path.iterdir()} - {".lock", "checksums.txt"}
-    assert names == set(store.run(run_id).checksums.listed())
+def test_a_finished_folder_holds_no_unrecorded_file(store, straight):
+    names = {path.name for path in store.run(straight).path.iterdir()} - {".lock", "checksums.txt"}
+    assert names == set(store.run(straight).checksums.listed())
 
 
 def test_a_child_continues_from_its_parents_state_wherever_it_is_moved(store, tmp_path):
@@ -725,15 +754,15 @@ def test_a_damaged_file_is_neither_extended_nor_exported(store, name, tmp_path):
         export(store, [run_id], file)
 
 
-def test_epochs_that_were_damaged_are_made_whole_by_resuming(store):
-    straight, run_id = ran(store), stopped(store)
+def test_epochs_that_were_damaged_are_made_whole_by_resuming(store, straight, halted):
+    run_id = halted
     flip(store.run(run_id).path / "metrics.jsonl")
     assert resumed(store, run_id).state == "finished"
     assert untimed(store, run_id) == untimed(store, straight)
 
 
-def test_a_run_from_before_is_recorded_when_it_is_trained(store):
-    run_id = stopped(store)
+def test_a_run_from_before_is_recorded_when_it_is_trained(store, halted):
+    run_id = halted
     (store.run(run_id).path / "checksums.txt").unlink()
     assert resumed(store, run_id).state == "finished"
     files = store.run(run_id).checksums

@@ -40,6 +40,8 @@ def details(finding):
 
 #: Seeds per value, deviation over seeds, test images.
 DESIGNS = [(3, 0.002, 2_000), (3, 0.005, 10_000)]
+#: Each with and without images that the values share.
+SHARED = [(*DESIGNS[0], True), (*DESIGNS[1], False)]
 
 
 def share_called_real(effects, seeds, sd, images, values=BATCHES, x="train.batch_size", **more):
@@ -51,8 +53,7 @@ def share_called_real(effects, seeds, sd, images, values=BATCHES, x="train.batch
     return verdicts.count("real") / len(verdicts)
 
 
-@pytest.mark.parametrize(("seeds", "sd", "images"), DESIGNS)
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("seeds", "sd", "images", "shared"), SHARED)
 def test_without_an_effect_at_most_one_study_in_twenty_is_called_real(seeds, sd, images, shared):
     assert share_called_real([0.0] * 5, seeds, sd, images, shared=shared) <= 0.055
 
@@ -65,8 +66,7 @@ def test_a_trend_of_four_sigma_is_called_real_nine_times_in_ten(seeds, sd, image
     assert share_called_real(effects, seeds, sd, images) >= 0.9
 
 
-@pytest.mark.parametrize(("seeds", "sd", "images"), DESIGNS)
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("seeds", "sd", "images", "shared"), SHARED)
 def test_ends_four_sigma_apart_are_called_real_nine_times_in_ten(seeds, sd, images, shared):
     # Here sigma is that of the difference of two values.
     sigma = math.sqrt(2 * (sd**2 / seeds + 0.09 / images))

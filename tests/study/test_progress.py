@@ -12,6 +12,7 @@ import torch
 
 from core.base.errors import StoreError
 from core.base.paths import PROJECT
+from core.cli.main import main
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
 from core.runs.folder import Status
@@ -188,35 +189,41 @@ def test_a_cell_that_fails_does_not_stop_the_others_and_is_retried(store):
     (store.run(first).path / "config.json").write_text(sound.replace('"depth": 8', '"depth": 9'))
     worker = Worker(store)
     worker.start()
-    wait_for(lambda: store.run(second).status().state == "finished", 90)
+    wait_for(lambda: store.run(second).status().state == "finished")
     assert store.run(first).status().state == "failed"
     (store.run(first).path / "config.json").write_text(sound)
     assert progress_study.retry(store, study_id).done == [first]
-    wait_for(lambda: states(store, study_id) == ["finished", "finished"], 90)
+    wait_for(lambda: states(store, study_id) == ["finished", "finished"])
     worker.stop()
 
 
+#: The command line, killed with SIGKILL after the sixth epoch that it trains.
+KILLED = """
+import itertools, os, signal, sys
+from core.cli.main import main
+from core.jobs.recorder import Recorder
+epochs, real = itertools.count(1), Recorder.epoch
+def epoch(self, *arguments):
+    real(self, *arguments)
+    if next(epochs) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+Recorder.epoch = epoch
+main(sys.argv[1:])
+"""
+
+
 def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_path):
-    """The command line is killed with SIGKILL in its second cell; the same command then finishes the study."""
-    study = Study("killed", tiny_config("train.epochs=6"), (Axis("train.lr", RATES),))
+    """The command line is killed in its second cell; the same command then finishes the study."""
+    study = Study("killed", tiny_config(), (Axis("train.lr", RATES),))
     stores = [RunStore(tmp_path / name) for name in ("killed", "straight")]
     ids = [StudyStore(store).create(study) for store in stores]
-
-    def command(at: int) -> list[str]:
-        return [sys.executable, "-m", "core", "study", "run", ids[at], "--runs", str(stores[at].root)]
-
-    process = subprocess.Popen(command(0), cwd=PROJECT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    wait_for(
-        lambda: (
-            process.poll() is not None or (len(stores[0].ids()) == 2 and stores[0].run(stores[0].ids()[0]).records())
-        ),
-        90,
-    )
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    commands = [
+        ["study", "run", study_id, "--runs", str(store.root)] for study_id, store in zip(ids, stores, strict=True)
+    ]
+    program = subprocess.run([sys.executable, "-c", KILLED, *commands[0]], cwd=PROJECT, capture_output=True)
+    assert program.returncode == -signal.SIGKILL
     assert states(stores[0], ids[0]) == ["finished", "interrupted"]
-    for at in (0, 1):
-        subprocess.run(command(at), cwd=PROJECT, check=True, capture_output=True)
+    assert [main(command) for command in commands] == [0, 0]
     assert states(stores[0], ids[0]) == ["finished"] * 2
     tables = [
         outcome_table(study, statuses(one, study, store.summaries())) for one, store in zip(ids, stores, strict=True)
