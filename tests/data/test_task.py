@@ -29,7 +29,7 @@ def test_channel_normalization_is_that_of_the_images_trained_on():
     normalized = task.normalization(task.train.images)
     assert torch.allclose(normalized.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(normalized.std(dim=(0, 2, 3)), torch.ones(3), atol=1e-3)
-    assert normalized.shape == (600, 3, 32, 32)
+    assert normalized.shape == (160, 3, 32, 32)
 
 
 def test_pixel_mean_subtracts_the_mean_image_only():

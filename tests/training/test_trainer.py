@@ -64,11 +64,11 @@ def test_first_batches_agree_with_a_plain_loop(optimizer):
         "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01, foreach=False),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01, foreach=False),
     }[optimizer](model.parameters())
-    plan = plan_epoch(trainer.config.augment, 600, 0, 1)
+    plan = plan_epoch(trainer.config.augment, 160, 0, 1)
     losses, seen = 0.0, 0
     records = trainer.train()
-    for start in range(0, 320, 64):
-        rows = plan.order[start : start + 64]
+    for start in range(0, 80, 16):
+        rows = plan.order[start : start + 16]
         labels = trainer.task.train.labels[rows]
         logits = model.train()(plain_batch(trainer, rows, plan))
         losses += F.cross_entropy(logits, labels).item() * len(rows)
@@ -138,7 +138,7 @@ def test_records_count_steps_images_and_time():
     records = epochs_of(trainer_of())
     assert [record.epoch for record in records] == [1, 2, 3, 4]
     assert [record.step for record in records] == [10, 20, 30, 40]
-    assert [record.images for record in records] == [600, 1_200, 1_800, 2_400]
+    assert [record.images for record in records] == [160, 320, 480, 640]
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(records))
 
 
@@ -198,7 +198,8 @@ def test_equal_averaging_is_the_mean_of_the_epochs_ends():
 
 
 def test_an_average_has_batch_norm_statistics_of_its_own_weights():
-    trainer = trainer_of("train.averaging=ema", "train.averaging_decay=0.9")
+    sizes = ("data.train_size=700", "train.batch_size=64")  # of fewer images the statistics vary more
+    trainer = trainer_of("train.averaging=ema", "train.averaging_decay=0.9", *sizes)
     epochs_of(trainer)
     plan = plan_epoch(trainer.config.augment, 600, 0, 4)
     images = trainer._batch(plan.order, plan)
@@ -210,7 +211,8 @@ def test_an_average_has_batch_norm_statistics_of_its_own_weights():
 
 
 def test_a_pair_learns_more_than_chance():
-    records = epochs_of(trainer_of("data.classes=airplane,frog", "data.train_size=1100", "train.lr=0.05"))
+    more = ("data.train_size=1100", "train.batch_size=64", "train.lr=0.05")
+    records = epochs_of(trainer_of("data.classes=airplane,frog", *more))
     assert records[-1].val_accuracy > 0.7
     assert len(records[-1].val_accuracy_by_class) == 2
 
@@ -256,14 +258,14 @@ def test_growing_crops_are_what_the_network_sees(monkeypatch):
     epochs = epochs_of(trainer)
     assert [side for trained, side in shown if trained] == [24] * 10 + [28] * 10 + [32] * 20
     assert {side for trained, side in shown if not trained} == {32}
-    assert [record.images for record in epochs] == [600, 1_200, 1_800, 2_400]
+    assert [record.images for record in epochs] == [160, 320, 480, 640]
 
 
 def test_time_left_counts_the_larger_crops_to_come():
     trainer = trainer_of("augment.grow_from=16", "train.epochs=4", "augment.grow_until=1")
     assert trainer.config.crop_sizes() == [16, 20, 24, 28]
     first = next(trainer.train())
-    images = 600 - 64 + 600 * (20**2 + 24**2 + 28**2) / 16**2
+    images = 160 - 16 + 160 * (20**2 + 24**2 + 28**2) / 16**2
     assert first.seconds_left == pytest.approx(images / first.images_per_second)
 
 
@@ -271,7 +273,7 @@ def test_time_left_counts_the_evaluations():
     trainer = trainer_of("train.epochs=3", "train.schedule=constant")
     records = trainer.train()
     first = next(record for record in records if isinstance(record, EpochRecord))
-    evaluation = first.seconds - 600 / first.images_per_second
+    evaluation = first.seconds - 160 / first.images_per_second
     assert evaluation > 0
     batch = next(records)
-    assert batch.seconds_left == pytest.approx((2 * 600 - 64) / batch.images_per_second + 2 * evaluation)
+    assert batch.seconds_left == pytest.approx((2 * 160 - 16) / batch.images_per_second + 2 * evaluation)
