@@ -179,6 +179,7 @@ def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
     monkeypatch.setattr(Queue, "mark_interrupted", note)
     one = Worker(store)
     one.start()
+    wait_for(lambda: niceness)
     one.stop()
     assert niceness == [min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)] or niceness == [10]
 
