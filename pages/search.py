@@ -189,7 +189,7 @@ def progress(search_id: str, search: Search, control: Control, trials: Sequence[
         if base is not None and base.value is not None and best.value is not None and best is not base:
             gain = f"{100 * (best.value - base.value):+.2f} points over the base"
         st.metric("Best validation accuracy", percent(best.value), gain, border=True, width="content")
-        st.metric("Trial", f"{best.number}", border=True, width="content")
+        st.metric("Trial", f"{best.number} (base)" if best is base else best.number, border=True, width="content")
         st.metric("Training so far", duration(used.seconds), border=True, width="content")
     st.markdown(f"Best settings: {literal(search.label(best.config))}.")
     st.caption(

@@ -16,7 +16,7 @@ from scipy.spatial import QhullError
 from core.compare.settings import setting_name
 from core.config.run_config import SETTINGS
 from core.figures.compare import LOW_TO_HIGH
-from core.figures.style import LOG_TICKS, add_message, escape, new_figure
+from core.figures.style import add_message, escape, new_figure
 from core.search.search import Search
 from core.search.space import Range, in_order
 from core.views.curves import NEUTRAL, RUN_COLOURS
@@ -25,6 +25,8 @@ _ACCURACY = "Validation accuracy (%)"
 _FINISHED, _OTHER, _BEST = RUN_COLOURS[0], NEUTRAL, RUN_COLOURS[1]
 _SYMBOLS = {"finished": "circle", "pruned": "x-thin-open", "stopped": "square-open", "failed": "cross-thin-open"}
 NO_TRIAL = "No trial has an accuracy yet."
+#: The most ticks on a logarithmic scale.
+_MOST_TICKS = 9
 #: Trials from which a surface is drawn through them.
 _LEAST_FOR_SURFACE = 8
 #: What a scale has where a setting has no effect.
@@ -77,7 +79,7 @@ def history(search: Search, trials: pd.DataFrame) -> go.Figure:
         _add_trials(figure, some, name, _hover(search, some), _SYMBOLS[state])
     rest = known[~known["state"].isin(_SYMBOLS)]
     _add_trials(figure, rest, "In training", _hover(search, rest), "circle-open")
-    figure.update_xaxes(rangemode="tozero", tickformat="d")
+    figure.update_xaxes(range=[-0.5, max(len(trials), 10) - 0.5], tickformat="d")
     return figure
 
 
@@ -139,14 +141,28 @@ def _scale(one: Range, values: pd.Series) -> dict[str, Any]:
     scaled = numbers.map(math.log10) if one.log else numbers
     low, high = (math.log10(one.low), math.log10(one.high)) if one.log else (one.low, one.high)
     gap = 0.08 * (high - low)
-    ticks = [tick for tick in LOG_TICKS if one.low <= tick <= one.high] if one.log else list(np.linspace(low, high, 5))
-    if one.log and len(ticks) < 2:
-        ticks = [one.low, one.high]
+    ticks = _log_ticks(one) if one.log else list(np.linspace(low, high, 5))
     marks = [math.log10(tick) if one.log else float(tick) for tick in ticks]
     filled = scaled.fillna(low - gap)
-    scale = {"label": label, "values": filled.tolist(), "tickvals": marks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    scale = {
+        "label": label,
+        "values": filled.tolist(),
+        "tickvals": marks,
+        "ticktext": [f"{tick:.3g}" for tick in ticks],
+    }
     scale["range"] = [float(low), float(high)]
     return _with_no_effect(scale, float(low - gap))
+
+
+def _log_ticks(one: Range) -> list[float]:
+    """Return two to nine round numbers within a range, or its ends."""
+    powers = range(math.floor(math.log10(one.low)), math.ceil(math.log10(one.high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        ticks = [digit * 10.0**power for power in powers for digit in digits]
+        ticks = [tick for tick in ticks if one.low <= tick * (1 + 1e-9) and tick <= one.high * (1 + 1e-9)]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    return ticks if len(ticks) > 1 else [one.low, one.high]
 
 
 def _with_no_effect(scale: dict[str, Any], place: float) -> dict[str, Any]:
@@ -238,7 +254,8 @@ def _set_axis(update: Any, one: Range) -> None:
     if one.choices:
         update(type="category", categoryorder="array", categoryarray=[one.setting.show(value) for value in one.choices])
     elif one.log:
-        update(type="log", tickvals=LOG_TICKS)
+        ticks = _log_ticks(one)
+        update(type="log", tickvals=ticks, ticktext=[f"{tick:.3g}" for tick in ticks])
 
 
 def _add_points(

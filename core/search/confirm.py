@@ -172,14 +172,19 @@ class Verdict:
         if self.gain_seen is None or self.gain_confirmed is None or self.selection is None:
             return ""
         seeds = counted(len(self.winner.finished), "new seed")
-        seen, left = ACCURACY.signed_text(self.gain_seen), ACCURACY.signed_text(self.gain_confirmed)
         text = (
-            f"In the search, {self.winner.label.lower()} was {seen} against the base on the validation images. With "
-            f"{seeds} it is {left}"
+            f"In the search, {self.winner.label.lower()} was {_compared(self.gain_seen)} the base on the validation "
+            f"images. With {seeds} it is {_compared(self.gain_confirmed)} it"
         )
+        if self.gain_seen <= 0:
+            return f"{text}."
         if self.selection > 0:
             return f"{text}: {ACCURACY.size_text(self.selection)} of the gain were selection."
         return f"{text}: none of the gain was selection."
+
+
+def _compared(gain: float) -> str:
+    return f"{ACCURACY.size_text(gain)} {'better' if gain >= 0 else 'worse'} than"
 
 
 def verdict(sides: Sequence[Side], read: ReadPredictions = nothing_kept) -> Verdict | None:

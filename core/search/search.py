@@ -58,9 +58,8 @@ class Search:
 
     @property
     def method_text(self) -> str:
-        """``TPE, median pruner``, with seeds and trials at once where there are several."""
-        pruner = "no pruner" if self.pruner == "none" else f"{PRUNERS[self.pruner].title} pruner"
-        parts = [SAMPLERS[self.sampler].title, pruner]
+        """``Sampler TPE, pruner Median``, with seeds and trials at a time where there are several."""
+        parts = [f"Sampler {SAMPLERS[self.sampler].title}", f"pruner {PRUNERS[self.pruner].title}"]
         if self.seeds > 1:
             parts.append(f"{self.seeds} seeds per trial")
         if self.parallel > 1:

@@ -177,7 +177,7 @@ def _state_text(search_id: str, stored: Stored, store: RunStore) -> str:
     control, trials = stored.control, trials_of(search_id, stored.search, store, stored.control)
     if not trials:
         return "starting" if control.going else "not started"
-    state = "going on" if control.going else "ended" if control.done else "paused"
+    state = "running" if control.going else "ended" if control.done else "paused"
     return f"{state}, {counts_text(trials)}"
 
 

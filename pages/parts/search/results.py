@@ -29,7 +29,8 @@ def search_results(search_id: str, search: Search, trials: Sequence[Trial], tabl
     view = st.segmented_control(
         "View", VIEWS, key="search_view", default=VIEWS[0], required=True, label_visibility="collapsed"
     )
-    paths = [one.path for one in in_order(search.ranges)]
+    # Numbers first: two of them have a surface.
+    paths = [one.path for one in sorted(in_order(search.ranges), key=lambda one: bool(one.choices))]
     if view == VIEWS[0]:
         live_chart(
             figures.parallel(search, table),
