@@ -138,35 +138,43 @@ def report_of(run_ids: Sequence[str], title: str, author: str) -> Subject:
 
 
 def whole_runs_box(run_ids: Sequence[str], states: Sequence[str]) -> None:
-    """Show the button for a file of whole runs."""
-    about = "The selected runs with their weights, to import them in another ResNet Lab."
+    """Show the button for files of the selected runs. Reading a run can fail, and the page then says why."""
     box = st.popover(
-        "Export runs (.zip)", icon=":material/folder_zip:", help=about, key="whole_runs_box", on_change="rerun"
+        "Export runs", icon=":material/download:", help="The selected runs.", key="whole_runs_box", on_change="rerun"
     )
-    if box.open:
-        with box:
-            st.caption(about)
-            make = partial(exports.runs_zip, store, run_ids)
-            take_away([Item("runs", "runs.zip", ":material/folder_zip:", about, make)], *run_ids, *states)
+    if not box.open:
+        return
+    items = [
+        Item(
+            "epochs (CSV)",
+            "epochs.csv",
+            ":material/table:",
+            "Every epoch of the selected runs.",
+            lambda: exports.metrics_csv(store, run_ids).encode(),
+        ),
+        Item(
+            "runs (JSON)",
+            "runs.json",
+            ":material/data_object:",
+            "Settings, results and every epoch of the selected runs.",
+            lambda: exports.runs_json(store, run_ids).encode(),
+        ),
+        Item(
+            "runs (.zip)",
+            "runs.zip",
+            ":material/folder_zip:",
+            "The selected runs with their weights, to import them in another ResNet Lab.",
+            partial(exports.runs_zip, store, run_ids),
+        ),
+    ]
+    with box:
+        take_away(items, *run_ids, *states)
 
 
 def exports_box(runs: Sequence[RunSummary], picked: Sequence[str]) -> None:
     """Offer files of the runs that can be read, and the link to this view."""
     run_ids, states = [run.id for run in runs], [f"{run.state} {run.status.epoch}" for run in runs]
     with st.container(horizontal=True):
-        download_button(
-            "Export epochs (CSV)",
-            lambda: exports.metrics_csv(store, run_ids),
-            "epochs.csv",
-            "Every epoch of the selected runs.",
-        )
-        download_button(
-            "Export runs (JSON)",
-            lambda: exports.runs_json(store, run_ids),
-            "runs.json",
-            "Settings, results and every epoch of the selected runs.",
-            ":material/data_object:",
-        )
         whole_runs_box(run_ids, states)
         hand_in_box(partial(report_of, run_ids), *run_ids, *states)
         with st.popover("Copy link", icon=":material/link:"):

@@ -1,7 +1,7 @@
 """What is compared: runs that differ in the seed alone count as one contender."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -58,18 +58,21 @@ def group_runs(runs: Sequence[RunSummary], labels: Mapping[str, str], by: str = 
 
     ``by`` is :data:`SEEDS`, the path of a setting (its values in order), or empty for each run on its own.
 
+    Seeds that each draw their training images anew, as in a study that does so, are one experiment too.
+
     A seed counts once: repeating it gives the same network again (or nearly, in another precision), which says nothing
     about other seeds. Of several runs with one seed, the one that came furthest counts; the others are contenders of
     their own. No two contenders have the same label.
     """
-    counted = _furthest_of_each_seed(runs) if by else set()
+    counted, redrawn = _furthest_of_each_seed(runs) if by else set(), _redrawn(runs) if by == SEEDS else {}
     configs = {run.id: as_computed(run) if by in HOW_COMPUTED else run.config for run in runs}
     groups: dict[str, list[RunSummary]] = {}
     if by in SETTINGS:
         values = in_order(by, [config[by] for config in configs.values() if config.in_effect(by)])
         groups = {SETTINGS[by].phrase(value): [] for value in values}
     for run in runs:
-        groups.setdefault(_key(configs[run.id], by) if run.id in counted else run.id, []).append(run)
+        key = (redrawn.get(run.id) or _key(configs[run.id], by)) if run.id in counted else run.id
+        groups.setdefault(key, []).append(run)
     result = []
     for key, members in ((key, members) for key, members in groups.items() if members):
         members.sort(key=lambda run: run.id)
@@ -83,6 +86,27 @@ def _furthest_of_each_seed(runs: Iterable[RunSummary]) -> set[str]:
     """Return for each experiment and seed the run that came furthest (the newest of equals)."""
     ordered = sorted(runs, key=lambda run: (run.finished, run.status.epoch, run.id))
     return set({(group_key(run.config), run.config.train.seed): run.id for run in ordered}.values())
+
+
+def _redrawn(runs: Iterable[RunSummary]) -> dict[str, str]:
+    """Return the runs of experiments whose split seed follows the seed, so that each draws its training images anew.
+
+    Such runs have the whole official test set in common. They are in a dictionary from the id to a key of the
+    experiment. A split that several seeds share is no draw of its own.
+    """
+    families: dict[str, list[RunSummary]] = defaultdict(list)
+    for run in runs:
+        if run.config.data.whole_test_set:
+            families[group_key(run.config.replace({"data.split_seed": 0}))].append(run)
+    found = {}
+    for key, members in families.items():
+        seeds = defaultdict(set)
+        for run in members:
+            seeds[run.config.data.split_seed].add(run.config.train.seed)
+        own = {split for split, trained in seeds.items() if trained == {split}}
+        if len(own) > 1:
+            found |= {run.id: f"{key} redrawn" for run in members if run.config.data.split_seed in own}
+    return found
 
 
 def _key(config: RunConfig, by: str) -> str:

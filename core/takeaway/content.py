@@ -39,6 +39,8 @@ from core.views.curves import NEUTRAL, RunCurves, marks
 
 #: Experiments in one chart; nobody can tell more apart.
 MOST_DRAWN = 24
+#: Experiments that a report compares with the most accurate one.
+MOST_FINDINGS = 6
 
 
 @dataclass(frozen=True)
@@ -215,12 +217,21 @@ def _claims(subject: Subject) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
         return (), ()
     by_id = {contender.id: contender for contender in subject.contenders}
     first, second = (by_id[contender_id] for contender_id in best_two(subject.contenders))
-    try:
-        compared = gap(first, second, len(originals), subject.store.many_predictions)
-    except LabError as error:
-        return (), (str(error),)
-    which = "the two most accurate experiments" if len(originals) > 2 else "the two experiments"
-    return (_claim(f"Accuracy of {which}", compared),), ()
+    others = [second, *(contender for contender in originals if contender.id not in (first.id, second.id))]
+    claims, problems = [], []
+    for other in others[:MOST_FINDINGS]:
+        try:
+            compared = gap(first, other, len(originals), subject.store.many_predictions)
+        except LabError as error:
+            problems.append(str(error))
+            continue
+        which = "the two most accurate experiments" if len(originals) > 2 else "the two experiments"
+        claims.append(
+            _claim(f"Accuracy of {which if other is second else f'{first.label} and {other.label}'}", compared)
+        )
+    if left := len(others[MOST_FINDINGS:]):
+        problems.append(f"{counted(left, 'more experiment')} were not compared with the most accurate one.")
+    return tuple(claims), tuple(dict.fromkeys(problems))
 
 
 def _claim(about: str, finding: Finding) -> Claim:
@@ -285,7 +296,7 @@ def _compare_charts(subject: Subject, claims: Sequence[Claim]) -> Iterator[Chart
     drawn = subject.contenders[:MOST_DRAWN]
     looks = marks([contender.id for contender in drawn])
     by_run = {run.id: looks[contender.id].colour for contender in drawn for run in contender.runs}
-    for claim in claims:
+    for claim in claims[:1]:  # that of the two most accurate; the others are in words
         if isinstance(claim.finding, Gap):
             sides = (claim.finding.better, claim.finding.other)
             colours = [by_run.get(side.run_ids[0], NEUTRAL) for side in sides]

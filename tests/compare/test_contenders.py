@@ -57,6 +57,29 @@ def test_a_repeated_seed_counts_once_and_the_repeat_is_a_contender_of_its_own(st
     assert siblings(runs, [half]) == [other]
 
 
+def test_seeds_that_draw_their_training_images_anew_are_one_contender(store):
+    base = BASE.replace({"data.split": "official", "data.test_size": None, "data.train_size": 1_000})
+    assert base.data.whole_test_set
+    drawn = [base.replace({"train.seed": seed, "data.split_seed": seed}) for seed in range(3)]
+    ids = [made_run(store, config=config) for config in drawn]
+    runs = store.summaries()
+    (contender,) = group_runs(runs, labels(runs))
+    assert (contender.run_ids, contender.repeat) == (sorted(ids), False)
+    fixed = [made_run(store, config=base.replace({"train.seed": seed})) for seed in (1, 2)]
+    runs = store.summaries()
+    groups = {frozenset(group.run_ids) for group in group_runs(runs, labels(runs))}
+    assert groups == {frozenset({ids[0], *fixed}), frozenset(ids[1:])}, "split 0 is one of several seeds now"
+
+
+def test_other_splits_are_other_contenders(store):
+    drawn = [BASE.replace({"data.split": "official", "data.split_seed": split}) for split in (1, 2)]
+    pooled = [BASE.replace({"data.split": "pooled", "train.seed": n, "data.split_seed": n}) for n in (1, 2)]
+    for config in (*drawn, *pooled):
+        made_run(store, config=config)
+    runs = store.summaries()
+    assert len(group_runs(runs, labels(runs))) == 4
+
+
 def test_groups_with_the_same_name_get_distinct_labels(store):
     for lr in (0.1, 0.2):
         for seed in range(2):

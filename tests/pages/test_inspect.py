@@ -175,6 +175,19 @@ def test_missing_predictions_are_computed_when_asked(page, store):
     assert matrix(app).sum() == len(answers) == 200 and np.trace(matrix(app)) == answers.correct.sum()
 
 
+def test_damaged_predictions_are_repaired_when_asked(page, store):
+    run_id = made_run(store, 4, config=tiny_config())
+    made_weights(store, run_id)
+    made_predictions(store, run_id)
+    (store.root / run_id / "predictions.safetensors").write_bytes(b"damaged")
+    app = page(run=run_id)
+    assert "damaged" in app.error[0].value and not charts(app)
+    action(app, "repair").click().run()
+    assert not app.exception
+    assert store.predictions(run_id).answers() is not None
+    assert matrix(app).sum() == 200
+
+
 def test_predictions_that_cannot_be_computed_say_why(page, store):
     run_id = made_run(store)
     made_predictions(store, made_run(store))

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 
+import pytest
+
 from core.runs.summary import labels
 from core.stats.intervals import spread, wilson
 from core.study.study import Study
-from core.takeaway.content import content_of
+from core.takeaway.content import MOST_FINDINGS, content_of
 from core.takeaway.subject import of_runs, of_study
 from tests.made import made_run
 from tests.takeaway.made import BASE, HOSTILE, made_study, made_tested_run
@@ -58,6 +60,18 @@ def test_two_experiments_are_compared_and_the_commands_repeat_them(store):
     assert claim.finding.judgement.difference == 0.9 - 0.8
     assert [chart.name for chart in content.charts] == ["accuracies", "curves-accuracy", "curves-loss"]
     assert len([command for command in content.commands if command.startswith("resnet-lab train")]) == 2
+
+
+def test_the_most_accurate_experiment_is_compared_with_each_other_one(store):
+    ids = [made_tested_run(store, 0.7 + at / 100, settings={"train.lr": 0.1 + at / 100}) for at in range(9)]
+    content = content_of(of_runs(store, ids[:3]))
+    differences = [claim.finding.judgement.difference for claim in content.claims]
+    assert differences == pytest.approx([0.01, 0.02])
+    assert len({claim.about for claim in content.claims}) == 2
+    assert [chart.name for chart in content.charts] == ["accuracies", "curves-accuracy", "curves-loss"]
+    many = content_of(of_runs(store, ids))
+    assert len(many.claims) == MOST_FINDINGS
+    assert any("2 more experiments" in sentence for sentence in many.limits)
 
 
 def test_experiments_with_different_tasks_are_not_compared_and_the_report_says_so(store):

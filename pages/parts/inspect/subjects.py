@@ -114,10 +114,29 @@ def predictions_or_box(store: RunStore, run: RunSummary, label: str) -> Predicti
         predictions = store.predictions(run.id)
     except LabError as error:
         error_box(error)
+        _repair_button(store, run)
         return None
     if predictions is None:
         _compute_box(store, run, label)
     return predictions
+
+
+def _repair_button(store: RunStore, run: RunSummary) -> None:
+    """Offer to repair a run whose predictions are damaged: they are computed again from its weights."""
+    if not st.button("Repair run", key=key_for("repair", run.id), icon=":material/build:", type="primary"):
+        return
+    from core.jobs.repair import repair  # imports torch, which takes seconds
+
+    try:
+        with st.spinner("Repairing the run…", show_time=True):
+            unsolved = repair(store, run.id).unsolved
+    except LabError as error:
+        error_box(error)
+        return
+    if not unsolved:
+        st.rerun()
+    for problem in unsolved:
+        error_box(f"{problem.file}: {problem.problem} {problem.advice}")
 
 
 def _compute_box(store: RunStore, run: RunSummary, label: str) -> None:

@@ -174,5 +174,5 @@ def one_run(cells: Sequence[CellStatus]) -> None:
             live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {text}")
         st.markdown(literal(text))
         with st.container(horizontal=True, vertical_alignment="center"):
-            download_button("Export epochs (CSV)", lambda: exports.metrics_csv(get_store(), [chosen]), "epochs.csv")
+            download_button("Export epochs (CSV)", exports.metrics_csv(get_store(), [chosen]), "epochs.csv")
             run_link(chosen, "Open run")
