@@ -98,7 +98,7 @@ def _redrawn(runs: Iterable[RunSummary]) -> dict[str, str]:
     for run in runs:
         if run.config.data.whole_test_set:
             families[group_key(run.config.replace({"data.split_seed": 0}))].append(run)
-    found = {}
+    found = dict[str, str]()
     for key, members in families.items():
         seeds = defaultdict(set)
         for run in members:
