@@ -213,7 +213,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             if st.button("Create run", key="new-run", icon=":material/add_circle:", type="primary"):
                 open_page("pages/new_run.py")
 st.markdown(
-    "Train residual networks on the CIFAR-10 images, on this machine, and find out what each training setting does."
+    "Train residual networks on the CIFAR-10 images, on this computer, and find out what each training setting does."
 )
 if newcomer:
     first_steps(cifar10.available(), bool(overview.own_runs(runs)), overview.has_weights(runs))

@@ -54,8 +54,8 @@ def current_draft() -> Draft:
 
 def preset_cards(draft: Draft) -> None:
     """Show a card for each preset with what to expect; the selected one can undo the changes. See style.css."""
-    # On a phone the cards scroll sideways, so that the form is not pages away.
-    grid, changes = st.grid(len(PRESETS), min_column_width=180, wrap=False), len(draft.changed())
+    # Two rows of three. On a phone the cards scroll sideways, so that the form is not pages away (style.css).
+    grid, changes = st.grid(3, min_column_width=180, key="presets"), len(draft.changed())
     runs = store.summaries()
     times = estimates((preset.config for preset in PRESETS.values()), store)
     for preset, time in zip(PRESETS.values(), times, strict=True):

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
+from core.config.run_config import RunConfig
+from core.published.claims import Claim
 from core.study.checked import (
+    PRINTED,
     SAYS_TEXTS,
     VERDICTS,
     Checked,
@@ -14,8 +17,10 @@ from core.study.checked import (
     checked,
     counts_text,
 )
-from core.views.report import results_table, results_text
-from pages.parts.shared import REPORT, download_button, get_store, literal, run_link
+from core.views.report import results_markdown, results_text
+from pages.parts.actions import key_for
+from pages.parts.shared import REPORT, download_button, get_store, literal, open_page, run_link
+from pages.parts.studies.form import repeat_figure
 
 #: Icon and colour of each verdict, and of what a piece of evidence says.
 LOOKS: dict[Verdict, tuple[str, str]] = {
@@ -36,21 +41,36 @@ def claim_box(found: Checked) -> None:
     with st.container(border=True):
         st.markdown(f"**{literal(claim.text)}** :gray[{literal(claim.where)}]")
         for sentence in claim.evidence:
-            st.markdown(f":gray-badge[In print] {literal(sentence)}")
+            st.markdown(f":gray-badge[{PRINTED}] {literal(sentence)}")
         for evidence in found.ours:
             our_evidence(evidence)
         if not found.ours and claim.about:
             st.caption("No finished run or study on this computer tests this yet.")
-        if not found.ours and claim.about == "effect":
-            st.page_link(
-                "pages/studies.py", label="Create study", icon=":material/science:", query_params={"study": "new"}
-            )
+        if found.next_step is not None:
+            next_step(claim, found.next_step)
+
+
+def next_step(claim: Claim, step: int | RunConfig) -> None:
+    """Offer what would test a claim: the study of the figure with this number, or a run with these settings."""
+    key = key_for("test", claim.text)
+    if isinstance(step, int):
+        if st.button("Create study", key=key, icon=":material/science:", help=f"Repeats Figure {step} of the report."):
+            repeat_figure(step)
+            st.switch_page("pages/studies.py", query_params={"study": "new"})
+    elif st.button(
+        "Create run",
+        key=key,
+        icon=":material/add_circle:",
+        help="Opens New run with the report’s recipe on these classes.",
+    ):
+        st.session_state["draft_from"] = step
+        open_page("pages/new_run.py")
 
 
 def our_evidence(evidence: Evidence) -> None:
     """Show what a run or a study of ours says, and the link to it."""
     with st.container(gap="xxsmall"):
-        st.markdown(f":{SAYS[evidence.says]}-badge[Here: {SAYS_TEXTS[evidence.says]}] {literal(evidence.text)}")
+        st.markdown(f":{SAYS[evidence.says]}-badge[{SAYS_TEXTS[evidence.says]}] {literal(evidence.text)}")
         if evidence.study:
             st.page_link(
                 "pages/studies.py",
@@ -66,24 +86,8 @@ def tables() -> None:
     """List the results of Tables 1 and 2 with right references, and what the numbers are where that was checked."""
     st.subheader("Tables 1 and 2", anchor=False)
     st.caption(results_text())
-    of = st.column_config
-    st.dataframe(
-        results_table(),
-        hide_index=True,
-        height=38 + 35 * 14,
-        column_order=("table", "method", "accuracy", "note", "authors", "printed", "paper"),
-        column_config={
-            "table": of.NumberColumn("Table", width=56),
-            "method": of.TextColumn("Method", width=250),
-            "accuracy": of.NumberColumn("In print", format="%.2f %%", width=80),
-            "note": of.TextColumn("What the number is, where checked", width=430),
-            "authors": of.TextColumn("Authors", width=180),
-            "printed": of.TextColumn("Wrong in print", width=150),
-            "paper": of.LinkColumn("Paper", display_text=r"(?:abs/|//(?!arxiv))([^/]*)", width=120),
-        },
-        placeholder="",
-        alt="The results that the report compares itself with, with corrected references.",
-    )
+    with st.container(key="report-tables"):
+        st.markdown(results_markdown())
 
 
 st.title("The report, checked", anchor=False)

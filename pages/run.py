@@ -12,7 +12,7 @@ from core.views import curves as curves_views
 from core.views import run as run_views
 from core.views.curves import Mark
 from pages.parts.actions import forget_problems, show_problems
-from pages.parts.components.live_chart import CHART_WIDTH, live_chart
+from pages.parts.components.live_chart import chart_grid, live_chart
 from pages.parts.curve_controls import curve_controls
 from pages.parts.run.about import details, opened, tags_and_note
 from pages.parts.run.actions import actions, forget_move, trash_notice, wanted_run
@@ -94,7 +94,7 @@ def facts(view: run_views.RunView) -> None:
 def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
     """Draw accuracy and loss, and behind folds what explains them."""
     runs = [view.curves for view in views]
-    with st.grid(2, min_column_width=CHART_WIDTH):
+    with chart_grid():
         published = reference_line(view.run.config for view in views) if look.chance else None
         live_chart(curves_figures.accuracy(runs, look, published), "accuracy", run_views.curves_text("Accuracy", views))
         live_chart(curves_figures.loss(runs, look), "loss", run_views.curves_text("Cross-entropy", views))
@@ -105,7 +105,7 @@ def charts(views: list[run_views.RunView], look: style_figures.View) -> None:
             live_chart(bars_figures.class_accuracy(runs), "by-class", alt)
             st.caption(run_views.class_intervals_text(views))
     if box := opened("Learning rate and training speed", "run_speed", ":material/speed:"):
-        with box, st.grid(2, min_column_width=CHART_WIDTH):
+        with box, chart_grid():
             live_chart(curves_figures.learning_rate(runs, look), "learning-rate", "Learning rate of each epoch.", 260)
             live_chart(curves_figures.speed(runs, look), "speed", "Training images per second in each epoch.", 260)
     if box := opened("Health of the training", "run_health", ":material/ecg_heart:"):

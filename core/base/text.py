@@ -130,6 +130,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def expected_time(seconds: float | None) -> str:
+    """Return how long training takes here: ``about 12 min on this computer``, or that it is not known (``None``)."""
+    return f"about {duration(seconds)} on this computer" if seconds is not None else "time not measured here yet"
+
+
 def filesize(size: int) -> str:
     """Return a number of bytes as ``840 kB``, ``12.3 MB`` or ``2.1 GB``, with steps of a thousand."""
     if size < 1_000_000:

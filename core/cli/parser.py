@@ -193,7 +193,7 @@ def _add_storage(commands: _Commands) -> None:
 
 
 def _add_studies(commands: _Commands) -> None:
-    help = "list the report's studies and the time each takes on this machine"
+    help = "list the report's studies and the time each takes on this computer"
     commands.add("presets", study.presets, help, makes_runs=True)
 
     command = commands.add("create", study.create, "create a study", makes_runs=True)
@@ -203,7 +203,7 @@ def _add_studies(commands: _Commands) -> None:
     size.add_argument(
         "--scale", type=_number, metavar="S", help="multiply its epochs and milestones by S, from 0.1 to 1"
     )
-    size.add_argument("--minutes", type=_number, metavar="M", help="scale it to about M minutes on this machine")
+    size.add_argument("--minutes", type=_number, metavar="M", help="scale it to about M minutes on this computer")
     split = "where the training size varies: test all runs on the same images (default), or split as in the report"
     command.add_argument("--split", choices=("common", "report"), help=split)
     command.add_argument("--file", type=_path, metavar="FILE", help="JSON file written by `resnet-lab study export`")

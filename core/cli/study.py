@@ -19,7 +19,6 @@ from core.base.text import counted, duration, moment, percent
 from core.cli.answer import Answer, table
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, train_existing, train_held
 from core.cost.machine import fit_all, require_fit
-from core.cost.network import memory_text
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
 from core.study import progress
@@ -48,7 +47,7 @@ def presets(args: argparse.Namespace, store: RunStore) -> Answer:
         rows.append((figure, study.axes[0].text, *(duration(time) if time else "?" for time in (whole, least))))
     text = table(("figure", "setting and values", "full", "scale 0.1"), rows)
     if any(study["seconds"] is None for study in data):
-        text += "\nTimes are known once a run has been trained on this machine."
+        text += "\nTimes are known once a run has been trained on this computer."
     return Answer(text, data)
 
 
@@ -103,11 +102,11 @@ def _scale(study: Study, store: RunStore, minutes: float | None) -> float:
     if scale is None:
         from core.jobs.probe import measure  # imports torch, which takes seconds
 
-        say("Measuring how fast this machine trains; this takes about ten seconds.")
+        say("Measuring how fast this computer trains; this takes about ten seconds.")
         measure(study.base.checked(), store)
         scale = scale_for(study, store, 60 * minutes)
     if scale is None:
-        raise ConfigError({"--minutes": "the speed of this machine is not known yet. Train a run or use --scale."})
+        raise ConfigError({"--minutes": "the speed of this computer is not known yet. Train a run or use --scale."})
     return scale
 
 
@@ -226,7 +225,7 @@ def _status(store: RunStore, study_id: str) -> Answer:
         f"Base settings: {study.recipe}.",
         table(("settings", "state", "epoch", "test accuracy", "run"), rows, right=("epoch", "test accuracy")),
         *_precisions_text(cells),
-        *([_left_text(left)] if left.runs else []),
+        *([f"To do: {left.text}."] if left.runs else []),
     ]
     data = {
         "id": study_id,
@@ -247,13 +246,6 @@ def _precisions_text(cells: Sequence[CellStatus]) -> list[str]:
     precisions = Counter(cell.run.meta.environment.get("precision") for cell in cells if cell.run)
     known = [f"{precision} ({counted(number, 'run')})" for precision, number in precisions.items() if precision]
     return [f"The runs were computed in different precisions: {', '.join(known)}."] if len(known) > 1 else []
-
-
-def _left_text(left: progress.Preview) -> str:
-    time = "unknown time" if left.seconds is None else f"about {duration(left.seconds)} on this machine"
-    at_once = f" with {left.at_once} runs at once" if left.at_once > 1 and left.seconds is not None else ""
-    disk = f", {memory_text(left.bytes)} of disk space" if left.bytes else ""
-    return f"To do: {counted(left.runs, 'run')}, {time}{at_once}{disk}."
 
 
 def figures(args: argparse.Namespace, store: RunStore) -> Answer:

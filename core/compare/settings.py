@@ -31,7 +31,7 @@ def setting_text(config: RunConfig, path: str) -> str:
     if not config.in_effect(path):
         return NO_EFFECT
     value, setting = config[path], SETTINGS[path]
-    return classes_text(value) if setting.kind == "classes" else setting.show(value)
+    return classes_text(value) if setting.kind == "classes" else setting.text(value)
 
 
 def setting_text_of_run(run: RunSummary, path: str) -> str:

@@ -352,7 +352,7 @@ class TrainConfig:
         "auto", "Device", "auto: CUDA if available, else Apple's MPS, else the CPU."
     )
     precision: Literal["auto", "fp32", "bf16"] = setting(
-        "auto", "Precision", "auto: time a few steps of each on this machine and use the faster one."
+        "auto", "Precision", "auto: time a few steps of each on this computer and use the faster one."
     )
     threads: int | None = setting(
         None,

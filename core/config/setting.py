@@ -139,14 +139,16 @@ class Setting:
             return "true" if value else "false"
         return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
+    def text(self, value: Any) -> str:
+        """Return ``value`` as a person reads it: ``10,000``, ``0.1``, ``80, 120``, ``on``, ``all``."""
+        return self.none if value is None else value_text(value)
+
     def phrase(self, value: Any) -> str:
         """Return the setting with ``value`` in a few words: ``depth 8``, ``30 epochs``."""
-        text = plain(value) if self.kind in ("int", "float") and value is not None else self.show(value)
-        if self.kind == "bool":
-            text = "on" if value else "off"
+        text = self.text(value)
         if self.unit and self.unit == self.label.lower():
             return f"{text} {self.unit.removesuffix('s') if value == 1 else self.unit}"
-        return f"{self.label.lower()} {text.replace(',', ', ') if isinstance(value, tuple) else text}"
+        return f"{self.label.lower()} {text}"
 
 
 def setting(default: Any, label: str, help: str, **more: Any) -> Any:
@@ -176,6 +178,19 @@ def plain(number: float) -> str:
     """Return a number as a person writes it: ``50,000``, ``0.001``, ``1e-07``. Very long ones are cut."""
     text = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return text if len(text) <= 24 else f"{text[:20]}…"
+
+
+def value_text(value: Any) -> str:
+    """Return a value of any setting as a person reads it; numbers may be NumPy's. See :meth:`Setting.text`."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(value_text, value))
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return plain(value) if isinstance(value, int | float) else str(value)
 
 
 def near(word: Any, known: Any) -> str:

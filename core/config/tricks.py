@@ -78,7 +78,7 @@ def card(trick: Trick) -> str:
         head = "*Gain in a shortened `fast`, which does not use it:*"
     result = str(gain or "not measured yet")
     if gain and trick.in_fast:
-        settings = (f"{SETTINGS[path].label} {SETTINGS[path].show(value)}" for path, value in trick.other.items())
+        settings = (f"{SETTINGS[path].label} {SETTINGS[path].text(value)}" for path, value in trick.other.items())
         result += f", compared with {', '.join(settings)}"
     return f"{trick.what}\n\n{head} {result}.\n\n*Cost:* {trick.cost}\n\n*Avoid when* {trick.avoid}"
 

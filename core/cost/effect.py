@@ -131,7 +131,7 @@ def _sentence(config: RunConfig, path: str, other: Any) -> str:
         "train.averaging": lambda: "Averaging changes nothing: only the last epoch enters the average.",
         "augment.grow_from": lambda: f"Images are full size from the first epoch of {run}, so crops do not grow.",
     }
-    general = f"{setting.label} changes nothing here: the run does the same with {setting.show(other)}."
+    general = f"{setting.label} changes nothing here: the run does the same with {setting.text(other)}."
     return reasons[path]() if path in reasons else general
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.base.errors import StoreError
-from core.base.text import counted, duration
+from core.base.text import counted, duration, expected_time
 from core.config.run_config import RunConfig
 from core.cost.network import crop_shares, memory_bytes, memory_text, step_work
 from core.cost.speed import (
@@ -60,7 +60,7 @@ class Estimate:
     at_once: int = 1
 
     def text(self, runs: int = 1) -> str:
-        """Return ``about 25 s (measured on this machine), about 410 MB of memory``, for so many ``runs``."""
+        """Return ``about 25 s (measured on this computer), about 410 MB of memory``, for so many ``runs``."""
         at_once = min(runs, self.at_once)
         memory = f"about {memory_text(at_once * self.bytes)} of memory"
         if self.seconds is None:
@@ -157,7 +157,7 @@ def _choose(config: RunConfig, runs: list[Speed], probed: list[Speed], share: in
 def _estimate(config: RunConfig, speeds: list[Speed], places: int) -> Estimate:
     memory, at_once = memory_bytes(config), abreast([config], places)
     if not speeds:
-        return Estimate(None, None, None, memory, "not measured on this machine yet", at_once=at_once)
+        return Estimate(None, None, None, memory, expected_time(None), at_once=at_once)
     counted_speeds = undisturbed(speeds)
     seconds = sorted(run_seconds(config, speed) for speed in counted_speeds)
     median = seconds[len(seconds) // 2]
@@ -183,7 +183,7 @@ def _source(speeds: list[Speed], disturbed: int, measured: bool) -> str:
         kind = "a run" if speed.source == "run" else "a measurement"
         text = f"scaled from {kind} of {speed.depth} layers, width {speed.width}, batch {speed.batch_size}"
     elif not runs:
-        text = "measured on this machine"
+        text = "measured on this computer"
     else:
         also = " and a measurement" if runs < len(speeds) else ""
         text = f"from {counted(runs, 'earlier run')}{also} of this network"

@@ -12,6 +12,7 @@ from core.base.text import known, shortened
 from core.compare.gap import IMAGES, Gap, Side
 from core.compare.settings import NO_EFFECT, are_numbers, as_computed, in_order, setting_name, setting_text
 from core.config.run_config import RunConfig
+from core.config.setting import plain
 from core.figures import style
 from core.figures.curves import validation_texts
 from core.figures.style import View
@@ -191,7 +192,7 @@ def _dimension(configs: Sequence[RunConfig], path: str) -> dict[str, Any]:
         places = {"tickvals": list(range(len(names))), "ticktext": ticks, "range": [-0.3, len(names) - 0.7]}
         return {"label": label, "values": [names.index(text) for text in texts], **places}
     kept = _evenly_spaced(sorted(set(values)))
-    ticks = [f"{value:g}" for value in kept]
+    ticks = [plain(value) for value in kept]
     if min(values) > 0 and max(values) >= 50 * min(values):
         values, kept = np.log10(values).tolist(), np.log10(kept).tolist()
     return {"label": label, "values": values, "tickvals": kept, "ticktext": ticks}

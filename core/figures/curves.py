@@ -91,7 +91,7 @@ def validation_texts(runs: Iterable[RunCurves]) -> list[str]:
 
 
 def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: Metric) -> None:
-    """Mark where each run begins to over-fit, if it does, in a figure of :func:`accuracy` or :func:`loss`.
+    """Mark where each run begins to overfit, if it does, in a figure of :func:`accuracy` or :func:`loss`.
 
     The mark is a diamond on the validation curve, with a vertical line if there is one run. ``runs`` and ``view`` are
     those of the figure.
@@ -102,11 +102,11 @@ def mark_onsets(figure: go.Figure, runs: Sequence[RunCurves], view: View, kind: 
         if found is None:
             continue
         marker = {"symbol": "diamond-open", "size": 12, "line": {"width": 2}}
-        x = chart.mark(run, found.epoch, "onset", f"over-fitting from about epoch {found.epoch} on", "◇", marker)
+        x = chart.mark(run, found.epoch, "onset", f"overfitting from about epoch {found.epoch} on", "◇", marker)
         if chart.alone:
             figure.add_shape(type="line", yref="y domain", x0=x, x1=x, y0=0, y1=1, line_dash="dash")
             at = math.log10(x) if view.log_x else x
-            style.add_note(figure, "over-fitting", yref="y domain", x=at, y=1, xanchor="left", yanchor="top")
+            style.add_note(figure, "overfitting", yref="y domain", x=at, y=1, xanchor="left", yanchor="top")
 
 
 def _curves(runs: Sequence[RunCurves], view: View, metric: Metric, reference: tuple[str, float] | None) -> go.Figure:

@@ -15,12 +15,13 @@ from core.base.files import os_errors_as_store_errors, write_atomically
 from core.base.strict_json import to_json
 from core.compare.answers import ReadPredictions, nothing_kept
 from core.compare.settings import in_order
+from core.config.setting import value_text
 from core.figures import study as figures_study
 from core.published.points import Point, points_of
 from core.runs.store import RunStore
 from core.stats.finding import Metric
 from core.study.findings import StudyFinding, as_record, findings_of
-from core.study.outcomes import outcome_table, table_value, value_text
+from core.study.outcomes import outcome_table, table_value
 from core.study.progress import CellStatus, statuses
 from core.study.store import StudyStore
 from core.study.study import Study

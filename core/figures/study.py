@@ -15,6 +15,7 @@ from plotly.colors import sample_colorscale
 from core.base.text import SELECTED_ON
 from core.compare.settings import are_numbers, in_order, setting_name
 from core.config.run_config import SETTINGS
+from core.config.setting import value_text
 from core.figures.compare import LOW_TO_HIGH, GroupCurves, bands
 from core.figures.curves import validation_texts
 from core.figures.style import View, add_chance_level, add_message, error_bars, escape, new_figure
@@ -23,7 +24,7 @@ from core.published.points import LEGEND, Point
 from core.stats.finding import MEASURES, Metric
 from core.stats.intervals import wilson
 from core.study.agreement import report_value
-from core.study.outcomes import COLUMN_OF, Series, ValueGroup, series_of, value_text
+from core.study.outcomes import COLUMN_OF, Series, ValueGroup, series_of
 from core.views.curves import NEUTRAL, RUN_COLOURS, Mark, RunCurves
 
 _TITLES: dict[Metric, str] = {

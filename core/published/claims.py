@@ -25,7 +25,7 @@ class Claim:
 
     A claim about an effect names the varied setting at ``path`` and the ``direction`` of the accuracy, ``rises`` or
     ``falls`` (0: no effect). ``about`` says which runs of ours bear on it: the effect in a study, the best accuracy, or
-    the onset of over-fitting; empty if none can.
+    the onset of overfitting; empty if none can.
     """
 
     text: str
@@ -65,7 +65,7 @@ def claims() -> tuple[Claim, ...]:
             "accuracy",
         ),
         Claim(
-            "With deer and dog, the network over-fits after about 80 epochs.",
+            "With deer and dog, the network overfits after about 80 epochs.",
             "Figure 4, section 5.3",
             "deer-dog",
             "limits",
@@ -91,11 +91,11 @@ def claims() -> tuple[Claim, ...]:
             "section 5.3",
             "all-ten",
             "limits",
-            (f"The {_he().accuracy:.2f} % belong to another network: {_he().note}.", _optimistic()),
+            (f"The {_he().accuracy:.2f} % belongs to another network: {_he().note}.", _optimistic()),
             "accuracy",
         ),
         Claim(
-            "With all ten classes, the network over-fits after about 80 epochs.",
+            "With all ten classes, the network overfits after about 80 epochs.",
             "Figure 6, section 5.3",
             "all-ten",
             "none",
@@ -169,8 +169,8 @@ def _printed_best() -> str:
 def _figure_4() -> str:
     above, below = readings(4).values()
     return (
-        f"Read off the printed curves: Figure 4 follows Figure 6, its validation accuracy {above:.3f} above and its "
-        f"validation loss {below:.3f} below. The values of the curves are not kept here, so this is not checked."
+        f"Figure 4, read off the printed curves, follows Figure 6: its validation accuracy is {above:.3f} higher, its "
+        f"validation loss {below:.3f} lower. The values of the curves are not kept here, so this is not checked."
     )
 
 
@@ -209,9 +209,9 @@ def _figure_8() -> str:
     near = nearest_batch(accuracy, loss)
     labelled = next(point for point in points_in(7) if point.value == 32)
     return (
-        f"Read off the printed curve, it ends at {accuracy:.3f} and {loss:.2f}. In Figure 7 that is batch size "
-        f"{near.value} ({near.best_accuracy:.4f}, {near.loss:.2f}), not 32 ({labelled.best_accuracy:.4f}, "
-        f"{labelled.loss:.2f})."
+        f"Read off the printed curve, the training ends at {accuracy:.3f} and {loss:.2f}. In Figure 7 batch size "
+        f"{near.value} has these values ({near.best_accuracy:.4f}, {near.loss:.2f}), not batch size 32 "
+        f"({labelled.best_accuracy:.4f}, {labelled.loss:.2f})."
     )
 
 
@@ -227,7 +227,7 @@ def _decline() -> str:
         f"After epoch {last_milestone()} the learning rate no longer falls, so the runs of {found.epochs[0]} to "
         f"{found.epochs[-1]} epochs are {len(found.epochs)} repeats of nearly one experiment: "
         f"{100 * found.mean:.2f} ± {100 * found.sd:.2f} %. The fall of {fall:.2f} points from {found.epochs[0]} to "
-        f"{points[-1].value} epochs is within what such repeats differ by."
+        f"{points[-1].value} epochs is within the variation of these repeats."
     )
 
 

@@ -1,4 +1,4 @@
-"""Statistics: intervals, the joint test, verdicts and their wording, over-fitting.
+"""Statistics: intervals, the joint test, verdicts and their wording, overfitting.
 
 Numbers in, numbers and sentences out. Nothing here knows a run, a study or a setting: :mod:`core.compare.gap` and
 :mod:`core.study.findings` bring their results as groups.

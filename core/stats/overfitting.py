@@ -1,4 +1,4 @@
-"""Where a run starts to over-fit: the epoch from which its validation cross-entropy rises and does not return.
+"""Where a run starts to overfit: the epoch from which its validation cross-entropy rises and does not return.
 
 The loss of a single epoch is noisy, so the running median over five epochs is used (centred, whole windows only). The
 onset is the epoch of the lowest median, if the median of the last five epochs is at least 5 % higher.
@@ -25,7 +25,7 @@ class Onset:
 
 
 def onset(metrics: pd.DataFrame) -> Onset | None:
-    """Return the onset of over-fitting, or ``None`` if none is seen.
+    """Return the onset of overfitting, or ``None`` if none is seen.
 
     ``metrics`` has a row per epoch with ``epoch`` and ``val_loss`` (nats); epochs without a finite loss are skipped.
     Of several epochs with the lowest median the first counts. Fewer than six epochs cannot show a rise.
@@ -40,22 +40,22 @@ def onset(metrics: pd.DataFrame) -> Onset | None:
 
 
 def onset_text(metrics: pd.DataFrame) -> str:
-    """Return whether and where a run over-fits, as a sentence with the numbers."""
+    """Return whether and where a run overfits, as a sentence with the numbers."""
     medians = _medians(metrics)
     if len(medians) < 2:
-        return f"Too short to show over-fitting: that takes at least {WINDOW + 1} epochs."
+        return f"Too short to show overfitting: that takes at least {WINDOW + 1} epochs."
     start, measure = onset(metrics), f"the validation cross-entropy (median of {WINDOW} epochs)"
     lowest, last = medians.min(), medians.iloc[-1]
     above = f"{100 * (last / lowest - 1):.1f} % above it" if lowest > 0 else "above it"
     if start is not None:
         return (
-            f"Over-fitting from about epoch {start.epoch} on: {measure} is lowest there, at {lowest:.4f} nats, and "
+            f"Overfitting from about epoch {start.epoch} on: {measure} is lowest there, at {lowest:.4f} nats, and "
             f"ends {above}, at {last:.4f} nats."
         )
     if last <= lowest:
-        return f"No over-fitting: {measure} is lowest at the end, at {last:.4f} nats."
+        return f"No overfitting: {measure} is lowest at the end, at {last:.4f} nats."
     return (
-        f"No over-fitting: {measure} is lowest at {lowest:.4f} nats and ends {above}, at {last:.4f} nats. "
+        f"No overfitting: {measure} is lowest at {lowest:.4f} nats and ends {above}, at {last:.4f} nats. "
         f"{100 * LEAST_RISE:.0f} % would count."
     )
 

@@ -18,13 +18,14 @@ from typing import Literal
 
 import numpy as np
 
+from core.config.setting import value_text
 from core.published.arithmetic import Repeats, note, repeats
 from core.published.points import Point
 from core.stats.finding import MEASURES, Measure, Metric
 from core.stats.intervals import Interval
 from core.stats.joint import Sample
 from core.stats.judgement import Group
-from core.study.outcomes import ValueGroup, value_text
+from core.study.outcomes import ValueGroup
 
 #: Agreement in direction and ``size``, in ``direction`` only, none (``disagrees``), or not known (``undecided``).
 #: ``not compared``: the printed numbers are no measurement, or our epochs were scaled down and there is no effect.

@@ -2,7 +2,7 @@
 
 The report's own numbers come from :mod:`core.published.claims`. To them this module adds what the runs and studies on
 this computer say, read anew each time: the effect of a study that varies the same setting on the same classes, the best
-accuracy on these classes, the onset of over-fitting of the report's recipe.
+accuracy on these classes, the onset of overfitting of the report's recipe.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,8 @@ from typing import Literal
 
 import pandas as pd
 
+from core.config.presets import PRESETS
+from core.config.run_config import RunConfig
 from core.published.arithmetic import last_milestone
 from core.published.claims import Claim, claims
 from core.published.points import TASKS, points_of
@@ -27,18 +29,20 @@ from core.study.study import Study
 #: otherwise, or it is open: not tested here, or not with enough seeds.
 Verdict = Literal["contradicted", "reproduced", "not reproduced", "open"]
 VERDICTS: dict[Verdict, str] = {
-    "contradicted": "At odds with the report’s own numbers",
-    "reproduced": "Reproduced here",
-    "not reproduced": "Not reproduced here",
-    "open": "Open",
+    "contradicted": "Not supported by the report’s own numbers",
+    "reproduced": "Reproduced by our runs",
+    "not reproduced": "Not reproduced by our runs",
+    "open": "Not decided yet",
 }
-#: What a piece of evidence says of a claim; a ``result`` is shown beside it and decides nothing.
+#: What introduces evidence from the report's own numbers.
+PRINTED = "The report’s numbers"
+#: What a piece of our evidence says of a claim; a ``result`` is shown with it and decides nothing.
 Says = Literal["for", "against", "undecided", "result"]
 SAYS_TEXTS: dict[Says, str] = {
-    "for": "for it",
-    "against": "against it",
-    "undecided": "undecided",
-    "result": "our result",
+    "for": "Our runs support it",
+    "against": "Our runs contradict it",
+    "undecided": "Our runs do not decide it",
+    "result": "Our result",
 }
 
 
@@ -55,11 +59,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Checked:
-    """A claim, its verdict, and our evidence; the report's own evidence is the claim's."""
+    """A claim, its verdict, and our evidence; the report's own evidence is the claim's.
+
+    ``next_step`` is what would test it: the number of the report's figure whose study is still to be created, or the
+    settings of a run that nobody has trained; ``None`` if there is one, or nothing of ours can test it.
+    """
 
     claim: Claim
     verdict: Verdict
     ours: tuple[Evidence, ...]
+    next_step: int | RunConfig | None = None
 
 
 def checked(store: RunStore) -> list[Checked]:
@@ -87,8 +96,20 @@ def checked(store: RunStore) -> list[Checked]:
                 ours = _overfitting(store, same, names)
             case _:
                 ours = []
-        found.append(Checked(claim, _verdict(claim, ours), tuple(ours)))
+        found.append(Checked(claim, _verdict(claim, ours), tuple(ours), _next_step(claim, ours, studies, same)))
     return found
+
+
+def _next_step(
+    claim: Claim, ours: Sequence[Evidence], studies: Mapping[str, Study], same: Sequence[RunSummary]
+) -> int | RunConfig | None:
+    if claim.about == "effect":
+        figure = points_of(TASKS[claim.task], claim.path)[0].figure
+        return None if ours or any(study.figure == figure for study in studies.values()) else figure
+    if not claim.about:
+        return None
+    recipe = PRESETS["report"].config.replace({"data.classes": TASKS[claim.task]})
+    return None if any(_whole_recipe(run.config) for run in same) else recipe
 
 
 def by_verdict(found: Sequence[Checked]) -> dict[Verdict, list[Checked]]:
@@ -110,13 +131,13 @@ def as_markdown(found: Sequence[Checked]) -> str:
         lines += [f"## {VERDICTS[verdict]}", ""]
         for each in group:
             lines += [f"**{each.claim.text}** ({each.claim.where})", ""]
-            lines += [f"- In print: {sentence}" for sentence in each.claim.evidence]
+            lines += [f"- {PRINTED}: {sentence}" for sentence in each.claim.evidence]
             lines += [
-                f"- Here, {SAYS_TEXTS[ours.says]}: {ours.text} ({ours.name}, `{ours.study or ours.run}`)"
+                f"- {SAYS_TEXTS[ours.says]}: {ours.text} ({ours.name}, `{ours.study or ours.run}`)"
                 for ours in each.ours
             ]
             if not each.ours and each.claim.about:
-                lines.append("- Here: not tested yet.")
+                lines.append("- Our runs: none tests this yet.")
             lines.append("")
     return "\n".join(lines)
 
@@ -174,16 +195,16 @@ def _best_runs(runs: Sequence[RunSummary], names: Mapping[str, str]) -> list[Evi
     return evidence
 
 
+def _whole_recipe(config: RunConfig) -> bool:
+    """Return whether a run lowers the learning rate as often and as late as the report."""
+    return config.train.schedule == "report" and config.train.milestones[-1] == last_milestone()
+
+
 def _overfitting(store: RunStore, runs: Sequence[RunSummary], names: Mapping[str, str]) -> list[Evidence]:
-    """Return whether runs of the report's recipe with all its milestones over-fit, the newest first."""
+    """Return whether runs of the report's recipe with all its milestones overfit, the newest first."""
     evidence = []
     for run in runs:
-        train = run.config.train
-        if (
-            train.schedule != "report"
-            or train.milestones[-1] != last_milestone()
-            or run.status.epoch <= last_milestone()
-        ):
+        if not _whole_recipe(run.config) or run.status.epoch <= last_milestone():
             continue
         metrics = store.metrics(run.id)
         evidence.append(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.base.text import SELECTED_ON, counted, duration
+from core.base.text import SELECTED_ON, counted
 from core.compare.answers import Matched, ReadPredictions, matched, nothing_kept
 from core.compare.settings import are_numbers
 from core.config.run_config import SETTINGS
@@ -58,7 +58,7 @@ def effects_table(outcomes: pd.DataFrame, paths: Sequence[str], read: ReadPredic
 
     Columns: ``setting``, ``others`` (their values as text), ``measure``, ``low`` and ``high`` (the values at the ends
     as text), ``n`` (runs), ``effect`` and its 95 % interval ``from`` and ``to`` (in points or nats, to a millionth),
-    ``verdict``.
+    ``verdict``; ``effect_text`` and ``interval_text`` have effect and interval as a person reads them.
     """
     rows = []
     for path in paths:
@@ -68,16 +68,18 @@ def effects_table(outcomes: pd.DataFrame, paths: Sequence[str], read: ReadPredic
                 if finding.judgement is not None:
                     rows.append(_effect(SETTINGS[path].label, finding, finding.judgement))
     columns = ["setting", "others", "measure", "low", "high", "n", "effect", "from", "to", "verdict"]
+    columns += ["effect_text", "interval_text"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _effect(setting: str, finding: StudyFinding, judgement: Judgement) -> dict[str, Any]:
-    groups, scale = finding.groups, MEASURES[finding.metric].scale
+    groups, measure = finding.groups, MEASURES[finding.metric]
+    scale = measure.scale
     low, high = judgement.interval or (math.nan, math.nan)
     return {
         "setting": setting,
         "others": finding.label,
-        "measure": f"{MEASURES[finding.metric].name} ({MEASURES[finding.metric].difference_unit})",
+        "measure": f"{measure.name} ({measure.difference_unit})",
         "low": groups[judgement.low].name,
         "high": groups[judgement.high].name,
         "n": sum(len(group.results) for group in groups),
@@ -85,6 +87,8 @@ def _effect(setting: str, finding: StudyFinding, judgement: Judgement) -> dict[s
         "from": _shown(scale * low),
         "to": _shown(scale * high),
         "verdict": VERDICTS[judgement.verdict] if judgement.p is not None else "seeds unknown",
+        "effect_text": measure.signed_text(judgement.difference),
+        "interval_text": measure.interval_text(judgement.interval) if judgement.interval else None,
     }
 
 
@@ -152,7 +156,7 @@ def _finding(
         headline=wording.headline(),
         summary=f"{trained}{_uncapital(wording.summary())}" if trained else wording.summary(),
         details=(*wording.details(), *([on_images.note] if on_images.note else []), *more),
-        advice=advice.removesuffix(".") + cost if (cost := _cost_text(groups, seeds)) else advice,
+        advice=f"{advice.removesuffix('.')} ({counted(seeds * len(groups), 'run')})." if seeds else advice,
         judgement=judgement,
         **about,
     )
@@ -168,15 +172,6 @@ def _setting_text(x: str) -> tuple[str, str]:
         return x, ""
     name, unit = SETTINGS[x].label.lower(), SETTINGS[x].unit
     return name, f" {unit}" if unit and unit not in name else ""
-
-
-def _cost_text(groups: Sequence[ValueGroup], seeds: int) -> str:
-    """Return the end of a sentence with what ``seeds`` more in every group cost, at the pace of the runs so far."""
-    if not seeds:
-        return ""
-    runs = seeds * len(groups)
-    seconds = pd.concat([group.runs["seconds"] for group in groups]).astype(float).mean()
-    return f" ({counted(runs, 'run')}, about {duration(runs * seconds)})."
 
 
 def _caveats(groups: Sequence[ValueGroup], x: str, metric: Metric, comparisons: int) -> list[str]:

@@ -77,7 +77,7 @@ def published(figure: int, size: str, split: Split, seeds: str, store: RunStore)
     budget = SIZES[size]
     scale = 1.0 if budget is None else LEAST_SCALE if budget == 0 else scale_for(whole, store, budget)
     if scale is None:
-        return Filled(None, {"size": "The speed of this machine has not been measured yet."})
+        return Filled(None, {"size": "The speed of this computer has not been measured yet."})
     return Filled(whole if scale == 1 else whole.scaled(scale), {})
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from core.compare.settings import in_order
 from core.config.run_config import SETTINGS
-from core.config.setting import plain
+from core.config.setting import value_text
 from core.runs.summary import RunSummary
 from core.stats.finding import Metric
 from core.stats.judgement import Group
@@ -96,7 +96,7 @@ def cell_table(study: Study, cells: Sequence[CellStatus]) -> pd.DataFrame:
     rows = []
     for cell_status in cells:
         cell, run = cell_status.cell, cell_status.run
-        settings = {path: SETTINGS[path].show(value) for path, value in cell.settings.items()}
+        settings = {path: SETTINGS[path].text(value) for path, value in cell.settings.items()}
         result = finished.get(cell_status.run_id, {})
         rows.append(
             settings
@@ -140,15 +140,6 @@ def _label(series: Sequence[str], key: Sequence[Any]) -> str:
     return ", ".join(f"{name} {value_text(value)}" for name, value in zip(names, key, strict=True))
 
 
-def value_text(value: Any) -> str:
-    """Return a setting's value as a person writes it: ``10,000``, ``0.1``, ``sgd``."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    return plain(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
 def table_value(path: str, value: Any) -> Any:
     """Return a setting as the outcomes table holds it: numbers and truths as they are, else as text."""
-    return value if isinstance(value, int | float) else SETTINGS[path].show(value)
+    return value if isinstance(value, int | float) else SETTINGS[path].text(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.base.errors import Outcome, collected
-from core.base.text import counted, duration
+from core.base.text import counted, expected_time
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
 from core.cost.estimate import queue_seconds
@@ -61,8 +61,7 @@ class Plan:
     @property
     def cost(self) -> str:
         """What is left to train: ``4 more runs, about 2 h 10 min on this computer``."""
-        time = "for a time not yet measured" if self.seconds is None else f"about {duration(self.seconds)}"
-        return f"{counted(self.runs, 'more run')}, {time} on this computer"
+        return f"{counted(self.runs, 'more run')}, {expected_time(self.seconds)}"
 
 
 def usual_difference(judgement: Judgement) -> float:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.base.errors import Outcome, collected, each
-from core.base.text import distinct_names
+from core.base.text import counted, distinct_names, duration, expected_time
 from core.cost.estimate import estimates
-from core.cost.network import MOMENTS, network_cost
+from core.cost.network import MOMENTS, memory_text, network_cost
 from core.cost.together import abreast, slots, total_seconds
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
@@ -167,6 +167,23 @@ class Preview:
     bytes: int
     source: str
     at_once: int = 1
+
+    @property
+    def text(self) -> str:
+        """What is left: ``4 of 15 runs left, about 2 h 10 min on this computer, 40 MB of disk space``."""
+        if not self.runs:
+            return "Nothing left to train: all runs exist already."
+        runs = counted(self.runs, "run") if self.runs == self.cells else f"{self.runs} of {self.cells} runs left"
+        at_once = f" with {self.at_once} runs at once" if self.at_once > 1 and self.seconds is not None else ""
+        disk = f", {memory_text(self.bytes)} of disk space" if self.bytes else ""
+        return f"{runs}, {expected_time(self.seconds)}{at_once}{disk}"
+
+    @property
+    def range_text(self) -> str:
+        """The likely bounds of the time, and where the speed comes from; empty before any measurement."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"Between {duration(self.low)} and {duration(self.high)}; {self.source}."
 
 
 def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:

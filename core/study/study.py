@@ -46,7 +46,7 @@ class Axis:
     @property
     def text(self) -> str:
         """The setting and its values: ``Batch size 32, 64, 128``."""
-        return f"{self.label} {', '.join(map(SETTINGS[self.path].show, self.values))}"
+        return f"{self.label} {', '.join(map(SETTINGS[self.path].text, self.values))}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Cell:
     def label(self) -> str:
         """What differs from other cells: ``batch size 64, seed 0``."""
         values = [
-            f"{SETTINGS[path].label.lower()} {SETTINGS[path].show(self.settings[path])}" for path in self.settings
+            f"{SETTINGS[path].label.lower()} {SETTINGS[path].text(self.settings[path])}" for path in self.settings
         ]
         return ", ".join([*values, f"seed {self.seed}"])
 

@@ -15,10 +15,8 @@ from core.base.errors import LabError
 from core.base.text import SELECTED_ON, counted, duration, known, moment, nats, percent, percent_range
 from core.compare.contenders import best_two
 from core.compare.gap import Gap, gap
-from core.compare.settings import NO_EFFECT, are_numbers, in_order, setting_name, setting_text, setting_text_of_run
+from core.compare.settings import NO_EFFECT, in_order, setting_name, setting_text, setting_text_of_run
 from core.config.presets import command_line, nearest
-from core.config.run_config import SETTINGS
-from core.config.setting import plain
 from core.figures import bars as bars_figures
 from core.figures import compare as compare_figures
 from core.figures import curves as curves_figures
@@ -128,7 +126,7 @@ def content_of(subject: Subject) -> Content:
 def _settings_table(subject: Subject) -> Table:
     base = nearest(subject.configs[0])
     rows = []
-    for path, texts in methods.settings_rows(subject, _setting, NO_EFFECT):
+    for path, texts in methods.settings_rows(subject, setting_text_of_run, NO_EFFECT):
         config, preset = subject.configs[0], base.config
         differs = len(texts) > 1 or path in config.differences(preset)
         theirs = setting_text(preset, path) if differs and preset.in_effect(path) else ""
@@ -139,15 +137,9 @@ def _settings_table(subject: Subject) -> Table:
 
 def _ordered(subject: Subject, path: str, texts: Sequence[str]) -> list[str]:
     """Return the texts of a setting in the order of its values."""
-    by_text = {_setting(run, path): run.config[path] for run in subject.runs}
+    by_text = {setting_text_of_run(run, path): run.config[path] for run in subject.runs}
     order = in_order(path, [by_text[text] for text in texts])
     return sorted(texts, key=lambda text: order.index(by_text[text]))
-
-
-def _setting(run: RunSummary, path: str) -> str:
-    """Return a run's setting as text: ``10,000``, ``all ten``, ``auto (bf16)``, or a dash if it has no effect."""
-    text, value = setting_text_of_run(run, path), run.config[path]
-    return plain(value) if are_numbers([value]) and text == SETTINGS[path].show(value) else text
 
 
 def _results_table(subject: Subject) -> Table:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.base.text import counted, duration
-from core.compare.settings import are_numbers, in_order
+from core.compare.settings import in_order
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.sections import IMAGE_SIZE, DataConfig
-from core.config.setting import plain
 from core.cost.network import network_cost
 from core.runs.folder import BEST
 from core.runs.summary import RunSummary
@@ -90,7 +89,7 @@ def _listed(texts: Sequence[str], last: str = "or") -> str:
 def _values(configs: Sequence[RunConfig], path: str) -> str:
     """Return a setting's values in order, without their unit: ``32, 64 or 128``."""
     used = in_order(path, [config[path] for config in configs if config.in_effect(path)])
-    texts = [plain(value) if are_numbers([value]) else SETTINGS[path].show(value) for value in used]
+    texts = [SETTINGS[path].text(value) for value in used]
     return _listed(texts) or "–"
 
 
@@ -161,7 +160,7 @@ def _optimizer(config: RunConfig) -> str:
 
 def _smoothing(config: RunConfig) -> str:
     smoothing = config.train.label_smoothing
-    return f"(label smoothing {SETTINGS['train.label_smoothing'].show(smoothing)})" if smoothing else "of the labels"
+    return f"(label smoothing {SETTINGS['train.label_smoothing'].text(smoothing)})" if smoothing else "of the labels"
 
 
 def _augmentation(config: RunConfig) -> str:

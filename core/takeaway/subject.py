@@ -10,10 +10,11 @@ from core.base.text import counted, one_line
 from core.compare.contenders import Contender, group_runs
 from core.compare.settings import differing_settings_of_runs, setting_name
 from core.config.run_config import RunConfig
+from core.config.setting import value_text
 from core.runs.store import RunStore
 from core.runs.summary import Kind, RunSummary, labels
 from core.stats.intervals import Interval, Spread, spread, wilson
-from core.study.outcomes import outcome_table, table_value, value_text
+from core.study.outcomes import outcome_table, table_value
 from core.study.progress import CellStatus, counts_text, statuses
 from core.study.store import StudyStore
 from core.study.study import SEED, Study

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from statistics import mean
 
-from core.base.text import duration
+from core.base.text import expected_time
 from core.compare.contenders import group_key
 from core.config.presets import Preset
 from core.published.points import main_result
@@ -16,7 +16,7 @@ def expectation(preset: Preset, runs: Iterable[RunSummary], seconds: float | Non
     The accuracy is the mean test accuracy of the finished ``runs`` of the preset with any seed, else the report's if it
     is the report's recipe. ``seconds`` is the estimated time, ``None`` before any measurement on this computer.
     """
-    time = f"about {duration(seconds)} on this computer" if seconds is not None else "time not measured here yet"
+    time = expected_time(seconds)
     if accuracy := _accuracy(preset, runs):
         return f"{_percent(accuracy)} in {time}" if seconds is not None else f"{_percent(accuracy)}, {time}"
     point = main_result(preset.config) if preset.name == "report" else None

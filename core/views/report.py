@@ -2,30 +2,19 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from core.published.tables import RESULTS, Result
 
 
-def results_table(results: Sequence[Result] = RESULTS) -> pd.DataFrame:
-    """Return a row per result of the report's tables.
-
-    Columns: ``table``, ``method``, ``accuracy`` (percent, as printed), ``authors``, ``printed`` (the printed reference
-    where it is wrong, else ``None``), ``note`` and ``paper`` (a link or ``None``).
-    """
-    rows = [
-        {
-            "table": result.table,
-            "method": result.method,
-            "accuracy": result.accuracy,
-            "authors": result.authors,
-            "printed": result.printed_reference if result.printed_reference != result.authors else None,
-            "note": result.note or None,
-            "paper": result.link,
-        }
-        for result in results
-    ]
-    return pd.DataFrame(rows)
+def results_markdown(results: Sequence[Result] = RESULTS) -> str:
+    """Return the results of Tables 1 and 2 as a table in Markdown, whose cells wrap: notes are long."""
+    rows = ["| Table | Method | Printed accuracy | Authors | Printed reference, if wrong | What the number is |"]
+    rows.append("| --- | --- | --- | --- | --- | --- |")
+    for result in results:
+        method = f"[{result.method}]({result.link})" if result.link else result.method
+        printed = result.printed_reference if result.printed_reference != result.authors else ""
+        cells = [str(result.table), method, f"{result.accuracy:.2f} %", result.authors, printed, result.note]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def results_text(results: Sequence[Result] = RESULTS) -> str:

@@ -52,7 +52,7 @@ def _finding(finding: Finding) -> str:
 
 
 def _curves(store: RunStore, study: Study, run_id: str) -> tuple[str, dict[str, go.Figure]]:
-    """Return a sentence on over-fitting in a run, and its accuracy and loss curves."""
+    """Return a sentence on overfitting in a run, and its accuracy and loss curves."""
     metrics, view = store.metrics(run_id), style_figures.View()
     run = curves_views.RunCurves.of(store.summary(run_id), study.name, metrics)
     figures = {"accuracy": curves_figures.accuracy([run], view), "loss": curves_figures.loss([run], view)}

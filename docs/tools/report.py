@@ -8,22 +8,14 @@ report shows the same for the runs of one's own computer.
 
 from benchmarks.common import publish
 from core.base.paths import PROJECT
-from core.published.tables import RESULTS
 from core.runs.store import RunStore
 from core.study.checked import as_markdown, checked
-from core.views.report import results_text
+from core.views.report import results_markdown, results_text
 
 
 def tables() -> str:
     """Return Tables 1 and 2 with right references, as Markdown."""
-    rows = ["| table | method | printed accuracy | authors | printed reference, if wrong | what the number is |"]
-    rows.append("| --- | --- | --- | --- | --- | --- |")
-    for result in RESULTS:
-        method = f"[{result.method}]({result.link})" if result.link else result.method
-        printed = result.printed_reference if result.printed_reference != result.authors else ""
-        cells = [str(result.table), method, f"{result.accuracy:.2f} %", result.authors, printed, result.note]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([results_text(), "", *rows])
+    return "\n".join([results_text(), "", results_markdown()])
 
 
 def main() -> None:

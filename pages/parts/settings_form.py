@@ -138,7 +138,7 @@ def _label(path: str) -> str:
 def _mark(draft: Draft, path: str) -> None:
     """Mark a changed setting, with the preset's value."""
     setting = SETTINGS[path]
-    before = "" if setting.kind == "classes" else f": {literal(setting.show(draft.recipe[path]))}"
+    before = "" if setting.kind == "classes" else f": {literal(setting.text(draft.recipe[path]))}"
     st.markdown(f":small[:orange[● preset{before}]]")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -212,3 +213,19 @@ def test_one_has_no_plural() -> None:
     epochs = SETTINGS["train.epochs"]
     assert [epochs.phrase(1), epochs.phrase(2)] == ["1 epoch", "2 epochs"]
     assert epochs.understood("1e0") == "1 epoch"
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "text"),
+    [
+        (INT, 10_000, "10,000"),
+        (INT, np.int64(10_000), "10,000"),
+        (FLOAT, 0.1, "0.1"),
+        (FLOAT, 2.0, "2"),
+        (BOOL, True, "on"),
+        (INTS, (80, 1_200), "80, 1,200"),
+        (CHOICE, "sgd", "sgd"),
+    ],
+)
+def test_a_value_is_written_as_a_person_reads_it(definition: Setting, value: Any, text: str) -> None:
+    assert definition.text(value) == text

@@ -47,7 +47,7 @@ def test_a_run_under_load_does_not_make_estimates_pessimistic(store, first):
         remember(store, made_speed(QUICK, 500.0))
     expected = estimate(QUICK, store)
     assert expected.seconds == pytest.approx(run_seconds(QUICK, made_speed(QUICK, 500.0)))
-    assert expected.source == "measured on this machine, without 1 slower one" and not expected.alone
+    assert expected.source == "measured on this computer, without 1 slower one" and not expected.alone
 
 
 def test_a_measurement_under_load_does_not_either(store):
@@ -95,7 +95,7 @@ def test_a_damaged_run_is_skipped(store):
 def test_a_measurement_counts_before_other_networks_and_beside_runs(store):
     timed_run(store, QUICK.replace({"model.depth": 8}))
     remember(store, made_speed(QUICK, 450.0))
-    assert estimate(QUICK, store).source == "measured on this machine"
+    assert estimate(QUICK, store).source == "measured on this computer"
     timed_run(store)
     assert estimate(QUICK, store).source == "from 1 earlier run and a measurement of this network"
 

@@ -1,4 +1,4 @@
-"""Where over-fitting begins: courses whose lowest point and rise are known."""
+"""Where overfitting begins: courses whose lowest point and rise are known."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_the_onset_is_the_lowest_of_the_running_median():
 def test_a_run_that_ends_less_than_five_percent_above_shows_none(end, seen):
     table = epochs([2.0] * 10 + [1.0] * 10 + [end] * 10)
     assert (onset(table) is not None) == seen
-    assert ("No over-fitting" in onset_text(table)) != seen
+    assert ("No overfitting" in onset_text(table)) != seen
     assert ("5.1 % above" in onset_text(table)) == seen
 
 

@@ -91,6 +91,17 @@ def test_over_fitting_is_looked_for_in_runs_of_the_whole_recipe(store, last, say
     assert found.verdict == verdict
 
 
+def test_the_next_step_is_the_study_or_run_that_is_missing(store):
+    steps = {each.claim.where: each.next_step for each in checked(store)}
+    assert steps["Figure 7, section 5.3"] == 7 and steps["Figure 9, section 5.3"] == 9
+    assert steps["Figure 6, section 5.3"] == REPORT
+    assert steps["Figure 4, section 5.3"].data.classes == ("deer", "dog")
+    assert steps["Figure 8"] is None
+    StudyStore(store).create(published_study(7))
+    made_run(store, epochs=1, config=REPORT)
+    assert of(store, "Figure 7").next_step is None and of(store, "Figure 6").next_step is None
+
+
 def test_the_text_has_every_claim_in_the_section_of_its_verdict(store):
     found = checked(store)
     text = as_markdown(found)

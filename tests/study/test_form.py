@@ -34,7 +34,7 @@ def test_an_unreadable_value_is_not_also_a_missing_one():
 
 def test_a_problem_of_a_cell_stands_at_its_setting():
     filled = from_fields("a", QUICK, [("train.batch_size", "32, 8000")], "0")
-    assert "With batch size 8000, seed 0: " in filled.problems["train.batch_size"]
+    assert "With batch size 8,000, seed 0: " in filled.problems["train.batch_size"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_what_is_not_allowed_is_a_problem_of_its_field(changed, where, words):
 
 def test_a_problem_between_settings_names_the_cell():
     problems = study(Axis("train.batch_size", (32, 5_000))).problems()
-    assert problems["train.batch_size"].startswith("With batch size 5000, seed 0: 5,000 is more than")
+    assert problems["train.batch_size"].startswith("With batch size 5,000, seed 0: 5,000 is more than")
 
 
 def test_a_setting_without_effect_counts_where_what_decides_is_varied_too():

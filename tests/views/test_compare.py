@@ -55,7 +55,7 @@ def test_cells_of_a_setting_are_numbers_if_all_are(store):
     made_run(store, config=BASE.replace({"train.optimizer": "adam"}))
     table = runs_table(store, "train.momentum", "data.train_size")
     assert table["train.momentum"].dropna().tolist() == [0.5]
-    assert table["data.train_size"].tolist() == ["4500", "all"]
+    assert table["data.train_size"].tolist() == ["4,500", "all"]
 
 
 def test_results_are_best_and_last_in_percent(store):

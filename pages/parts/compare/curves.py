@@ -12,7 +12,7 @@ from core.figures.style import View
 from core.published.points import reference_line
 from core.runs.store import RunStore
 from core.views.curves import Mark, RunCurves
-from pages.parts.components.live_chart import CHART_WIDTH, as_data, live_chart
+from pages.parts.components.live_chart import as_data, chart_grid, live_chart
 from pages.parts.curve_controls import curve_controls
 
 
@@ -25,7 +25,7 @@ def curves(store: RunStore, groups: Sequence[Contender], labels: Mapping[str, st
     names = [labels[run_id] for group in groups for run_id in group.run_ids]
     accuracy, loss = _drawn(repr((str(store.root), seen, about, names, look)), store, groups, labels, marks, look)
     alt = f"of each epoch of {', '.join(group.label for group in groups)}. The numbers are in the tab Results."
-    with st.grid(2, min_column_width=CHART_WIDTH):
+    with chart_grid():
         live_chart(accuracy, "compare-accuracy", f"Accuracy {alt}")
         live_chart(loss, "compare-loss", f"Cross-entropy {alt}")
     st.caption("To save a chart, move the pointer over it: the camera saves a PNG, the disk an SVG.")

@@ -7,13 +7,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from core import plotly_js
 from core.views.curves import PALETTE
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.grid_container import GridContainer
 
 #: Pixels a chart needs to be readable next to another one.
 CHART_WIDTH = 400
@@ -65,6 +68,14 @@ def live_chart(
         },
         on_clicked_change=click,
     )
+
+
+def chart_grid() -> "GridContainer":
+    """Return a place for charts next to each other, two in a row where there is room.
+
+    They end at the same height, so that their plots do too when one legend has more lines.
+    """
+    return st.grid(2, min_column_width=CHART_WIDTH, vertical_alignment="bottom")
 
 
 def preload_charts() -> None:

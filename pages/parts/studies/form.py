@@ -5,7 +5,7 @@ from typing import get_args
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import counted, duration
+from core.base.text import counted
 from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.machine import fit_all
@@ -15,7 +15,6 @@ from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
-from pages.parts.actions import runs_text
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import error_box, get_store, literal
@@ -82,6 +81,13 @@ def vary_in_study(path: str) -> None:
     st.session_state.pop("study_way", None)
     st.session_state["study_base"], st.session_state["study_paths"] = DRAFT, [path]
     st.session_state["study_name"] = SETTINGS[path].label
+
+
+def repeat_figure(figure: int) -> None:
+    """Fill the form in for the report's study of a figure."""
+    st.session_state["study_way_kept"] = WAYS[0]
+    st.session_state.pop("study_way", None)
+    st.session_state["study_figure"] = figure
 
 
 def _published_form() -> str | None:
@@ -224,17 +230,9 @@ def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | Non
 def cost_line(cells: list[CellStatus], key: str) -> None:
     """Show how many runs are left, and what they cost on this machine."""
     left = preview(cells, get_store())
-    runs = f"{left.runs} of {counted(left.cells, 'run')} left" if left.runs < left.cells else runs_text(left.runs)
     if not left.runs:
-        st.caption("Nothing left to train: all runs exist already.")
+        st.caption(left.text)
         return
-    if left.seconds is None or left.low is None or left.high is None:
-        st.markdown(f":material/timer: {runs}; the speed of this machine has not been measured")
+    st.markdown(f":material/timer: {left.text}", help=left.range_text or None)
+    if left.seconds is None:
         measure_button(cells[0].cell.config, key)
-        return
-    at_once = f", {left.at_once} at once" if left.at_once > 1 else ""
-    disk = f", about {left.bytes / 1e6:,.0f} MB on disk" if left.bytes else ""
-    st.markdown(
-        f":material/timer: {runs}, about **{duration(left.seconds)}** in total{at_once}{disk}",
-        help=f"Between {duration(left.low)} and {duration(left.high)}; {left.source}.",
-    )

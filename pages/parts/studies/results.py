@@ -20,12 +20,15 @@ from core.study.study import Study
 from core.views import exports
 from core.views.curves import RunCurves
 from pages.parts.actions import key_for
-from pages.parts.components.live_chart import CHART_WIDTH, live_chart
+from pages.parts.components.live_chart import CHART_WIDTH, chart_grid, live_chart
 from pages.parts.curve_controls import AXES
 from pages.parts.finding import finding_box
 from pages.parts.plan import plan_box
 from pages.parts.predictions import predict_button
 from pages.parts.shared import download_button, get_store, literal, run_link
+
+#: Columns of the table of effects.
+EFFECTS = ("setting", "others", "measure", "low", "high", "n", "effect_text", "interval_text", "verdict")
 
 
 def study_results(study_id: str, study: Study, cells: Sequence[CellStatus]) -> None:
@@ -63,7 +66,7 @@ def figures_and_findings(study_id: str, study: Study, table: pd.DataFrame, x: st
     """Draw accuracy and objective over the setting, each with its findings."""
     with st.grid(2, min_column_width=CHART_WIDTH) as grid:
         for panel in panels.panels(study, table, x, get_store().many_predictions):
-            with grid.cell():
+            with grid.cell(), st.container(height="stretch", vertical_alignment="distribute"):
                 panel_box(study_id, study, panel)
     effects(study, table)
     download_button(
@@ -76,12 +79,13 @@ def figures_and_findings(study_id: str, study: Study, table: pd.DataFrame, x: st
 
 def panel_box(study_id: str, study: Study, panel: Panel) -> None:
     """Show the findings of a figure, and the figure."""
-    st.markdown(f":gray[{panel.title}]")
-    for finding in panel.findings:
-        finding_box(finding, finding.label)
-        if panel.metric == "accuracy":
-            predict_button(finding, [run_id for group in finding.groups for run_id in group.runs["run_id"]])
-            plan_seeds(study_id, study, finding)
+    with st.container():  # the figures of both panels end at the same height, however long the findings are
+        st.markdown(f":gray[{panel.title}]")
+        for finding in panel.findings:
+            finding_box(finding, finding.label)
+            if panel.metric == "accuracy":
+                predict_button(finding, [run_id for group in finding.groups for run_id in group.runs["run_id"]])
+                plan_seeds(study_id, study, finding)
     live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
 
 
@@ -107,8 +111,9 @@ def effects(study: Study, table: pd.DataFrame) -> None:
     of = st.column_config
     st.markdown("**Effects**")
     st.dataframe(
-        found if len(study.axes) > 1 else found.drop(columns="others"),
+        found,
         hide_index=True,
+        column_order=[column for column in EFFECTS if column != "others" or len(study.axes) > 1],
         column_config={
             "setting": of.TextColumn("Setting", pinned=True),
             "others": "With",
@@ -116,9 +121,8 @@ def effects(study: Study, table: pd.DataFrame) -> None:
             "low": of.TextColumn("From", help="The first value, or the worst of those that are no numbers."),
             "high": of.TextColumn("To", help="The last value, or the best of those that are no numbers."),
             "n": of.NumberColumn("Runs"),
-            "effect": of.NumberColumn("Effect", format="%+.3g"),
-            "from": of.NumberColumn("95 % from", format="%.3g", help="Empty where seed-to-seed variation is unknown."),
-            "to": of.NumberColumn("95 % to", format="%.3g"),
+            "effect_text": "Effect",
+            "interval_text": of.TextColumn("95 % interval", help="Empty where seed-to-seed variation is unknown."),
             "verdict": "Verdict",
         },
         placeholder="–",
@@ -143,7 +147,7 @@ def fair_axes(study: Study, cells: Sequence[CellStatus], x: str) -> None:
         )
         view = style_figures.View(x=axis)
         groups = panels.curves_by_value(get_store(), study, cells, x)
-        with st.grid(2, min_column_width=CHART_WIDTH):
+        with chart_grid():
             live_chart(figures_study.curves(groups, view), "study-curves-accuracy", figures_study.curves_text(groups))
             live_chart(
                 figures_study.curves(groups, view, "loss"),
@@ -169,7 +173,7 @@ def one_run(cells: Sequence[CellStatus]) -> None:
         curves_figures.mark_onsets(accuracy, [run], view, "accuracy")
         curves_figures.mark_onsets(loss, [run], view, "loss")
         text = overfitting.onset_text(metrics)
-        with st.grid(2, min_column_width=CHART_WIDTH):
+        with chart_grid():
             live_chart(accuracy, "study-run-accuracy", f"Accuracy of each epoch. {text}")
             live_chart(loss, "study-run-loss", f"Cross-entropy of each epoch. {text}")
         st.markdown(literal(text))
