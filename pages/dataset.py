@@ -81,7 +81,7 @@ def browse(data: Cifar10) -> None:
     pages = -(-len(indices) // PAGE_SIZE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         page = st.pagination(pages, key="page", bind="query-params")
-        st.caption(f"{counted(len(indices), 'image')}. Click one to see it augmented.", width="content")
+        st.caption(f"{counted(len(indices), 'image')}. Click an image to see it augmented.", width="content")
     here = indices[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     image_grid(
         data.images[here],

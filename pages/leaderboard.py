@@ -100,8 +100,8 @@ results_table(standings)
 if few:
     st.subheader("Not ranked", anchor=False)
     st.caption(
-        "Tested on fewer images than the others: their accuracies are too uncertain. Set “Test set size” "
-        "to “all” for a result that is ranked."
+        "Tested on fewer images than ranked results, so their accuracies are too uncertain to rank. Set “Test set "
+        "size” to “all” for a result that is ranked."
     )
     results_table(few, ranked=False)
 download_button("Export leaderboard (CSV)", lambda: leaderboard.standings_csv([*standings, *few]), "leaderboard.csv")

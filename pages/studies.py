@@ -145,7 +145,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 "Pause study",
                 key=key_for("pause", study_id),
                 icon=":material/pause:",
-                help="Removes this study’s runs from the queue. A running one continues.",
+                help="Removes this study’s runs from the queue. A running run continues.",
                 action=lambda: progress_study.pause(store, study_id),
                 done="removed from the queue",
             )

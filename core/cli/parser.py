@@ -113,7 +113,7 @@ def _add_runs(commands: _Commands) -> None:
     command = commands.add("evaluate", runs.evaluate, "evaluate a run's best weights, class by class", "one")
     command.add_argument("--part", choices=("validation", "test"), default="validation", help="default: validation")
 
-    help = "compute what runs answer for each validation and test image, where that is not kept"
+    help = "compute the predictions of runs for their validation and test images, if they are not kept"
     command = commands.add("predict", runs.predict, help, "*")
     command.add_argument("--missing", action="store_true", help="of all runs that have weights but no predictions")
 
@@ -157,12 +157,12 @@ def _add_takeaway(commands: _Commands) -> None:
 def _add_report(command: _Parser) -> None:
     command.add_argument("--to", type=_path, required=True, metavar="DIR", help="folder to write; new or empty")
     command.add_argument("--title", default="", metavar="TEXT", help="title of the report")
-    command.add_argument("--author", default="", metavar="NAME", help="who hands it in")
+    command.add_argument("--author", default="", metavar="NAME", help="author of the report")
 
 
 def _add_storage(commands: _Commands) -> None:
     command = commands.add(
-        "backup", storage.backup, "back up all runs and studies; what was backed up is not copied again"
+        "backup", storage.backup, "back up all runs and studies; unchanged files are not copied again"
     )
     command.add_argument("folder", type=_path, metavar="DIR", help="folder of the backup: new, empty or a backup")
     command.add_argument("--verify", action="store_true", help="also compare the contents of all files and copies")
@@ -219,7 +219,7 @@ def _add_studies(commands: _Commands) -> None:
     _add_yes(command)
     _add_values(commands.add("add", study.add, "add values or seeds to a study", "one"))
     command = commands.add("pause", study.pause, "take a study's runs out of the queue", "one")
-    command.add_argument("--running-too", action="store_true", help="also stop the running one")
+    command.add_argument("--running-too", action="store_true", help="also stop the running run")
     commands.add("retry", study.retry, "queue a study's failed runs again", "one")
 
     command = commands.add("figures", study.figures, "write a study's figures and findings", "one")
@@ -289,11 +289,11 @@ def _add_values(parser: _Parser) -> None:
 
 
 def _add_queue(parser: _Parser) -> None:
-    parser.add_argument("--queue", action="store_true", help="let the app train, instead of training here")
+    parser.add_argument("--queue", action="store_true", help="queue it for the app, instead of training it here")
 
 
 def _add_yes(parser: _Parser) -> None:
-    parser.add_argument("--yes", action="store_true", help="train even what needs more memory than there is")
+    parser.add_argument("--yes", action="store_true", help="train even if it needs more memory than there is")
 
 
 def _typed(text: str, read: Callable[[str], _Number], what: str) -> _Number:

@@ -42,7 +42,7 @@ def require_fit(configs: Iterable[RunConfig], *, confirmed: bool) -> tuple[str, 
     """Return the notes of :func:`fit_all`. Raises LabError if a run is too big, unless the person ``confirmed`` it."""
     fits = fit_all(configs)
     if fits.too_big and not confirmed:
-        raise LabError(f"{fits.too_big} To train it all the same, add --yes.")
+        raise LabError(f"{fits.too_big} To train it anyway, add --yes.")
     return (*fits.notes, fits.too_big) if fits.too_big else fits.notes
 
 

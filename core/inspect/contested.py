@@ -64,7 +64,7 @@ def _asked(config: RunConfig) -> tuple[object, ...]:
 
 
 def contested_labels(members: Sequence[Answers]) -> pd.DataFrame:
-    """Return the images whose label the answers of several runs, on the same images, contest; the surest first.
+    """Return the images whose label the answers of several runs, on the same images, contest, the most certain first.
 
     Columns: ``image`` (place among the 60,000), ``place`` (among the answers), ``label`` and ``other`` (classes, 0 to
     k − 1), ``agreeing`` (share of the runs that name the other class), ``probability`` and ``label_probability`` (means

@@ -26,7 +26,7 @@ def fit_notes(fits: Fit, key: str) -> bool:
         return True
     st.warning(literal(fits.too_big), icon=":material/memory:")
     # Another size has another text, and has to be confirmed again.
-    return st.checkbox("Start it all the same", key=f"{key} {fits.too_big}")
+    return st.checkbox("Start anyway", key=f"{key} {fits.too_big}")
 
 
 def measure_button(config: RunConfig, key: str = "measure") -> None:

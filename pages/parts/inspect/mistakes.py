@@ -66,7 +66,7 @@ def _matrix(subject: Subject, side: int, rows: bool) -> Cell:
     live_chart(
         figures.confusion_matrix(matrix, classes, rows=rows, chosen=cell),
         f"confusion-{side}",
-        f"{figures.confusion_text(matrix, classes)} The images are listed beside it.",
+        f"{figures.confusion_text(matrix, classes)} The images are listed next to it.",
         on_click=choose,
     )
     with st.container(horizontal=True):

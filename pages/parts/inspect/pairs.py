@@ -151,7 +151,7 @@ def _images(both: Pair, subjects: tuple[Subject, Subject], chosen: Agreement) ->
         both.first.images[places],
         describe,
         f"pair {chosen} {' '.join(f'{each.run.id} {each.answers.part} {each.answers.epoch}' for each in subjects)}",
-        "Images in the chosen cell, those on which the networks differ most first",
+        "Images in the chosen cell, the largest difference between the networks first",
         subjects,
     )
     download_button(

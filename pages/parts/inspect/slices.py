@@ -173,7 +173,7 @@ def _pairs(subject: Subject, found: pd.DataFrame, data: Cifar10) -> None:
         data.images[here[["image", "twin"]].to_numpy().ravel()],
         labels,
         key,
-        "Images, each beside its near-duplicate in the training set",
+        "Images, each next to its near-duplicate in the training set",
         captions=captions,
         side=150,
         group=2,
@@ -251,7 +251,7 @@ def contested(store: RunStore, subjects: Sequence[Subject]) -> None:
         whole = f"Image {row['image']:,}: labelled {row['label']} ({row['label_probability']:.0%}); {others}"
         return whole, f"{row['label']} → {row['other']} {row['probability']:.0%}"
 
-    alt = "Images with contested labels, the surest first"
+    alt = "Images with contested labels, the most certain first"
     gallery(table["image"].to_numpy(), describe, f"contested {first.run.id}", alt, subjects)
     st.caption("Label → what the runs say instead, and the mean probability that they give it.")
     download_button("Export table (CSV)", exports.as_csv(contests.as_table(table, first.classes)), "contested.csv")

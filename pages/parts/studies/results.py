@@ -64,10 +64,14 @@ def along(study: Study) -> str:
 
 def figures_and_findings(study_id: str, study: Study, table: pd.DataFrame, x: str) -> None:
     """Draw accuracy and objective over the setting, each with its findings."""
+    shown = panels.panels(study, table, x, get_store().many_predictions)
     with st.grid(2, min_column_width=CHART_WIDTH) as grid:
-        for panel in panels.panels(study, table, x, get_store().many_predictions):
-            with grid.cell(), st.container(height="stretch", vertical_alignment="distribute"):
-                panel_box(study_id, study, panel)
+        for panel in shown:
+            with grid.cell():
+                panel_findings(study_id, study, panel)
+    with chart_grid():
+        for panel in shown:
+            live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
     effects(study, table)
     download_button(
         "Export figures (CSV)",
@@ -77,16 +81,14 @@ def figures_and_findings(study_id: str, study: Study, table: pd.DataFrame, x: st
     )
 
 
-def panel_box(study_id: str, study: Study, panel: Panel) -> None:
-    """Show the findings of a figure, and the figure."""
-    with st.container():  # the figures of both panels end at the same height, however long the findings are
-        st.markdown(f":gray[{panel.title}]")
-        for finding in panel.findings:
-            finding_box(finding, finding.label)
-            if panel.metric == "accuracy":
-                predict_button(finding, [run_id for group in finding.groups for run_id in group.runs["run_id"]])
-                plan_seeds(study_id, study, finding)
-    live_chart(panel.figure, f"study-{panel.metric}", panel.alt)
+def panel_findings(study_id: str, study: Study, panel: Panel) -> None:
+    """Show the findings of a figure."""
+    st.markdown(f":gray[{panel.title}]")
+    for finding in panel.findings:
+        finding_box(finding, finding.label)
+        if panel.metric == "accuracy":
+            predict_button(finding, [run_id for group in finding.groups for run_id in group.runs["run_id"]])
+            plan_seeds(study_id, study, finding)
 
 
 def plan_seeds(study_id: str, study: Study, finding: StudyFinding) -> None:
