@@ -46,7 +46,8 @@ def main(rounds: int) -> None:
         for turn in range(rounds):
             kernels = ("fused", "stock") if turn % 2 == 0 else ("stock", "fused")
             for name in kernels:
-                speeds[name].append(measured_alone("throughput", "--ours", str(batch_size), name)["training"])
+                arguments = ("--ours", str(batch_size), name, environment.precision)
+                speeds[name].append(measured_alone("throughput", *arguments)["training"])
             speeds["plain"].append(plain_speed(batch_size, workers, images))
         cells = [str(batch_size), *(spread_text(speeds[name]) for name in ("fused", "stock"))]
         cells.append(f"{spread_text(speeds['plain'])}, {workers} workers")

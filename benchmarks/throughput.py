@@ -35,10 +35,10 @@ from core.training.environment import resolve
 IMAGES = {128: 6_400, 32: 3_200}
 
 
-def ours(batch_size: int, kernels: str | None = None) -> dict[str, float]:
+def ours(batch_size: int, kernels: str = "", precision: str = "") -> dict[str, float]:
     """Return images per second in the second of two epochs, and the seconds to evaluate the 10,000 test images.
 
-    ``kernels``: ``stock`` or ``fused``; by default those that a new run uses.
+    ``kernels`` (``stock`` or ``fused``) and ``precision`` (``fp32`` or ``bf16``) are by default those of a new run.
     """
     changes = {
         "data.train_size": IMAGES[batch_size],
@@ -50,8 +50,9 @@ def ours(batch_size: int, kernels: str | None = None) -> dict[str, float]:
     }
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)
-        about = {"environment": {"kernels": kernels}} if kernels else {}
-        run_id = store.create(PRESETS["he2016"].config.replace(changes), **about)
+        given = {"kernels": kernels, "precision": precision}
+        environment = {name: value for name, value in given.items() if value}
+        run_id = store.create(PRESETS["he2016"].config.replace(changes), environment=environment)
         status = run(store, run_id)
         if status.state != "finished":
             raise SystemExit(status.error)
