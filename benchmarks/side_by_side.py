@@ -71,7 +71,7 @@ def images_per_second(config: RunConfig, runs: int, at_once: int) -> float:
 
 def warm_up(config: RunConfig) -> None:
     """Train once on few images, so that no measured run loads code or prepares kernels."""
-    few = {"data.train_size": 400, "data.validation_size": 100, "data.test_size": 100, "train.epochs": 1}
+    few = {"data.train_size": 400, "data.validation_size": 100, "data.test_size": 100, "train.epochs": 2}
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)
         run(store, store.create(config.replace(few)))

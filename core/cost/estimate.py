@@ -94,10 +94,10 @@ def estimates(configs: Iterable[RunConfig], store: RunStore) -> list[Estimate]:
     results = []
     for config in configs:
         key = shape(config), how(config)
+        share = (config.train.threads or cores_each(places)) if places > 1 else None
         if key not in known:
-            share = (config.train.threads or cores_each(places)) if places > 1 else None
             known[key] = _choose(config, run_speeds(store, config, runs, share), probed, share)
-        results.append(_estimate(config, known[key], places))
+        results.append(_estimate(config, known[key], share, places))
     return results
 
 
@@ -144,31 +144,30 @@ def _seconds_left(store: RunStore, run: RunSummary) -> float | None:
 def _choose(config: RunConfig, runs: list[Speed], probed: list[Speed], share: int | None) -> list[Speed]:
     """Return the speeds of runs and measurements of this network and batch size, else of the most similar one.
 
-    If runs have a ``share`` of the threads, those with the same share count, or else all of them, as much slower.
+    If a run has only a ``share`` of the threads, the speeds with this share come first.
     """
     probed = [speed for speed in probed if computed_alike(config, speed.host, speed.asked, speed.used)]
     nearest = sorted([*runs, *probed], key=lambda speed: distance(config, speed.shape))
     chosen = [speed for speed in nearest if speed.shape == nearest[0].shape]
-    if share is None:
-        return chosen
-    return [speed for speed in chosen if speed.used[-1] == share] or [shared(speed, share) for speed in chosen]
+    return [speed for speed in chosen if speed.used[-1] == share] or chosen
 
 
-def _estimate(config: RunConfig, speeds: list[Speed], places: int) -> Estimate:
+def _estimate(config: RunConfig, speeds: list[Speed], share: int | None, places: int) -> Estimate:
     memory, at_once = memory_bytes(config), abreast([config], places)
     if not speeds:
         return Estimate(None, None, None, memory, expected_time(None), at_once=at_once)
     counted_speeds = undisturbed(speeds)
-    seconds = sorted(run_seconds(config, speed) for speed in counted_speeds)
+    expected = [speed if share is None else shared(speed, share) for speed in counted_speeds]
+    seconds = sorted(run_seconds(config, speed) for speed in expected)
     median = seconds[len(seconds) // 2]
-    measured = speeds[0].shape == shape(config)
+    measured = speeds[0].shape == shape(config) and (share is None or speeds[0].used[-1] <= share)
     margin = SAME if measured else SCALED
     return Estimate(
         median,
         min(seconds[0], median * (1 - margin)),
         max(seconds[-1], median * (1 + margin)),
         memory,
-        _source(counted_speeds, len(speeds) - len(counted_speeds), measured),
+        _source(counted_speeds, len(speeds) - len(counted_speeds), measured, share),
         measured=measured,
         alone=len(speeds) == 1 and speeds[0].source == "run",
         at_most=config.train.early_stopping != "off",
@@ -176,12 +175,14 @@ def _estimate(config: RunConfig, speeds: list[Speed], places: int) -> Estimate:
     )
 
 
-def _source(speeds: list[Speed], disturbed: int, measured: bool) -> str:
+def _source(speeds: list[Speed], disturbed: int, measured: bool, share: int | None) -> str:
     """Return where the ``speeds`` come from, and how many ``disturbed`` ones do not count."""
     speed, runs = speeds[0], sum(speed.source == "run" for speed in speeds)
     if not measured:
         kind = "a run" if speed.source == "run" else "a measurement"
         text = f"scaled from {kind} of {speed.depth} layers, width {speed.width}, batch {speed.batch_size}"
+        if share is not None and speed.used[-1] > share:
+            text += f", {counted(speed.used[-1], 'thread')}"
     elif not runs:
         text = "measured on this computer"
     else:

@@ -12,8 +12,10 @@ import torch
 from core.base.errors import LabError
 from core.config.run_config import RunConfig
 from core.config.sections import IMAGE_SIZE
+from core.cost.machine import has_gpu
 from core.cost.network import step_work
 from core.cost.speed import Speed, fast, how, remember, shape
+from core.cost.together import cores_each, slots
 from core.data.task import ImageSet, Normalization, Task
 from core.records import BatchRecord
 from core.runs.folder import this_host
@@ -38,15 +40,16 @@ def measure(config: RunConfig, store: RunStore) -> Speed:
     """
     if any(run.at_work for run in store.summaries()):
         raise LabError("A run is training and would slow the measurement. Measure when it has finished.")
+    cores = None if has_gpu() else cores_each(slots(store))  # what a run has where several may train at once
     # In a thread of its own: the number of threads that PyTorch uses is set per thread.
     with ThreadPoolExecutor(max_workers=1) as thread:
-        speed = thread.submit(_measure, config).result()
+        speed = thread.submit(_measure, config, cores).result()
     remember(store, speed)
     return speed
 
 
-def _measure(config: RunConfig) -> Speed:
-    environment = resolve(config)
+def _measure(config: RunConfig, cores: int | None) -> Speed:
+    environment = resolve(config, cores=cores)
     batch_size = _affordable_batch(config)
     measured = config.replace(
         {

@@ -176,6 +176,15 @@ def norm_add_relu(x: Tensor, norm: BatchNorm2d, residual: Tensor | None = None, 
     return operator(x, norm.weight, norm.bias, residual, *statistics, twice)
 
 
+def first_call() -> None:
+    """Call the operator on a few numbers. To be done in each thread before it sets its number of threads.
+
+    The library is linked apart from PyTorch. At its first call in a thread it gives this thread the number of threads
+    that was set last anywhere in the process.
+    """
+    norm_add_relu(torch.zeros(2, 16, 1, 1), BatchNorm2d(16))
+
+
 def main() -> int:
     """Compile the operator and print what became of it; return 0 also where it cannot be compiled."""
     if not compiled_file().exists():

@@ -63,6 +63,9 @@ class Environment:
 
     def claim_threads(self) -> None:
         """Set the number of threads for the calling thread (PyTorch keeps it per thread), and keep freed memory."""
+        torch.get_num_threads()  # the first call in a thread may set the number, too
+        if self.kernels == "fused" and fused.load():
+            fused.first_call()
         torch.set_num_threads(self.threads)
         keep_freed_memory()
 

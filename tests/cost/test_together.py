@@ -114,6 +114,7 @@ def test_two_at_once_are_expected_to_gain_nothing_before_it_was_measured(store):
     shared = estimate(QUICK, store)
     assert shared.at_once == 2 and shared.seconds == pytest.approx(2 * alone, rel=0.1)
     assert "2 at once" in shared.text(4) and "2 at once" not in shared.text()
+    assert not shared.measured and "2 threads" in shared.source
     assert queue_seconds([QUICK] * 4, store) == pytest.approx(2 * shared.seconds)
     assert queue_seconds([QUICK] * 3, store) == pytest.approx(2 * shared.seconds)
 
@@ -124,7 +125,8 @@ def test_runs_with_the_same_share_of_the_machine_say_how_fast_two_at_once_are(st
     timed_run(store, speed=300.0, environment=MACHINE | {"threads": 1})
     assert estimate(QUICK, store).seconds == pytest.approx(alone), "not how fast one is"
     Storage(store).change(runs_at_once=2)
-    assert estimate(QUICK, store).seconds == pytest.approx(alone * 5 / 3, rel=0.1)
+    shared = estimate(QUICK, store)
+    assert shared.measured and shared.seconds == pytest.approx(alone * 5 / 3, rel=0.1)
 
 
 def test_what_is_left_of_runs_that_train_and_wait(store):

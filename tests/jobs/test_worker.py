@@ -407,7 +407,7 @@ time.sleep(600)
 
 
 def test_killed_with_two_runs_both_resume_exactly(store, pair):
-    configs = [tiny_config("train.epochs=5", f"train.seed={seed}") for seed in (3, 4)]
+    configs = [tiny_config("train.epochs=4", f"train.seed={seed}") for seed in (3, 4)]
     straight = [store.create(config) for config in configs]
     for run_id in straight:
         runner.run(store, run_id)

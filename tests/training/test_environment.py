@@ -1,6 +1,7 @@
 """Device, precision and threads: measured, recorded for resuming, refused where not available."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from core.data.task import load_task
 from core.model import fused
 from core.records import EpochRecord
 from core.training import environment
-from core.training.environment import Environment, resolve
+from core.training.environment import Environment, resolve, threads
 from core.training.trainer import Trainer
 from tests.made import tiny_config
 
@@ -209,3 +210,32 @@ def test_resuming_with_the_fused_operator_is_exact(precision):
         assert torch.equal(tensor, resumed.weights()[name]), name
     assert not torch.equal(straight.weights()["conv.weight"], other.weights()["conv.weight"]), "it was not used"
     assert straight.history[-1].train_loss == pytest.approx(other.history[-1].train_loss, rel=0.05)
+
+
+# --- several threads that train -------------------------------------------------------------------
+
+
+compiled_only = pytest.mark.skipif(not fused.load(), reason="the fused operator is not compiled")
+
+
+@pytest.mark.parametrize("kernels", ["stock", pytest.param("fused", marks=compiled_only)])
+def test_a_thread_that_trains_keeps_its_number_of_threads_whatever_others_set(kernels):
+    """The fused operator took the number that another thread had set last, at its first call in a thread."""
+    claimed, changed, found = threading.Event(), threading.Event(), []
+
+    def compute():
+        Environment("cpu", "fp32", 3, kernels).claim_threads()
+        claimed.set()
+        assert changed.wait(60)
+        if kernels == "fused":
+            fused.first_call()
+        torch.rand(2**16).sum()
+        found.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    assert claimed.wait(60)
+    with threads(1):
+        changed.set()
+        thread.join(60)
+    assert found == [3]
