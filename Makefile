@@ -13,12 +13,14 @@ FUSED := $(VENV)/.fused
 CONSTRAINTS ?= -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run data test test-all test-newest test-oldest check format lock screenshots clean
+.PHONY: help setup cluster run data test test-all test-newest test-oldest check format lock screenshots clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(FUSED) ## create the virtual environment with the tested versions
+
+cluster: $(BIN)/ray ## also install Ray, to train on several machines
 
 run: $(FUSED) data ## set up, get the images, serve the app on http://127.0.0.1:8501
 	@$(BIN)/streamlit run serve.py
@@ -48,7 +50,8 @@ format: $(READY) ## format the code and sort its imports
 	@$(BIN)/ruff check --select I --fix --quiet . && $(BIN)/ruff format .
 
 lock: ## renew constraints.txt: install the newest versions within the ranges, test them, record them
-	@$(MAKE) test-newest
+	@rm -rf .venv-newest
+	@$(MAKE) cluster test VENV=.venv-newest CONSTRAINTS=
 	@{ echo "# The exact versions that were tested together; written by \`make lock\`."; .venv-newest/bin/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.txt
 	@echo "constraints.txt is renewed. Commit it."
 
@@ -58,6 +61,10 @@ screenshots: $(READY) data ## draw the images and the animation in README.md fro
 
 clean: ## remove the virtual environments and caches; runs and images stay
 	rm -rf $(VENV) .venv-newest .venv-oldest .venv-oldest.txt static .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(BIN)/ray: $(READY) requirements-cluster.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-cluster.txt $(CONSTRAINTS)
+	@touch $@
 
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null \

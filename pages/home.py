@@ -21,6 +21,7 @@ from core.views import run as run_views
 from core.views.home import BestRun, Overview, ReportComparison
 from pages.parts.actions import show_problems
 from pages.parts.components.live_chart import live_chart
+from pages.parts.home.cluster import cluster_box
 from pages.parts.home.queue import queue_box, training_settings, undo_boxes
 from pages.parts.shared import REPORT, STATE_LOOKS, error_box, get_store, literal, open_page, run_link
 from pages.parts.watch import redraw_when_changed
@@ -222,6 +223,8 @@ show_problems()
 undo_boxes(store, runs)
 training_runs(by_state.training)
 queue_box(store, by_state.training, by_state.waiting, ensure_worker().waiting)
+if not newcomer:
+    cluster_box(store)
 if runs:
     left, right = st.columns(2, gap="medium")
     with left:

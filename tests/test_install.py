@@ -13,6 +13,8 @@ import pytest
 from core.base.paths import PROJECT
 
 OWN = {"core", "pages", "app", "serve", "benchmarks", "docs", "tests"}
+#: What only training on a Ray cluster needs.
+CLUSTER = "requirements-cluster.txt"
 
 
 def imports(*folders: str) -> set[str]:
@@ -27,9 +29,9 @@ def imports(*folders: str) -> set[str]:
     return names
 
 
-def requirements() -> dict[str, str]:
-    """Return the range of each package in requirements.txt by its name, lower case with hyphens."""
-    lines = (PROJECT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+def requirements(file: str = "requirements.txt") -> dict[str, str]:
+    """Return the range of each package in a file of requirements by its name, lower case with hyphens."""
+    lines = (PROJECT / file).read_text(encoding="utf-8").splitlines()
     found = [
         re.fullmatch(r"([\w-]+)(>=[\d.]+(?:,<[\d.]+)?) +# \S.*", line) for line in lines if line[:1] not in ("", "#")
     ]
@@ -41,12 +43,25 @@ def test_every_package_that_is_imported_is_in_the_requirements():
     modules = {name.split(".")[0] for name in imports("core", "pages", "benchmarks", "docs", "tests")}
     distributions = packages_distributions()
     needed = {distributions[module][0].lower().replace("_", "-") for module in modules - OWN if module in distributions}
-    assert needed - requirements().keys() == set()
+    assert needed - requirements().keys() - requirements(CLUSTER).keys() == set()
+
+
+def test_only_the_modules_for_it_import_ray():
+    """The server and a plain installation work without it."""
+    importing = {
+        path.stem
+        for path in (PROJECT / "core").rglob("*.py")
+        if re.search(r"^\s*(import ray|from ray)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert importing == {"ray_cluster"}
+    program = "import sys, core.jobs.worker, core.cli.main; print('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_every_requirement_is_pinned_to_the_version_that_was_tested():
     pins = (PROJECT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
-    assert [name for name in requirements() if f"\n{name}==" not in pins] == []
+    wanted = [*requirements(), *requirements(CLUSTER)]
+    assert [name for name in wanted if f"\n{name}==" not in pins] == []
 
 
 def test_no_version_of_torch_with_the_memory_fault_in_weights_only_loading_is_allowed():
@@ -88,4 +103,4 @@ def test_the_folder_of_a_checkout_has_no_second_list_of_packages():
     assert dict(pin.lower().replace("_", "-").split("==") for pin in oldest) == {
         name: bounds.split(",")[0].removeprefix(">=") for name, bounds in requirements().items()
     }
-    assert {path.name for path in Path(PROJECT).glob("requirements*")} == {"requirements.txt"}
+    assert {path.name for path in Path(PROJECT).glob("requirements*")} == {"requirements.txt", CLUSTER}

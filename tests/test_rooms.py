@@ -25,7 +25,7 @@ ROOMS = {
     "training": "base config data model records",
     "cost": "base config records model runs training",  # only the modules without torch: layers and schedule
     "views": "base records config runs compare published stats training",  # only training.schedule
-    "jobs": "base config records data runs cost training",
+    "jobs": "base config records data model runs cost training",
     "images": "base config data runs training",
     "study": "base config runs cost published stats compare",
     "search": "base config runs cost stats compare study",

@@ -9,7 +9,7 @@ from core.base.errors import SettingError
 from core.base.numbers import Ambiguous, decimal_number, whole_number
 from core.base.paths import path_from_text
 from core.base.text import one_line
-from core.cli import about, runs, search, storage, study, takeaway, train
+from core.cli import about, runs, search, storage, study, takeaway, train, work
 from core.cli.answer import Answer
 from core.config.presets import PRESETS
 from core.runs.storage import MOST_AT_ONCE, MOST_DAYS
@@ -105,6 +105,14 @@ def _add_training(commands: _Commands) -> None:
     _add_yes(command)
     command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains", "one")
     command.add_argument("--discard", action="store_true", help="then move the run to the trash")
+
+    help = "train the queued runs, here or on a Ray cluster, until Ctrl-C; the runs that train then are queued again"
+    command = commands.add("work", work.work, help)
+    command.add_argument("--on", choices=("here", "ray"), default="here", help="default: here")
+    where = "address of the Ray cluster (default: auto, the one that this computer belongs to)"
+    command.add_argument("--address", metavar="HOST:PORT", help=where)
+    command.add_argument("--until-empty", action="store_true", help="end when no run waits or trains")
+    command.add_argument("--for-server", action="store_true", help=argparse.SUPPRESS)
 
 
 def _add_runs(commands: _Commands) -> None:

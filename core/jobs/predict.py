@@ -6,13 +6,14 @@ are computed when someone asks, from the weights, as the run itself was computed
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from core.base.descriptors import with_reserve
 from core.base.errors import LabError, Outcome, RunBusy, StoreError, each
+from core.config.run_config import RunConfig
 from core.data.task import ImageSet, Task, load_task
 from core.jobs.evaluate import recorded_environment
 from core.records import best
@@ -26,6 +27,15 @@ from core.training.trainer import Trainer
 
 #: Called before each run with its id, its number from 1 on, and how many there are.
 OnRun = Callable[[str, int, int], object]
+
+
+class HasWeights(Protocol):
+    """A run whose best weights can be read: a folder, or the copy of a run on another computer."""
+
+    id: str
+
+    def config(self) -> RunConfig: ...
+    def read_weights(self) -> bytes: ...
 
 
 def predictions_of(store: RunStore, run_id: str) -> Predictions:
@@ -67,7 +77,7 @@ def predict_all(store: RunStore, run_ids: Iterable[str], on_run: OnRun = lambda 
     return each(wanted, one)
 
 
-def final_predictions(run: RunFolder, trainer: Trainer) -> Predictions:
+def final_predictions(run: HasWeights, trainer: Trainer) -> Predictions:
     """Return the predictions of a run that ``trainer`` has trained to its end.
 
     Each network is evaluated once on each set of images; the last one's answers for the validation set are those of the
@@ -143,7 +153,7 @@ def _answers(
     return tuple(answers)
 
 
-def _best_network(run: RunFolder, environment: Environment) -> nn.Module:
+def _best_network(run: HasWeights, environment: Environment) -> nn.Module:
     network, _ = with_reserve(lambda: load_weights(run.read_weights(), run.id, run.config()))
     return network.to(environment.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

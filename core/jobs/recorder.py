@@ -1,7 +1,7 @@
 """Recorder: what a run's training writes, and where it learns that it should stop.
 
-Training talks to a run's folder through this class alone, with records and bytes. A run trained on another machine
-would send the same calls to the machine that owns the folder.
+Training talks to a run's folder through this class alone, with records and bytes. A run that is trained on another
+computer sends the same calls to the laboratory that owns the folder (:mod:`core.jobs.remote`).
 """
 
 import contextlib
@@ -82,6 +82,7 @@ class Recorder:
         self.status = run.stored_status()
         self._progress_at = self._heartbeat_at = 0.0
         self._moments = _Moments()
+        self._without_weights: list[EpochRecord] = []  # epochs since best.safetensors was written
 
     @property
     def _run(self) -> RunFolder:
@@ -120,6 +121,7 @@ class Recorder:
         extended run may have left the files an epoch apart.
         """
         self._run.write_records(history)
+        self._without_weights = []
         if weights is not None:
             self._run.write_file("best.safetensors", weights)
         self._update(epoch=len(history), **(_best(history) if history else {}))
@@ -132,6 +134,11 @@ class Recorder:
             self._progress_at = now
             with _reporting():
                 self._run.write_progress(replace(record, moments=tuple(self._moments.kept)))
+        self.alive()
+
+    def alive(self) -> None:
+        """Show that someone works on the run, at most every five seconds."""
+        now = time.monotonic()
         if now - self._heartbeat_at >= HEARTBEAT_SECONDS:
             self._heartbeat_at = now
             with _reporting():
@@ -142,12 +149,29 @@ class Recorder:
 
         The state comes last: wherever this is interrupted, resuming from last.pt trains the same epoch again.
         """
+        self.epochs((record,), state, weights)
+
+    def epochs(self, records: Sequence[EpochRecord], state: bytes | None, weights: bytes | None) -> None:
+        """Keep epochs that were finished since the last call, as they come from another computer.
+
+        ``state`` is that after the newest epoch, ``None`` if it comes later; ``weights`` those of the best epoch of
+        all, if it is new. With several epochs, the state comes first: a run with epochs and no state cannot continue.
+        """
         self._refuse_another()
         if weights is not None:
             self._run.write_file("best.safetensors", weights)
-        self._run.append_record(record)
-        self._run.write_state(state)
-        self._update(epoch=record.epoch, **(_best([record]) if weights is not None else {}))
+        if state is not None and len(records) > 1:
+            self._run.write_state(state)
+        for record in records:
+            self._run.append_record(record)
+        if state is not None and len(records) <= 1:
+            self._run.write_state(state)
+        self._without_weights += records
+        changes: dict[str, Any] = {"epoch": records[-1].epoch} if records else {}
+        if weights is not None:
+            changes |= _best(self._without_weights)
+            self._without_weights = []
+        self._update(**changes)
 
     def predictions(self, content: bytes) -> None:
         """Keep the answers of the network, from :func:`~core.runs.predictions.predictions_bytes`."""

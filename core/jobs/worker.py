@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from core.base.errors import FolderReplaced, LabError, Once, RunBusy, StoreError
 from core.base.paths import runs_folder
 from core.base.terminal import say
 from core.jobs.places import Here, Place
+from core.jobs.ray_process import Keeper
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
@@ -44,12 +46,15 @@ class Worker:
     A daemon thread works the queue: it starts the first run that waits when the place has room for it.
     """
 
-    def __init__(self, store: RunStore, place: Place | None = None):
+    def __init__(self, store: RunStore, place: Place | None = None, elsewhere: Callable[[], bool] = lambda: False):
         """``place``: where runs are trained, by default this process (:meth:`Here.as_set`).
 
-        The attribute may be set to another place at any time: runs that train stay where they are.
+        The attribute may be set to another place at any time: runs that train stay where they are. ``elsewhere``: asked
+        at each look whether another process works the queue instead (:mod:`core.jobs.ray_process`); it waits for the
+        queue's lock, which this worker gives up when its present runs have ended.
         """
         self.store = store
+        self._elsewhere = elsewhere
         self.place: Place = place or Here.as_set(store)
         self.thread: threading.Thread | None = None
         #: Why the queue stands still or a run was skipped, as long as that is so.
@@ -83,10 +88,16 @@ class Worker:
         if self.thread:
             self.thread.join(timeout)
 
+    def training(self) -> list[str]:
+        """Return the ids of the runs that this worker trains now."""
+        return [training.run_id for training in list(self._training)]
+
     def _work(self) -> None:
         yield_to_pages()
         while not self._stopping.is_set():
             try:
+                if self._elsewhere():
+                    raise Timeout("")
                 with self.store.queue.lock().acquire(timeout=0):
                     self._work_queue()
             except Timeout:
@@ -111,7 +122,7 @@ class Worker:
         self.read_only = None
         held = self.store.queue.identity()
         self.store.queue.mark_interrupted()
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._elsewhere():
             self._ended.clear()
             if self.store.queue.identity() != held:
                 raise FolderReplaced(
@@ -261,6 +272,7 @@ def ensure_worker(root: Path | None = None) -> Worker:
     root = (root or runs_folder()).resolve()
     with _starting:
         if root not in _workers:
-            _workers[root] = Worker(RunStore(root))
+            store = RunStore(root)
+            _workers[root] = Worker(store, elsewhere=Keeper(store).look)
         _workers[root].start()
         return _workers[root]

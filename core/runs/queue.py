@@ -37,8 +37,9 @@ class Queue:
 
     def __init__(self, shelf: Shelf, trash: Trash):
         self._shelf, self._trash = shelf, trash
-        # Runs that did not wait when their status.json had this inode, time and size: they are not read again.
-        self._not_waiting: dict[str, tuple[int, int, int]] = {}
+        # Of each run the inode, time and size of the status.json that was read, and when the run was queued, if it
+        # waits. A status is replaced as a whole, so one with the same three is not read again.
+        self._known: dict[str, tuple[tuple[int, int, int], float | None]] = {}
 
     def lock(self) -> FileLock:
         """Return the lock of the process that works the queue, not acquired."""
@@ -82,15 +83,15 @@ class Queue:
             with contextlib.suppress(StoreError, OSError):
                 stat = (self._shelf.place(run_id) / STATUS).stat()
                 stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
-                if self._not_waiting.get(run_id) == stamp:
-                    continue
-                status = self._run(run_id).stored_status()
-                if status.state == "queued":
-                    waiting.append((status.queued_at or 0.0, run_id))
-                else:
-                    self._not_waiting[run_id] = stamp
-        for gone in self._not_waiting.keys() - set(ids):
-            self._not_waiting.pop(gone, None)
+                known = self._known.get(run_id)
+                if known is None or known[0] != stamp:
+                    status = self._run(run_id).stored_status()
+                    known = stamp, (status.queued_at or 0.0) if status.state == "queued" else None
+                    self._known[run_id] = known
+                if known[1] is not None:
+                    waiting.append((known[1], run_id))
+        for gone in self._known.keys() - set(ids):
+            self._known.pop(gone, None)
         return sorted(waiting)
 
     def _run(self, run_id: str) -> RunFolder:

@@ -9,6 +9,7 @@ if it still is at least :data:`NOTICE` seconds later; meanwhile a person sees wh
 run was made comes from a wrong clock, and counting starts again.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,7 @@ from filelock import Timeout
 from core.base.errors import RunBusy, StoreError, collected
 from core.base.files import lock_at, os_errors_as_store_errors, read_file, write_json
 from core.base.strict_json import from_json, with_check, without_check
-from core.base.text import counted, filesize
+from core.base.text import counted, filesize, one_line
 from core.runs.folder import SAVED_STATES
 from core.runs.shelf import Trash, size_of
 from core.runs.store import RunStore
@@ -33,6 +34,8 @@ SETTINGS_FILE = ".settings.json"
 MOST_DAYS = 3_650
 #: Runs that are trained at once, unless someone chooses another number, and the most that can be chosen.
 RUNS_AT_ONCE, MOST_AT_ONCE = 1, 64
+#: Addresses of Ray clusters: a name or an address of version 4 or 6, and a port.
+ADDRESS = r"auto|([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\]):[0-9]{1,5}"
 DAY = 86_400.0
 #: Seconds between noting that something is due and deleting it.
 NOTICE = 20 * 3_600.0
@@ -44,12 +47,14 @@ class StorageSettings:
 
     ``empty_trash_after`` counts from the day on which a run or a study was moved to the trash, ``delete_states_after``
     from the day on which a run finished. ``runs_at_once``, from 1 to :data:`MOST_AT_ONCE`: how many queued runs are
-    trained at once on this machine.
+    trained at once on this machine. ``cluster``: the address of the Ray cluster that trains the queued runs instead
+    (``HOST:PORT``, or ``auto`` for one that this computer belongs to); ``None`` for this machine.
     """
 
     empty_trash_after: int | None = None
     delete_states_after: int | None = None
     runs_at_once: int = RUNS_AT_ONCE
+    cluster: str | None = None
 
     def problem(self) -> str | None:
         """Return what is wrong with the values, or ``None``."""
@@ -58,6 +63,8 @@ class StorageSettings:
                 return f"“{value}” is not a number of days from 1 to {MOST_DAYS:,}, nor null for never"
         if type(self.runs_at_once) is not int or not 1 <= self.runs_at_once <= MOST_AT_ONCE:
             return f"“{self.runs_at_once}” is not a number of runs at once from 1 to {MOST_AT_ONCE}"
+        if self.cluster is not None and not re.fullmatch(ADDRESS, str(self.cluster)):
+            return f"“{one_line(str(self.cluster), 60)}” is not HOST:PORT, nor “auto”"
         return None
 
 

@@ -1,5 +1,6 @@
 """Home in each state: it shows what is in the run files, and its buttons change them."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import core.jobs.worker
 from core.config.presets import PRESETS
 from core.data import cifar10
+from core.jobs.ray_process import ClusterReport, write_report
 from core.published.arithmetic import note
 from core.published.points import TASKS
 from core.runs.storage import Storage
@@ -311,3 +313,36 @@ def test_home_says_why_the_next_run_does_not_start(app, store, monkeypatch):
     worker.waiting = None
     app.run()
     assert "of memory, and" not in texts(app)
+
+
+# --- where runs train -----------------------------------------------------------------------------
+
+
+def test_the_person_chooses_a_cluster_and_learns_what_it_has_and_who_can_use_it(app, store):
+    made_run(store)
+    app.run()
+    assert app.button(key="save_place").disabled
+    app.segmented_control(key="where").set_value("Ray cluster").run()
+    app.text_input(key="cluster_address").set_value("10.0.0.1:6379").run()
+    app.button(key="save_place").click().run()
+    assert Storage(store).settings().cluster == "10.0.0.1:6379"
+    report = ClusterReport("10.0.0.1:6379", time.time(), nodes=3, cpus=24, runs=2, dashboard="http://10.0.0.1:8265")
+    write_report(store, report)
+    app.run()
+    shown = texts(app)
+    assert "3 nodes" in shown and "24 CPUs" in shown and "no token" in shown
+    write_report(store, replace(report, nodes=0, trouble="There is no Ray cluster."))
+    app.run()
+    assert ["There is no Ray cluster."] == [error.value for error in app.error]
+    app.segmented_control(key="where").set_value("This computer").run()
+    app.button(key="save_place").click().run()
+    assert Storage(store).settings().cluster is None and not app.error
+
+
+def test_an_address_that_is_none_is_not_saved(app, store):
+    made_run(store)
+    app.run()
+    app.segmented_control(key="where").set_value("Ray cluster").run()
+    app.text_input(key="cluster_address").set_value("my laptop").run()
+    app.button(key="save_place").click().run()
+    assert len(app.error) == 1 and Storage(store).settings().cluster is None

@@ -1,0 +1,394 @@
+"""Training on a Ray cluster: how much time and traffic it costs, what survives, and what limits it.
+
+    python -m benchmarks.cluster study           # about 5 min on a quiet computer with two cores
+    python -m benchmarks.cluster tiny --runs 500 # memory of the laboratory and of a trainer; about 4 min
+    python -m benchmarks.cluster kills --kills 30    # about 5 min
+    python -m benchmarks.cluster plan            # no cluster, about 3 min; also writes docs/cluster.md
+
+Each writes its part of results/cluster.md. The nodes are Ray nodes of one CPU each on this computer.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import RESULTS, heading, publish
+from core.base.paths import PROJECT
+from core.base.text import counted, duration, filesize
+from core.config.run_config import RunConfig
+from core.jobs.places import Here
+from core.jobs.recorder import Recorder
+from core.jobs.runner import _compared_with, run
+from core.jobs.worker import Worker
+from core.records import EpochRecord
+from core.runs.store import RunStore
+
+PARTS = RESULTS / "cluster.json"
+OBJECT_STORE = 300 * 2**20
+#: A run of about 20 s on one core, and one of a second.
+USUAL = ("train.epochs=4", "data.train_size=5000", "data.validation_size=500", "data.test_size=500")
+TINY = (
+    "train.epochs=1",
+    "train.warmup_epochs=0",
+    "data.train_size=100",
+    "data.validation_size=100",
+    "data.test_size=100",
+    "model.depth=8",
+    "model.width=8",
+)
+ONE_THREAD = ("train.threads=1", "train.precision=fp32", "train.device=cpu")
+
+
+def config(*settings: str) -> RunConfig:
+    return RunConfig().set_from_text([*ONE_THREAD, *settings]).checked()
+
+
+# --- the cluster ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ray_nodes(count: int) -> Iterator[Any]:
+    """A Ray cluster of ``count`` nodes with one CPU each, and a head that trains nothing."""
+    os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 32, "RAY_worker_niceness": "0"})
+    import ray
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(count):
+            nodes.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
+        yield nodes
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+@contextlib.contextmanager
+def new_store() -> Iterator[RunStore]:
+    """A store in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield RunStore(Path(folder) / "runs")
+
+
+def queue_seconds(store: RunStore, runs: list[str], place: Any) -> float:
+    """Return the seconds from starting a worker to the end of ``runs``. Raises SystemExit if one does not finish."""
+    worker = Worker(store, place)
+    began = time.perf_counter()
+    worker.start()
+    while any(store.run(run_id).status().active for run_id in runs):
+        time.sleep(0.1)
+    seconds = time.perf_counter() - began
+    worker.stop()
+    if bad := [run_id for run_id in runs if store.run(run_id).status().state != "finished"]:
+        raise SystemExit(store.run(bad[0]).log())
+    return seconds
+
+
+# --- a study's time and traffic -------------------------------------------------------------------
+
+
+def study(count: int) -> str:
+    """Measure a study at home and on clusters of one and two nodes."""
+    from core.jobs import ray_cluster
+
+    traffic: dict[str, list[int]] = {"epochs": [], "other": []}
+    make = ray_cluster._Following._make
+
+    def counting(self: Any, calls: Any) -> None:
+        for name, arguments in calls:
+            traffic["epochs" if name == "epochs" else "other"].append(len(pickle.dumps(arguments)))
+            epochs.extend(arguments[0] if name == "epochs" else ())
+        make(self, calls)
+
+    epochs: list[EpochRecord] = []
+    times: dict[str, float] = {}
+    warm: dict[str, float] = {}
+    with new_store() as store:
+
+        def study_seconds(place: Any) -> float:
+            return queue_seconds(store, [store.create(config(*USUAL, f"train.seed={i}")) for i in range(count)], place)
+
+        run(store, store.create(config(*TINY)))  # imports and caches
+        times["one thread"] = study_seconds(Here(lambda: 1))
+        times["two threads at once"] = study_seconds(Here(lambda: 2))
+        for nodes in (1, 2):
+            with ray_nodes(nodes) as started:
+                cluster = ray_cluster.Cluster(started.address)
+                first = [store.create(config(*TINY, f"train.seed={i}")) for i in range(nodes)]
+                warm[f"{counted(nodes, 'node')}"] = queue_seconds(store, first, cluster)
+                ray_cluster._Following._make = counting  # type: ignore[method-assign]
+                times[counted(nodes, "node")] = study_seconds(cluster)
+                ray_cluster._Following._make = make  # type: ignore[method-assign]
+                if nodes == 1:
+                    tiny = [store.create(config(*TINY, f"train.seed={i}")) for i in range(10)]
+                    away = queue_seconds(store, tiny, cluster) / len(tiny)
+                    tiny = [store.create(config(*TINY, f"train.seed={i}")) for i in range(10)]
+                    at_home = queue_seconds(store, tiny, Here(lambda: 1)) / len(tiny)
+                cluster.close()
+    lines = [
+        f"{counted(count, 'run')} of {config(*USUAL).train.epochs} epochs of 5,000 images, one thread each:",
+        "",
+        "| where | time | against the same at home |",
+        "| --- | --- | --- |",
+        f"| at home, one after another | {duration(times['one thread'])} | |",
+        f"| at home, two at once | {duration(times['two threads at once'])} | |",
+        f"| one node | {duration(times['1 node'])} | {times['one thread'] / times['1 node']:.2f} |",
+        f"| two nodes | {duration(times['2 nodes'])} | {times['two threads at once'] / times['2 nodes']:.2f} |",
+        "",
+        f"A tiny run takes {away:.2f} s on the cluster and {at_home:.2f} s at home: {away - at_home:.2f} s more. The "
+        f"first run on a node takes {warm['1 node']:.1f} s, most of it for starting a process and importing PyTorch.",
+        "",
+        f"An epoch sends {filesize(sum(traffic['epochs']) // len(epochs))} (its record, the state and, if it is the "
+        f"best, its weights); everything else together {filesize(sum(traffic['other']) // len(epochs))} per epoch.",
+    ]
+    return "\n".join(lines)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process in bytes."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def trainer_pids() -> list[int]:
+    """Return the processes that train for a cluster on this computer."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"ray::RemoteTrainer" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def tiny(count: int) -> str:
+    """Train many tiny runs through the queue on two nodes and watch the memory."""
+    from core.jobs import ray_cluster
+
+    rows = []
+    with new_store() as store, ray_nodes(2) as nodes:
+        ray_cluster.RUNS_OF_TRAINER = count + 100  # type: ignore[misc]  # the same processes to the end
+        cluster = ray_cluster.Cluster(nodes.address)
+        steps = [max(count // 5, 1)] * 5
+        for number, step in enumerate(steps, 1):
+            runs = [store.create(config(*TINY, f"train.seed={i}")) for i in range(step)]
+            seconds = queue_seconds(store, runs, cluster)
+            largest = max(map(resident, trainer_pids()), default=0)
+            rows.append((number * step, resident(os.getpid()), largest, seconds / step))
+            print(rows[-1], file=sys.stderr)
+        cluster.close()
+    lines = [
+        f"{counted(sum(steps), 'run')} of one epoch through the queue on two nodes:",
+        "",
+        "| runs so far | memory of the laboratory's process | largest trainer | time per run |",
+        "| --- | --- | --- | --- |",
+        *(f"| {runs:,} | {filesize(lab)} | {filesize(away)} | {each:.2f} s |" for runs, lab, away, each in rows),
+    ]
+    return "\n".join(lines)
+
+
+# --- kills ----------------------------------------------------------------------------------------
+
+
+def kills(count: int, seed: int) -> str:
+    """Kill nodes, trainers and the laboratory at random moments, and compare every run with one at home."""
+    draw = random.Random(seed)
+    settings = ("train.epochs=6", *TINY[2:], "data.train_size=1000", "train.warmup_epochs=1")
+    tally: dict[str, int] = {"node": 0, "trainer": 0, "laboratory": 0}
+    equal = 0
+    with new_store() as store, ray_nodes(1) as nodes:
+        home = store.create(config(*settings))
+        run(store, home)
+        for number in range(count):
+            victim = draw.choice(list(tally))
+            run_id = store.create(config(*settings))
+            laboratory = work(store, nodes.address)
+            wait_for(lambda run_id=run_id: store.run(run_id).records(), laboratory)
+            time.sleep(draw.uniform(0, 2.0))
+            if store.run(run_id).status().state == "finished":
+                victim = "nobody"
+            elif victim == "laboratory":
+                laboratory.kill()
+                laboratory.wait()
+                if store.run(run_id).status().state != "finished":
+                    store.queue.enqueue(run_id)
+                laboratory = work(store, nodes.address)
+            elif victim == "trainer":
+                for pid in trainer_pids():
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+                nodes.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
+            tally[victim] = tally.get(victim, 0) + 1
+            laboratory.wait(600)
+            equal += _same(store, home, run_id)
+            print(number + 1, victim, store.run(run_id).status().state, equal, file=sys.stderr)
+    who = ", ".join(f"{name} {number}" for name, number in tally.items() if number)
+    return (
+        f"{counted(count, 'run')} of six epochs, each with one kill at a random moment ({who}): {equal} finished with "
+        "every epoch once and with the weights, curves and result of the run at home, bit for bit."
+    )
+
+
+def work(store: RunStore, address: str) -> subprocess.Popen[bytes]:
+    """Start ``resnet-lab work --on ray`` until the queue is empty."""
+    command = [sys.executable, "-m", "core", "work", "--on", "ray", "--address", address, "--until-empty"]
+    return subprocess.Popen([*command, "--runs", str(store.root)], cwd=PROJECT, stderr=subprocess.DEVNULL)
+
+
+def wait_for(what: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    while not what() and process.poll() is None:
+        time.sleep(0.05)
+
+
+def _same(store: RunStore, home: str, run_id: str) -> bool:
+    first, second = store.run(home), store.run(run_id)
+    return (
+        second.status().state == "finished"
+        and [record.epoch for record in second.records()] == [record.epoch for record in first.records()]
+        and [record.val_loss for record in second.records()] == [record.val_loss for record in first.records()]
+        and first.read_weights() == second.read_weights()
+        and first.result() == second.result()
+    )
+
+
+# --- a study of 10,000 runs on 1,000 GPUs ---------------------------------------------------------
+
+
+def plan(runs: int, gpus: int, epoch_seconds: float, epochs: int) -> str:
+    """Measure what the laboratory can do in a second, and compare it with what such a study asks for."""
+    per_gpu = 2
+    at_once = gpus * per_gpu
+    with new_store() as store:
+        first = store.create(RunConfig())
+        template = store.run(first).path
+        for number in range(1, runs):
+            copy = store.root / f"20260101-{number // 31**2 % 1_000_000:06d}-{_letters(number)}"
+            shutil.copytree(template, copy)
+        store = RunStore(store.root)
+        seconds = {"the first look at the queue": timed(lambda: store.queue.ids())}
+        seconds["a look at the queue"] = min(timed(lambda: store.queue.ids()) for _ in range(3))
+        store.summaries()
+        seconds["starting a run"] = min(timed(lambda: _compared_with(store, first)) for _ in range(3))
+        folder = store.run(first)
+        recorder = Recorder(folder)
+        recorder.start()
+        record = EpochRecord(1, 1, 1, 1.0, 0.1, 1.0, *[1.0] * 6, [1.0] * 10, [0.5] * 10)
+        state, weights = os.urandom(3_300_000), os.urandom(1_100_000)
+        several = [
+            timed(lambda n=n: recorder.epochs((replace(record, epoch=n),), state, weights)) for n in range(1, 21)
+        ]
+        seconds["writing an epoch with state and weights"] = statistics.median(several)
+        several = [timed(lambda n=n: recorder.epochs((replace(record, epoch=n),), None, None)) for n in range(21, 41)]
+        seconds["writing an epoch without"] = statistics.median(several)
+        with_state = seconds["writing an epoch with state and weights"]
+        without = seconds["writing an epoch without"]
+    epochs_per_second = at_once / epoch_seconds
+    ends = at_once / (epochs * epoch_seconds)
+    from core.jobs.ray_cluster import FETCH_SECONDS, FETCH_SECONDS_PER_RUN, STATE_BYTES_PER_SECOND
+
+    states = STATE_BYTES_PER_SECOND / 4.4e6
+    before = epochs_per_second * with_state
+    after = epochs_per_second * without + states * (with_state - without)
+    fetches = at_once / max(FETCH_SECONDS, FETCH_SECONDS_PER_RUN * at_once)
+    rows = [
+        ("states and weights over the network", f"{epochs_per_second * 4.4e6 / 1e6:,.0f} MB/s", "50 MB/s"),
+        ("time of one disk for epochs", f"{before:.1f} s in each second", f"{after:.1f} s in each second"),
+        ("fetches", f"{at_once / FETCH_SECONDS:,.0f} in a second", f"{fetches:,.0f} in a second"),
+        (
+            "a look at the queue",
+            f"{seconds['the first look at the queue']:.2f} s",
+            f"{seconds['a look at the queue']:.2f} s",
+        ),
+        ("starting runs", "", f"{ends:.2f} in a second, {seconds['starting a run'] * 1e3:.0f} ms each"),
+        ("images", "", f"184 MB to each node once, {184 * gpus / 8 / 1e3:.0f} GB in all with 8 GPUs a node"),
+    ]
+    lines = [
+        heading(),
+        "",
+        f"{runs:,} runs of {epochs} epochs, {epoch_seconds:g} s each; {gpus:,} GPUs with {per_gpu} runs each: "
+        f"{epochs_per_second:.0f} epochs end in a second, and the study takes "
+        f"{duration(runs / at_once * epochs * epoch_seconds)}.",
+        "",
+        "| what the laboratory does | as first written | now |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {first_} | {now} |" for name, first_, now in rows),
+        "",
+        "Measured here with 10,000 run folders: "
+        + "; ".join(f"{name} {value * 1e3:.1f} ms" for name, value in seconds.items())
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
+def _letters(number: int) -> str:
+    alphabet = "23456789abcdefghjkmnpqrstuvwxyz"
+    text = ""
+    for _ in range(4):
+        number, digit = divmod(number, 31)
+        text = alphabet[digit] + text
+    return text
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the seconds that ``action`` takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+# --- results --------------------------------------------------------------------------------------
+
+TITLES = {"study": "A study's time", "tiny": "Memory", "kills": "Kills", "plan": "1,000 GPUs"}
+
+
+def keep(part: str, text: str) -> None:
+    """Replace a part of results/cluster.md."""
+    parts = json.loads(PARTS.read_text()) if PARTS.is_file() else {}
+    parts[part] = text
+    PARTS.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
+    pages = [f"## {TITLES[name]}\n\n{parts[name]}" for name in TITLES if name in parts]
+    (RESULTS / "cluster.md").write_text("# Training on a Ray cluster\n\n" + "\n\n".join(pages) + "\n")
+    publish("cluster", part, text)
+    print(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=TITLES)
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    threading.current_thread().name = "benchmark"
+    match args.part:
+        case "study":
+            keep("study", f"{heading()}\n\n{study(args.runs or 6)}")
+        case "tiny":
+            keep("tiny", f"{heading()}\n\n{tiny(args.runs or 500)}")
+        case "kills":
+            keep("kills", f"{heading()}\n\n{kills(args.kills, args.seed)}")
+        case "plan":
+            keep("plan", plan(args.runs or 10_000, 1_000, 5.0, 40))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""``resnet-lab work``: train the queued runs in this process, or on a Ray cluster, until Ctrl-C."""
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from core.base import descriptors
+from core.base.errors import LabError
+from core.base.terminal import say
+from core.base.text import counted
+from core.cli.answer import Answer
+from core.jobs.ray_process import ClusterReport, chosen_cluster, parent_died, write_report
+from core.jobs.worker import Worker
+from core.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from core.jobs.ray_cluster import Cluster
+
+LOOK_SECONDS = 0.5
+#: Seconds that runs may take to stop after Ctrl-C.
+STOP_SECONDS = 30.0
+#: Seconds between two reports for the pages.
+REPORT_SECONDS = 3.0
+
+
+def work(args: argparse.Namespace, store: RunStore) -> Answer:
+    """Train the queued runs until Ctrl-C or SIGTERM; runs that train then return to the head of the queue."""
+    from core.data import cifar10
+
+    if args.address and args.on != "ray":
+        raise LabError("`--address` is the address of a Ray cluster; use it with `--on ray`.")
+    cifar10.require()
+    descriptors.prepare()
+    if args.on == "here":
+        return _work(Worker(store), args.until_empty)
+    address = args.address or "auto"
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = _connect(address)
+        except LabError as error:
+            write_report(store, ClusterReport(address, time.time(), trouble=str(error)))
+            raise
+        stack.callback(cluster.close)
+        _say_connected(cluster)
+        worker = Worker(store, cluster)
+        return _work(worker, args.until_empty, _every_look(worker, cluster, address, for_server=args.for_server))
+
+
+def _connect(address: str) -> "Cluster":
+    """Connect to a cluster, with token authentication unless ``RAY_AUTH_MODE`` says otherwise."""
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it when it is imported
+    try:
+        from core.jobs.ray_cluster import Cluster
+    except ImportError as error:
+        raise LabError("Ray is not installed. Install it with `make cluster`, then try again.") from error
+    return Cluster(address)
+
+
+def _say_connected(cluster: "Cluster") -> None:
+    state = cluster.state()
+    nodes = f"{counted(state.nodes, 'node')} with {counted(state.cpus, 'CPU')} and {counted(state.gpus, 'GPU')}"
+    say(f"Connected to the Ray cluster at {state.address}: {nodes}.")
+    if not state.token:
+        say("The cluster asks for no token: who can reach it can run programs on it, and on this computer.")
+
+
+def _every_look(worker: Worker, cluster: "Cluster", address: str, *, for_server: bool) -> Callable[[], bool]:
+    """Return what is done at every look: a report for the pages. It returns whether to start no further run.
+
+    A process ``for_server`` ends at once when the server that started it has died, as a thread of the server would; Ray
+    then ends what trains for it. It starts no further run when the settings name another place.
+    """
+    parent, reported_at = os.getppid(), 0.0
+
+    def look() -> bool:
+        nonlocal reported_at
+        if for_server and parent_died(parent):
+            os._exit(1)
+        if time.monotonic() - reported_at > REPORT_SECONDS:
+            reported_at = time.monotonic()
+            state, trouble = cluster.state(), worker.trouble or worker.waiting or ""
+            facts: dict[str, Any] = {"nodes": state.nodes, "cpus": state.cpus, "gpus": state.gpus}
+            facts |= {"dashboard": state.dashboard, "token": state.token, "runs": len(worker.training())}
+            write_report(worker.store, ClusterReport(address, time.time(), trouble=trouble, **facts))
+        return for_server and chosen_cluster(worker.store) != address
+
+    return look
+
+
+def _work(worker: Worker, until_empty: bool, look: Callable[[], bool] = lambda: False) -> Answer:
+    """Work the queue until a signal, until ``look`` returns true, or until the queue is empty."""
+    store, trained = worker.store, dict[str, str]()
+    with _signals() as asked:
+        worker.start()
+        quiet_since = time.monotonic()
+        while not asked.wait(LOOK_SECONDS) and not look():
+            _say_changes(worker, trained)
+            if worker.training() or worker.trouble or store.queue.ids():
+                quiet_since = time.monotonic()
+            if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
+                break
+        worker.stop(timeout=0)
+        stopping = worker.training() if asked.is_set() else []
+        for run_id in stopping:
+            with contextlib.suppress(LabError):  # it has ended meanwhile
+                store.queue.request_stop(run_id)
+        until = time.monotonic() + STOP_SECONDS
+        while worker.training() and (not stopping or time.monotonic() < until):
+            look()
+            time.sleep(LOOK_SECONDS)
+    _say_changes(worker, trained)
+    for run_id in reversed(stopping):
+        with contextlib.suppress(LabError):
+            if store.run(run_id).status().state == "stopped":
+                store.queue.put_back(run_id, 0)
+    return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in trained.items()]})
+
+
+def _say_changes(worker: Worker, trained: dict[str, str]) -> None:
+    """Say which runs have begun and how others have ended; ``trained`` has the last known state of each."""
+    at_work = worker.training()
+    for run_id in at_work:
+        if trained.get(run_id) != "running":
+            say(f"Run {run_id} begins.")
+            trained[run_id] = "running"
+    for run_id in [run_id for run_id, state in trained.items() if state == "running" and run_id not in at_work]:
+        trained[run_id] = "discarded"
+        with contextlib.suppress(LabError):
+            trained[run_id] = worker.store.run(run_id).status().state
+        say(f"Run {run_id}: {trained[run_id]}.")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """Set an event at Ctrl-C and SIGTERM, instead of ending the process."""
+    event = threading.Event()
+    before = {number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,58 @@
+"""``resnet-lab work``: the queue is worked until it is empty, and what Ctrl-C leaves."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from core.base.paths import PROJECT
+from core.cli.main import main
+from core.jobs import ray_process
+from tests.conftest import wait_for
+from tests.made import tiny_config
+
+SHORT = ("train.epochs=1", "train.warmup_epochs=0", "data.train_size=200")
+
+
+def test_the_queue_is_worked_until_it_is_empty(store, capsys):
+    runs = [store.create(tiny_config(*SHORT)) for _ in range(2)]
+    assert main(["work", "--until-empty", "--runs", str(store.root), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"runs": [{"id": run_id, "state": "finished"} for run_id in runs]}
+
+
+def test_ctrl_c_queues_the_run_that_trains_before_those_that_wait(store):
+    runs = [store.create(tiny_config("train.epochs=500")) for _ in range(2)]
+    command = [sys.executable, "-m", "core", "work", "--runs", store.root]
+    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE)
+    try:
+        wait_for(lambda: store.run(runs[0]).records(), 220)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert store.queue.ids() == runs
+    assert [bool(store.run(run_id).records()) for run_id in runs] == [True, False]
+
+
+def test_an_address_needs_a_cluster(store, capsys):
+    assert main(["work", "--address", "10.0.0.1:6379", "--runs", str(store.root)]) == 1
+    assert "--on ray" in capsys.readouterr().err
+
+
+def test_without_ray_the_person_and_the_pages_learn_what_to_install(store, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "core.jobs.ray_cluster", None)
+    assert main(["work", "--on", "ray", "--runs", str(store.root)]) == 1
+    assert "make cluster" in capsys.readouterr().err
+    report = ray_process.read_report(store)
+    assert report is not None and "make cluster" in report.trouble and not report.of("auto")
+
+
+def test_without_a_cluster_the_person_learns_that_there_is_none(store, capsys, monkeypatch):
+    pytest.importorskip("ray", reason="`make cluster` installs Ray")
+    monkeypatch.setattr("ray.init", lambda **options: (_ for _ in ()).throw(ConnectionError("no cluster")))
+    assert main(["work", "--on", "ray", "--runs", str(store.root)]) == 1
+    assert "docs/cluster.md" in capsys.readouterr().err
