@@ -67,8 +67,8 @@ def lets_go(tmp_path: Path) -> Callable[[], bool]:
 
 
 def files(run: RunFolder) -> dict[str, str]:
-    """Return the digest of every file of a run."""
-    paths = [path for path in run.path.iterdir() if path.name != ".lock"]
+    """Return the digest of every file of a run, but for its lock and for files that are being written."""
+    paths = [path for path in run.path.iterdir() if not path.name.startswith(".")]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
