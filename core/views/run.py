@@ -151,7 +151,9 @@ def status_text(store: RunStore, view: RunView) -> str:
         status = view.run.status
         where = f"{status.elsewhere_text[0].upper()}{status.elsewhere_text[1:]}. " if status.elsewhere else ""
         return where + _progress_text(view)
-    return f"Trained {epochs}{f' in {duration(view.run.epochs.seconds)}' if view.run.epochs else ''}."
+    pruned = view.run.meta.pruned_at if view.run.state == "stopped" else None
+    reason = f" Its search stopped it after step {pruned}; the log says why." if pruned else ""
+    return f"Trained {epochs}{f' in {duration(view.run.epochs.seconds)}' if view.run.epochs else ''}.{reason}"
 
 
 def _progress_text(view: RunView) -> str:

@@ -47,7 +47,7 @@ def test_a_search_trains_its_trials_and_ends(store, searches):
 
 @pytest.mark.parametrize("pruner", ["none", "median", "asha"])
 def test_the_same_trials_follow_however_late_the_driver_looks(tmp_path, pruner):
-    search = made_search(trials=10, pruner=pruner)
+    search = made_search(trials=8, pruner=pruner)
     stores = [RunStore(tmp_path / name) for name in ("soon", "late")]
     soon, late = (
         driven(store, started(store, search), looks_late=late)
@@ -59,7 +59,7 @@ def test_the_same_trials_follow_however_late_the_driver_looks(tmp_path, pruner):
 
 
 def test_with_several_trials_at_a_time_the_order_in_which_they_end_decides_nothing(tmp_path):
-    search = made_search(trials=9, parallel=3, pruner="median")
+    search = made_search(trials=8, parallel=3, pruner="asha")
     found = []
     for name, backwards in (("a", False), ("b", True)):
         store = RunStore(tmp_path / name)

@@ -36,15 +36,15 @@ def test_fewer_epochs_leave_more_doubt():
 def test_the_probability_means_what_it_says():
     """Of noisy curves, few end above a level that is called improbable."""
     rng, above, improbable = np.random.default_rng(1), 0, 0
-    for _ in range(16):
+    for _ in range(40):
         limit, pace = rng.uniform(0.5, 0.95), rng.uniform(4, 12)
         curve = limit - (limit - 0.1) * np.exp(-EPOCHS[:40] / pace) + rng.normal(0, 0.01, 40)
         found, target = forecast(curve[:16], 40), limit + rng.uniform(-0.03, 0.06)
         if found.above(target) < 0.05:
             improbable += 1
             above += curve[-5:].mean() > target
-    assert improbable >= 3
-    assert above <= 1
+    assert improbable >= 5
+    assert above <= 0.2 * improbable
 
 
 def test_too_few_epochs_have_no_forecast_and_a_flat_curve_has_one():

@@ -111,6 +111,9 @@ def test_the_place_in_the_queue(store):
 
 def test_how_a_run_ended(store):
     assert run_views.status_text(store, seen(store, made_run(store, 4))) == "Trained 4 of 4 epochs in 30 s."
+    pruned = made_run(store, 2, "stopped", study="20261128-010245-n83m", trial=7)
+    store.run(pruned).mark_pruned(1)
+    assert "step 1;" in run_views.status_text(store, seen(store, pruned))
     failed = seen(store, made_run(store, state="failed"))
     assert run_views.problem_text(failed) == failed.run.status.error != ""
     dead = seen(store, made_run(store, state="running"))  # nobody holds its lock
