@@ -61,7 +61,7 @@ def searched(store: RunStore, search: Search) -> str:
     steps = driver.Steps(store)
     while steps.take(search_id).control.going:
         _train(store, search_id, steps)
-    confirm(store, search_id)
+    confirm(store, search_id)  # raises if the minutes were enough for no trial but the base
     _train(store, search_id, steps)
     return search_id
 
@@ -79,7 +79,8 @@ def row(store: RunStore, search_id: str) -> tuple[str, int, float, float, float 
     stored = SearchStore(store).get(search_id)
     trials = trials_of(search_id, stored.search, store, stored.control)
     sides = sides_of(search_id, stored.search, stored.control, trials, store)
-    best = next(trial for trial in best_of(trials, len(trials)) if trial.number in stored.control.confirm)
+    confirmed = (trial for trial in best_of(trials, len(trials)) if trial.number in stored.control.confirm)
+    best = next(confirmed)  # as the search ranks them
     side = next(side for side in sides if side.trial == best.number)
     seen, test = best.value or 0.0, side.test
     return stored.search.name, len(trials), seen, side.validation.mean if side.validation else 0.0, test and test.mean
