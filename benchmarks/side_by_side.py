@@ -37,7 +37,7 @@ def recipes(tiny: bool) -> dict[str, RunConfig]:
     fast = PRESETS["fast"].config
     tenth = fast.replace({"train.epochs": max(1, round(fast.train.epochs / 10))})
     if tiny:
-        sizes = {"data.train_size": 500, "data.validation_size": 100, "data.test_size": 200}
+        sizes = {"data.train_size": 228, "data.validation_size": 100, "data.test_size": 100}
         tenth = tenth.replace({**sizes, "train.epochs": 2, "model.depth": 8})
     pair = {"data.classes": PAIR, "train.batch_size": 32}
     if not tiny:
