@@ -142,4 +142,4 @@ def _label(series: Sequence[str], key: Sequence[Any]) -> str:
 
 def table_value(path: str, value: Any) -> Any:
     """Return a setting as the outcomes table holds it: numbers and truths as they are, else as text."""
-    return value if isinstance(value, int | float) else SETTINGS[path].text(value)
+    return value if isinstance(value, int | float) else SETTINGS[path].show(value)
