@@ -46,6 +46,7 @@ def _choice(store: RunStore, address: str | None) -> None:
         )
 
 
+@st.fragment(run_every=5)
 def _cluster(store: RunStore, address: str) -> None:
     """Show what the cluster has, or why it cannot be used, and who else can use it."""
     report = read_report(store)
