@@ -1,6 +1,6 @@
 """Train ResNet-20 with a typical PyTorch loop, as a reference for speed: torchvision transforms, DataLoader, fp32, SGD.
 
-    python -m benchmarks.plain BATCH_SIZE WORKERS [IMAGES]     # prints the speed of the second epoch as JSON
+    python -m benchmarks.plain BATCH_SIZE WORKERS [IMAGES [DEVICE]]     # prints the speed of the second epoch as JSON
 
 The loop is like the scripts that people share for this task: PIL transforms for each image in worker processes, tensors
 in PyTorch's default layout, loss and accuracy read after every batch. Of this project it uses only the images.
@@ -81,11 +81,13 @@ class ResNet20(nn.Module):
         return self.linear(F.avg_pool2d(out, out.size(3)).flatten(1))
 
 
-def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up: int = 5) -> Iterator[float]:
+def train(
+    image_count: int, batch_size: int, workers: int, threads: int, warm_up: int = 5, device: str = "cpu"
+) -> Iterator[float]:
     """Train without end; yield the images per second of each epoch, measured after ``warm_up`` batches."""
     torch.set_num_threads(threads)
     loader = DataLoader(Cifar(image_count), batch_size, shuffle=True, num_workers=workers, drop_last=True)
-    model = ResNet20()
+    model = ResNet20().to(device)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
     while True:
@@ -95,6 +97,7 @@ def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up
         for batch, (images, labels) in enumerate(loader):
             if batch == warm_up:  # the workers have started and the kernels are ready
                 began, seen = time.perf_counter(), 0.0
+            images, labels = images.to(device), labels.to(device)
             output = model(images)
             loss = criterion(output, labels)
             optimizer.zero_grad()
@@ -107,7 +110,8 @@ def train(image_count: int, batch_size: int, workers: int, threads: int, warm_up
 
 
 if __name__ == "__main__":
-    batch_size, workers, image_count = (int(word) for word in (*sys.argv[1:], "6400")[:3])
-    speeds = train(image_count, batch_size, workers, os.cpu_count() or 1)
+    arguments = dict(enumerate(sys.argv[1:]))
+    batch_size, workers, image_count = int(arguments[0]), int(arguments[1]), int(arguments.get(2, "6400"))
+    speeds = train(image_count, batch_size, workers, os.cpu_count() or 1, device=arguments.get(3, "cpu"))
     next(speeds)
     print(json.dumps({"training": next(speeds)}))

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -62,17 +63,20 @@ def peak_gflops(environment: Environment) -> float:
     return best
 
 
-class Profiled(Trainer):
-    """A trainer whose preparation of batches is marked in the profile."""
+def marked(batch: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return ``batch`` so that its time is marked in the profile."""
 
-    def _batch(self, *args: object, **kwargs: object) -> torch.Tensor:
+    def marked_batch(*args: object) -> torch.Tensor:
         with record_function("data"):
-            return super()._batch(*args, **kwargs)  # type: ignore[arg-type]
+            return batch(*args)
+
+    return marked_batch
 
 
 def profiled(config: RunConfig, environment: Environment) -> tuple[dict[str, float], float]:
     """Return the share of the profiled time of each kind of work, and the median seconds of a step without profiler."""
-    trainer = Profiled(config, random_task(config, environment.torch_device), environment)
+    trainer = Trainer(config, random_task(config, environment.torch_device), environment)
+    trainer.steps.batch = marked(trainer.steps.batch)  # type: ignore[method-assign]
     records, times = trainer.train(), []
     for _ in range(WARM_UP + STEPS):
         began = time.perf_counter()
@@ -120,9 +124,10 @@ def speed_by_size(base: RunConfig, environment: Environment, batch_sizes: list[i
 def time_step(trainer: Trainer, pixels: int) -> float:
     """Return the seconds of a step on the first images, cropped to ``pixels`` × ``pixels``."""
     plan = plan_epoch(trainer.config.augment, len(trainer.task.train), 0, 1)
-    rows = plan.order[: trainer.config.train.batch_size]
+    rates = [trainer.config.train.lr] * trainer.batches
+    trainer.steps.begin_epoch(plan, rates, pixels, mixes=False, averages=False)
     began = time.perf_counter()
-    trainer._step(rows, plan, pixels)
+    trainer.steps.take(1)
     return time.perf_counter() - began
 
 
@@ -130,7 +135,7 @@ def compile_text(base: RunConfig, environment: Environment) -> str:
     """Return a sentence on the speed of the same steps with ``torch.compile``."""
     task = random_task(base, environment.torch_device)
     plain, compiled = (Trainer(base, task, environment) for _ in range(2))
-    compiled.model = torch.compile(compiled.model, dynamic=False)  # type: ignore[assignment]
+    compiled.steps.model = torch.compile(compiled.model, dynamic=False)  # type: ignore[assignment]
     began = time.perf_counter()
     time_step(compiled, IMAGE_SIZE)
     waited = time.perf_counter() - began

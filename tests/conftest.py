@@ -16,6 +16,10 @@ import pytest
 from core.base.paths import PROJECT
 from core.runs.store import RunStore
 
+# Read when Triton is imported: where there is no GPU, its interpreter runs the kernels on the CPU.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # No test fails because the machine is busy.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")

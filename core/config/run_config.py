@@ -99,6 +99,11 @@ class RunConfig:
             for epoch in range(epochs)
         ]
 
+    def mixes(self, epoch: int) -> bool:
+        """Return whether images are mixed in ``epoch`` (from 1)."""
+        augment = self.augment
+        return augment.mix != "none" and epoch <= augment.mix_until * self.train.epochs
+
     def steps_per_epoch(self) -> int:
         """Return the number of batches in an epoch; the last one may be smaller."""
         return -(-self.data.sizes().train // self.train.batch_size)
@@ -162,7 +167,9 @@ class RunConfig:
         count as numbers of images, so that “all” and 50,000 are the same.
         """
         values = {
-            path: value for path, value in self.values().items() if path not in HOW_COMPUTED and self.in_effect(path)
+            path: value
+            for path, value in self.values().items()
+            if path not in HOW_COMPUTED and self.in_effect(path) and (path, value) not in _WITHOUT
         }
         sizes = self.data.sizes()
         values |= {"data.train_size": sizes.train + sizes.validation, "data.test_size": sizes.test}
@@ -170,6 +177,10 @@ class RunConfig:
             values["data.validation_size"] = sizes.validation
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
+
+#: Settings that earlier versions did not have, at the value with which a run trains as those versions did. They do not
+#: count, so that a recipe keeps the signature it had.
+_WITHOUT = (("augment.mix", "none"),)
 
 SECTIONS = tuple(section.name for section in dataclasses.fields(RunConfig))
 

@@ -192,6 +192,27 @@ class AugmentConfig:
         limits=(0.0, 1.0),
         when=("augment.grow_from", tuple(range(8, 32, 4))),
     )
+    mix: Literal["none", "mixup", "cutmix"] = setting(
+        "none",
+        "Mixing images",
+        "Mixes each image with another one of its batch, and the labels with it. mixup: adds the pixels of both. "
+        "cutmix: pastes a rectangle of the other image. The training accuracy counts the label of the first image.",
+    )
+    mix_alpha: float = setting(
+        0.2,
+        "Mixing strength (alpha)",
+        "The share of each image is drawn from a beta distribution with both parameters equal to this: near 0 most "
+        "images stay almost whole, 1 draws all shares alike.",
+        limits=(0.01, 10.0),
+        when=("augment.mix", ("mixup", "cutmix")),
+    )
+    mix_until: float = setting(
+        0.75,
+        "Mixing until",
+        "Fraction of the epochs in which images are mixed. The last epochs then train on whole images.",
+        limits=(0.0, 1.0),
+        when=("augment.mix", ("mixup", "cutmix")),
+    )
 
 
 _SGD = ("train.optimizer", ("sgd", "muon"))

@@ -21,6 +21,7 @@ _OFF: dict[str, Any] = {
     "train.averaging": "off",
     "train.weight_decay": 0.0,
     "augment.grow_from": IMAGE_SIZE,
+    "augment.mix": "none",
 }
 #: Settings that a course has only as what comes of them.
 _COMPUTED = (
@@ -28,7 +29,7 @@ _COMPUTED = (
     *("train.plateau_patience", "train.min_lr", "train.early_stopping", "train.patience", "train.min_delta"),
     *("train.averaging", "train.averaging_start", "train.averaging_decay", "train.weight_decay", "train.decay_on"),
     *("augment.grow_from", "augment.grow_until", "data.train_size", "data.test_size", "data.validation_size"),
-    "data.split_seed",
+    *("augment.mix", "augment.mix_alpha", "augment.mix_until", "data.split_seed"),
 )
 #: Epochs of a course whose learning rates are compared, at most.
 _MOST_EPOCHS = 100
@@ -73,10 +74,12 @@ def _course(config: RunConfig) -> dict[str, Any]:
     averages = train.averaging == "ema" or (train.averaging == "equal" and averaged > 1)
     # The validation results that let the rate fall, or the run stop, as early as possible.
     stops = stops_early(train, [1.0] * (epochs - 1), [0.0] * (epochs - 1))
+    mixed = sum(map(config.mixes, range(1, epochs + 1)))
     all_images = sizes == config.data.available() and config.data.split == "official"
     return course | {
         "learning rates": _learning_rates(config),
         "crops": config.crop_sizes(),
+        "mix": (config.augment.mix, config.augment.mix_alpha, mixed) if mixed else None,
         "sets": sizes,
         "split seed": None if all_images else config.data.split_seed,
         "weight decay": (train.weight_decay, train.decay_on) if decays else None,
@@ -130,6 +133,7 @@ def _sentence(config: RunConfig, path: str, other: Any) -> str:
         ),
         "train.averaging": lambda: "Averaging changes nothing: only the last epoch enters the average.",
         "augment.grow_from": lambda: f"Images are full size from the first epoch of {run}, so crops do not grow.",
+        "augment.mix": lambda: f"No epoch of {run} mixes images.",
     }
     general = f"{setting.label} changes nothing here: the run does the same with {setting.text(other)}."
     return reasons[path]() if path in reasons else general

@@ -24,8 +24,9 @@ class EpochPlan:
     """The random choices of one epoch, a row for each of N training images.
 
     ``order``: int64 (N,), a permutation; ``flip``: bool (N,); ``shift``: int64 (N, 2), pixels down and right;
-    ``cutout``: int64 (N, 2), row and column of the square's centre; ``corner``: float32 (N, 2), the upper left corner
-    of a smaller crop, from 0 to 1 of the possible range.
+    ``cutout``: int64 (N, 2), row and column of the centre of the blank square, or of the part that :func:`mix` pastes;
+    ``corner``: float32 (N, 2), the upper left corner of a smaller crop, from 0 to 1 of the possible range; ``share``:
+    float32 (N,), how much of an image stays its own when it is mixed with another.
     """
 
     order: Tensor
@@ -33,6 +34,7 @@ class EpochPlan:
     shift: Tensor
     cutout: Tensor
     corner: Tensor
+    share: Tensor
 
     def to(self, device: torch.device) -> "EpochPlan":
         """Return the plan on ``device``."""
@@ -65,7 +67,11 @@ def plan_epoch(config: AugmentConfig, images: int, seed: int, epoch: int) -> Epo
     if config.flip == "alternating":
         # After Jordan, "94% on CIFAR-10 in 3.29 seconds" (arXiv:2404.00498): random once, then every other epoch.
         flip = (torch.rand(images, generator=seeded_generator(seed, 0)) < 0.5) ^ (epoch % 2 == 1)
-    return EpochPlan(order, flip, shift, cutout, corner)
+    share = torch.ones(images)
+    if config.mix != "none":
+        drawn = np.random.default_rng([seed, epoch]).beta(config.mix_alpha, config.mix_alpha, images)
+        share = torch.from_numpy(drawn.astype(np.float32))
+    return EpochPlan(order, flip, shift, cutout, corner, share)
 
 
 def augment(images: Tensor, config: AugmentConfig, plan: EpochPlan, rows: Tensor, size: int = IMAGE_SIZE) -> Tensor:
@@ -84,6 +90,26 @@ def augment(images: Tensor, config: AugmentConfig, plan: EpochPlan, rows: Tensor
     if size < IMAGE_SIZE:
         x = _crop(x, (plan.corner[rows] * (IMAGE_SIZE - size + 1)).long().clamp(max=IMAGE_SIZE - size), size)
     return x
+
+
+def mix(images: Tensor, config: AugmentConfig, plan: EpochPlan, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mix each of the augmented ``images`` (N, 3, s, s) with the one before it in the batch, the first with the last.
+
+    Returns the mixed images and how much of each is its own, float32 (N,), from 0 to 1: the weight of its own label.
+    ``mixup`` adds the pixels of both, weighted by ``plan.share`` (Zhang et al., arXiv:1710.09412); ``cutmix`` pastes a
+    rectangle of the other image, cut at the edges (Yun et al., arXiv:1905.04899).
+    """
+    share, partners = plan.share[rows], images.roll(1, 0)
+    if config.mix == "mixup":
+        weight = share[:, None, None, None]
+        return weight * images + (1 - weight) * partners, share
+    side = images.shape[-1]
+    half = side * (1 - share).sqrt() / 2
+    centre = (plan.cutout[rows].float() + 0.5) * side / IMAGE_SIZE
+    pixels = torch.arange(side, device=images.device) + 0.5
+    down, right = ((pixels - centre[:, axis, None]).abs() < half[:, None] for axis in (0, 1))
+    pasted = (down[:, :, None] & right[:, None, :])[:, None]
+    return torch.where(pasted, partners, images), 1 - pasted.float().mean(dim=(1, 2, 3))
 
 
 def _crop(x: Tensor, corner: Tensor, size: int) -> Tensor:

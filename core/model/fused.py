@@ -1,4 +1,4 @@
-"""The fused operator for training on the CPU: compiling core/model/fused.cpp, loading it, and calling it.
+"""The fused operator for training: compiling core/model/fused.cpp for the CPU, loading it, and calling it.
 
     python -m core.model.fused     # compiles it where a C++ compiler is; `make setup` does this
 
@@ -10,6 +10,7 @@ with PyTorch's own operators.
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import os
 import platform
 import shlex
@@ -127,25 +128,32 @@ def load() -> bool:
     return True
 
 
+def available(device: str) -> bool:
+    """Return whether the operator can be used on ``device``: on the CPU if it is compiled, on CUDA if Triton is there,
+    which compiles it when it is first used.
+    """
+    return load() if device == "cpu" else device == "cuda" and importlib.util.find_spec("triton") is not None
+
+
 @contextlib.contextmanager
-def fused_operators(wanted: bool = True) -> Iterator[None]:
-    """Let networks that train in the block, in this thread, use the fused operator."""
-    before = getattr(_in_use, "wanted", False)
-    _in_use.wanted = wanted and load()
+def fused_operators(device: str) -> Iterator[None]:
+    """Let networks that train on ``device`` in the block, in this thread, use the fused operator."""
+    before = getattr(_in_use, "device", None)
+    _in_use.device = device if available(device) else None
     try:
         yield
     finally:
-        _in_use.wanted = before
+        _in_use.device = before
 
 
 def usable(images: Tensor, norms: Iterable[nn.Module], passed_over: Iterable[nn.Module]) -> bool:
     """Return whether a network's forward pass may use the operator.
 
-    It may while it trains on the CPU within :func:`fused_operators`. ``norms`` are the network's batch norms, which the
-    operator computes in place of the modules, and ``passed_over`` other modules that are then not called: each of them
-    must be as :mod:`core.model.resnet` made it, and nobody may look at its output with a hook.
+    It may while it trains within :func:`fused_operators` for its device. ``norms`` are the network's batch norms,
+    which the operator computes in place of the modules, and ``passed_over`` other modules that are then not called:
+    each of them must be as :mod:`core.model.resnet` made it, and nobody may look at its output with a hook.
     """
-    if not getattr(_in_use, "wanted", False) or images.device.type != "cpu" or not torch.is_grad_enabled():
+    if getattr(_in_use, "device", None) != images.device.type or not torch.is_grad_enabled():
         return False
     if torch.compiler.is_compiling():
         return False
@@ -169,6 +177,10 @@ def norm_add_relu(x: Tensor, norm: BatchNorm2d, residual: Tensor | None = None, 
     With ``twice`` the result comes as two tensors that share memory, one for each place that uses it: their gradients
     are added within the backward pass.
     """
+    if x.is_cuda:
+        from core.model.cuda_norm import norm_add_relu  # needs Triton
+
+        return norm_add_relu(x, norm, residual, twice=twice)
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     operator = torch.ops.resnet_lab.norm_add_relu

@@ -169,6 +169,8 @@ def _augmentation(config: RunConfig) -> str:
     parts.append(f"a random blank square of {augment.cutout} pixels" if augment.cutout else "")
     if augment.grow_from < IMAGE_SIZE:
         parts.append(f"random crops that grow from {augment.grow_from} to {IMAGE_SIZE} pixels")
+    if augment.mix != "none":
+        parts.append(f"{augment.mix} (alpha {augment.mix_alpha:g}) in the first {augment.mix_until:.0%} of the epochs")
     used = [part for part in parts if part]
     return _listed(used, "and") or "nothing"
 

@@ -55,11 +55,12 @@ class Environment:
     def autocast(self) -> Iterator[None]:
         """Compute in the precision and with the kernels in the block; weights stay in fp32."""
         bf16 = self.precision != "fp32"
-        with (
-            fused.fused_operators(self.kernels == "fused"),
-            torch.autocast(self.torch_device.type, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext(),
-        ):
+        with self.operators(), torch.autocast(self.torch_device.type, torch.bfloat16, enabled=bf16):
             yield
+
+    def operators(self) -> contextlib.AbstractContextManager[None]:
+        """Compute with the kernels in the block."""
+        return fused.fused_operators(self.device) if self.kernels == "fused" else contextlib.nullcontext()
 
     def claim_threads(self) -> None:
         """Set the number of threads for the calling thread (PyTorch keeps it per thread), and keep freed memory."""
@@ -125,7 +126,7 @@ def resolve(config: RunConfig, recorded: dict[str, Any] | None = None, cores: in
             )
         return environment
     device = config.train.device if config.train.device != "auto" else _available_devices()[0]
-    kernels = recorded.get("kernels") or ("fused" if device == "cpu" and fused.load() else "stock")
+    kernels = recorded.get("kernels") or ("fused" if fused.available(device) else "stock")
     _require(device, kernels)
     threads = config.train.threads or cores or core_count()
     precision: str = config.train.precision
@@ -154,6 +155,8 @@ def _choose_precision(device: str, threads: int, depth: int, width: int, kernels
     """Time both precisions; ``period`` only makes the cache expire."""
     if not _may_have_bf16(device):
         return "fp32"  # emulated bf16 is never faster, but a short timing on a busy machine could say so
+    if device == "cuda":
+        return "bf16"  # single steps would measure how fast the CPU starts kernels
     steps = {name: _step(Environment(device, name, threads, kernels), depth, width) for name in ("fp32", "bf16")}
     fastest: dict[str, float] = {}
     began = time.monotonic()
@@ -177,7 +180,7 @@ def _choose_precision(device: str, threads: int, depth: int, width: int, kernels
 def _may_have_bf16(device: str) -> bool:
     """Return whether ``device`` has bf16 instructions; true where that is not known."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = _cpuinfo().get("flags") or _cpuinfo().get("Features")  # x86 has avx512_bf16 or amx_bf16, ARM bf16
     return "bf16" in flags if device == "cpu" and flags else True
 
@@ -225,10 +228,11 @@ def _require(device: str, kernels: str) -> None:
             f"The run's meta.json records the kernels “{kernels}”; allowed are stock and fused. Copy the settings into "
             "a new run."
         )
-    if kernels == "fused" and not fused.load():
+    if kernels == "fused" and not fused.available(device):
+        remedy = "Compile it with `python -m core.model.fused`" if device == "cpu" else "Install the package triton"
         raise LabError(
-            "The run was trained with the fused operator, which is not compiled on this computer in this version. "
-            "Compile it with `python -m core.model.fused` and restart the program, or copy the settings into a new run."
+            "The run was trained with the fused operator, which is not available on this computer in this version. "
+            f"{remedy} and restart the program, or copy the settings into a new run."
         )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.data.task import ImageSet, Normalization
 from core.training.environment import Environment
-from core.training.schedule import EVALUATION_BATCH
+from core.training.schedule import EVALUATION_BATCH, GPU_EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,17 @@ class Evaluation:
         }
 
 
+def evaluation_batch(device: torch.device) -> int:
+    """Return how many images are evaluated at once."""
+    return EVALUATION_BATCH if device.type == "cpu" else GPU_EVALUATION_BATCH
+
+
 def predict(model: nn.Module, images: Tensor, normalization: Normalization, environment: Environment) -> Tensor:
     """Return logits, float32 (N, k), of uint8 images (N, 3, 32, 32), without augmentation."""
     model.eval()
     logits = []
     with torch.inference_mode():
-        for batch in images.split(EVALUATION_BATCH):
+        for batch in images.split(evaluation_batch(images.device)):
             x = normalization(batch).contiguous(memory_format=torch.channels_last)
             with environment.autocast():
                 logits.append(model(x))

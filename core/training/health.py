@@ -66,21 +66,26 @@ class HealthMeter:
         self._weights: list[Tensor] = [weight for stage in stages for weight in stage]
         self._sizes = [len(stage) for stage in stages]
         self._steps = sampled_steps(batches)
-        self._grad_norms: list[Tensor] = []
-        self._ratios: list[Tensor] = []
+        device = self._parameters[0].device
+        #: Sums over the measured steps; they stay where they are, so that a step can be replayed.
+        self._grad_norms = torch.zeros((), device=device)
+        self._ratios = torch.zeros(len(stages), device=device)
         self._channels = 0
         self._dead: list[Tensor] = []
 
     def begin_epoch(self) -> None:
         """Forget what was measured."""
-        self._grad_norms, self._ratios, self._channels, self._dead = [], [], 0, []
+        self._grad_norms.zero_()
+        self._ratios.zero_()
+        self._channels, self._dead = 0, []
 
-    def step(self, batch: int) -> contextlib.AbstractContextManager[None]:
-        """Return a block around the optimiser's step in which step ``batch`` (from 1) is measured, if it is sampled."""
-        return self._measured_step() if batch in self._steps else contextlib.nullcontext()
+    def measures(self, batch: int) -> bool:
+        """Return whether step ``batch`` (from 1) of an epoch is measured."""
+        return batch in self._steps
 
     @contextlib.contextmanager
-    def _measured_step(self) -> Iterator[None]:
+    def measured_step(self) -> Iterator[None]:
+        """Measure the optimiser's step in the block."""
         before = self._before_step()
         yield
         self._after_step(before)
@@ -89,14 +94,14 @@ class HealthMeter:
     def _before_step(self) -> list[Tensor]:
         """Measure the gradient, and return the weights as they are."""
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        self._grad_norms.append(torch.stack(torch._foreach_norm(gradients)).norm())
+        self._grad_norms += torch.stack(torch._foreach_norm(gradients)).norm()
         return [weight.clone() for weight in self._weights]
 
     @torch.no_grad()
     def _after_step(self, before: list[Tensor]) -> None:
         """Measure how far the weights moved."""
         updates = torch._foreach_norm(torch._foreach_sub(self._weights, before))
-        self._ratios.append(self._norm_by_stage(updates) / self._norm_by_stage(torch._foreach_norm(before)))
+        self._ratios += self._norm_by_stage(updates) / self._norm_by_stage(torch._foreach_norm(before))
 
     def _norm_by_stage(self, norms: tuple[Tensor, ...]) -> Tensor:
         return torch.stack([part.norm() for part in torch.stack(norms).split(self._sizes)])
@@ -129,9 +134,9 @@ class HealthMeter:
 
     def read(self) -> EpochHealth:
         """Return the means over the epoch's measured steps, and the share of dead ReLUs."""
-        grad_norm = float(torch.stack(self._grad_norms).mean())
+        grad_norm = float(self._grad_norms) / len(self._steps)
         return EpochHealth(
             grad_norm=grad_norm if math.isfinite(grad_norm) else None,
-            update_ratio=torch.stack(self._ratios).mean(0).tolist(),
+            update_ratio=(self._ratios / len(self._steps)).tolist(),
             dead_relus=int(torch.stack(self._dead).sum()) / self._channels,
         )

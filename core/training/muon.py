@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.training.graphs import join_lanes, lane
+
 #: Coefficients of the quintic iteration, and how often it is applied; singular values end between 0.7 and 1.2.
 COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
@@ -55,16 +57,23 @@ class Muon(torch.optim.Optimizer):
             for kernel in group["params"]:
                 if kernel.grad is not None:
                     by_shape[kernel.shape].append(kernel)
-            for kernels in by_shape.values():
-                momenta = torch.stack([self._momentum(kernel, group).flatten(1) for kernel in kernels])
-                for kernel, direction in zip(kernels, orthogonal(momenta), strict=True):
-                    kernel.sub_(direction.view(kernel.shape), alpha=group["lr"])
-                    kernel.mul_(len(kernel) ** 0.5 / kernel.norm())
+            for number, (shape, kernels) in enumerate(by_shape.items()):
+                with lane(number):
+                    matrices = torch.stack([kernel.flatten(1) for kernel in kernels])
+                    matrices -= orthogonal(self._momenta(kernels, group)) * group["lr"]
+                    matrices *= shape[0] ** 0.5 / matrices.norm(dim=(1, 2), keepdim=True)
+                    torch._foreach_copy_(tuple(kernels), tuple(matrix.view(shape) for matrix in matrices))
+        join_lanes()
 
-    def _momentum(self, kernel: nn.Parameter, group: dict[str, Any]) -> Tensor:
-        state, gradient = self.state[kernel], kernel.grad
-        assert gradient is not None
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(gradient)
-        buffer: Tensor = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-        return gradient.add(buffer, alpha=group["momentum"]) if group["nesterov"] else buffer
+    def _momenta(self, kernels: list[nn.Parameter], group: dict[str, Any]) -> Tensor:
+        """Update the momenta of ``kernels`` of one shape; return the directions of the step, (B, c_out, c_in·h·w)."""
+        gradients = tuple(kernel.grad for kernel in kernels if kernel.grad is not None)
+        for kernel, gradient in zip(kernels, gradients, strict=True):
+            if "momentum_buffer" not in self.state[kernel]:
+                self.state[kernel]["momentum_buffer"] = torch.zeros_like(gradient)
+        momenta = tuple(self.state[kernel]["momentum_buffer"] for kernel in kernels)
+        torch._foreach_mul_(momenta, group["momentum"])
+        torch._foreach_add_(momenta, gradients)
+        if group["nesterov"]:
+            momenta = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
+        return torch.stack([momentum.flatten(1) for momentum in momenta])

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.config.sections import TrainConfig
 from core.training.muon import Muon
@@ -58,16 +58,43 @@ def make_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     fused = device.type in ("cpu", "cuda")  # one kernel for all parameters; on the CPU only if asked for
+    optimizer: torch.optim.Optimizer | CombinedOptimizer
     if config.optimizer in ("sgd", "muon"):
         nesterov = config.nesterov and config.momentum > 0
-        sgd = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
-        if config.optimizer == "sgd":
-            return sgd
-        muon = Muon(by_muon, config.muon_lr, config.muon_momentum)
-        muon.param_groups[0]["scale"] = config.muon_lr / config.lr
-        return CombinedOptimizer(muon, sgd)
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=config.lr, eps=config.adam_eps, fused=fused)
+        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
+        if config.optimizer == "muon":
+            muon = Muon(by_muon, config.muon_lr, config.muon_momentum)
+            muon.param_groups[0]["scale"] = config.muon_lr / config.lr
+            optimizer = CombinedOptimizer(muon, optimizer)
+    else:
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        capturable = device.type == "cuda"
+        optimizer = kind(groups, lr=config.lr, eps=config.adam_eps, fused=fused, capturable=capturable)
+    if device.type == "cuda":  # where a step is replayed, so that it finds its learning rate on the device
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+    return optimizer
+
+
+#: What a parameter group keeps when a state is loaded: how it is computed and where its learning rate lies.
+_OWN = ("lr", "fused", "foreach", "capturable")
+
+
+def portable_state(optimizer: torch.optim.Optimizer | CombinedOptimizer) -> dict[str, Any]:
+    """Return the optimiser's state_dict with learning rates as numbers."""
+    state = optimizer.state_dict()
+    for part in state.get("parts", [state]):
+        for group in part["param_groups"]:
+            group["lr"] = float(group["lr"])
+    return state
+
+
+def load_portable_state(optimizer: torch.optim.Optimizer | CombinedOptimizer, state: dict[str, Any]) -> None:
+    """Load :func:`portable_state`. Raises KeyError or ValueError if ``state`` is of another optimiser."""
+    own = [{name: group[name] for name in _OWN if name in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, kept in zip(optimizer.param_groups, own, strict=True):
+        group.update(kept)
 
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
@@ -93,8 +120,8 @@ def _without(parameters: Iterable[nn.Parameter], excluded: Iterable[nn.Parameter
     return [parameter for parameter in parameters if id(parameter) not in ids]
 
 
-def l2_penalty(config: TrainConfig, decayed: list[nn.Parameter]) -> float:
-    """Return the L2 penalty in the objective: weight_decay/2 · Σw² over the ``decayed`` parameters.
+def l2_penalty(config: TrainConfig, decayed: list[nn.Parameter]) -> Tensor | float:
+    """Return the L2 penalty in the objective: weight_decay/2 · Σw² over the ``decayed`` parameters, on their device.
 
     Keras's ``l2(c)`` adds c·Σw², so its c is half our weight decay. AdamW has no penalty: it shrinks weights
     outside the gradient (arXiv:1711.05101).
@@ -103,4 +130,4 @@ def l2_penalty(config: TrainConfig, decayed: list[nn.Parameter]) -> float:
         return 0.0
     with torch.no_grad():
         norms = torch.stack(torch._foreach_norm(tuple(decayed)))
-    return 0.5 * config.weight_decay * float((norms * norms).sum())
+    return 0.5 * config.weight_decay * (norms * norms).sum()

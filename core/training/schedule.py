@@ -11,6 +11,8 @@ from core.config.sections import TrainConfig
 
 #: Images per batch of an evaluation; among 25, 50, 100, 200 and 500 one of the two fastest on a CPU.
 EVALUATION_BATCH = 100
+#: The same on a GPU, which small batches would leave idle.
+GPU_EVALUATION_BATCH = 1_000
 #: Training images from which the batch-norm statistics of averaged weights are estimated, once per epoch.
 STATISTICS_IMAGES = 5_000
 

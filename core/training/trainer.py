@@ -5,29 +5,30 @@ generator stops, and the unfinished epoch is lost. Resuming from :meth:`Trainer.
 precision and threads, a run that stopped and resumed ends with the same weights, bit for bit, as one that did not.
 """
 
-import math
 import time
 from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from core.base.errors import LabError
 from core.config.run_config import RunConfig
-from core.config.sections import IMAGE_SIZE
-from core.data.augmentation import EpochPlan, augment, plan_epoch, seeded_generator
+from core.data.augmentation import plan_epoch, seeded_generator
 from core.data.task import Task
 from core.model.resnet import make_network
 from core.records import BatchRecord, EpochRecord, best
 from core.training.environment import Environment
-from core.training.evaluation import evaluation_of, predict
-from core.training.health import HealthMeter
-from core.training.optimizer import decayed_parameters, l2_penalty, make_optimizer
-from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES, learning_rate, stops_early
+from core.training.evaluation import evaluation_batch, evaluation_of, predict
+from core.training.graphs import claim_device
+from core.training.optimizer import decayed_parameters, l2_penalty, load_portable_state, make_optimizer, portable_state
+from core.training.schedule import STATISTICS_IMAGES, learning_rate, stops_early
+from core.training.step import TrainingStep
+
+#: Seconds between two looks at what a GPU has done: the progress that is shown, and how soon a stop takes effect.
+READ_SECONDS = 0.25
 
 
 class Diverged(LabError):
@@ -40,18 +41,24 @@ class Trainer:
     def __init__(self, config: RunConfig, task: Task, environment: Environment):
         self.config, self.task, self.environment = config, task, environment
         environment.claim_threads()
+        claim_device(environment.torch_device)
         device, train = environment.torch_device, config.train
         network = make_network(config, seeded_generator(train.seed, 0))
         self.model: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(train, self.model, device)
         self.average = self._make_average()
+        #: Takes the steps of an epoch.
+        self.steps = TrainingStep(config, task, environment, self.model, self.optimizer, self.average)
         self.history: list[EpochRecord] = []
         #: :meth:`weights` of the best epoch so far; ``None`` before the first.
         self.best: dict[str, Tensor] | None = None
         #: Float32 (N, k), on the CPU: the logits of the last epoch for the validation set; ``None`` after :meth:`load`.
         self.validated: Tensor | None = None
-        self.batches = math.ceil(len(task.train) / train.batch_size)
-        self._health = HealthMeter(self.model, self.batches)
+
+    @property
+    def batches(self) -> int:
+        """The number of steps of an epoch."""
+        return self.steps.batches
 
     @property
     def epoch(self) -> int:
@@ -80,7 +87,7 @@ class Trainer:
         """Return everything that :meth:`load` needs, made of tensors, numbers and text only."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": portable_state(self.optimizer),
             "average": self.average.state_dict() if self.average is not None else None,
             "history": [asdict(record) for record in self.history],
             "best": self.best,
@@ -90,7 +97,7 @@ class Trainer:
         """Resume from ``state``. Raises LabError if it belongs to another network or optimiser."""
         try:
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            load_portable_state(self.optimizer, state["optimizer"])
             if self.average is not None and state["average"] is not None:
                 self.average.load_state_dict(state["average"])
             self.history = [EpochRecord(**record) for record in state["history"]]
@@ -119,67 +126,59 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> Generator[BatchRecord | EpochRecord, None, None]:
         train, images = self.config.train, len(self.task.train)
         began = time.perf_counter()
-        plan = plan_epoch(self.config.augment, images, train.seed, epoch).to(self.environment.torch_device)
+        plan = plan_epoch(self.config.augment, images, train.seed, epoch)
         side, later_images = self._crop_size(epoch)
         seconds_outside = self._seconds_outside_steps() * (train.epochs - epoch + 1)
-        decayed = decayed_parameters(train, self.model)
-        average = self._average_at(epoch)
-        loss_sum = objective_sum = lr = 0.0
-        correct = seen = 0
-        self._health.begin_epoch()
-        self.model.train()
-        for batch, rows in enumerate(plan.order.split(train.batch_size), 1):
-            lr = self._set_learning_rate((epoch - 1) * self.batches + batch - 1)
-            penalty = l2_penalty(train, decayed)
-            loss, smoothed, hits = self._step(batch, rows, plan, side)
-            if not math.isfinite(loss):
+        average, rates = self._average_at(epoch), self._learning_rates(epoch)
+        follows = train.averaging == "ema" and average is not None
+        self.steps.begin_epoch(plan, rates, side, self.config.mixes(epoch), follows)
+        reader = _Reader(self.environment.torch_device)
+        for batch in range(1, self.batches + 1):
+            seen = self.steps.take(batch)
+            if not (reader.is_due() or batch == self.batches):
+                continue
+            sums = self.steps.read()
+            if sums.diverged:
                 raise Diverged(
-                    f"The loss became {loss} in epoch {epoch}, batch {batch}: training diverged. "
-                    + self._advice_after_divergence(lr)
+                    f"The loss became {sums.loss} in epoch {epoch}, batch {sums.diverged}: training diverged. "
+                    + self._advice_after_divergence(rates[sums.diverged - 1])
                 )
-            if train.averaging == "ema" and average is not None:
-                average.update_parameters(self.model)
-            seen += len(rows)
-            loss_sum += loss * len(rows)
-            objective_sum += (smoothed + penalty) * len(rows)
-            correct += hits
             speed = seen / (time.perf_counter() - began)
             yield BatchRecord(
                 epoch=epoch,
                 epochs=train.epochs,
                 batch=batch,
                 batches=self.batches,
-                loss=loss_sum / seen,
-                accuracy=correct / seen,
-                lr=lr,
+                loss=sums.loss,
+                accuracy=sums.accuracy,
+                lr=rates[batch - 1],
                 images_per_second=speed,
                 seconds_left=(images - seen + later_images) / speed + seconds_outside,
             )
-        speed = seen / (time.perf_counter() - began)
         if average is not None:
-            self._finish_average(average, plan)
+            self._finish_average(average, plan.order)
         model = average.module if average is not None else self.model
         validation_set, normalization = self.task.validation, self.task.normalization
-        with self._health.probe(model):
+        with self.steps.health.probe(model):
             self.validated = predict(model, validation_set.images, normalization, self.environment).cpu()
         validation = evaluation_of(self.validated, validation_set.labels, train.label_smoothing)
-        penalty = l2_penalty(train, decayed_parameters(train, model))
+        penalty = float(l2_penalty(train, decayed_parameters(train, model)))
         record = EpochRecord(
             epoch=epoch,
             step=epoch * self.batches,
             images=epoch * images,
             seconds=(self.history[-1].seconds if self.history else 0.0) + time.perf_counter() - began,
-            lr=lr,
+            lr=rates[-1],
             images_per_second=speed,
-            train_loss=loss_sum / seen,
-            train_objective=objective_sum / seen,
-            train_accuracy=correct / seen,
+            train_loss=sums.loss,
+            train_objective=sums.objective,
+            train_accuracy=sums.accuracy,
             val_loss=validation.loss,
             val_objective=validation.smoothed_loss + penalty,
             val_accuracy=validation.accuracy,
             val_loss_by_class=validation.loss_by_class,
             val_accuracy_by_class=validation.accuracy_by_class,
-            **vars(self._health.read()),
+            **vars(self.steps.health.read()),
         )
         self.history.append(record)
         if self.is_best:
@@ -209,35 +208,11 @@ class Trainer:
         whole = last.seconds - (before[-1].seconds if before else 0.0)
         return max(0.0, whole - len(self.task.train) / last.images_per_second)
 
-    def _step(self, batch: int, rows: Tensor, plan: EpochPlan, side: int) -> tuple[float, float, int]:
-        """Take step ``batch`` of the epoch (from 1), on the images ``rows``.
-
-        Returns the cross-entropy, the cross-entropy of smoothed labels and the number of correct predictions.
-        """
-        images, labels = self._batch(rows, plan, side), self.task.train.labels[rows]
-        with self.environment.autocast():
-            logits = self.model(images)
-        logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        with self._health.step(batch):
-            self.optimizer.step()
-        with torch.no_grad():
-            plain = F.cross_entropy(logits, labels) if self.config.train.label_smoothing else loss
-            return plain.item(), loss.item(), int((logits.argmax(1) == labels).sum())
-
-    def _batch(self, rows: Tensor, plan: EpochPlan, side: int = IMAGE_SIZE) -> Tensor:
-        images = self.task.normalization(self.task.train.images[rows])
-        augmented = augment(images, self.config.augment, plan, rows, side)
-        return augmented.contiguous(memory_format=torch.channels_last)
-
-    def _set_learning_rate(self, step: int) -> float:
-        objectives = [record.val_objective for record in self.history]
-        lr = learning_rate(self.config.train, step, self.batches, objectives)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("scale", 1.0)
-        return lr
+    def _learning_rates(self, epoch: int) -> list[float]:
+        """Return the learning rate of each step of an epoch."""
+        objectives, first = [record.val_objective for record in self.history], (epoch - 1) * self.batches
+        steps = range(first, first + self.batches)
+        return [learning_rate(self.config.train, step, self.batches, objectives) for step in steps]
 
     def _stops_early(self) -> bool:
         losses = [record.val_loss for record in self.history]
@@ -256,16 +231,43 @@ class Trainer:
         """Return the average if averaging has started by ``epoch``."""
         return self.average if epoch >= self.config.train.averaging_start else None
 
-    def _finish_average(self, average: AveragedModel, plan: EpochPlan) -> None:
+    def _finish_average(self, average: AveragedModel, order: Tensor) -> None:
         """Add the epoch's weights to an equal average, and estimate the average's batch-norm statistics.
 
         The trained network's own running statistics belong to other weights (arXiv:1803.05407, section 3.2).
         """
         if self.config.train.averaging == "equal":
             average.update_parameters(self.model)
-        batches = plan.order[:STATISTICS_IMAGES].split(max(self.config.train.batch_size, EVALUATION_BATCH))
+        size = max(self.config.train.batch_size, evaluation_batch(self.environment.torch_device))
+        batches = order[:STATISTICS_IMAGES].to(self.environment.torch_device).split(size)
         with torch.no_grad(), self.environment.autocast():
-            update_bn((self._batch(rows, plan) for rows in batches), average.module)
+            update_bn((self.steps.batch(rows) for rows in batches), average.module)
+
+
+class _Reader:
+    """Says after which batches the sums are read: after each on the CPU, a few times a second on a GPU, where reading
+    waits for the steps that were given to it.
+    """
+
+    def __init__(self, device: torch.device):
+        self._always = device.type == "cpu"
+        self._taken, self._wanted, self._last = 0, 1, time.perf_counter()
+
+    def is_due(self) -> bool:
+        """Return whether the batch just taken is one to read after. Called once for each batch."""
+        self._taken += 1
+        if self._taken < self._wanted:
+            return False
+        if not self._always:
+            self._plan()
+        return True
+
+    def _plan(self) -> None:
+        """Guess how many steps the GPU takes until the next look, from those since the last one."""
+        now = time.perf_counter()
+        seconds = max(now - self._last, 1e-6)
+        self._wanted = max(1, int(self._taken * READ_SECONDS / seconds))
+        self._taken, self._last = 0, now
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -20,7 +20,7 @@ from pages.parts.shared import literal
 SECTIONS = {
     "data": ("Data", ":material/database:", "classes train_size validation validation_size"),
     "model": ("Network", ":material/hub:", "depth width"),
-    "augment": ("Augmentation", ":material/auto_fix_high:", "flip translate translate_pixels cutout grow_from"),
+    "augment": ("Augmentation", ":material/auto_fix_high:", "flip translate translate_pixels cutout grow_from mix"),
     "train": (
         "Training",
         ":material/model_training:",

@@ -11,11 +11,11 @@ import torch
 
 from core.base import paths
 from core.base.errors import StoreError
-from core.jobs import runner
 from core.jobs.recorder import Recorder
 from core.jobs.runner import run
 from core.jobs.worker import Worker
 from core.runs.store import RunStore
+from core.training.step import TrainingStep
 from tests.conftest import wait_for
 from tests.faults.app import assert_names
 from tests.faults.operations import tiny
@@ -130,7 +130,7 @@ def test_running_out_of_memory_is_explained(store: RunStore, monkeypatch: pytest
     """The allocator really refuses; nothing is simulated."""
     run_id = store.create(tiny())
     with monkeypatch.context() as patch:
-        patch.setattr(runner.Trainer, "_step", lambda *_: torch.empty(2**52))
+        patch.setattr(TrainingStep, "_step", lambda *_: torch.empty(2**52))
         status = run(store, run_id)
     assert status.state == "failed" and "Traceback" in store.run(run_id).log()
     assert_names(status.error, "memory", "batch")
@@ -157,7 +157,7 @@ def test_a_runs_folder_holds_no_home_folder_and_no_secret(
         (home / "secret.txt").read_text()
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.Trainer, "_step", lost)
+        patch.setattr(TrainingStep, "_step", lost)
         status = run(store, failed)
     without_data = store.create(tiny())
     monkeypatch.setenv("RESNET_LAB_DATA", str(home / "data"))

@@ -9,6 +9,8 @@ from core.cost.estimate import estimate
 from core.cost.network import step_work
 from core.cost.speed import probes
 from core.jobs import probe
+from core.training import trainer as trainer_module
+from core.training.step import TrainingStep
 from tests.made import made_run
 
 QUICK = PRESETS["quick"].config
@@ -32,12 +34,12 @@ def test_a_measurement_trains_on_whole_images(store, monkeypatch):
     """Estimates count smaller crops themselves."""
     sizes = []
 
-    class Watched(probe.Trainer):
-        def _step(self, batch, rows, plan, size):
-            sizes.append(size)
-            return super()._step(batch, rows, plan, size)
+    class Watched(TrainingStep):
+        def batch(self, rows, side):
+            sizes.append(side)
+            return super().batch(rows, side)
 
-    monkeypatch.setattr(probe, "Trainer", Watched)
+    monkeypatch.setattr(trainer_module, "TrainingStep", Watched)
     monkeypatch.setattr(probe, "MAX_STEPS", 4)
     probe.measure(PRESETS["fast"].config.replace({"model.depth": 8, "model.width": 4, "train.batch_size": 8}), store)
     assert set(sizes) == {32}

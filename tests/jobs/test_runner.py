@@ -32,6 +32,7 @@ from core.runs.folder import SAVED_STATES, RunFolder
 from core.runs.store import RunStore
 from core.runs.transfer import export, import_runs
 from core.training import environment
+from core.training.step import TrainingStep
 from tests.conftest import wait_for
 from tests.made import tiny_config
 
@@ -292,7 +293,7 @@ def failing(monkeypatch, error: BaseException) -> None:
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(runner.Trainer, "_step", broken)
+    monkeypatch.setattr(TrainingStep, "_step", broken)
 
 
 def test_out_of_memory_advises_only_what_can_be_made_smaller(store, monkeypatch):
@@ -330,9 +331,11 @@ def test_divergence_fails_with_what_to_try(store):
 def test_a_failed_run_can_be_retried_from_its_last_good_state(store, straight, monkeypatch):
     run_id = store.create(tiny_config())
     with monkeypatch.context() as patch:
-        real = runner.Trainer._step
+        real = runner.Trainer._learning_rates
         patch.setattr(
-            runner.Trainer, "_step", lambda self, *a: real(self, *a) if self.epoch < 2 else (float("nan"), 0.0, 0)
+            runner.Trainer,
+            "_learning_rates",
+            lambda self, epoch: [lr if epoch < 3 else 1e30 for lr in real(self, epoch)],
         )
         assert run(store, run_id).state == "failed"
     store.queue.enqueue(run_id)

@@ -23,6 +23,7 @@ from core.jobs.worker import Worker, ensure_worker
 from core.runs.queue import Queue
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
+from core.training.step import TrainingStep
 from tests.conftest import wait_for
 from tests.made import made_run, tiny_config
 
@@ -358,7 +359,7 @@ def test_stopping_and_discarding_leave_the_other_run_alone(store, pair):
 
 
 def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monkeypatch):
-    step = runner.Trainer._step
+    step = TrainingStep._step
     bad, good = store.create(tiny_config(*SHORT, "train.seed=7")), store.create(tiny_config(*SHORT))
 
     def fail(self, *arguments):
@@ -366,7 +367,7 @@ def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monke
             raise RuntimeError("a kernel failed")
         return step(self, *arguments)
 
-    monkeypatch.setattr(runner.Trainer, "_step", fail)
+    monkeypatch.setattr(TrainingStep, "_step", fail)
     last = store.create(tiny_config(*SHORT))
     pair.start()
     wait_for(lambda: all(store.run(one).status().state == "finished" for one in (good, last)))

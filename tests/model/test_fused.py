@@ -191,7 +191,7 @@ def test_what_it_does_not_cover_is_computed_by_pytorch(operator, what):
 
 def gradients_of(model: ResNet, images: Tensor, *, wanted: bool) -> dict[str, Tensor]:
     model.zero_grad()
-    with fused.fused_operators(wanted):
+    with fused.fused_operators("cpu" if wanted else "none"):
         logits = model(images)
     F.cross_entropy(logits, torch.arange(len(images)) % 10).backward()
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters()} | {"logits": logits.detach()}
@@ -232,7 +232,7 @@ def test_it_is_used_in_training_under_gradients_where_nobody_looks(calls):
 
     def count() -> int:
         calls.clear()
-        with fused.fused_operators():
+        with fused.fused_operators("cpu"):
             model(images)
         return len(calls)
 
@@ -254,7 +254,7 @@ def test_it_is_used_in_training_under_gradients_where_nobody_looks(calls):
 def test_without_the_compiled_file_networks_use_pytorchs_operators(monkeypatch):
     monkeypatch.setattr(fused, "load", lambda: False)
     monkeypatch.setattr(fused, "norm_add_relu", None)
-    with fused.fused_operators():
+    with fused.fused_operators("cpu"):
         assert ResNet(8, width=4)(torch.rand(2, 3, 32, 32)).shape == (2, 10)
 
 

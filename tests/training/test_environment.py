@@ -180,7 +180,7 @@ def test_recorded_kernels_are_used_again_and_runs_from_before_had_pytorchs(compi
 def test_a_run_with_the_fused_operator_is_refused_where_that_is_missing(compiled):
     compiled(False)
     recorded = {"device": "cpu", "precision": "fp32", "threads": 1}
-    with pytest.raises(LabError, match=r"fused operator.*not compiled"):
+    with pytest.raises(LabError, match=r"fused operator.*not available"):
         resolve(tiny_config(), recorded | {"kernels": "fused"})
     with pytest.raises(LabError, match="“fussed”"):
         resolve(tiny_config(), recorded | {"kernels": "fussed"})

@@ -13,7 +13,7 @@ from core.config.run_config import RunConfig
 from core.data.task import load_task
 from core.model.resnet import ResNet
 from core.records import HEALTH, STAGES, EpochRecord
-from core.training import trainer as trainer_module
+from core.training import step as step_module
 from core.training.environment import Environment
 from core.training.health import MOST_SAMPLES, SPACING, HealthMeter, sampled_steps, stage_weights
 from core.training.trainer import Trainer
@@ -51,7 +51,7 @@ def test_a_step_is_measured_as_by_hand():
     model(images).square().sum().backward()
     squares = sum(float(parameter.grad.double().square().sum()) for parameter in model.parameters())
     before = [[weight.detach().clone() for weight in stage] for stage in stage_weights(model)]
-    with meter.step(1):
+    with meter.measured_step():
         optimizer.step()
     with meter.probe(model.eval()), torch.no_grad():
         model(images)
@@ -70,8 +70,9 @@ def test_steps_that_are_not_sampled_do_not_count():
     for step in (1, 2, 3):
         for parameter, one in zip(model.parameters(), ones, strict=True):
             parameter.grad = one * (1.0 if step == sampled else 1e6)
-        with meter.step(step):
-            pass
+        if meter.measures(step):
+            with meter.measured_step():
+                pass
     with meter.probe(model.eval()), torch.no_grad():
         model(torch.rand(2, 3, 32, 32))
     health = meter.read()
@@ -83,7 +84,7 @@ def dead_share(model: ResNet, *batches: torch.Tensor) -> float:
     meter = HealthMeter(model, batches=1)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    with meter.step(1):
+    with meter.measured_step():
         pass
     with meter.probe(model.eval()), torch.no_grad():
         for batch in batches:
@@ -119,8 +120,8 @@ def test_only_the_first_batch_is_looked_at():
 class Unmeasured(HealthMeter):
     """Measures nothing."""
 
-    def step(self, batch):
-        return contextlib.nullcontext()
+    def measures(self, batch):
+        return False
 
     @contextlib.contextmanager
     def probe(self, model):
@@ -148,7 +149,7 @@ def test_measuring_changes_no_weight_and_no_other_number(settings, monkeypatch):
     config = tiny_config("train.epochs=2", "train.batch_size=32", *settings)
     measured = new_trainer(config)
     epochs_of(measured, 2)
-    monkeypatch.setattr(trainer_module, "HealthMeter", Unmeasured)
+    monkeypatch.setattr(step_module, "HealthMeter", Unmeasured)
     plain = new_trainer(config)
     epochs_of(plain, 2)
     for name, tensor in plain.weights().items():
