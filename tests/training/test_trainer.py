@@ -201,7 +201,7 @@ def test_an_average_has_batch_norm_statistics_of_its_own_weights():
     sizes = ("data.train_size=700", "train.batch_size=64")  # of fewer images the statistics vary more
     trainer = trainer_of("train.averaging=ema", "train.averaging_decay=0.9", *sizes)
     epochs_of(trainer)
-    images = trainer.steps.batch(torch.arange(600))
+    images = trainer.steps.batch(torch.arange(len(trainer.task.train)))
     with torch.no_grad():
         seen = trainer.evaluated_model.conv(images)
     torch.testing.assert_close(
