@@ -365,3 +365,11 @@ def test_crops_grow_in_equal_shares_of_the_epochs():
     assert sides(grow_from=28, grow_until=0.5) == [28] * 16 + [32] * 16
     assert sides(grow_from=16, grow_until=0.0) == [32] * 32
     assert sides(grow_from=20, grow_until=1.0)[-1] == 28
+
+
+def test_mixing_ends_before_the_last_epochs_and_off_it_does_not_count():
+    config = RunConfig().set_from_text(["train.epochs=8", "augment.mix=mixup", "augment.mix_until=0.75"])
+    assert [config.mixes(epoch) for epoch in range(1, 9)] == [True] * 6 + [False] * 2
+    off = config.replace({"augment.mix": "none"})
+    assert not any(map(off.mixes, range(1, 9)))
+    assert off.signature() == RunConfig().replace({"train.epochs": 8}).signature() != config.signature()

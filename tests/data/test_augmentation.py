@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.config.sections import AugmentConfig
-from core.data.augmentation import augment, plan_epoch, seeded_generator
+from core.data.augmentation import augment, mix, plan_epoch, seeded_generator
 
 IMAGES = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(40)
@@ -124,3 +124,39 @@ def test_an_older_programs_plan_is_still_the_same():
     assert torch.equal(plan.order, order)
     assert torch.equal(plan.flip, flip)
     assert torch.equal(plan.shift, torch.randint(-4, 5, (100, 2), generator=generator))
+
+
+def test_mixup_adds_the_pixels_of_the_image_before():
+    config = AugmentConfig(mix="mixup", mix_alpha=1.0)
+    plan, rows = plan_epoch(config, 50, 0, 1), torch.tensor([7, 3, 41])
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    mixed, share = mix(images, config, plan, rows)
+    assert torch.equal(share, plan.share[rows])
+    for at, before in ((0, 2), (1, 0), (2, 1)):
+        torch.testing.assert_close(mixed[at], share[at] * images[at] + (1 - share[at]) * images[before])
+
+
+@pytest.mark.parametrize("side", [32, 20])
+def test_cutmix_pastes_a_rectangle_and_counts_its_pixels(side):
+    config = AugmentConfig(mix="cutmix", mix_alpha=1.0)
+    plan, rows = plan_epoch(config, 200, 0, 1), torch.arange(200)
+    images = torch.arange(200.0)[:, None, None, None].expand(200, 3, side, side)
+    mixed, share = mix(images, config, plan, rows)
+    own = (mixed == images)[:, 0]
+    torch.testing.assert_close(share, own.float().mean(dim=(1, 2)))
+    assert torch.equal(
+        mixed[~own[:, None].expand_as(mixed)].unique(), images.roll(1, 0)[~own[:, None].expand_as(mixed)].unique()
+    )
+    for pasted in ~own:
+        down, right = pasted.any(1), pasted.any(0)
+        assert torch.equal(pasted, down[:, None] & right[None, :]), "a rectangle"
+    assert 0.3 < share.mean() < 0.75, "near one half, a little more where the rectangle is cut at an edge"
+
+
+def test_the_share_of_mixing_has_the_beta_distribution():
+    shares = plan_epoch(AugmentConfig(mix="mixup", mix_alpha=0.2), 20_000, 0, 1).share
+    assert abs(shares.mean() - 0.5) < 0.01
+    assert abs(shares.var() - 1 / (4 * (2 * 0.2 + 1))) < 0.005
+    plain, mixing = (plan_epoch(AugmentConfig(mix=name), 100, 0, 1) for name in ("none", "mixup"))
+    assert torch.equal(plain.order, mixing.order) and torch.equal(plain.flip, mixing.flip)
+    assert (plain.share == 1).all()
