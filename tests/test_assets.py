@@ -1,6 +1,7 @@
 """Files of every page come from memory, once and for good, and the browser learns of the early ones from the page."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def ask(assets: Assets, path: str, method: str = "GET") -> tuple[dict[bytes, byt
     async def send(message):
         messages.append(message)
 
-    asyncio.run(assets({"type": "http", "method": method, "path": path}, None, send))
+    answer = assets({"type": "http", "method": method, "path": path}, None, send)
+    with ThreadPoolExecutor(1) as thread:  # this one may have the event loop of a browser test
+        thread.submit(asyncio.run, answer).result()
     return dict(messages[0]["headers"]), messages[1]["body"]
 
 

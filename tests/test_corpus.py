@@ -147,13 +147,14 @@ def tables(root: Path) -> dict[str, Any]:
 
 
 def without_new_columns(tables: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tables of epochs without columns behind those that they had ``before``."""
-    metrics = {}
-    for run_id, table in tables["metrics"].items():
-        known = len(before["metrics"][run_id]["columns"])
-        rows = [row[:known] for row in table["rows"]]
-        metrics[run_id] = {"columns": table["columns"][:known], "rows": rows}
-    return {**tables, "metrics": metrics}
+    """Return the tables of runs and epochs without columns behind those that they had ``before``."""
+
+    def cut(table: Mapping[str, Any], known: int) -> dict[str, Any]:
+        return {"columns": table["columns"][:known], "rows": [row[:known] for row in table["rows"]]}
+
+    old = before["metrics"]
+    metrics = {run_id: cut(table, len(old[run_id]["columns"])) for run_id, table in tables["metrics"].items()}
+    return {**tables, "metrics": metrics, "frame": cut(tables["frame"], len(before["frame"]["columns"]))}
 
 
 def as_lists(table: pd.DataFrame) -> dict[str, Any]:

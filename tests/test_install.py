@@ -43,7 +43,8 @@ def test_every_package_that_is_imported_is_in_the_requirements():
     modules = {name.split(".")[0] for name in imports("core", "pages", "benchmarks", "docs", "tests")}
     distributions = packages_distributions()
     needed = {distributions[module][0].lower().replace("_", "-") for module in modules - OWN if module in distributions}
-    assert needed - requirements().keys() - requirements(CLUSTER).keys() == set()
+    with_torch = {"triton"}  # where there is a GPU; imported only there
+    assert needed - requirements().keys() - requirements(CLUSTER).keys() == with_torch
 
 
 def test_only_the_modules_for_it_import_ray():

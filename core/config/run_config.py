@@ -178,6 +178,8 @@ class RunConfig:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
+#: Settings that came after the table of runs had got its columns; theirs are the last.
+LATER = ("augment.mix", "augment.mix_alpha", "augment.mix_until")
 #: Settings that earlier versions did not have, at the value with which a run trains as those versions did. They do not
 #: count, so that a recipe keeps the signature it had.
 _WITHOUT = (("augment.mix", "none"),)

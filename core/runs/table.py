@@ -20,7 +20,7 @@ import pandas as pd
 from core.base.errors import StoreError
 from core.base.files import file_stamp, write_atomically
 from core.base.strict_json import from_json, to_json
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import LATER, SETTINGS, RunConfig
 from core.runs.checksums import CHECKSUMS
 from core.runs.epochs import CURVE_POINTS, METRICS_FILE, EpochReader, thin_curve
 from core.runs.folder import CONFIG, META, RESULT, STATUS, Meta, RunFolder, Status
@@ -35,8 +35,10 @@ SUMMARY = (
     *("best_epoch", "best_val_accuracy", "best_val_loss", "last_val_accuracy", "last_val_loss", "last_train_loss"),
     *("min_val_loss", "min_val_objective", "test_accuracy", "test_loss", "signature", "error"),
 )
-#: The last column: the course of validation accuracy as a tuple, which is neither printed nor exported.
+#: The course of validation accuracy as a tuple, which is neither printed nor exported.
 CURVE = "curve"
+#: Scripts may count on the place of a column, so new ones come last.
+_COLUMNS = (*SUMMARY, *(path for path in SETTINGS if path not in LATER), CURVE, *LATER)
 
 _STATUS = ("state", "epoch", "queued_at", "started_at", "finished_at", "error")
 _FILES = (CONFIG, META, STATUS, METRICS_FILE, RESULT, CHECKSUMS)
@@ -51,7 +53,7 @@ _Stamp = list[int]
 
 def frame(runs: Iterable[AnyRun]) -> pd.DataFrame:
     """Return a row per run: :data:`SUMMARY`, a column per setting by its path, and :data:`CURVE`."""
-    return pd.DataFrame.from_records([_row(run) for run in runs], columns=[*SUMMARY, *SETTINGS, CURVE])
+    return pd.DataFrame.from_records([_row(run) for run in runs], columns=list(_COLUMNS))
 
 
 def _row(run: AnyRun) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def text_form(store: RunStore, field: Field, selected: Sequence[AnyRun]) -> None
         st.text_input("Name", max_chars=80, key=key, persist_state="session")
     else:
         st.text_area("Note", key=key, persist_state="session")
+    _not_saved_note(key)
     st.button(
         _BUTTONS[field], key=key_for(f"save_{field}", *stored), type="primary", on_click=_save, args=(store, field, key)
     )

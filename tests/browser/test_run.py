@@ -47,7 +47,9 @@ def test_zoom_and_a_hidden_trace_survive_three_epochs_of_a_real_run(lab, page):
         f"n => Math.max(...document.querySelector('{CHART}').data.map(t => (t.x || []).length)) >= n", arg=before + 3
     )
     seen = page.evaluate(f"() => [{NODE}.dataset.mark, {NODE}._fullLayout.xaxis.range, {SHOWN}]")
-    assert seen == ["the same node", [0.5, 2.5], hidden]
+    assert seen[:2] == ["the same node", [0.5, 2.5]]
+    assert seen[2][0] == hidden[0] == "legendonly"  # the curve within the epoch may have come or gone meanwhile
+    assert "legendonly" not in seen[2][1:]
     page.get_by_role("button", name="Stop run").click()
     wait_for(lambda: server.store.run(run_id).status().state == "stopped")
     expect(page.get_by_role("button", name="Resume run")).to_be_visible()

@@ -44,7 +44,8 @@ TRAINERS = {
 @pytest.fixture(params=TRAINERS)
 def trainer(request: pytest.FixtureRequest, store: RunStore, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has begun to train a run of many epochs. What it says is in output.txt."""
-    run_id = store.create(tiny("train.epochs=5000"))
+    # An epoch takes so long that hardly ever one ends just while the folder is renamed.
+    run_id = store.create(tiny("train.epochs=5000", "data.train_size=2100"))
     words = [word.format(root=store.root) if word == "{root}" else word for word in TRAINERS[request.param]]
     with (tmp_path / "output.txt").open("wb") as output:
         process = subprocess.Popen([sys.executable, *words], cwd=PROJECT, stdout=output, stderr=output)

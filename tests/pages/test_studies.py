@@ -67,7 +67,7 @@ def test_a_study_of_the_report_is_created_in_a_click(app, studies):
 def test_a_time_asks_for_a_measurement_first(app):
     shown(app)
     app.selectbox(key="study_size").set_value("About one hour").run()
-    assert "not measured" in texts(app)
+    assert "not been measured" in texts(app)
     assert app.button(key="define_report").disabled
     assert app.button(key="measure_report")
 

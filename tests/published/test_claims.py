@@ -45,7 +45,10 @@ def test_what_was_read_off_a_curve_is_said_to_be_read():
     for figure in (4, 6, 8):
         assert readings(figure)
     read = [
-        sentence for claim in claims() for sentence in claim.evidence if sentence.startswith("Read off the printed")
+        sentence
+        for claim in claims()
+        for sentence in claim.evidence
+        if "read off the printed curve" in sentence.lower()
     ]
     assert len(read) == 3
     assert not readings(3)

@@ -14,7 +14,7 @@ import pytest
 from core.base import files
 from core.base.errors import StoreError
 from core.config.presets import PRESETS
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import LATER, SETTINGS, RunConfig
 from core.records import HEALTH, BatchRecord, EpochRecord
 from core.runs import checksums, epochs
 from core.runs import table as table_runs
@@ -235,7 +235,7 @@ def test_a_row_describes_a_run(store: RunStore) -> None:
     run_id = made_run(store, epochs=2, config=config, name="pair", tags=("a",), note="why")
     store.run(run_id).write_result({"best": {"accuracy": 0.81, "loss": 0.5}, "last": {"accuracy": 0.8}})
     frame = store.frame()
-    assert list(frame.columns) == [*SUMMARY, *SETTINGS, CURVE]
+    assert list(frame.columns) == [*SUMMARY, *(path for path in SETTINGS if path not in LATER), CURVE, *LATER]
     row = frame.loc[0]
     assert (row["id"], row["name"], row["state"], row["tags"], row["note"]) == (
         run_id,
@@ -252,7 +252,10 @@ def test_a_row_describes_a_run(store: RunStore) -> None:
 
 
 def test_runs_are_newest_first_and_none_are_a_table_too(store: RunStore) -> None:
-    assert list(store.frame().columns) == [*SUMMARY, *SETTINGS, CURVE] and store.frame().empty
+    assert (
+        list(store.frame().columns) == [*SUMMARY, *(path for path in SETTINGS if path not in LATER), CURVE, *LATER]
+        and store.frame().empty
+    )
     made = [made_run(store, epochs=1) for _ in range(3)]
     assert list(store.frame()["id"]) == made[::-1]
 

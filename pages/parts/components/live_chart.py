@@ -7,16 +7,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from core import plotly_js
 from core.views.curves import PALETTE
-
-if TYPE_CHECKING:
-    from streamlit.elements.lib.grid_container import GridContainer
 
 #: Pixels a chart needs to be readable next to another one.
 CHART_WIDTH = 400
@@ -70,7 +67,7 @@ def live_chart(
     )
 
 
-def chart_grid() -> "GridContainer":
+def chart_grid() -> Any:
     """Return a place for charts next to each other, two in a row where there is room.
 
     They end at the same height, so that their plots do too when one legend has more lines.
