@@ -1,8 +1,8 @@
 """Training on a Ray cluster: how much time and traffic it costs, what survives, and what limits it.
 
-    python -m benchmarks.cluster study           # about 5 min on a quiet computer with two cores
-    python -m benchmarks.cluster tiny --runs 500 # memory of the laboratory and of a trainer; about 4 min
-    python -m benchmarks.cluster kills --kills 30    # about 5 min
+    python -m benchmarks.cluster study           # about 8 min on a quiet computer with two cores
+    python -m benchmarks.cluster tiny --runs 500 # memory of the laboratory and of a trainer; about 3 min
+    python -m benchmarks.cluster kills --kills 30    # 40 s each
     python -m benchmarks.cluster plan            # no cluster, about 3 min; also writes docs/cluster.md
 
 Each writes its part of results/cluster.md. The nodes are Ray nodes of one CPU each on this computer.
@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,16 +39,17 @@ from core.runs.store import RunStore
 
 PARTS = RESULTS / "cluster.json"
 OBJECT_STORE = 300 * 2**20
-#: A run of about 20 s on one core, and one of a second.
-USUAL = ("train.epochs=4", "data.train_size=5000", "data.validation_size=500", "data.test_size=500")
+#: A run of about 15 s on one core, and one of a second.
+USUAL = ("train.epochs=2", "data.train_size=5000", "data.validation_size=500", "data.test_size=500")
 TINY = (
     "train.epochs=1",
     "train.warmup_epochs=0",
-    "data.train_size=100",
+    "data.train_size=200",
     "data.validation_size=100",
     "data.test_size=100",
     "model.depth=8",
     "model.width=8",
+    "train.batch_size=64",
 )
 ONE_THREAD = ("train.threads=1", "train.precision=fp32", "train.device=cpu")
 
@@ -64,7 +64,6 @@ def config(*settings: str) -> RunConfig:
 @contextlib.contextmanager
 def ray_nodes(count: int) -> Iterator[Any]:
     """A Ray cluster of ``count`` nodes with one CPU each, and a head that trains nothing."""
-    os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 32, "RAY_worker_niceness": "0"})
     import ray
     from ray.cluster_utils import Cluster
 
@@ -273,14 +272,14 @@ def _same(store: RunStore, home: str, run_id: str) -> bool:
 # --- a study of 10,000 runs on 1,000 GPUs ---------------------------------------------------------
 
 
-def plan(runs: int, gpus: int, epoch_seconds: float, epochs: int) -> str:
+def plan(measured: int, runs: int, gpus: int, epoch_seconds: float, epochs: int) -> str:
     """Measure what the laboratory can do in a second, and compare it with what such a study asks for."""
     per_gpu = 2
     at_once = gpus * per_gpu
     with new_store() as store:
         first = store.create(RunConfig())
         template = store.run(first).path
-        for number in range(1, runs):
+        for number in range(1, measured):
             copy = store.root / f"20260101-{number // 31**2 % 1_000_000:06d}-{_letters(number)}"
             shutil.copytree(template, copy)
         store = RunStore(store.root)
@@ -332,7 +331,7 @@ def plan(runs: int, gpus: int, epoch_seconds: float, epochs: int) -> str:
         "| --- | --- | --- |",
         *(f"| {name} | {first_} | {now} |" for name, first_, now in rows),
         "",
-        "Measured here with 10,000 run folders: "
+        f"Measured here with {measured:,} run folders: "
         + "; ".join(f"{name} {value * 1e3:.1f} ms" for name, value in seconds.items())
         + ".",
     ]
@@ -378,16 +377,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    threading.current_thread().name = "benchmark"
+    # Ray reads them when it is imported.
+    os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 32, "RAY_worker_niceness": "0"})
     match args.part:
         case "study":
-            keep("study", f"{heading()}\n\n{study(args.runs or 6)}")
+            keep("study", f"{heading()}\n\n{study(args.runs or 4)}")
         case "tiny":
             keep("tiny", f"{heading()}\n\n{tiny(args.runs or 500)}")
         case "kills":
             keep("kills", f"{heading()}\n\n{kills(args.kills, args.seed)}")
         case "plan":
-            keep("plan", plan(args.runs or 10_000, 1_000, 5.0, 40))
+            keep("plan", plan(args.runs or 10_000, 10_000, 1_000, 5.0, 40))
 
 
 if __name__ == "__main__":

@@ -274,15 +274,17 @@ class Cluster:
             raise
         trainer.runs += 1
         trainer.idle_since = time.monotonic()
-        if trainer.runs >= RUNS_OF_TRAINER or self._waiting:  # another trainer needs its room
-            ray.kill(trainer.actor)
+        with self._lock:
+            needs, waiting = list(self._needs.values()), self._waiting
+        if trainer.runs >= RUNS_OF_TRAINER or (waiting and not have_room(self._nodes(), needs)):
+            ray.kill(trainer.actor)  # another trainer needs its room
             return
         with self._lock:
             self._idle.append(trainer)
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Say that a trainer waits for room during the block: others are ended instead of kept for another run."""
+        """Say that a trainer waits for its node during the block: where room is short, others are not kept idle."""
         with self._lock:
             self._waiting += 1
         try:
