@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.base import descriptors
@@ -14,9 +14,11 @@ from core.base.errors import LabError
 from core.base.terminal import say
 from core.base.text import counted
 from core.cli.answer import Answer
+from core.jobs.places import Here, Place
 from core.jobs.ray_process import ClusterReport, chosen_cluster, parent_died, write_report
 from core.jobs.worker import Worker
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
 
 if TYPE_CHECKING:
     from core.jobs.ray_cluster import Cluster
@@ -37,7 +39,7 @@ def work(args: argparse.Namespace, store: RunStore) -> Answer:
     cifar10.require()
     descriptors.prepare()
     if args.on == "here":
-        return _work(Worker(store), args.until_empty)
+        return _work(store, Here.as_set(store), args.until_empty)
     address = args.address or "auto"
     with contextlib.ExitStack() as stack:
         try:
@@ -47,8 +49,8 @@ def work(args: argparse.Namespace, store: RunStore) -> Answer:
             raise
         stack.callback(cluster.close)
         _say_connected(cluster)
-        worker = Worker(store, cluster)
-        return _work(worker, args.until_empty, _every_look(worker, cluster, address, for_server=args.for_server))
+        look = _every_look(cluster, address, for_server=args.for_server)
+        return _work(store, cluster, args.until_empty, look)
 
 
 def _connect(address: str) -> "Cluster":
@@ -69,7 +71,7 @@ def _say_connected(cluster: "Cluster") -> None:
         say("The cluster asks for no token: who can reach it can run programs on it, and on this computer.")
 
 
-def _every_look(worker: Worker, cluster: "Cluster", address: str, *, for_server: bool) -> Callable[[], bool]:
+def _every_look(cluster: "Cluster", address: str, *, for_server: bool) -> Callable[[Worker], bool]:
     """Return what is done at every look: a report for the pages. It returns whether to start no further run.
 
     A process ``for_server`` ends at once when the server that started it has died, as a thread of the server would; Ray
@@ -77,7 +79,7 @@ def _every_look(worker: Worker, cluster: "Cluster", address: str, *, for_server:
     """
     parent, reported_at = os.getppid(), 0.0
 
-    def look() -> bool:
+    def look(worker: Worker) -> bool:
         nonlocal reported_at
         if for_server and parent_died(parent):
             os._exit(1)
@@ -92,14 +94,43 @@ def _every_look(worker: Worker, cluster: "Cluster", address: str, *, for_server:
     return look
 
 
-def _work(worker: Worker, until_empty: bool, look: Callable[[], bool] = lambda: False) -> Answer:
+class _Announced:
+    """A place that says which runs begin and how they end, and keeps the last known state of each."""
+
+    def __init__(self, place: Place):
+        self._place = place
+        self.trained: dict[str, str] = {}
+
+    def slots(self) -> int:
+        """Return how many runs may be trained at once."""
+        return self._place.slots()
+
+    def obstacle(self, run: RunSummary, beside: Sequence[RunSummary]) -> str | None:
+        """Return why ``run`` cannot begin now."""
+        return self._place.obstacle(run, beside)
+
+    def train(self, store: RunStore, run_id: str) -> None:
+        """Train a queued run to its end."""
+        say(f"Run {run_id} begins.")
+        try:
+            self._place.train(store, run_id)
+        finally:
+            self.trained[run_id] = "discarded"
+            with contextlib.suppress(LabError):
+                self.trained[run_id] = store.run(run_id).status().state
+            say(f"Run {run_id}: {self.trained[run_id]}.")
+
+
+def _work(
+    store: RunStore, place: Place, until_empty: bool, look: Callable[[Worker], bool] = lambda worker: False
+) -> Answer:
     """Work the queue until a signal, until ``look`` returns true, or until the queue is empty."""
-    store, trained = worker.store, dict[str, str]()
+    announced = _Announced(place)
+    worker = Worker(store, announced)
     with _signals() as asked:
         worker.start()
         quiet_since = time.monotonic()
-        while not asked.wait(LOOK_SECONDS) and not look():
-            _say_changes(worker, trained)
+        while not asked.wait(LOOK_SECONDS) and not look(worker):
             if worker.training() or worker.trouble or store.queue.ids():
                 quiet_since = time.monotonic()
             if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
@@ -111,28 +142,13 @@ def _work(worker: Worker, until_empty: bool, look: Callable[[], bool] = lambda: 
                 store.queue.request_stop(run_id)
         until = time.monotonic() + STOP_SECONDS
         while worker.training() and (not stopping or time.monotonic() < until):
-            look()
+            look(worker)
             time.sleep(LOOK_SECONDS)
-    _say_changes(worker, trained)
     for run_id in reversed(stopping):
         with contextlib.suppress(LabError):
             if store.run(run_id).status().state == "stopped":
                 store.queue.put_back(run_id, 0)
-    return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in trained.items()]})
-
-
-def _say_changes(worker: Worker, trained: dict[str, str]) -> None:
-    """Say which runs have begun and how others have ended; ``trained`` has the last known state of each."""
-    at_work = worker.training()
-    for run_id in at_work:
-        if trained.get(run_id) != "running":
-            say(f"Run {run_id} begins.")
-            trained[run_id] = "running"
-    for run_id in [run_id for run_id, state in trained.items() if state == "running" and run_id not in at_work]:
-        trained[run_id] = "discarded"
-        with contextlib.suppress(LabError):
-            trained[run_id] = worker.store.run(run_id).status().state
-        say(f"Run {run_id}: {trained[run_id]}.")
+    return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in announced.trained.items()]})
 
 
 @contextlib.contextmanager
