@@ -61,5 +61,6 @@ def test_connections_that_take_every_descriptor_do_not_end_a_training(serve, sto
     finally:
         for connection in idle:
             connection.close()
-    assert server.log.read_text().count("Too many open files") <= 3, "the log does not grow every second"
+    said = server.log.read_text().count("Too many open files")
+    assert said <= 6, "each thread says it once or twice; the log does not grow every second"
     wait_for(lambda: answers(server))

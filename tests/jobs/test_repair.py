@@ -66,7 +66,10 @@ def foreign(path: Path) -> None:
     """Replace a file by that of another run, which is finished and so has no previous.pt."""
     store = RunStore(path.parents[1])
     name = "last.pt" if path.name == "previous.pt" else path.name
-    shutil.copyfile(store.root / store.find("other") / name, path)
+    content = (store.root / store.find("other") / name).read_bytes()
+    if path.name == "log.txt":  # two short runs may log the same within a second
+        content += b"2026-11-27 09:00:00  Stopped on request.\n"
+    path.write_bytes(content)
 
 
 DAMAGES: tuple[Callable[[Path], None], ...] = (flip, scramble, truncate, foreign, Path.unlink)
