@@ -17,7 +17,8 @@ from core.search.form import copy_of
 from core.search.search import MOST_TRIALS, Search
 from core.search.store import Control, SearchStore
 from core.search.trials import Trial, best_of, counts_text, labels, progress_of, runs_of, table, trials_of
-from pages.parts.actions import action_button, forget_problems, key_for, say, show_problems
+from pages.parts.actions import action_button, key_for, say, show_problems
+from pages.parts.collection import NEW, Collection
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.search.confirmed import confirm_button, confirmed
@@ -26,33 +27,12 @@ from pages.parts.search.results import search_results, trial_table
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.watch import redraw_when_changed
 
-NEW = "new"
-
 store = get_store()
 searches = SearchStore(store)
+collection = Collection(searches, "search")
 
 
 # --- what the buttons do --------------------------------------------------------------------------
-
-
-def go_to(search_id: str) -> None:
-    """Show a search; the address names it."""
-    forget_problems()
-    st.query_params["search"] = search_id
-
-
-def put_away(search_id: str) -> None:
-    """Move a search to the trash, with a way back."""
-    searches.trash.put(search_id)
-    st.session_state["search_undo"] = search_id
-    st.query_params.pop("search", None)
-
-
-def bring_back(search_id: str) -> None:
-    """Restore a search from the trash, and show it."""
-    searches.trash.restore(search_id)
-    st.session_state.pop("search_undo", None)
-    go_to(search_id)
 
 
 def add_budget(search_id: str) -> None:
@@ -64,43 +44,6 @@ def add_budget(search_id: str) -> None:
 
 
 # --- the page, from top to bottom -----------------------------------------------------------------
-
-
-def chooser(names: dict[str, str], chosen: str) -> None:
-    """Ask for a search, or a new one."""
-    st.session_state["search_shown"] = chosen
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Search",
-            [*names, NEW],
-            key="search_shown",
-            format_func=lambda search_id: names.get(search_id, "New search"),
-            on_change=lambda: go_to(st.session_state["search_shown"]),
-        )
-        st.button(
-            "Create search",
-            key="new_search",
-            icon=":material/add:",
-            on_click=go_to,
-            args=(NEW,),
-            disabled=chosen == NEW,
-        )
-
-
-def undo_box() -> None:
-    """Offer to undo the last move to the trash."""
-    trashed = st.session_state.get("search_undo")
-    if trashed and trashed in searches.trash.ids():
-        with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(":material/delete: Search moved to the trash. Its runs are kept.", width="content")
-            action_button(
-                "Undo",
-                key=key_for("undo", trashed),
-                icon=":material/undo:",
-                type="primary",
-                action=lambda: bring_back(trashed),
-                done="Search restored",
-            )
 
 
 def actions(search_id: str, search: Search, control: Control, trials: Sequence[Trial], have_data: bool) -> None:
@@ -141,7 +84,7 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
             key=key_for("copy", search_id),
             icon=":material/content_copy:",
             help="The copy draws other trials.",
-            action=lambda: go_to(searches.create(copy_of(search))),
+            action=lambda: collection.go_to(searches.create(copy_of(search))),
             done="Search copied",
         )
         if not control.going:
@@ -150,7 +93,7 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
                 key=key_for("trash", search_id),
                 icon=":material/delete:",
                 help="Its runs are kept. You can restore the search.",
-                action=lambda: put_away(search_id),
+                action=lambda: collection.put_away(search_id),
             )
 
 
@@ -234,7 +177,7 @@ def introduction() -> None:
 
 st.title("Search", anchor=False)
 show_problems()
-undo_box()
+collection.undo_box()
 have_data = cifar10.available()
 if not have_data:
     get_data_box()
@@ -252,12 +195,12 @@ if wanted and wanted != NEW and wanted not in known:
 chosen = wanted or next(iter(known), NEW)
 st.query_params["search"] = chosen
 if known:
-    chooser(labels(known, store), chosen)
+    collection.chooser(labels(known, store), chosen)
 if chosen == NEW:
     introduction()
     if made := search_form():
         st.session_state["done"] = "Search created. Check it, then start it."
-        go_to(made)
+        collection.go_to(made)
         st.rerun()
     st.stop()
 stored = known[chosen]

@@ -22,7 +22,8 @@ from core.study.store import StudyStore, as_text
 from core.study.study import Study
 from core.takeaway.subject import Subject, of_study
 from core.views import exports
-from pages.parts.actions import action_button, forget_problems, key_for, runs_text, say, show_problems
+from pages.parts.actions import action_button, key_for, runs_text, say, show_problems
+from pages.parts.collection import NEW, Collection
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.hand_in import hand_in_box
@@ -32,7 +33,6 @@ from pages.parts.studies.form import cost_line, study_form
 from pages.parts.studies.results import study_results
 from pages.parts.watch import redraw_when_changed
 
-NEW = "new"
 #: The parameter of the address that says where values and seeds are kept that were entered and not added.
 GROWING = "more"
 #: States that change without a click.
@@ -40,29 +40,10 @@ MOVING = ("queued", *AT_WORK)
 
 store = get_store()
 studies = StudyStore(store)
+collection = Collection(studies, "study")
 
 
 # --- what the buttons do --------------------------------------------------------------------------
-
-
-def go_to(study_id: str) -> None:
-    """Show a study; the address names it."""
-    forget_problems()
-    st.query_params["study"] = study_id
-
-
-def put_away(study_id: str) -> None:
-    """Move a study to the trash, with a way back."""
-    studies.trash.put(study_id)
-    st.session_state["study_undo"] = study_id
-    st.query_params.pop("study", None)
-
-
-def bring_back(study_id: str) -> None:
-    """Restore a study from the trash, and show it."""
-    studies.trash.restore(study_id)
-    st.session_state.pop("study_undo", None)
-    go_to(study_id)
 
 
 def report_of(study_id: str, title: str, author: str) -> Subject:
@@ -86,39 +67,6 @@ def add(study_id: str, keys: dict[str, str]) -> None:
 
 
 # --- the page, from top to bottom -----------------------------------------------------------------
-
-
-def chooser(known: dict[str, Study], chosen: str) -> None:
-    """Ask for a study, or a new one."""
-    st.session_state["study_shown"] = chosen
-    labels = progress_study.labels(known, store.summaries())
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Study",
-            [*known, NEW],
-            key="study_shown",
-            format_func=lambda study_id: labels.get(study_id, "New study"),
-            on_change=lambda: go_to(st.session_state["study_shown"]),
-        )
-        st.button(
-            "Create study", key="create", icon=":material/add:", on_click=go_to, args=(NEW,), disabled=chosen == NEW
-        )
-
-
-def undo_box() -> None:
-    """Offer to undo the last move to the trash."""
-    trashed = st.session_state.get("study_undo")
-    if trashed and trashed in studies.trash.ids():
-        with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(":material/delete: Study moved to the trash. Its runs are kept.", width="content")
-            action_button(
-                "Undo",
-                key=key_for("undo", trashed),
-                icon=":material/undo:",
-                type="primary",
-                action=lambda: bring_back(trashed),
-                done="Study restored",
-            )
 
 
 def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[str], have_data: bool) -> None:
@@ -183,7 +131,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
             "Copy study",
             key=key_for("copy", study_id),
             icon=":material/content_copy:",
-            action=lambda: go_to(studies.create(copy_of(studies.get(study_id)))),
+            action=lambda: collection.go_to(studies.create(copy_of(studies.get(study_id)))),
             done="Study copied. You can change the copy.",
         )
         if begun:
@@ -195,7 +143,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
                 key=key_for("trash", study_id),
                 icon=":material/delete:",
                 help="Its runs are kept. You can restore the study.",
-                action=lambda: put_away(study_id),
+                action=lambda: collection.put_away(study_id),
             )
 
 
@@ -311,7 +259,7 @@ def trash_box() -> None:
                     "Restore study",
                     key=f"restore {study_id}",
                     icon=":material/restore_from_trash:",
-                    action=partial(bring_back, study_id),
+                    action=partial(collection.bring_back, study_id),
                     done="Study restored",
                 )
 
@@ -329,7 +277,7 @@ def introduction() -> None:
 
 st.title("Studies", anchor=False)
 show_problems()
-undo_box()
+collection.undo_box()
 have_data = cifar10.available()
 if not have_data:
     get_data_box()
@@ -347,12 +295,12 @@ if wanted and wanted != NEW and wanted not in known:
 chosen = wanted or next(iter(known), NEW)
 st.query_params["study"] = chosen
 if known:
-    chooser(known, chosen)
+    collection.chooser(progress_study.labels(known, store.summaries()), chosen)
 if chosen == NEW:
     introduction()
     if made := study_form():
         st.session_state["done"] = "Study created. Check its runs, then start it."
-        go_to(made)
+        collection.go_to(made)
         st.rerun()
     trash_box()
     st.stop()

@@ -13,6 +13,7 @@ from core.base.errors import ConfigError, LabError, RunBusy, collected
 from core.base.terminal import say
 from core.base.text import counted, moment, percent
 from core.cli.answer import Answer, table
+from core.cli.shelved import bring_back, put_away
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, train_existing
 from core.cost.machine import require_fit
 from core.records import EpochRecord
@@ -253,17 +254,9 @@ def _side_data(side: Side) -> dict[str, object]:
 
 def trash(args: argparse.Namespace, store: RunStore) -> Answer:
     """Move a search to the trash; its runs stay."""
-    search_id = SearchStore(store).find(args.search)
-    SearchStore(store).trash.put(search_id)
-    return Answer(f"Search {search_id} is in the trash. Its runs are kept.", {"trashed": search_id})
+    return put_away(SearchStore(store), "search", args.search)
 
 
 def restore(args: argparse.Namespace, store: RunStore) -> Answer:
     """Restore a search from the trash, or list the trash."""
-    trash = SearchStore(store).trash
-    if args.search is None:
-        ids = trash.ids()
-        return Answer("\n".join(ids) or "The trash has no searches.", {"trash": ids})
-    search_id = trash.find(args.search)
-    trash.restore(search_id)
-    return Answer(f"Search {search_id} is restored.", {"restored": search_id})
+    return bring_back(SearchStore(store), "search", "searches", args.search)

@@ -17,6 +17,7 @@ from core.base.files import write_atomically
 from core.base.terminal import say
 from core.base.text import counted, duration, moment, percent
 from core.cli.answer import Answer, table
+from core.cli.shelved import bring_back, put_away
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, train_existing, train_held
 from core.cost.machine import fit_all, require_fit
 from core.runs.folder import AT_WORK
@@ -267,17 +268,9 @@ def export(args: argparse.Namespace, store: RunStore) -> Answer:
 
 def trash(args: argparse.Namespace, store: RunStore) -> Answer:
     """Move a study to the trash; its runs stay."""
-    study_id = StudyStore(store).find(args.study)
-    StudyStore(store).trash.put(study_id)
-    return Answer(f"Study {study_id} is in the trash. Its runs are kept.", {"trashed": study_id})
+    return put_away(StudyStore(store), "study", args.study)
 
 
 def restore(args: argparse.Namespace, store: RunStore) -> Answer:
     """Restore a study from the trash, or list the trash."""
-    trash = StudyStore(store).trash
-    if args.study is None:
-        ids = trash.ids()
-        return Answer("\n".join(ids) or "The trash has no studies.", {"trash": ids})
-    study_id = trash.find(args.study)
-    trash.restore(study_id)
-    return Answer(f"Study {study_id} is restored.", {"restored": study_id})
+    return bring_back(StudyStore(store), "study", "studies", args.study)

@@ -97,7 +97,7 @@ def test_ones_own_study_of_two_knobs(app, studies):
     assert study.base == PRESETS["quick"].config
     assert study.axes == (Axis("train.lr", (0.05, 0.1, 0.2)), Axis("train.batch_size", (16, 32)))
     assert study.seeds == (0, 1, 2)
-    app.button(key="create").click().run()
+    app.button(key="new_study").click().run()
     assert app.text_input(key="study_name").value == ""
 
 

@@ -219,10 +219,19 @@ def test_the_thread_takes_the_steps_and_keeps_what_goes_wrong(store, searches, m
 def test_nothing_is_done_again_while_nothing_changed(store, monkeypatch):
     search_id = started(store, made_search(trials=2, pruner="median"))
     steps = driver.Steps(store)
+    looks, real = [], SearchStore.lock
+
+    def counting(self, search_id):
+        looks.append(search_id)
+        return real(self, search_id)
+
+    monkeypatch.setattr(SearchStore, "lock", counting)
     steps.take(search_id)
     steps.take(search_id)
-    monkeypatch.setattr(SearchStore, "lock", lambda self, search_id: pytest.fail("looked again"))
+    assert looks, "the first run is queued"
+    looks.clear()
     steps.take(search_id)
+    assert looks == []
 
 
 def test_ranges_outside_the_base_leave_the_base_out(store):

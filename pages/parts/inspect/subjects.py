@@ -21,7 +21,7 @@ _WEIGHTS = {"best": "Best epoch", "last": "Last epoch"}
 
 
 def choosers(store: RunStore, runs: Sequence[AnyRun], names: dict[str, str]) -> list[str]:
-    """Ask for a run and, if wanted, a second run. Return their ids, or an empty list if there is no run to inspect."""
+    """Show the fields “Run” and “Compare with”. Return the ids of the runs chosen, none if no run can be inspected."""
     chosen, problem = subject_views.choose_subject(store, runs, st.query_params.get("run"))
     if problem:
         error_box(f"{problem} Showing another run instead." if chosen else problem)

@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.base.errors import LabError
 from core.base.text import duration
-from core.config.presets import PRESETS
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.machine import fit_all
 from core.search.form import base_of, from_fields, seconds
@@ -12,10 +11,10 @@ from core.search.methods import PRUNERS, SAMPLERS, Card, missing_package
 from core.search.search import MOST_PARALLEL, MOST_SEEDS, MOST_TRIALS, Search
 from core.search.space import SEARCHABLE, usual_range
 from core.search.store import SearchStore
+from pages.parts.base_field import base_field
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.shared import error_box, get_store, literal
 
-DRAFT = "Current settings of New run"
 MOST_RANGES = 8
 #: What a part of a search is called that is no setting, where its name does not say it.
 _LABELS = {"seeds": "Seeds per trial", "parallel": "Trials at a time", "vary": "Settings to vary"}
@@ -72,22 +71,12 @@ def search_form() -> str | None:
 
 def _base() -> tuple[RunConfig, str]:
     """Ask for the base of the search. Return its settings, validated on held-out images, and its title."""
-    draft = st.session_state.get("new_run")
-    titles = {preset.title: preset.config for preset in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
-    if st.session_state.get("search_base") not in (None, *titles):  # the form of New run is gone
-        del st.session_state["search_base"]
-    chosen = st.selectbox(
-        "Base settings",
-        list(titles),
-        key="search_base",
-        persist_state="session",
-        help="Where all settings come from that are not varied. The base is the first trial.",
-    )
-    config = titles[chosen]
+    explanation = "Where all settings come from that are not varied. The base is the first trial."
+    config, title = base_field("search_base", explanation)
     base = base_of(config)
     if base != config:
         st.caption("These settings validate on the test set. The search holds out training images instead.")
-    return base, chosen
+    return base, title
 
 
 def _range_field(path: str, base: RunConfig, title: str) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.base.errors import LabError
 from core.base.text import counted
 from core.config.presets import PRESETS
-from core.config.run_config import SETTINGS, RunConfig
+from core.config.run_config import SETTINGS
 from core.cost.machine import fit_all
 from core.study.form import SIZES, VARIABLE, from_fields, published, usual_values
 from core.study.idle import idle_notes
@@ -15,12 +15,12 @@ from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
+from pages.parts.base_field import DRAFT, base_field
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
-DRAFT = "Current settings of New run"
 #: The parameter of the address that says where the fields are kept, and the fields besides the values.
 FIELDS = "form"
 _FIELDS = (
@@ -132,7 +132,7 @@ def _own_form() -> str | None:
     name = st.text_input(
         "Name", key="study_name", persist_state="session", placeholder="For example: learning rate", max_chars=80
     )
-    base, title = _base()
+    base, title = base_field("study_base", "Where all settings come from that are not varied.")
     paths = st.multiselect(
         "Settings to vary",
         VARIABLE,
@@ -172,22 +172,6 @@ def _own_form() -> str | None:
     if made:
         st.session_state.pop("study_name", None)  # for the next study
     return made
-
-
-def _base() -> tuple[RunConfig, str]:
-    """Ask for the base of the study. Return its settings and title."""
-    draft = st.session_state.get("new_run")
-    titles = {preset.title: preset.config for preset in PRESETS.values()} | ({DRAFT: draft.config} if draft else {})
-    if st.session_state.get("study_base") not in (None, *titles):  # the form of New run is gone
-        del st.session_state["study_base"]
-    chosen = st.selectbox(
-        "Base settings",
-        list(titles),
-        key="study_base",
-        persist_state="session",
-        help="Where all settings come from that are not varied.",
-    )
-    return titles[chosen], chosen
 
 
 def _file_form() -> str | None:

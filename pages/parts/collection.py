@@ -1,0 +1,74 @@
+"""What the pages Studies and Search share: the address names the item that is shown, and the trash has a way back."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.search.store import SearchStore
+from core.study.store import StudyStore
+from pages.parts.actions import action_button, forget_problems, key_for
+
+#: In the address and in the list: an item that is not made yet.
+NEW = "new"
+
+
+class Collection:
+    """The studies or searches of a page. ``noun`` is their name and the parameter of the address."""
+
+    def __init__(self, items: StudyStore | SearchStore, noun: str):
+        self._trash, self._noun = items.trash, noun
+        self._shown, self._undo = f"{noun}_shown", f"{noun}_undo"
+
+    def go_to(self, item_id: str) -> None:
+        """Show an item; the address names it."""
+        forget_problems()
+        st.query_params[self._noun] = item_id
+
+    def put_away(self, item_id: str) -> None:
+        """Move an item to the trash, with a way back."""
+        self._trash.put(item_id)
+        st.session_state[self._undo] = item_id
+        st.query_params.pop(self._noun, None)
+
+    def bring_back(self, item_id: str) -> None:
+        """Restore an item from the trash, and show it."""
+        self._trash.restore(item_id)
+        st.session_state.pop(self._undo, None)
+        self.go_to(item_id)
+
+    def chooser(self, labels: Mapping[str, str], chosen: str) -> None:
+        """Show the list of items, by their ``labels``, and the button for a new item."""
+        st.session_state[self._shown] = chosen
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.selectbox(
+                self._noun.capitalize(),
+                [*labels, NEW],
+                key=self._shown,
+                format_func=lambda item_id: labels.get(item_id, f"New {self._noun}"),
+                on_change=lambda: self.go_to(st.session_state[self._shown]),
+            )
+            st.button(
+                f"Create {self._noun}",
+                key=f"new_{self._noun}",
+                icon=":material/add:",
+                on_click=self.go_to,
+                args=(NEW,),
+                disabled=chosen == NEW,
+            )
+
+    def undo_box(self) -> None:
+        """Offer to undo the last move to the trash."""
+        trashed = st.session_state.get(self._undo)
+        if not trashed or trashed not in self._trash.ids():
+            return
+        title = self._noun.capitalize()
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(f":material/delete: {title} moved to the trash. Its runs are kept.", width="content")
+            action_button(
+                "Undo",
+                key=key_for("undo", trashed),
+                icon=":material/undo:",
+                type="primary",
+                action=lambda: self.bring_back(trashed),
+                done=f"{title} restored",
+            )
