@@ -324,8 +324,9 @@ def plan(measured: int, runs: int, gpus: int, epoch_seconds: float, epochs: int)
         heading(),
         "",
         f"{runs:,} runs of {epochs} epochs, {epoch_seconds:g} s each; {gpus:,} GPUs with {per_gpu} runs each: "
-        f"{epochs_per_second:.0f} epochs end in a second, and the study takes "
-        f"{duration(runs / at_once * epochs * epoch_seconds)}.",
+        f"{epochs_per_second:.0f} epochs end in a second. The GPUs alone would take "
+        f"{duration(runs / at_once * epochs * epoch_seconds)}; starting all runs takes one laboratory "
+        f"{duration(runs * seconds['starting a run'])}.",
         "",
         "| what the laboratory does | as first written | now |",
         "| --- | --- | --- |",

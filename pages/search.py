@@ -100,8 +100,15 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
 def budget_fields(search_id: str, search: Search) -> None:
     """Ask for another budget."""
     st.number_input("Trials in all, at most", 1, MOST_TRIALS, search.trials, key=f"more_trials_{search_id}")
-    minutes = None if search.minutes is None else round(search.minutes)
-    st.number_input("Minutes of training in all, at most", 1, 100_000, minutes, key=f"more_minutes_{search_id}")
+    st.number_input(
+        "Minutes of training in all, at most",
+        min(0.1, search.minutes or 0.1),
+        100_000.0,
+        search.minutes,
+        step=1.0,
+        format="%g",
+        key=f"more_minutes_{search_id}",
+    )
     action_button(
         "Continue with this budget",
         key=key_for("budget", search_id),
@@ -131,12 +138,15 @@ def progress(search_id: str, search: Search, control: Control, trials: Sequence[
         gain = None
         if base is not None and base.value is not None and best.value is not None and best is not base:
             gain = f"{100 * (best.value - base.value):+.2f} points over the base"
-        st.metric("Best validation accuracy", percent(best.value), gain, border=True, width="content")
+        st.metric(
+            "Best validation accuracy", percent(best.value), gain, delta_color="off", border=True, width="content"
+        )
         st.metric("Trial", f"{best.number} (base)" if best is base else best.number, border=True, width="content")
         st.metric("Training so far", duration(used.seconds), border=True, width="content")
     st.markdown(f"Best settings: {literal(search.label(best.config))}.")
     st.caption(
-        "The best of many trials looks better than it is, because luck was selected too. Confirm it with new seeds."
+        f"{best.interval_text}, counting validation images only. These images chose the epoch and the trial, so the "
+        "accuracy and the gain are optimistic. Confirm the best trials with new seeds."
     )
 
 

@@ -36,7 +36,7 @@ def memory_limits() -> list[int]:
 
 
 def free_memory() -> int | None:
-    """Return the bytes of memory that are free for this process, also in its container; ``None`` if nobody tells.
+    """Return the bytes of memory that this process can still use, within its container's limit; ``None`` if unknown.
 
     Caches of files count as free, since the system gives them up.
     """

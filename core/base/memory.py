@@ -14,8 +14,7 @@ def keep_freed_memory() -> None:
     """Let this process keep memory that it frees, until :func:`release_freed_memory`.
 
     A training step allocates its feature maps anew. By default the GNU C library returns some of what they took to the
-    system after each step, which then gives it back page by page, filled with zeros: at batch size 128 that took 2 to
-    13 % of the time. Keeping it takes about a tenth more memory. Does nothing on other systems.
+    system after each step, which then gives it back page by page, filled with zeros. Does nothing on other systems.
     """
     with contextlib.suppress(OSError, AttributeError):  # musl, macOS
         library = ctypes.CDLL(None)

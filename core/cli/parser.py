@@ -106,7 +106,7 @@ def _add_training(commands: _Commands) -> None:
     command = commands.add("stop", runs.stop, "stop a queued or running run, in whichever process it trains", "one")
     command.add_argument("--discard", action="store_true", help="then move the run to the trash")
 
-    help = "train the queued runs, here or on a Ray cluster, until Ctrl-C; the runs that train then are queued again"
+    help = "train the queued runs, here or on a Ray cluster, until Ctrl-C, which puts unfinished runs back in the queue"
     command = commands.add("work", work.work, help)
     command.add_argument("--on", choices=("here", "ray"), default="here", help="default: here")
     where = "address of the Ray cluster (default: auto, the one that this computer belongs to)"
@@ -196,7 +196,7 @@ def _add_storage(commands: _Commands) -> None:
         ),
     ):
         command.add_argument(option, type=_days, default=argparse.SUPPRESS, metavar="DAYS", help=f"{what}: {days}")
-    at_once = f"train so many queued runs at once on this machine, from 1 to {MOST_AT_ONCE}"
+    at_once = f"number of queued runs to train at once on this computer, from 1 to {MOST_AT_ONCE}"
     command.add_argument("--runs-at-once", type=_positive, default=argparse.SUPPRESS, metavar="N", help=at_once)
 
 
@@ -262,7 +262,7 @@ def _add_searches(commands: _Commands) -> None:
     _add_queue(command)
     _add_yes(command)
     commands.add("pause", search.pause, "stop the trials of a search; `run` continues them", "one")
-    command = commands.add("extend", search.extend, "give a search a larger budget", "one")
+    command = commands.add("extend", search.extend, "change the budget of a search", "one")
     command.add_argument("--trials", type=_positive, metavar="N", help="trials in all")
     command.add_argument("--minutes", type=_number, metavar="M", help="minutes of training in all")
     command = commands.add("confirm", search.confirm_best, "train the best trials and the base with new seeds", "one")

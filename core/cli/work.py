@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -136,12 +137,16 @@ def _work(
             if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
                 break
         worker.stop(timeout=0)
-        stopping = worker.training() if asked.is_set() else []
-        for run_id in stopping:
-            with contextlib.suppress(LabError):  # it has ended meanwhile
-                store.queue.request_stop(run_id)
-        until = time.monotonic() + STOP_SECONDS
-        while worker.training() and (not stopping or time.monotonic() < until):
+        stopping: list[str] = []
+        until = math.inf
+        while (training := worker.training()) and time.monotonic() < until:
+            if asked.is_set():
+                until = min(until, time.monotonic() + STOP_SECONDS)
+                for run_id in training:
+                    if run_id not in stopping:  # it may have begun just now
+                        stopping.append(run_id)
+                        with contextlib.suppress(LabError):  # it has ended meanwhile
+                            store.queue.request_stop(run_id)
             look(worker)
             time.sleep(LOOK_SECONDS)
     for run_id in reversed(stopping):

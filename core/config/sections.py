@@ -195,7 +195,7 @@ class AugmentConfig:
     mix: Literal["none", "mixup", "cutmix"] = setting(
         "none",
         "Mixing images",
-        "Mixes each image with another one of its batch, and the labels with it. mixup: adds the pixels of both. "
+        "Mixes each image with another image of its batch, and their labels. mixup: adds the pixels of both. "
         "cutmix: pastes a rectangle of the other image. The training accuracy counts the label of the first image.",
     )
     mix_alpha: float = setting(

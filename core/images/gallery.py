@@ -169,7 +169,7 @@ def augmentation_text(config: RunConfig) -> str:
             f"cropped at random to {size} × {size} pixels, growing to full size by {augment.grow_until:.0%} of the run"
         )
     if augment.mix != "none":
-        how = "added to another one" if augment.mix == "mixup" else "covered in part by another one"
+        how = "added to another image" if augment.mix == "mixup" else "covered in part by another image"
         steps.append(f"{how} in the first {augment.mix_until:.0%} of the run (not drawn here)")
     return f"Each image is {'; '.join(steps)}." if steps else "No augmentation: every epoch shows the same images."
 

@@ -294,15 +294,13 @@ class Cluster:
                 self._waiting -= 1
 
     def _idle_trainer(self, need: Need) -> _Trainer | None:
-        """Take an idle trainer for such a run; idle ones of another kind are ended, since they hold resources."""
+        """Take an idle trainer for such a run. Without one, end the idle trainers, since they hold resources."""
         with self._lock:
-            same = [trainer for trainer in self._idle if trainer.need == need]
-            others = [trainer for trainer in self._idle if trainer.need != need]
-            self._idle = same[:-1] if same else []
-        if same:
-            with self._lock:
-                self._idle += others
-            return same[-1]
+            same = next((trainer for trainer in reversed(self._idle) if trainer.need == need), None)
+            if same is not None:
+                self._idle.remove(same)
+                return same
+            others, self._idle = self._idle, []
         for trainer in others:
             ray.kill(trainer.actor)
         return None

@@ -30,7 +30,8 @@ LOST_SECONDS = 45.0
 class RunCopy:
     """What another computer needs of a run: its settings, its saved states and its best weights.
 
-    ``recorded``: the environment that the run was or shall be computed with. ``epochs``: how many it has finished.
+    ``recorded``: the environment that the run was or shall be computed with. ``epochs``: its first finished epochs, at
+    most two: with more than one and no saved state, it cannot resume.
     """
 
     id: str
@@ -239,6 +240,7 @@ class RemoteTrainer:
         if recorded.get("kernels") == "fused":  # chosen where the run began
             with contextlib.suppress(fused.CannotCompile):
                 fused.compile_operator()
+                fused.load.cache_clear()  # an earlier run of this process may have found no file
         environment = resolve(RunConfig.from_dict(dict(settings)), dict(recorded), threads)
         return {**environment.describe(), "node": platform.node()}
 

@@ -1,6 +1,6 @@
 """Confirming a search: train its best trials and the base with new seeds, because a winner looks better than it is.
 
-The best of many trials was also lucky on the validation images. New seeds tell how much of its gain remains, and the
+The best of many trials owes part of its accuracy to chance. New seeds tell how much of its gain remains, and the
 test images, which chose nothing, whether the rest is real.
 """
 
@@ -174,13 +174,13 @@ class Verdict:
         seeds = counted(len(self.winner.finished), "new seed")
         text = (
             f"In the search, {self.winner.label.lower()} was {_compared(self.gain_seen)} the base on the validation "
-            f"images. With {seeds} it is {_compared(self.gain_confirmed)} it"
+            f"images. With {seeds}, it is {_compared(self.gain_confirmed)} the base"
         )
         if self.gain_seen <= 0:
             return f"{text}."
         if self.selection > 0:
-            return f"{text}: {ACCURACY.size_text(self.selection)} of the gain were selection."
-        return f"{text}: none of the gain was selection."
+            text += f": at least {ACCURACY.size_text(self.selection)} of the gain probably came from selection"
+        return f"{text}. The new validation accuracies chose this trial, so they are optimistic too."
 
 
 def _compared(gain: float) -> str:

@@ -207,13 +207,15 @@ class Driver:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            going = False
+            going: list[str] = []
             try:
                 searches, _ = self.steps.searches.all()
-                for search_id, stored in searches.items():
-                    if stored.control.going:
-                        going = True
-                        self._take(search_id)
+                going = [search_id for search_id, stored in searches.items() if stored.control.going]
+                for search_id in self.troubles.keys() - set(going):  # paused or ended since
+                    self.troubles.pop(search_id, None)
+                    self._reported.forget(search_id)
+                for search_id in going:
+                    self._take(search_id)
             except Exception as error:  # the folder is gone, …: try again later
                 self._report(error, "")
             self._stopping.wait(POLL_SECONDS if going else IDLE_SECONDS)

@@ -52,9 +52,9 @@ def copy_of(search: Search) -> Search:
 
 
 def seconds(search: Search, store: RunStore) -> float | None:
-    """Return how long the search takes on this machine at most: all trials to their end, or its minutes.
+    """Return how long the search takes here if each trial takes as long as the base: to its end, or its minutes.
 
-    ``None`` before any measurement on this machine, for a budget of trials.
+    ``None`` before any measurement on this computer, for a budget of trials.
     """
     limit = 60 * search.minutes if search.minutes else None
     if search.trials is None:

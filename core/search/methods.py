@@ -74,7 +74,7 @@ PRUNERS: dict[str, Card] = {
         "Median",
         f"After {MEDIAN_TRIALS} finished trials, stops a trial whose best accuracy so far is below the median of the "
         "finished trials at the same epoch.",
-        "The default: stops about half of the trials, rarely a good one.",
+        "The default. Compares at the same epoch, so it also suits schedules in which accuracy rises late.",
         "Golovin et al. 2017",
     ),
     "asha": Card(

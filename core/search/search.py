@@ -13,7 +13,7 @@ from core.config.presets import nearest, recipe_text
 from core.config.run_config import SETTINGS, RunConfig
 from core.config.setting import near
 from core.search.methods import PRUNERS, SAMPLERS, WILCOXON_SEEDS, missing_package
-from core.search.space import Range, combinations, range_from_dict, varied
+from core.search.space import Range, range_from_dict, varied
 from core.study.study import MOST_NAME, SEED
 
 SCHEMA_VERSION = 1
@@ -116,9 +116,9 @@ class Search:
             problems["seeds"] = f"The Wilcoxon pruner needs at least {WILCOXON_SEEDS} seeds per trial."
         if self.pruner not in ("none", "wilcoxon") and self.seeds > 1:
             problems["seeds"] = "With several seeds per trial, choose the Wilcoxon pruner or none."
-        if self.sampler == "grid" and combinations(self.ranges) is None:
-            endless = next(one for one in self.ranges if not one.choices and not one.whole)
-            problems[endless.path] = "A grid needs a list of values, such as 0.05, 0.1, 0.2."
+        for one in self.ranges if self.sampler == "grid" else ():
+            if not one.choices and not one.whole:
+                problems[one.path] = "A grid needs a list of values, such as 0.05, 0.1, 0.2."
         return problems
 
     def _problems_of_numbers(self) -> dict[str, str]:

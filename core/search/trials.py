@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from core.base.text import counted, distinct_names, duration
+from core.base.text import counted, distinct_names, duration, percent_range
 from core.config.run_config import SETTINGS, RunConfig
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
@@ -14,6 +14,7 @@ from core.runs.summary import RunSummary
 from core.search.search import Search
 from core.search.space import in_order
 from core.search.store import Control, Stored
+from core.stats.intervals import wilson
 from core.study.study import SEED
 
 #: ``waiting``: another seed is to be trained, or the run is in the queue or was interrupted; ``stopped``: by a person.
@@ -55,6 +56,13 @@ class Trial:
         if not steps:
             return None
         return sum(steps) / len(steps) if self.several_seeds else max(steps)
+
+    @property
+    def interval_text(self) -> str:
+        """Return ``95 % interval 90.9–92.0 %`` of the value (Wilson), which counts the sampling of its images only."""
+        if self.value is None:
+            return ""
+        return f"95 % interval {percent_range(*wilson(self.value, self.config.data.sizes().validation))}"
 
     @property
     def seconds(self) -> float:
@@ -152,7 +160,7 @@ class Progress:
 
 
 def progress_of(search: Search, trials: Sequence[Trial]) -> Progress:
-    """Return how much of the budget is used. Trials in the trash do not count."""
+    """Return how much of the budget is used. A trial in the trash keeps its place, unless it was the last."""
     count = trials[-1].number + 1 if trials else 0
     return Progress(search, count, sum(trial.ended for trial in trials), sum(trial.seconds for trial in trials))
 

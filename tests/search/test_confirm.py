@@ -3,6 +3,7 @@
 import pytest
 
 from core.base.errors import StoreError
+from core.search import driver
 from core.search.confirm import BEST, confirm, sides_of, verdict
 from core.search.store import SearchStore
 from core.search.trials import best_of, trials_of
@@ -20,7 +21,6 @@ def searched(store):
     """A finished search of one setting."""
     search = made_search("train.lr=0.05 to 0.2", trials=6)
     search_id = started(store, search)
-    from core.search import driver
 
     while driver.Steps(store).take(search_id).control.going:
         for run_id in store.queue.ids():
@@ -73,9 +73,10 @@ def test_a_stopped_confirmation_is_queued_again(store, searched):
 def test_what_cannot_be_confirmed_is_refused(store, searched):
     with pytest.raises(StoreError):
         confirm(store, searched, 1)
-    going = started(store, made_search(trials=3))
-    with pytest.raises(StoreError):
-        confirm(store, going)
+    SearchStore(store).extend(searched, 9, None)
+    driver.start(store, searched)
+    with pytest.raises(StoreError):  # it has finished trials, but it is going on
+        confirm(store, searched)
     only_base = started(store, made_search(trials=1))
     driven(store, only_base)
     with pytest.raises(StoreError):

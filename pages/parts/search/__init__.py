@@ -1,1 +1,1 @@
-"""What only Studies shows."""
+"""What only Search shows."""

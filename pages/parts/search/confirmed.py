@@ -20,11 +20,13 @@ def confirm_button(search_id: str, search: Search, control: Control) -> None:
     store = get_store()
     with st.popover("Confirm best trials", icon=":material/verified:"):
         st.markdown(
-            "Trains the three best trials and the base with new seeds. The best of many trials was also lucky; only "
-            "new seeds show how much better it is."
+            "Trains the three best trials and the base with new seeds. The best of many trials owes part of its "
+            "accuracy to chance; only new seeds show how much better it is."
         )
-        least = max(SEEDS, len(control.confirm_seeds))
-        seeds = st.number_input("New seeds for each", 2, MOST_SEEDS, least, key=f"confirm_seeds_{search_id}")
+        fewest = max(2, len(control.confirm_seeds))
+        seeds = st.number_input(
+            "New seeds for each", fewest, MOST_SEEDS, max(SEEDS, fewest), key=f"confirm_seeds_{search_id}"
+        )
         action_button(
             "Queue runs",
             key=key_for("confirm", search_id),

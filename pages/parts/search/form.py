@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import duration
+from core.base.text import expected_time
 from core.config.run_config import SETTINGS, RunConfig
 from core.cost.machine import fit_all
 from core.search.form import base_of, from_fields, seconds
@@ -157,8 +157,10 @@ def cost_line(search: Search) -> None:
     """Show what the search costs on this machine."""
     most = seconds(search, get_store())
     if most is None:
-        st.markdown(f":material/timer: {search.budget_text}; the speed of this machine has not been measured")
+        st.markdown(f":material/timer: {search.budget_text}, {expected_time(None)}")
         measure_button(search.base, "measure_search")
         return
-    fewer = "" if search.pruner == "none" else ", less what the pruner saves"
-    st.markdown(f":material/timer: {search.budget_text}: at most about **{duration(most)}**{fewer}")
+    fewer = "" if search.pruner == "none" else "; pruning saves some of it"
+    st.markdown(
+        f":material/timer: {search.budget_text}, {expected_time(most)} if trials take as long as the base{fewer}"
+    )
