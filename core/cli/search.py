@@ -189,7 +189,8 @@ def _shown(store: RunStore, search_id: str) -> Answer:
     if best:
         lines.append(
             f"Best: trial {best.number} with {percent(best.value)} validation accuracy ({best.interval_text}). The "
-            f"best of {counted(len(trials), 'trial')} looks better than it is; `resnet-lab search confirm` trains it again."
+            f"best of {counted(len(trials), 'trial')} looks better than it is; `resnet-lab search confirm` trains it "
+            "again."
         )
     if sides:
         head = ("confirmed", "seeds", "validation in the search", "validation", "test")
