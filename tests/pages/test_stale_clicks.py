@@ -12,7 +12,7 @@ from tests.pages.shown import texts
 
 PAGES = {"run": "run", "compare": "runs", "studies": "study", "classify": "run", "inspect": "run"}
 #: Buttons that act on nothing that is shown.
-NEUTRAL = {"new-run", "create", "clear", "measure_study"}
+NEUTRAL = {"new-run", "create", "clear", "measure_study", "new_study"}
 
 
 def made(store, page: str, name: str) -> str:
