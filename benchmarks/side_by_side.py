@@ -1,13 +1,14 @@
 """Measure whether several runs at once finish sooner than the same runs one after the other.
 
-    python -m benchmarks.side_by_side [ROUNDS]           # 3 rounds; on two cores about 30 minutes, on a GPU about 10
+    python -m benchmarks.side_by_side [ROUNDS]           # 3 rounds; on two cores about 6 minutes each
     python -m benchmarks.side_by_side [ROUNDS] --tiny    # the same with a thousandth of the images, to try the script
 
-A round trains the same short runs from the queue in each way, in turn: on a CPU four runs one after the other with all
-threads, then two at once with half of them each; on a GPU eight runs, 1, 2, 4 and 8 at once. The runs follow the recipe
-of the preset fast with a tenth of its epochs, on all ten classes at batch size 128, and on the pair deer and dog at
-batch size 32. The worker trains them, in threads of this process, with everything a run does: validation after each
-epoch, saved states, the final test. Time counts from the start of the first run to the end of the last.
+A round trains the same short runs from the queue in each way, in turn: on a CPU two runs one after the other with all
+threads, then both at once with half of them each; on a GPU eight runs, 1, 2, 4 and 8 at once. The runs follow the
+recipe of the preset fast with a tenth of its epochs, on all ten classes at batch size 128, and on the pair deer and dog
+at batch size 32. The worker trains them, in threads of this process, with everything a run does: validation after each
+epoch, saved states, the final test. Time counts from the start of the first run to the end of the last. Each way is
+printed when it is measured.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import torch
 
 from benchmarks.common import heading, keep_by_machine, spread_text
 from core.base.machine import core_count
+from core.base.text import counted
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.cost.together import cores_each
@@ -83,29 +85,28 @@ def measure(configs: dict[str, RunConfig], ways: Sequence[int], runs: int, round
     for number in range(rounds):
         for name, config in configs.items():
             order = ways if number % 2 == 0 else ways[::-1]  # a machine that warms up or slows down favours neither
-            by_way = {way: images_per_second(config, runs, way) for way in order}
+            by_way = dict[int, float]()
+            for way in order:
+                by_way[way] = images_per_second(config, runs, way)
+                print(f"round {number + 1}, {name}, {way} at once: {by_way[way]:,.0f} images/s", flush=True)
             speeds[name].append([by_way[way] for way in ways])
-            print(
-                f"round {number + 1}, {name}:",
-                ", ".join(f"{way} at once {by_way[way]:,.0f}" for way in ways),
-                flush=True,
-            )
     return speeds
 
 
 def table(speeds: dict[str, list[list[float]]], ways: Sequence[int], runs: int) -> str:
     """Return images/s of all runs together, and how many times sooner they finish than one after the other."""
+    rounds = counted(len(next(iter(speeds.values()))), "round")
     lines = [
-        f"Trained images per second of {runs} runs together: median of {len(next(iter(speeds.values())))} rounds "
-        "(lowest–highest). The ratio is that within a round, to one run at a time.",
+        f"Trained images per second of {runs} runs together: median of {rounds} (lowest–highest). The ratio is "
+        "that within a round, to one run at a time.",
         "",
         "| runs | at once | threads each | images/s in all | ratio to one at a time |",
         "| --- | --: | --: | --: | --: |",
     ]
-    for name, rounds in speeds.items():
+    for name, by_round in speeds.items():
         for at, way in enumerate(ways):
-            values = [values[at] for values in rounds]
-            ratios = [values[at] / values[0] for values in rounds]
+            values = [values[at] for values in by_round]
+            ratios = [values[at] / values[0] for values in by_round]
             ratio = spread_text(ratios, 2) if at else "1"
             lines.append(f"| {name} | {way} | {cores_each(way)} | {spread_text(values)} | {ratio} |")
     return "\n".join(lines)
@@ -121,7 +122,7 @@ def main() -> None:
     gpu = torch.cuda.is_available()
     if not gpu and core_count() < 2:
         raise SystemExit("This needs two cores: with one, there is nothing to share.")
-    ways, runs = ((1, 2, 4, 8), 8) if gpu else ((1, 2), 4)
+    ways, runs = ((1, 2, 4, 8), 8) if gpu else ((1, 2), 2)
     configs = recipes(args.tiny)
     for config in configs.values():
         warm_up(config)
