@@ -8,6 +8,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+#: In the error of a run whose training loss was no longer finite: its settings failed, and nothing else did.
+DIVERGED = "training diverged"
+
 
 class LabError(Exception):
     """A problem that a person can solve; ``str(error)`` is the message."""

@@ -8,7 +8,7 @@ server has a :class:`Driver` thread beside the worker; ``resnet-lab search run``
 import contextlib
 import threading
 import traceback
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from core.search.trials import Trial, progress_of, runs_of, trials_of
 
 #: Seconds between two looks while a search goes on, and while none does.
 POLL_SECONDS, IDLE_SECONDS = 0.5, 2.0
-#: So many trials that fail one after the other pause a search.
-MOST_FAILURES = 3
+#: So many trials that fail one after the other pause a search. If training diverged, a trial only had poor settings.
+MOST_FAILURES, MOST_DIVERGED = 3, 20
 
 
 class Steps:
@@ -66,10 +66,7 @@ class Steps:
             if run.state == "interrupted":
                 with contextlib.suppress(RunBusy):  # another process works on it by now
                     self.store.queue.enqueue(run.id)
-        failed = _last_failures(trials)
-        if len(failed) >= MOST_FAILURES:
-            error = failed[-1].runs[-1].status.error or "The log of the run has the reason."
-            problem = f"The last {MOST_FAILURES} trials failed. {one_line(error, 400)}"
+        if problem := _failures(trials[control.since :]):
             self.searches.control(search_id, lambda control: replace(control, going=False, problem=problem))
             return
         self._make_runs(search_id, search, trials)
@@ -140,20 +137,28 @@ class Steps:
         self.searches.control(search_id, lambda control: replace(control, going=False, done=reason))
 
 
-def _last_failures(trials: list[Trial]) -> list[Trial]:
-    """Return the trials at the end of those that ended, as long as they failed."""
+def _failures(trials: Sequence[Trial]) -> str:
+    """Return why a search pauses if its last trials failed, most recent first."""
     ended = [trial for trial in trials if trial.ended]
     failed: list[Trial] = []
-    while ended and ended[-1].state == "failed":
-        failed.insert(0, ended.pop())
-    return failed
+    while ended and ended[-1].state == "failed" and (not failed or ended[-1].diverged == failed[-1].diverged):
+        failed.append(ended.pop())
+    if len(failed) < (MOST_DIVERGED if failed and failed[-1].diverged else MOST_FAILURES):
+        return ""
+    last = next(run for run in failed[0].runs if run.state == "failed")
+    error = one_line(last.status.error or "The log of the run has the reason.", 400)
+    advice = " Create a search with a lower range of learning rates." if failed[0].diverged else ""
+    return f"The last {len(failed)} trials failed. {error}{advice}"
 
 
 # --- what a person asks for -----------------------------------------------------------------------
 
 
 def start(store: RunStore, search_id: str) -> None:
-    """Let a search go on: its driver makes trials, and the runs that a pause stopped continue. Raises LabError."""
+    """Let a search go on: its driver makes trials, and the runs that a pause stopped continue. Raises LabError.
+
+    Failures so far no longer count: the person who starts it has seen them.
+    """
     searches = SearchStore(store)
     with searches.lock(search_id):
         control = searches.get(search_id).control
@@ -161,7 +166,9 @@ def start(store: RunStore, search_id: str) -> None:
             with contextlib.suppress(StoreError):  # it continued, or it is in the trash
                 if store.run(run_id).status().state in ("stopped", "interrupted"):
                     store.queue.enqueue(run_id)
-        searches.control(search_id, lambda control: replace(control, going=True, held=(), problem="", done=""))
+        since = len(trials_of(search_id, searches.get(search_id).search, store))
+        change = {"going": True, "held": (), "problem": "", "done": "", "since": since}
+        searches.control(search_id, lambda control: replace(control, **change))
 
 
 def pause(store: RunStore, search_id: str) -> Outcome:

@@ -27,12 +27,14 @@ _CONTROL = "control"
 class Control:
     """What a person decided. ``going``: trials are made until the budget is used up. ``held`` are the runs that a pause
     stopped and that continue with the search. ``problem`` says why the search paused by itself, ``done`` why it ended.
-    ``confirm`` are the numbers of the trials that are trained with ``confirm_seeds``."""
+    ``since`` is how many trials there were when it was started last. ``confirm`` are the numbers of the trials that are
+    trained with ``confirm_seeds``."""
 
     going: bool = False
     held: tuple[str, ...] = ()
     problem: str = ""
     done: str = ""
+    since: int = 0
     confirm: tuple[int, ...] = ()
     confirm_seeds: tuple[int, ...] = ()
 
@@ -145,6 +147,7 @@ def _control(content: Any) -> Control:
     fits = {
         bool: lambda value: isinstance(value, bool),
         str: lambda value: isinstance(value, str),
+        int: lambda value: type(value) is int and value >= 0,
         tuple: lambda value: isinstance(value, list) and all(map(_is_id_or_number, value)),
     }
     for name, default in asdict(Control()).items():

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from core.base.errors import DIVERGED
 from core.base.text import counted, distinct_names, duration, percent_range
 from core.config.run_config import SETTINGS, RunConfig
 from core.runs.folder import AT_WORK
@@ -68,6 +69,11 @@ class Trial:
     def seconds(self) -> float:
         """Seconds of training of all its runs."""
         return sum(run.epochs.seconds for run in self.runs if run.epochs)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it failed because the loss of a run was no longer finite."""
+        return any(run.state == "failed" and DIVERGED in (run.status.error or "") for run in self.runs)
 
     @property
     def epoch(self) -> int:

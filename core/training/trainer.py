@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
-from core.base.errors import LabError
+from core.base.errors import DIVERGED, LabError
 from core.config.run_config import RunConfig
 from core.data.augmentation import plan_epoch, seeded_generator
 from core.data.task import Task
@@ -140,7 +140,7 @@ class Trainer:
             sums = self.steps.read()
             if sums.diverged:
                 raise Diverged(
-                    f"The loss became {sums.loss} in epoch {epoch}, batch {sums.diverged}: training diverged. "
+                    f"The loss became {sums.loss} in epoch {epoch}, batch {sums.diverged}: {DIVERGED}. "
                     + self._advice_after_divergence(rates[sums.diverged - 1])
                 )
             speed = seen / (time.perf_counter() - began)

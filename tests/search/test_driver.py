@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.base.errors import StoreError
+from core.base.errors import DIVERGED, StoreError
 from core.runs.store import RunStore
 from core.search import driver
 from core.search.space import Range
@@ -135,17 +135,35 @@ def test_a_run_that_a_person_stops_counts_as_it_was(store):
     assert found[0].value == quality(found[0].config, 1)
 
 
-def test_trials_that_fail_pause_the_search_and_say_why(store, searches):
-    search_id = started(store, made_search(trials=9))
-    for _ in range(driver.MOST_FAILURES):
-        driver.Steps(store).take(search_id)
-        (run_id,) = store.queue.ids()
-        run = store.run(run_id)
-        run.write_status(replace(run.stored_status(), state="failed", error="The disk is full."))
+def fail_next(store, search_id, error):
+    """Let the driver make a trial, which then fails."""
     control = driver.Steps(store).take(search_id).control
-    assert not control.going and "The disk is full." in control.problem
-    driver.start(store, search_id)
-    assert searches.get(search_id).control.problem == ""
+    for run_id in store.queue.ids():
+        run = store.run(run_id)
+        run.write_status(replace(run.stored_status(), state="failed", error=error))
+    return control
+
+
+def test_trials_that_fail_pause_the_search_until_a_person_continues_it(store, searches):
+    search_id = started(store, made_search(trials=9))
+    for done in (driver.MOST_FAILURES, 2 * driver.MOST_FAILURES):
+        for _ in range(driver.MOST_FAILURES):
+            assert fail_next(store, search_id, "The disk is full.").going
+        control = driver.Steps(store).take(search_id).control
+        assert not control.going and "The disk is full." in control.problem
+        assert len(trials(store, search_id)) == done
+        driver.start(store, search_id)
+        assert searches.get(search_id).control.problem == ""
+
+
+def test_trials_that_diverge_are_poor_ones_until_nothing_else_comes(store, monkeypatch):
+    search_id = started(store, made_search(trials=9))
+    monkeypatch.setattr(driver, "MOST_DIVERGED", 5)
+    for _ in range(5):
+        assert fail_next(store, search_id, f"The loss became nan in epoch 1, batch 2: {DIVERGED}.").going
+    control = driver.Steps(store).take(search_id).control
+    assert not control.going and DIVERGED in control.problem
+    assert all(trial.diverged and trial.value is None for trial in trials(store, search_id))
 
 
 def test_minutes_end_a_search_too(store):

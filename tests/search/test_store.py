@@ -32,6 +32,7 @@ def test_a_search_is_kept_beside_the_studies_and_is_none(store):
         {"control": {"going": 1}},
         {"control": {"held": ["x"]}},
         {"control": {"confirm": [-1]}},
+        {"control": {"since": True}},
         {"control": {"more": 1}},
         {"control": []},
         {"vary": {}},
