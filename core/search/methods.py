@@ -53,7 +53,7 @@ SAMPLERS: dict[str, Card] = {
     "cma-es": Card(
         "CMA-ES",
         "Moves a cloud of trials towards better results and adapts its shape. Choices are drawn at random.",
-        "Two to twenty numeric settings without choices, and at least 50 trials. Needs the package cmaes.",
+        "Two to twenty numeric settings without choices, and at least 50 trials.",
         "Covariance matrix adaptation, Hansen and Ostermeier 2001",
     ),
     "grid": Card(
@@ -102,5 +102,5 @@ PRUNERS: dict[str, Card] = {
 
 
 def missing_package(sampler: str) -> str | None:
-    """Return which package a sampler needs that is not installed."""
+    """Return which package a sampler needs that is not installed: an older installation has no cmaes."""
     return "cmaes" if sampler == "cma-es" and find_spec("cmaes") is None else None
