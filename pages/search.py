@@ -29,7 +29,7 @@ from pages.parts.watch import redraw_when_changed
 
 store = get_store()
 searches = SearchStore(store)
-collection = Collection(searches, "search")
+collection = Collection(searches, "search", "searches")
 
 
 # --- what the buttons do --------------------------------------------------------------------------
@@ -194,16 +194,7 @@ if not have_data:
 known, damaged = searches.all()
 for search in damaged:
     error_box(search.problem)
-wanted = st.query_params.get("search")
-if wanted and wanted != NEW and wanted not in known:
-    try:
-        search_id = searches.find(wanted)
-        wanted = search_id if search_id in known else None  # its problem is on the page already
-    except LabError as error:
-        error_box(error)
-        wanted = None
-chosen = wanted or next(iter(known), NEW)
-st.query_params["search"] = chosen
+chosen = collection.chosen(known)
 if known:
     collection.chooser(labels(known, store), chosen)
 if chosen == NEW:
@@ -212,6 +203,7 @@ if chosen == NEW:
         st.session_state["done"] = "Search created. Check it, then start it."
         collection.go_to(made)
         st.rerun()
+    collection.trash_box()
     st.stop()
 stored = known[chosen]
 heading(stored.search)
@@ -219,6 +211,7 @@ all_runs = store.runs()
 trials = trials_of(chosen, stored.search, store, stored.control)
 actions(chosen, stored.search, stored.control, trials, have_data)
 st.fragment(body)(chosen)
+collection.trash_box()
 if stored.control.going or any(run.status.active for run in runs_of(chosen, store.summaries())):
     redraw_when_changed(
         (stored.control, fingerprint(all_runs)),

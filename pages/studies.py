@@ -40,7 +40,7 @@ MOVING = ("queued", *AT_WORK)
 
 store = get_store()
 studies = StudyStore(store)
-collection = Collection(studies, "study")
+collection = Collection(studies, "study", "studies")
 
 
 # --- what the buttons do --------------------------------------------------------------------------
@@ -242,28 +242,6 @@ def heading(study: Study) -> None:
     st.caption(literal(" ".join(texts)))
 
 
-def trash_box() -> None:
-    """List the studies in the trash, which can be restored."""
-    count = len(studies.trash.ids())
-    if not count:
-        return
-    label = f"Trash ({counted(count, 'study', 'studies')})"
-    box = st.expander(label, icon=":material/delete:", on_change="rerun", key="trash_box")
-    if not box.open:
-        return
-    with box:
-        for study_id, name in studies.trash.labels().items():
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(literal(name), width="content")
-                action_button(
-                    "Restore study",
-                    key=f"restore {study_id}",
-                    icon=":material/restore_from_trash:",
-                    action=partial(collection.bring_back, study_id),
-                    done="Study restored",
-                )
-
-
 def introduction() -> None:
     """Explain what a study is."""
     st.markdown(
@@ -284,16 +262,7 @@ if not have_data:
 known, damaged = studies.all()
 for study in damaged:
     error_box(study.problem)
-wanted = st.query_params.get("study")
-if wanted and wanted != NEW and wanted not in known:
-    try:
-        study_id = studies.find(wanted)
-        wanted = study_id if study_id in known else None  # its problem is on the page already
-    except LabError as error:
-        error_box(error)
-        wanted = None
-chosen = wanted or next(iter(known), NEW)
-st.query_params["study"] = chosen
+chosen = collection.chosen(known)
 if known:
     collection.chooser(progress_study.labels(known, store.summaries()), chosen)
 if chosen == NEW:
@@ -302,7 +271,7 @@ if chosen == NEW:
         st.session_state["done"] = "Study created. Check its runs, then start it."
         collection.go_to(made)
         st.rerun()
-    trash_box()
+    collection.trash_box()
     st.stop()
 heading(known[chosen])
 all_runs = store.runs()
@@ -310,6 +279,6 @@ runs = readable(all_runs)
 cells = progress_study.statuses(chosen, known[chosen], runs)
 actions(chosen, known[chosen], cells, progress_study.own_states(chosen, runs), have_data)
 st.fragment(body)(chosen)
-trash_box()
+collection.trash_box()
 if any(cell.state in MOVING for cell in cells):
     redraw_when_changed(fingerprint(all_runs), lambda: fingerprint(store.runs()), seconds=3)

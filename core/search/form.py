@@ -9,7 +9,7 @@ from core.config.run_config import RunConfig
 from core.cost.estimate import estimates
 from core.runs.store import RunStore
 from core.search.search import Search
-from core.search.space import Range, range_of
+from core.search.space import Range, combinations, range_of
 
 HELD_OUT = {"data.validation": "held-out"}
 
@@ -57,10 +57,10 @@ def seconds(search: Search, store: RunStore) -> float | None:
     ``None`` before any measurement on this computer, for a budget of trials.
     """
     limit = 60 * search.minutes if search.minutes else None
-    if search.trials is None:
-        return limit
+    counts = [search.trials, combinations(search.ranges) if search.sampler == "grid" else None]
+    trials = min((count for count in counts if count is not None), default=None)
     one = next(iter(estimates([search.base], store))).seconds
-    if one is None:
+    if trials is None or one is None:
         return limit
-    whole = one * search.trials * search.seeds
+    whole = one * trials * search.seeds
     return whole if limit is None else min(whole, limit)

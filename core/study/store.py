@@ -85,10 +85,6 @@ class StudyStore:
         with self._changeable(study_id, "changed"):
             self._write(study_id, change(self.get(study_id)).checked())
 
-    def replace(self, study_id: str, study: Study) -> None:
-        """Replace a study, whatever it is now. Raises like :meth:`update`."""
-        self.update(study_id, lambda _: study)
-
     def lock(self, study_id: str) -> contextlib.AbstractContextManager[None]:
         """Held while a study is changed or its runs are queued, so that two windows do not both do it."""
         with os_errors_as_store_errors(self.root):

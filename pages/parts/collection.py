@@ -1,12 +1,17 @@
 """What the pages Studies and Search share: the address names the item that is shown, and the trash has a way back."""
 
+from collections.abc import Collection as Ids
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
+from core.base.errors import LabError
+from core.base.text import counted
 from core.search.store import SearchStore
 from core.study.store import StudyStore
 from pages.parts.actions import action_button, forget_problems, key_for
+from pages.parts.shared import error_box, literal
 
 #: In the address and in the list: an item that is not made yet.
 NEW = "new"
@@ -15,8 +20,8 @@ NEW = "new"
 class Collection:
     """The studies or searches of a page. ``noun`` is their name and the parameter of the address."""
 
-    def __init__(self, items: StudyStore | SearchStore, noun: str):
-        self._trash, self._noun = items.trash, noun
+    def __init__(self, items: StudyStore | SearchStore, noun: str, plural: str):
+        self._items, self._trash, self._noun, self._plural = items, items.trash, noun, plural
         self._shown, self._undo = f"{noun}_shown", f"{noun}_undo"
 
     def go_to(self, item_id: str) -> None:
@@ -35,6 +40,23 @@ class Collection:
         self._trash.restore(item_id)
         st.session_state.pop(self._undo, None)
         self.go_to(item_id)
+
+    def chosen(self, known: Ids[str]) -> str:
+        """Return the id of the item that the address names, by default the newest of ``known``, or :data:`NEW`.
+
+        An address that names no item gets an error box.
+        """
+        wanted = st.query_params.get(self._noun)
+        if wanted and wanted != NEW and wanted not in known:
+            try:
+                found = self._items.find(wanted)
+                wanted = found if found in known else None  # its problem is on the page already
+            except LabError as error:
+                error_box(error)
+                wanted = None
+        chosen = wanted or next(iter(known), NEW)
+        st.query_params[self._noun] = chosen
+        return chosen
 
     def chooser(self, labels: Mapping[str, str], chosen: str) -> None:
         """Show the list of items, by their ``labels``, and the button for a new item."""
@@ -72,3 +94,25 @@ class Collection:
                 action=lambda: self.bring_back(trashed),
                 done=f"{title} restored",
             )
+
+    def trash_box(self) -> None:
+        """List what is in the trash, which can be restored."""
+        count = len(self._trash.ids())
+        if not count:
+            return
+        label = f"Trash ({counted(count, self._noun, self._plural)})"
+        box = st.expander(label, icon=":material/delete:", on_change="rerun", key="trash_box")
+        if not box.open:
+            return
+        title = self._noun.capitalize()
+        with box:
+            for item_id, name in self._trash.labels().items():
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(literal(name), width="content")
+                    action_button(
+                        f"Restore {self._noun}",
+                        key=key_for("restore", item_id),
+                        icon=":material/restore_from_trash:",
+                        action=partial(self.bring_back, item_id),
+                        done=f"{title} restored",
+                    )

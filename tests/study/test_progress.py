@@ -170,7 +170,7 @@ def test_values_and_seeds_added_later_leave_the_finished_cells(store, study_id):
     for at in range(4):
         cell_run(store, study_id, at)
     studies = StudyStore(store)
-    studies.replace(study_id, studies.get(study_id).extended({"train.lr": [0.05]}, [2]))
+    studies.update(study_id, lambda study: study.extended({"train.lr": [0.05]}, [2]))
     assert states(store, study_id).count("finished") == 4
     assert states(store, study_id).count("missing") == 5
 

@@ -54,10 +54,10 @@ def test_a_study_is_found_by_what_people_call_it(studies):
 
 def test_a_changed_study_takes_the_place_of_the_old(studies):
     study_id = studies.create(STUDY)
-    studies.replace(study_id, studies.get(study_id).extended({"train.lr": [0.3]}, [2]))
+    studies.update(study_id, lambda study: study.extended({"train.lr": [0.3]}, [2]))
     assert studies.get(study_id).axes[0].values == (0.1, 0.2, 0.3)
     with pytest.raises(ConfigError, match="vary"):
-        studies.replace(study_id, Study("rates", STUDY.base, ()))
+        studies.update(study_id, lambda study: Study("rates", STUDY.base, ()))
     assert studies.get(study_id).seeds == (0, 1, 2)
 
 
@@ -91,7 +91,7 @@ def test_a_study_that_came_with_the_program_is_read_only(studies):
     path = studies.root / f"{study_id}.json"
     content = without_check(json.loads(path.read_text()))
     path.write_text(json.dumps(with_check({**content, "reference": True})))
-    for act in (lambda: studies.trash.put(study_id), lambda: studies.replace(study_id, STUDY)):
+    for act in (lambda: studies.trash.put(study_id), lambda: studies.update(study_id, lambda study: STUDY)):
         with pytest.raises(StoreError, match="came with the program"):
             act()
     assert not studies.get(studies.create(studies.get(study_id))).reference
