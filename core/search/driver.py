@@ -167,8 +167,9 @@ def start(store: RunStore, search_id: str) -> None:
                 if store.run(run_id).status().state in ("stopped", "interrupted"):
                     store.queue.enqueue(run_id)
         since = len(trials_of(search_id, searches.get(search_id).search, store))
-        change = {"going": True, "held": (), "problem": "", "done": "", "since": since}
-        searches.control(search_id, lambda control: replace(control, **change))
+        searches.control(
+            search_id, lambda control: replace(control, going=True, held=(), problem="", done="", since=since)
+        )
 
 
 def pause(store: RunStore, search_id: str) -> Outcome:
