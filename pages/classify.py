@@ -3,6 +3,8 @@
 The images are a :class:`~core.images.tray.Tray`, which survives a visit to another page and a refresh of this one.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,7 +66,7 @@ store = get_store()
 
 
 def keep_choice(known: list[str]) -> None:
-    """Keep the ids of the chosen runs; the address names the first.
+    """Keep the ids of the chosen runs; the address names them.
 
     A browser knows a run by its label, which changes while it trains. A choice by an old label is ignored.
     """
@@ -74,20 +76,27 @@ def keep_choice(known: list[str]) -> None:
         st.query_params["run"] = first
     if second is None or second in known:
         st.session_state["classify.second"] = second
+        st.query_params["with"] = second or ""
 
 
 def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
-    """Ask for a run, and for a second one to compare. ``?run=ID`` chooses the first."""
+    """Ask for a run, and for a second one to compare. ``?run=ID&with=ID`` chooses them."""
     known = list(runs)
     asked = st.query_params.get("run") or st.session_state.get("classify.first")
+    other = st.query_params.get("with") or st.session_state.get("classify.second")
     if asked and asked not in known:
         add_problems([f"No run {one_line(asked, 60)} has a trained network here. Another run classifies instead."])
+    if other and other not in known:
+        add_problems([f"No run {one_line(other, 60)} has a trained network here, so it is not compared."])
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
     first = next(run_id for run_id in wanted if run_id in known)
-    second = st.session_state.get("classify.second")
-    if second not in known:
-        second = None
+    second = other if other in known and other != first else None
     st.query_params["run"] = st.session_state["classify.first"] = first
+    st.session_state["classify.second"] = second
+    if second:
+        st.query_params["with"] = second
+    else:
+        st.query_params.pop("with", None)
     # Set in every script run: otherwise the browser keeps an old label.
     st.session_state["classify.run"], st.session_state["classify.other"] = first, second
     left, right = st.columns(2)
@@ -95,7 +104,7 @@ def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     left.selectbox("Run", known, format_func=text, key="classify.run", on_change=keep_choice, args=(known,))
     right.selectbox(
         "Compare with",
-        known,
+        [run_id for run_id in known if run_id != first],
         index=None,
         format_func=text,
         key="classify.other",
@@ -103,7 +112,7 @@ def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
         args=(known,),
         placeholder="Add a second run",
     )
-    return [first] if second in (None, first) else [first, second]
+    return [first, second] if second else [first]
 
 
 # --- the images ---------------------------------------------------------------------------------------
@@ -218,8 +227,15 @@ def looks(image: TrayImage, crop: Crop, prediction: str, looked: Looked, key: st
         )
         if looked.knowledge is not None and looked.features is not None:
             with st.container(width=NEAREST_WIDTH, gap="xsmall"):
-                nearest_images(looked.knowledge, looked.features, f"nearest-{key}", columns=3, widest=40)
-                st.caption("nearest training images")
+                classes = nearest_images(
+                    looked.knowledge, looked.features, f"nearest-{key}", columns=3, widest=40, captions=False
+                )
+                st.caption(f"nearest training images: {most_common(classes)}")
+
+
+def most_common(classes: Sequence[str]) -> str:
+    """Return how often each class occurs, the most common first: ``5 automobile, 1 truck``."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(classes).most_common())
 
 
 def bars(networks: dict[str, "Classifier"], rows: list[np.ndarray]) -> go.Figure:
@@ -265,8 +281,8 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
             default="centre",
             required=True,
             format_func=CROPS.__getitem__,
-            key="classify.crop",
-            persist_state="session",
+            key="crop",
+            bind="query-params",
             help="How an image is made square before it is scaled to 32 × 32 pixels.",
         )
         st.button("Clear images", on_click=tray.clear, icon=":material/delete:", key="clear")

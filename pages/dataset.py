@@ -65,8 +65,10 @@ def first_page() -> None:
 
 def browse(data: Cifar10) -> None:
     """Show a page of images of a class and an official set."""
-    with st.container(horizontal=True, gap="medium"):
+    classes, sets = st.columns([7, 3], gap="medium")
+    with classes:
         name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page)
+    with sets:
         side = st.segmented_control(
             "Official set",
             list(OFFICIAL_SETS),
@@ -235,7 +237,7 @@ def files_box() -> None:
 st.title("Dataset", anchor=False)
 st.markdown(
     "CIFAR-10 has 60,000 colour photographs of 32 × 32 pixels in ten classes: officially 50,000 training images and "
-    "10,000 test images. ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html)) "
+    "10,000 test images ([Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html)). "
     f"{official_text()}"
 )
 if not cifar10.available():

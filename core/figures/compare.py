@@ -178,7 +178,7 @@ def parallel_coordinates(runs: Sequence[RunSummary], paths: Sequence[str]) -> go
     line = {"color": percent, "colorscale": LOW_TO_HIGH, "cmin": cmin, "cmax": cmax}
     hidden = {"line": {"opacity": 0.06}}
     figure.add_parcoords(dimensions=dimensions, labelangle=-20, uid="parallel", line=line, unselected=hidden)
-    return figure if rows else style.add_message(figure, "No picked run has finished an epoch yet.")
+    return figure if rows else style.add_message(figure, "No selected run has finished an epoch yet.")
 
 
 def _dimension(configs: Sequence[RunConfig], path: str) -> dict[str, Any]:

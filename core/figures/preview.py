@@ -44,7 +44,7 @@ def schedule(config: RunConfig) -> go.Figure:
     if config.train.schedule in _BY_FACTORS and max(lr) >= 100 * min(lr) > 0:
         figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     if config.train.schedule == "plateau":
-        add_message(figure, "Falls when the validation objective<br>stops improving: timing depends on the run.")
+        add_message(figure, "Falls when the validation objective stops improving: timing depends on the run.")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import html
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -219,9 +220,11 @@ def finish_curves(
 
 
 def add_message(figure: go.Figure, text: str) -> go.Figure:
-    """Write a sentence into the middle of a figure that has no data, and so no scale either."""
+    """Write a sentence into the middle of a figure that has no data, and so no scale either. It fits on a phone."""
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
-    return figure.add_annotation(text=text, name=NOTE, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+    return figure.add_annotation(
+        text="<br>".join(textwrap.wrap(text, 45)), name=NOTE, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5
+    )
 
 
 #: Escapes a name that a person chose, so that Plotly does not read it as markup.

@@ -34,10 +34,13 @@ def unlike_flag() -> None:
     st.badge(UNLIKE, icon=":material/help:", color="orange", help=UNLIKE_HELP)
 
 
-def nearest_images(known: "Knowledge", features: NDArray[np.float32], key: str, columns: int, widest: int) -> None:
+def nearest_images(
+    known: "Knowledge", features: NDArray[np.float32], key: str, columns: int, widest: int, *, captions: bool = True
+) -> list[str]:
     """Show the training images nearest to an image with these penultimate ``features``, float32 (d,).
 
-    Raises DataError without CIFAR-10.
+    Return their classes, which are their ``captions`` too unless the images are too small for them. Raises DataError
+    without CIFAR-10.
     """
     data = cifar10.load()
     images, similarity = (found[0] for found in known.training.nearest(features[None], NEAREST))
@@ -50,7 +53,8 @@ def nearest_images(known: "Knowledge", features: NDArray[np.float32], key: str, 
         ],
         key,
         f"Nearest training images: {', '.join(names)}",
-        captions=names,
+        captions=names if captions else None,
         columns=columns,
         widest=widest,
     )
+    return names

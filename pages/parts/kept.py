@@ -4,7 +4,7 @@ they are.
 The session has them while it lasts; the disk has them for a day (:mod:`core.base.kept`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -61,6 +61,20 @@ def keep_content(param: str, content: Mapping[str, Any]) -> None:
     Nothing is kept of an empty content.
     """
     _keep(param, param, content)
+
+
+def load_fields(param: str, is_field: Callable[[str], bool]) -> None:
+    """Fill a form in as it was before the page was refreshed. ``is_field`` says which keys of the session are its."""
+    for key, value in kept_content(param).items():
+        if is_field(key):
+            st.session_state[key] = value
+
+
+def keep_fields(param: str, is_field: Callable[[str], bool]) -> None:
+    """Keep the fields of a form for :func:`load_fields` from the first change on."""
+    fields = {str(key): value for key, value in st.session_state.items() if is_field(str(key))}
+    if st.session_state.setdefault(f"{param} untouched", fields) != fields or st.query_params.get(param):
+        keep_content(param, fields)
 
 
 def _keep(name: str, param: str, content: Mapping[str, Any]) -> None:

@@ -114,6 +114,11 @@ def literal(text: str) -> str:
     return _LIST_NUMBER.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", whole))
 
 
+def paragraphs(text: str) -> str:
+    """Return ``text`` escaped for Markdown as a person wrote it: in lines."""
+    return "  \n".join(map(literal, text.splitlines()))
+
+
 def sentence(error: Exception | str) -> str:
     """Return the text of a LabError as Markdown: escaped, but for code between backticks."""
     parts = re.split(r"(`[^`\n]+`)", one_line(str(error), most=2_000))

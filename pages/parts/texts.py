@@ -13,7 +13,7 @@ import streamlit as st
 from core.base.errors import Conflict, Outcome, each
 from core.runs.store import RunStore
 from core.runs.summary import AnyRun, RunSummary
-from pages.parts.actions import act, key_for
+from pages.parts.actions import act, key_for, runs_text
 from pages.parts.kept import keep_content, kept_content
 from pages.parts.shared import literal
 
@@ -92,9 +92,8 @@ def conflict_box(store: RunStore) -> None:
     if conflicts is None:
         return
     with st.container(border=True):
-        st.markdown(
-            f":material/warning: **Nothing was saved: the {conflicts.field} changed after you opened the form.**"
-        )
+        of = "" if len(conflicts.stored) == 1 else f" of {runs_text(len(conflicts.stored))}"
+        st.markdown(f":material/warning: **Not saved: the {conflicts.field}{of} changed after you opened the form.**")
         for run_id, text in conflicts.stored.items():
             st.markdown(literal(f"Stored for run {run_id}:"))
             st.code(text or "(empty)", language=None, wrap_lines=True)

@@ -62,7 +62,6 @@ def test_the_images_of_classify_survive_a_refresh_with_their_crops(lab, page):
     seen = page.get_by_role("slider").first.get_attribute("aria-valuetext")
     page.reload()
     expect(page.get_by_text(re.compile("48 × 40 PNG"))).to_have_count(2)
-    page.get_by_text("Manual crop").click()
     expect(page.get_by_role("slider").first).to_have_attribute("aria-valuetext", seen)
     page.get_by_role("button", name="Clear images").click()
     expect(page.get_by_text(re.compile("48 × 40 PNG"))).to_have_count(0)

@@ -228,9 +228,10 @@ def test_figures_suit_a_light_and_a_dark_page():
 def test_before_the_first_epoch_the_figure_says_so():
     run = curves(0)
     for figure in (accuracy([run]), loss([run]), learning_rate([run]), speed([run]), class_accuracy([run])):
-        assert [note.text for note in figure.layout.annotations] == [
+        assert [note.text.replace("<br>", " ") for note in figure.layout.annotations] == [
             "No epoch is finished yet. Points appear a few seconds after training begins."
         ]
+        assert max(map(len, figure.layout.annotations[0].text.split("<br>"))) <= 45, "it fits on a phone"
         assert not figure.layout.shapes and figure.layout.yaxis.visible is False  # no line through the sentence
     assert not accuracy([curves(1)], View(chance=False)).layout.annotations
 

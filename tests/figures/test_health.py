@@ -48,7 +48,7 @@ def test_dead_relus_are_in_percent():
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_without_values_says_why(name):
     def notes(figure):
-        return [note.text for note in figure.layout.annotations]
+        return [note.text.replace("<br>", " ") for note in figure.layout.annotations]
 
     assert notes(FIGURES[name](RUN)) == []
     assert notes(FIGURES[name](OLD)) == [NOT_RECORDED]

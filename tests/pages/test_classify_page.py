@@ -202,7 +202,7 @@ def test_the_crop_changes_what_the_network_sees(app, store):
     opened(app)
     content = png(3, (90, 30))
     drop(app, ("wide.png", content))
-    app.button_group(key="classify.crop").set_value("whole").run()
+    app.button_group(key="crop").set_value("whole").run()
     row = expected(store, run_id, content, "whole")
     assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
 
@@ -212,7 +212,7 @@ def test_a_manual_crop_is_what_the_network_sees_and_in_the_table(app, store):
     opened(app)
     content = png(3, (90, 30))
     drop(app, ("wide.png", content), ("other.png", png(4, (90, 30))))
-    app.button_group(key="classify.crop").set_value("hand").run()
+    app.button_group(key="crop").set_value("hand").run()
     assert set(app.dataframe[0].value["crop"]) == {"manual crop, x 33–67 %, y 0–100 %"}
     tray = app.session_state["classify.tray"]
     tray.images[0].cut(Square(0.1, 0.5, 0.5))
@@ -254,6 +254,30 @@ def test_two_runs_side_by_side(app, store):
     assert len(app.dataframe) == 2
     assert app.dataframe[0].value["probability"][0] == pytest.approx(expected(store, second, png(1)).max(), rel=1e-4)
     assert app.dataframe[1].value["probability"][0] == pytest.approx(expected(store, first, png(1)).max(), rel=1e-4)
+
+
+def test_both_runs_survive_a_refresh(app, store):
+    first, second = run_with_weights(store), run_with_weights(store)
+    opened(app)
+    app.selectbox(key="classify.run").set_value(first).run()
+    app.selectbox(key="classify.other").set_value(second).run()
+    address = {name: app.query_params[name] for name in ("run", "with")}
+    fresh = AppTest.from_file(str(APP), default_timeout=20)
+    fresh.query_params.update(address)
+    opened(fresh.run())
+    drop(fresh, ("one.png", png(1)))
+    assert [fresh.selectbox(key=f"classify.{box}").value for box in ("run", "other")] == [first, second]
+    assert len(fresh.selectbox(key="classify.other").options) == 1, "a run is not compared with itself"
+    fresh.selectbox(key="classify.other").set_value(None).run()
+    assert "with" not in fresh.query_params and len(fresh.dataframe) == 1
+
+
+def test_a_second_run_that_is_gone_is_said(app, store):
+    run_with_weights(store)
+    app.query_params["with"] = "20200101-000000-gone"
+    opened(app)
+    assert "20200101-000000-gone" in app.error[0].value
+    assert "with" not in app.query_params
 
 
 def test_damaged_weights_are_an_error(app, store):
@@ -377,7 +401,7 @@ def test_each_card_has_a_grad_cam_of_its_prediction(app, store):
 def test_each_of_two_runs_has_its_own_grad_cam_and_nearest_images(app, store, dim):
     first, second = (run_with_weights(store, seed=seed, data=SMALL) for seed in (0, 1))
     opened(app)
-    app.selectbox(key="classify.run").set_value(first)
+    app.selectbox(key="classify.run").set_value(first).run()
     app.selectbox(key="classify.other").set_value(second).run()
     drop(app, ("one.png", png(1)))
     alts = [image.alt for element in app.get("image") for image in element.proto.imgs]

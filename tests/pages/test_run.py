@@ -153,7 +153,7 @@ def test_queued(page, store):
     app = page()
     assert "next in the queue" in texts(app)
     assert numbers(app) == {}
-    assert "No epoch is finished yet" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
+    assert "No epoch is finished" in charts(app)["accuracy"]["figure"]["layout"]["annotations"][0]["text"]
     button(app, "stop").click().run()
     assert store.run(run_id).status().state == "stopped"
     assert "resume" in buttons(app)

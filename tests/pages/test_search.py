@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.search import driver
 from core.search.store import SearchStore
 from core.search.trials import trials_of
 from pages.parts.actions import key_for
 from tests.made import made_run
+from tests.pages.conftest import APP
 from tests.pages.shown import texts
 from tests.search_made import driven, made_search, made_training, started
 
@@ -46,6 +48,24 @@ def test_without_a_search_the_form_creates_one(app, searches, store):
     assert [one.path for one in search.ranges] == ["train.lr", "train.weight_decay"]
     assert search.base.data.validation == "held-out"
     assert app.query_params["search"] in (search_id, [search_id])
+
+
+def test_the_fields_survive_a_refresh(app):
+    shown(app)
+    assert "fields" not in app.query_params, "nothing is filled in yet"
+    app.multiselect(key="search_paths").set_value(["train.batch_size"]).run()
+    (field,) = [one for one in app.text_input if (one.key or "").startswith("search_values_train.batch_size")]
+    field.set_value("16, 64")
+    app.text_input(key="search_name").set_value("mine é")
+    app.selectbox(key="search_pruner").select("asha")
+    app.number_input(key="search_minutes").set_value(30).run()
+    address = {"search": "new", "fields": app.query_params["fields"]}
+    fresh = shown(AppTest.from_file(str(APP), default_timeout=60), **address)
+    assert fresh.text_input(key="search_name").value == "mine é"
+    assert fresh.text_input(key=field.key).value == "16, 64"
+    assert fresh.selectbox(key="search_pruner").value == "asha"
+    assert fresh.number_input(key="search_minutes").value == 30
+    assert fresh.number_input(key="search_trials").value == 30
 
 
 def test_a_range_that_cannot_be_read_is_named_beside_the_button(app):

@@ -68,6 +68,9 @@ def _effect(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
         width=320,
     )
     table = outcomes_by(runs, path)
+    if table.empty:
+        st.caption("None of the selected runs has a test accuracy that this setting has an effect on.")
+        return
     live_chart(figures_study.outcome(table, path), "compare-setting", figures_study.outcome_text(table, path))
     if left_out := len(runs) - len(table):
         st.caption(f"{runs_text(left_out)} without a test accuracy, or without an effect of this setting, left out.")
@@ -92,4 +95,7 @@ def parallel(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
         + ", ".join(settings_compare.setting_name(path) for path in axes)
         + ", and the accuracy.",
     )
-    st.caption("Drag along an axis to show only the runs in that range. Drag the name of an axis to move it.")
+    st.caption(
+        "Each line is a run, coloured by its accuracy from orange (low) to blue (high). Drag along an axis to show "
+        "only the runs in that range. Drag the name of an axis to move it."
+    )

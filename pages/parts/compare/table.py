@@ -60,7 +60,7 @@ _WIDTHS = {
     "best": 124,
     "selected_on": 112,
     "epochs_done": 66,
-    "seconds": 76,
+    "seconds": 84,
     "tags": 80,
     "created": 88,
 }

@@ -20,8 +20,8 @@ _CSS = """
 .tiles :is(button, figure) { margin: 0; padding: 0; border: 0; background: none; font: inherit; }
 .tiles :is(button, figure) { color: var(--st-gray-text-color); min-width: 0; }
 .tiles canvas { width: 100%; display: block; image-rendering: pixelated; border-radius: 3px; }
-.tiles span { display: block; text-align: center; font-size: 0.75rem; line-height: 1.6; }
-.tiles span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.tiles span { display: block; text-align: center; font-size: 0.75rem; line-height: 1.5; }
+.tiles span { overflow: hidden; text-overflow: ellipsis; }
 .tiles button { cursor: pointer; border-radius: 3px; }
 .tiles button:hover { outline: 2px solid var(--st-border-color); }
 .tiles button:focus-visible { outline: 3px solid var(--st-text-color); outline-offset: 1px; }

@@ -14,7 +14,7 @@ _BELL = (
     '<path d="M6 17V11a6 6 0 0 1 12 0v6M4 17h16M12 3v2M10 20.5h4"/></svg>'
 )
 _CSS = """
-button { font: inherit; font-size: var(--st-base-font-size); color: inherit; background: none; cursor: pointer;
+button { font: inherit; font-size: 0.875rem; color: inherit; background: none; cursor: pointer;
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); white-space: nowrap;
   padding: 0.25rem 0.75rem; min-height: 2.5rem; display: inline-flex; align-items: center; gap: 0.5rem; }
 button[hidden] { display: none; }

@@ -13,7 +13,7 @@ from core.runs.summary import RunSummary, title
 from core.study.store import StudyStore
 from core.views import run as run_views
 from pages.parts.settings_form import SECTIONS
-from pages.parts.shared import error_box, literal, run_link
+from pages.parts.shared import error_box, literal, paragraphs, run_link
 
 
 def tags_and_note(run: RunSummary) -> None:
@@ -25,7 +25,7 @@ def tags_and_note(run: RunSummary) -> None:
             for tag in run.meta.tags:
                 st.badge(literal(tag), icon=":material/sell:", color="gray")
     if run.meta.note:
-        st.markdown(literal(run.meta.note))
+        st.markdown(paragraphs(run.meta.note))
 
 
 def opened(label: str, key: str, icon: str, *, expanded: bool = False) -> AbstractContextManager[Any] | None:

@@ -13,15 +13,34 @@ from core.search.space import SEARCHABLE, usual_range
 from core.search.store import SearchStore
 from pages.parts.base_field import base_field
 from pages.parts.estimate import fit_notes, measure_button
+from pages.parts.kept import keep_fields, load_fields
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_RANGES = 8
+#: The parameter of the address that says where the fields are kept, and the fields besides the ranges.
+FIELDS = "fields"
+_FIELDS = (
+    "search_name",
+    "search_base",
+    "search_paths",
+    "search_sampler",
+    "search_pruner",
+    "search_trials",
+    "search_minutes",
+    "search_seeds",
+    "search_parallel",
+    "search_seed",
+)
 #: What a part of a search is called that is no setting, where its name does not say it.
 _LABELS = {"seeds": "Seeds per trial", "parallel": "Trials at a time", "vary": "Settings to vary"}
 
 
 def search_form() -> str | None:
-    """Ask for a search. Return the id of one that was just created."""
+    """Ask for a search. Return the id of one that was just created.
+
+    The fields survive a visit to another page, such as New run, whose settings can be the base, and a refresh.
+    """
+    load_fields(FIELDS, _is_field)
     name = st.text_input(
         "Name", key="search_name", persist_state="session", placeholder="For example: learning rate", max_chars=80
     )
@@ -66,7 +85,12 @@ def search_form() -> str | None:
         minutes=None if minutes is None else float(minutes),
         **more,
     )
+    keep_fields(FIELDS, _is_field)
     return _offer(filled.search, filled.problems)
+
+
+def _is_field(key: str) -> bool:
+    return key in _FIELDS or key.startswith("search_values_")
 
 
 def _base() -> tuple[RunConfig, str]:

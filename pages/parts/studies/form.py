@@ -17,7 +17,7 @@ from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
 from pages.parts.base_field import DRAFT, base_field
 from pages.parts.estimate import fit_notes, measure_button
-from pages.parts.kept import keep_content, kept_content
+from pages.parts.kept import keep_fields, load_fields
 from pages.parts.shared import error_box, get_store, literal
 
 MOST_AXES = 3
@@ -35,7 +35,6 @@ _FIELDS = (
     "study_own_seeds",
     "study_redraw",
 )
-_UNTOUCHED = "study_untouched"
 #: What a part of a study is called that is no setting, where its name does not say it.
 _LABELS = {"redraw": "Training images"}
 WAYS = (":material/menu_book: From the report", ":material/tune: Custom", ":material/upload_file: From a file")
@@ -46,7 +45,7 @@ def study_form() -> str | None:
 
     The fields survive a visit to another page, such as New run, whose settings can be the base, and a refresh.
     """
-    _load_fields()
+    load_fields(FIELDS, _is_field)
     # Tabs, unlike fields, lose their state with the page.
     st.session_state.setdefault("study_way", st.session_state.get("study_way_kept", WAYS[0]))
     report, own, file = st.tabs(WAYS, key="study_way", on_change="rerun")
@@ -57,22 +56,13 @@ def study_form() -> str | None:
         made = _own_form() or made
     with file:
         made = _file_form() or made
-    fields = {str(key): value for key, value in st.session_state.items() if _is_field(key)}
-    if st.session_state.setdefault(_UNTOUCHED, fields) != fields or st.query_params.get(FIELDS):
-        keep_content(FIELDS, fields)
+    keep_fields(FIELDS, _is_field)
     return made
 
 
-def _is_field(key: object) -> bool:
+def _is_field(key: str) -> bool:
     """Whether the session has a field of the form under ``key``; tabs and the file of a study are none."""
-    return str(key) in _FIELDS or str(key).startswith("study_values_")
-
-
-def _load_fields() -> None:
-    """Fill the fields in as they were before the page was refreshed."""
-    for key, value in kept_content(FIELDS).items():
-        if _is_field(key):
-            st.session_state[key] = value
+    return key in _FIELDS or key.startswith("study_values_")
 
 
 def vary_in_study(path: str) -> None:
