@@ -11,6 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
+from core.compare.answers import ReadPredictions
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.published.arithmetic import last_milestone
@@ -89,7 +90,7 @@ def checked(store: RunStore) -> list[Checked]:
         same = [run for run in runs if set(run.config.data.classes) == set(TASKS[claim.task])]
         match claim.about:
             case "effect":
-                ours = _effects(claim, studies, table_of)
+                ours = _effects(claim, studies, table_of, store.many_predictions)
             case "accuracy":
                 ours = _best_runs(same, names)
             case "overfitting":
@@ -154,7 +155,9 @@ def _verdict(claim: Claim, ours: Sequence[Evidence]) -> Verdict:
 # --- our evidence ---------------------------------------------------------------------------------
 
 
-def _effects(claim: Claim, studies: Mapping[str, Study], table_of: Callable[[str], pd.DataFrame]) -> list[Evidence]:
+def _effects(
+    claim: Claim, studies: Mapping[str, Study], table_of: Callable[[str], pd.DataFrame], read: ReadPredictions
+) -> list[Evidence]:
     """Return what the studies of the claim's setting on the claim's classes found for the accuracy."""
     points = points_of(TASKS[claim.task], claim.path)
     evidence = []
@@ -164,7 +167,7 @@ def _effects(claim: Claim, studies: Mapping[str, Study], table_of: Callable[[str
             continue
         others = [path for path in paths if path != claim.path]
         published = points if study.figure is not None else ()
-        for finding in findings_of(table_of(study_id), claim.path, others, "accuracy", published, study.scale):
+        for finding in findings_of(table_of(study_id), claim.path, others, "accuracy", published, study.scale, read):
             if finding.judgement is not None:
                 compared = f" {finding.agreement.sentence}" if finding.agreement and finding.agreement.theirs else ""
                 text = f"{finding.headline} {finding.summary}{compared}"

@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 
 from core.config.presets import PRESETS
+from core.figures.panels import panels
 from core.published.claims import claims
 from core.study.checked import VERDICTS, as_markdown, by_verdict, checked, counts_text
+from core.study.outcomes import outcome_table
 from core.study.presets import published_study
+from core.study.progress import statuses
 from core.study.store import StudyStore
-from tests.made import made_record, made_run
+from tests.made import made_predictions, made_record, made_run
 
 REPORT = PRESETS["report"].config
 
@@ -54,6 +57,18 @@ def test_one_seed_leaves_a_claim_open(store):
     found = of(store, "Figure 5")
     assert (found.verdict, found.ours[0].says) == ("open", "undecided")
     assert "undecided" in found.ours[0].text  # its agreement with the report
+
+
+def test_the_evidence_is_the_finding_that_studies_shows(store):
+    study = published_study(3)
+    study_id = finished(store, study, lambda value, seed: 0.85 + 0.05 * value / 10_000)
+    for number, run_id in enumerate(store.ids()):
+        made_predictions(store, run_id, number)
+    cells = statuses(study_id, study, store.summaries())
+    (panel, _) = panels(study, outcome_table(study, cells), "data.train_size", store.many_predictions)
+    (finding,) = panel.findings
+    assert finding.judgement is not None and finding.judgement.paired
+    assert finding.summary in of(store, "Figure 3, section").ours[0].text
 
 
 def test_a_flat_study_decides_nothing(store):
