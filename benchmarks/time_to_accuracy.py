@@ -9,8 +9,9 @@ each run the plain loop (benchmarks/plain.py) trains for a moment. The time of t
 time in which the plain loop would train 9 epochs of 50,000 images, because computers and their load differ.
 
 The runs are stored in the runs folder like any other. results/time_to_accuracy.jsonl keeps a line with the outcome and
-all epochs of each. The table has a row for each number of epochs and machine, made from all lines with the preset's
-current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. Runs of the same
+all epochs of each. The table has a row for each number of epochs, machine and precision, made from all lines with the
+preset's current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. The number of
+threads changes only rounding, so it does not make another row. Runs of the same
 recipe with other numbers of epochs or of held-out images have rows of their own. The number of epochs was chosen after
 seeing some of them.
 ``--runs`` records finished runs of a preset that this machine trained in another way, for example while it was busy:
@@ -122,29 +123,48 @@ def comparison_text(note: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
 
 
 def row(name: str, notes: list[dict[str, Any]]) -> str:
-    """Return the row of a preset's recorded runs with one number of epochs and of held-out images on one machine."""
+    """Return the row of a preset's recorded runs with one number of epochs and of held-out images on one machine.
+
+    The last cell names the numbers of threads; those of the runs whose time was measured come first.
+    """
     accuracies = [note["accuracy"] for note in notes]
     sd = f" ± {100 * statistics.stdev(accuracies):.2f}" if len(notes) > 1 else ""
     timed = [note for note in notes if "seconds" in note]
+    threads = dict.fromkeys(_machine(note)[1] for note in (*timed, *notes))
+    machine, _, precision = _machine(notes[0])
     cells = [
         f"`{name}`",
         str(trained_epochs(notes[0])),
         f"{held_out(notes[0]):,}",
         str(len(notes)),
         f"**{statistics.mean(accuracies):.2%}**{sd} ({', '.join(f'{accuracy:.2%}' for accuracy in accuracies)})",
-        spread_text([note["seconds"] / 60 for note in timed], 1) if timed else "not measured",
+        _minutes_text(timed, len(notes)),
         spread_text([note["ratio"] for note in timed], 2) if timed else "–",
-        f"{notes[0]['machine']}, {', '.join(dict.fromkeys(note['date'] for note in notes))}",
+        f"{machine}, {' and '.join(threads)}, {precision}, {', '.join(dict.fromkeys(note['date'] for note in notes))}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
+def _machine(note: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the processor, the threads and the precision of a recorded run, as :func:`machine_text` writes them."""
+    processor, threads, precision = note["machine"].rsplit(", ", 2)
+    return processor, threads, precision
+
+
+def _minutes_text(timed: list[dict[str, Any]], runs: int) -> str:
+    if not timed:
+        return "not measured"
+    some = f", n = {len(timed)}" if len(timed) < runs else ""
+    return spread_text([note["seconds"] / 60 for note in timed], 1) + some
+
+
 def groups(name: str) -> list[list[dict[str, Any]]]:
     """Return a preset's recorded runs by epochs, held-out images and machine; the preset as it is now comes first."""
-    by_kind: dict[tuple[int, int | None, str], list[dict[str, Any]]] = {}
+    by_kind: dict[tuple[int, int | None, str, str], list[dict[str, Any]]] = {}
     own = preset(name).config.signature()
     for note in sorted(accuracy_notes(name), key=lambda note: note["settings"] != own):
-        by_kind.setdefault((trained_epochs(note), held_out(note), note["machine"]), []).append(note)
+        processor, _, precision = _machine(note)
+        by_kind.setdefault((trained_epochs(note), held_out(note), processor, precision), []).append(note)
     return list(by_kind.values())
 
 
@@ -173,8 +193,8 @@ def write() -> None:
 
 def curves(names: list[str]) -> list[RunCurves]:
     """Return the curves of the runs in the first row of each preset that has a time."""
-    timed = [[notes for notes in groups(name) if "seconds" in notes[0]] for name in names]
-    notes = [note for rows in timed for note in rows[0]]
+    timed = [[notes for notes in groups(name) if any("seconds" in note for note in notes)] for name in names]
+    notes = [note for rows in timed for note in rows[0] if "seconds" in note]
     marks = curves_views.marks([note["run"] for note in notes])
     return [_curve(note, marks[note["run"]]) for note in notes]
 

@@ -56,7 +56,7 @@ _FAST = Preset(
     "High accuracy in minutes",
     "For two CPU cores: Muon, growing crops, alternating flips and label smoothing. "
     f"Holds out {_HELD_OUT:,} training images for validation, as the ResNet paper does.",
-    _fast(26),
+    _fast(32),
 )
 _FAST_10 = Preset(
     "fast-10",
