@@ -10,10 +10,9 @@ time in which the plain loop would train 9 epochs of 50,000 images, because comp
 
 The runs are stored in the runs folder like any other. results/time_to_accuracy.jsonl keeps a line with the outcome and
 all epochs of each. The table has a row for each number of epochs, machine and precision, made from all lines with the
-preset's current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. The number of
-threads changes only rounding, so it does not make another row. Runs of the same
-recipe with other numbers of epochs or of held-out images have rows of their own. The number of epochs was chosen after
-seeing some of them.
+preset's current recipe, so a run can be added later (``--seeds 1``) and is compared with the earlier runs. The number
+of threads changes only rounding, so it does not make another row. Runs of the same recipe with other numbers of epochs
+or of held-out images have rows of their own. The number of epochs was chosen after seeing some of them.
 ``--runs`` records finished runs of a preset that this machine trained in another way, for example while it was busy:
 their accuracy counts, their time does not.
 
