@@ -7,6 +7,7 @@ from core.base import descriptors, paths
 from core.base.errors import LabError
 from core.base.paths import PROJECT
 from core.guard import MARK, Access
+from core.jobs.ray_process import cluster_trouble
 from core.jobs.worker import ensure_worker
 from core.search.driver import ensure_driver
 from core.server import publish_plotly
@@ -114,4 +115,6 @@ if worker.read_only:
     st.warning(literal(worker.read_only), icon=":material/lock:")
 elif worker.trouble:
     error_box(f"Some queued runs could not start: {worker.trouble} Retrying.")
+elif page.url_path and (trouble := cluster_trouble(worker.store)):  # Home says it with the settings of the cluster
+    error_box(f"Queued runs cannot start: {trouble}")
 page.run()

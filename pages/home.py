@@ -14,6 +14,7 @@ from core.config.presets import PRESETS
 from core.data import cifar10
 from core.data.fetch import FETCH
 from core.figures import curves as figures
+from core.jobs.ray_process import cluster_waiting
 from core.jobs.worker import ensure_worker
 from core.runs.summary import AnyRun, RunSummary, fingerprint, labels
 from core.views import home as overview
@@ -222,7 +223,7 @@ by_state = Overview.of(runs)
 show_problems()
 undo_boxes(store, runs)
 training_runs(by_state.training)
-queue_box(store, by_state.training, by_state.waiting, ensure_worker().waiting)
+queue_box(store, by_state.training, by_state.waiting, ensure_worker().waiting or cluster_waiting(store))
 if not newcomer:
     cluster_box(store)
 if runs:

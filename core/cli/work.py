@@ -8,15 +8,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from core.base import descriptors
 from core.base.errors import LabError
 from core.base.terminal import say
-from core.base.text import counted
 from core.cli.answer import Answer
 from core.jobs.places import Here, Place
-from core.jobs.ray_process import ClusterReport, chosen_cluster, parent_died, write_report
+from core.jobs.ray_process import ClusterReport, chosen_cluster, parent_died, what_is_exposed, write_report
 from core.jobs.worker import Worker
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
@@ -46,12 +46,12 @@ def work(args: argparse.Namespace, store: RunStore) -> Answer:
         try:
             cluster = _connect(address)
         except LabError as error:
-            write_report(store, ClusterReport(address, time.time(), trouble=str(error)))
+            write_report(store, ClusterReport(address, at=time.time(), trouble=str(error)))
             raise
         stack.callback(cluster.close)
         _say_connected(cluster)
         look = _every_look(cluster, address, for_server=args.for_server)
-        return _work(store, cluster, args.until_empty, look)
+        return _work(store, cluster, args.until_empty, look, takes_up=True)
 
 
 def _connect(address: str) -> "Cluster":
@@ -66,10 +66,8 @@ def _connect(address: str) -> "Cluster":
 
 def _say_connected(cluster: "Cluster") -> None:
     state = cluster.state()
-    nodes = f"{counted(state.nodes, 'node')} with {counted(state.cpus, 'CPU')} and {counted(state.gpus, 'GPU')}"
-    say(f"Connected to the Ray cluster at {state.address}: {nodes}.")
-    if not state.token:
-        say("The cluster asks for no token: who can reach it can run programs on it, and on this computer.")
+    say(f"Connected to the Ray cluster at {state.address}: {state.text()}.")
+    say(what_is_exposed(state))
 
 
 def _every_look(cluster: "Cluster", address: str, *, for_server: bool) -> Callable[[Worker], bool]:
@@ -86,10 +84,10 @@ def _every_look(cluster: "Cluster", address: str, *, for_server: bool) -> Callab
             os._exit(1)
         if time.monotonic() - reported_at > REPORT_SECONDS:
             reported_at = time.monotonic()
-            state, trouble = cluster.state(), worker.trouble or worker.waiting or ""
-            facts: dict[str, Any] = {"nodes": state.nodes, "cpus": state.cpus, "gpus": state.gpus}
-            facts |= {"dashboard": state.dashboard, "token": state.token, "runs": len(worker.training())}
-            write_report(worker.store, ClusterReport(address, time.time(), trouble=trouble, **facts))
+            facts = {**asdict(cluster.state()), "address": address}
+            runs, waiting, trouble = len(worker.training()), worker.waiting or "", worker.trouble or ""
+            report = ClusterReport(**facts, at=time.time(), runs=runs, waiting=waiting, trouble=trouble)
+            write_report(worker.store, report)
         return for_server and chosen_cluster(worker.store) != address
 
     return look
@@ -123,16 +121,24 @@ class _Announced:
 
 
 def _work(
-    store: RunStore, place: Place, until_empty: bool, look: Callable[[Worker], bool] = lambda worker: False
+    store: RunStore,
+    place: Place,
+    until_empty: bool,
+    look: Callable[[Worker], bool] = lambda worker: False,
+    *,
+    takes_up: bool = False,
 ) -> Answer:
-    """Work the queue until a signal, until ``look`` returns true, or until the queue is empty."""
+    """Work the queue until a signal, until ``look`` returns true, or until the queue is empty.
+
+    ``takes_up``: continue the runs that were interrupted on a cluster.
+    """
     announced = _Announced(place)
-    worker = Worker(store, announced)
+    worker = Worker(store, announced, takes_up=takes_up)
     with _signals() as asked:
         worker.start()
         quiet_since = time.monotonic()
         while not asked.wait(LOOK_SECONDS) and not look(worker):
-            if worker.training() or worker.trouble or store.queue.ids():
+            if not worker.looked.is_set() or worker.training() or worker.trouble or store.queue.ids():
                 quiet_since = time.monotonic()
             if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
                 break
@@ -142,11 +148,11 @@ def _work(
         while (training := worker.training()) and time.monotonic() < until:
             if asked.is_set():
                 until = min(until, time.monotonic() + STOP_SECONDS)
-                for run_id in training:
-                    if run_id not in stopping:  # it may have begun just now
-                        stopping.append(run_id)
-                        with contextlib.suppress(LabError):  # it has ended meanwhile
+                for run_id in training:  # one of them may have begun just now
+                    with contextlib.suppress(LabError):  # it has ended meanwhile
+                        if run_id not in stopping and not store.run(run_id).stop_request():
                             store.queue.request_stop(run_id)
+                            stopping.append(run_id)
             look(worker)
             time.sleep(LOOK_SECONDS)
     for run_id in reversed(stopping):

@@ -30,6 +30,7 @@ from core.cost.speed import (
     with_shape,
 )
 from core.cost.together import abreast, cores_each, slots, total_seconds
+from core.runs.storage import Storage
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.training.schedule import EVALUATION_BATCH, STATISTICS_IMAGES
@@ -127,7 +128,12 @@ def time_left(store: RunStore, training: Sequence[RunSummary], waiting: Sequence
 
 
 def queue_text(store: RunStore, training: Sequence[RunSummary], waiting: Sequence[RunSummary]) -> str:
-    """Return ``Up to 2 runs train at once. About 1 h 20 min until all have ended.``; without the time if not known."""
+    """Return ``Up to 2 runs train at once. About 1 h 20 min until all have ended.``; without the time if not known.
+
+    It is not known for a cluster.
+    """
+    if Storage(store).settings_or_never().cluster:
+        return "Runs train on the Ray cluster, as many at once as it has room for."
     places, seconds = slots(store), time_left(store, training, waiting)
     text = f"Up to {places} runs train at once." if places > 1 else "One run trains at a time."
     return text if seconds is None else f"{text} About {duration(seconds)} until all have ended."

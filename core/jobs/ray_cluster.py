@@ -13,6 +13,8 @@ import contextlib
 import logging
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from core.base.errors import LabError, StoreError
 from core.base.paths import PROJECT
@@ -28,16 +30,17 @@ from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.network import MOMENTS, memory_bytes, network_cost
 from core.data import cifar10
+from core.jobs.ray_process import ClusterState
 from core.jobs.recorder import Recorder
-from core.jobs.remote import Delivery, RemoteTrainer, RunCopy
+from core.jobs.remote import LOST_SECONDS, Delivery, RemoteTrainer, RunCopy
 from core.jobs.runner import OnBatch, OnEpoch, choosing_precision, run
 from core.runs.folder import RunFolder
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.training.environment import commit
 
-#: Seconds between two fetches of a run while few runs train, and how much longer it is for each run.
-FETCH_SECONDS, FETCH_SECONDS_PER_RUN = 0.5, 0.01
+#: Seconds between two fetches of a run: at least, for each run that trains, and at most.
+FETCH_SECONDS, FETCH_SECONDS_PER_RUN, MOST_FETCH_SECONDS = 0.5, 0.01, LOST_SECONDS / 3
 #: Seconds between two looks whether a run should stop.
 GLANCE_SECONDS = 0.25
 #: Seconds to wait for a trainer that was asked to stop; then the run is stopped without it.
@@ -89,21 +92,6 @@ class Need:
         )
 
 
-@dataclass(frozen=True)
-class ClusterState:
-    """What a cluster has: nodes that can train, their CPUs and GPUs, and the address of its dashboard, if it has one.
-
-    ``token``: whether only who knows the cluster's token can use it.
-    """
-
-    address: str
-    nodes: int
-    cpus: int
-    gpus: int
-    dashboard: str
-    token: bool
-
-
 @dataclass
 class _Trainer:
     """A trainer on a node, or on its way there."""
@@ -134,6 +122,7 @@ class Cluster:
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise LabError(_unreachable(address, error)) from error
         self._dashboard = str(context.dashboard_url or "")
+        self._token = asks_for_token(ray.get_runtime_context().gcs_address)
         self._images: Any = None
         self._lock = threading.Lock()
         self._idle: list[_Trainer] = []
@@ -157,7 +146,7 @@ class Cluster:
             int(sum(resources["CPU"] for resources in nodes)),
             int(sum(resources.get("GPU", 0) for resources in nodes)),
             f"http://{self._dashboard}" if self._dashboard else "",
-            os.environ.get("RAY_AUTH_MODE") == "token",
+            self._token,
         )
 
     def _nodes(self) -> list[dict[str, float]]:
@@ -238,6 +227,7 @@ class Cluster:
                             f"The process that trained this run on the cluster ended {MOST_DEATHS} times without "
                             f"finishing an epoch: {problem} If memory is short on the nodes, try a smaller batch."
                         ) from problem
+                    self._drop_idle(0)  # they may have died with their node
                     recorder.log(f"{problem} The run continues on the cluster from its last state.")
                     if self._wait(recorder, PAUSE_SECONDS):
                         return self._stopped(recorder)
@@ -328,9 +318,9 @@ class Cluster:
                 self._images = ray.put(data.images), ray.put(data.labels)
             return self._images
 
-    def fetch_seconds(self) -> float:
-        """Return the time between two fetches of a run: the more runs, the longer, so that all together stay few."""
-        return max(FETCH_SECONDS, FETCH_SECONDS_PER_RUN * len(self._needs))
+    def fetch_pause(self) -> float:
+        """Return the seconds between two fetches of a run."""
+        return fetch_pause(len(self._needs))
 
     def state_seconds(self, state_bytes: int) -> float:
         """Return the least time between two states of a run, so that all together stay within what one disk writes."""
@@ -411,7 +401,7 @@ class _Following:
     def _follow(self, trainer: Any) -> None:
         received, stop_asked_at = 0, None
         while True:
-            answer = trainer.fetch.remote(received, self._cluster.fetch_seconds())
+            answer = trainer.fetch.remote(received, self._cluster.fetch_pause())
             while not ray.wait([answer], timeout=GLANCE_SECONDS)[0]:
                 self._recorder.alive()
                 stop_asked_at = self._stop(trainer, stop_asked_at)
@@ -469,6 +459,8 @@ class _Following:
             return ray.get(answer)
         except RayTaskError as error:
             raise error.cause from None
+        except RuntimeEnvSetupError as error:
+            raise LabError(f"A node of the cluster cannot load the laboratory’s code: {error}") from error
         except RayError as error:
             raise Gone(f"Its process on the cluster ended ({type(error).__name__}).") from error
 
@@ -479,6 +471,11 @@ CALLS = frozenset({"resume", "batch", "epochs", "predictions", "result", "log", 
 ALIKE = ("processor", "capability", "accelerator", "torch")
 #: An environment that every computer has, to see whether a trainer has begun.
 _FIXED = {"device": "cpu", "precision": "fp32", "threads": 1, "kernels": "stock"}
+
+
+def fetch_pause(runs: int) -> float:
+    """Return the seconds between two fetches of a run: the more ``runs``, the longer, so that all together stay few."""
+    return min(max(FETCH_SECONDS, FETCH_SECONDS_PER_RUN * runs), MOST_FETCH_SECONDS)
 
 
 def gpu_share(needed: int, gpu_memory: int) -> float:
@@ -506,6 +503,21 @@ def memory_of_state(config: RunConfig) -> int:
     """Return about how many bytes last.pt and best.safetensors of a run have together."""
     tensors = 2 + 1 + MOMENTS[config.train.optimizer] + (config.train.averaging != "off")
     return 4 * tensors * network_cost(config).parameters
+
+
+def asks_for_token(address: str) -> bool:
+    """Return whether the cluster refuses a connection without a token; a cluster that asks for none ignores one.
+
+    It is tried in a process of its own, since Ray reads its mode once.
+    """
+    program = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1]).internal_kv_keys(b'', b'')"
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        tried = subprocess.run(
+            [sys.executable, "-c", program, address], env=environment, capture_output=True, text=True, timeout=60
+        )
+        return tried.returncode != 0 and "uthent" in tried.stderr
+    return False
 
 
 def _gpu_memory() -> int:

@@ -29,21 +29,35 @@ FRESH_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
-class ClusterReport:
-    """What the process that works on a cluster knows. ``at`` is in seconds since 1970.
+class ClusterState:
+    """What the cluster at ``address`` has: nodes that can train, and their CPUs and GPUs.
 
-    ``nodes`` that can train, their ``cpus`` and ``gpus``; ``runs`` that train there; the ``dashboard``'s address, empty
-    if there is none; ``token``: whether the cluster asks for a token; ``trouble``: a sentence if something is wrong.
+    ``dashboard``: its address, empty if there is none. ``token``: whether the cluster asks for a token.
     """
 
     address: str
-    at: float
     nodes: int = 0
     cpus: int = 0
     gpus: int = 0
-    runs: int = 0
     dashboard: str = ""
     token: bool = False
+
+    def text(self) -> str:
+        """Return ``2 nodes with 16 CPUs and 1 GPU``."""
+        return f"{counted(self.nodes, 'node')} with {counted(self.cpus, 'CPU')} and {counted(self.gpus, 'GPU')}"
+
+
+@dataclass(frozen=True)
+class ClusterReport(ClusterState):
+    """What the process that works on a cluster knew ``at`` a time, in seconds since 1970.
+
+    ``runs`` that train there; ``waiting``: why the next run does not start, although nothing is wrong; ``trouble``: a
+    sentence if something is wrong.
+    """
+
+    at: float = 0.0
+    runs: int = 0
+    waiting: str = ""
     trouble: str = ""
 
     def of(self, address: str) -> bool:
@@ -70,15 +84,14 @@ def what_is_there(report: ClusterReport | None, address: str) -> str:
     """Return what the cluster has: ``2 nodes with 16 CPUs and 1 GPU; 3 runs train there.``"""
     if report is None or not report.of(address):
         return f"Connecting to the Ray cluster at {address}; this takes up to a minute."
-    nodes = f"{counted(report.nodes, 'node')} with {counted(report.cpus, 'CPU')} and {counted(report.gpus, 'GPU')}"
-    return f"{nodes}; {counted(report.runs, 'run')} {'trains' if report.runs == 1 else 'train'} there."
+    return f"{report.text()}; {counted(report.runs, 'run')} {'trains' if report.runs == 1 else 'train'} there."
 
 
-def what_is_exposed(report: ClusterReport) -> str:
+def what_is_exposed(cluster: ClusterState) -> str:
     """Return who else can use the cluster, and with it this computer."""
     who = (
         "Everyone who has the cluster’s token"
-        if report.token
+        if cluster.token
         else "The cluster asks for no token: everyone who can reach it"
     )
     return (
@@ -90,6 +103,18 @@ def what_is_exposed(report: ClusterReport) -> str:
 def chosen_cluster(store: RunStore) -> str | None:
     """Return the address of the cluster that the settings name; ``None`` for this computer."""
     return Storage(store).settings_or_never().cluster
+
+
+def cluster_trouble(store: RunStore) -> str | None:
+    """Return what is wrong with the cluster that the settings name; ``None`` if nothing is, or without one."""
+    address, report = chosen_cluster(store), read_report(store)
+    return report.trouble or None if address and report and report.address == address else None
+
+
+def cluster_waiting(store: RunStore) -> str | None:
+    """Return why the next run does not start on the cluster that the settings name, although nothing is wrong."""
+    address, report = chosen_cluster(store), read_report(store)
+    return report.waiting or None if address and report and report.of(address) else None
 
 
 class Keeper:
@@ -111,14 +136,22 @@ class Keeper:
         if self.running() or time.monotonic() - self._tried_at < PAUSE_SECONDS:
             return True
         self._tried_at = time.monotonic()
+        self._report_end(address)
         command = [sys.executable, "-m", "core", "work", "--on", "ray", "--address", address, "--for-server"]
         try:
             self._process = subprocess.Popen(
                 [*command, "--runs", str(self._store.root)], cwd=PROJECT, stdin=subprocess.DEVNULL
             )
         except OSError as error:
-            write_report(self._store, ClusterReport(address, time.time(), trouble=f"{error.strerror}."))
+            write_report(self._store, ClusterReport(address, at=time.time(), trouble=f"{error.strerror}."))
         return True
+
+    def _report_end(self, address: str) -> None:
+        """Say that the process ended, unless it said why."""
+        report = read_report(self._store)
+        if self._process is not None and not (report and report.trouble):
+            trouble = f"The connection to the cluster ended (exit status {self._process.poll()}). Connecting again."
+            write_report(self._store, ClusterReport(address, at=time.time(), trouble=trouble))
 
     def running(self) -> bool:
         """Return whether the process runs."""

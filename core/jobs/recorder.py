@@ -94,10 +94,10 @@ class Recorder:
             )
         return self._held
 
-    def start(self) -> None:
-        """Mark the run as running here. A stop request from before a crash is dropped.
+    def start(self, *, on_cluster: bool = False) -> None:
+        """Mark the run as running here, or ``on_cluster`` for this process.
 
-        Files from before there were checksums are recorded.
+        A stop request from before a crash is dropped. Files from before there were checksums are recorded.
         """
         self._run.clear_stop()
         self._run.tidy_record(at_work=True)
@@ -108,6 +108,7 @@ class Recorder:
             error=None,
             host=this_host(),
             pid=os.getpid(),
+            on_cluster=on_cluster,
         )
 
     def environment(self, environment: Mapping[str, Any]) -> None:
@@ -162,8 +163,8 @@ class Recorder:
             self._run.write_file("best.safetensors", weights)
         if state is not None and len(records) > 1:
             self._run.write_state(state)
-        for record in records:
-            self._run.append_record(record)
+        if records:
+            self._run.append_records(records)
         if state is not None and len(records) <= 1:
             self._run.write_state(state)
         self._without_weights += records
@@ -190,7 +191,8 @@ class Recorder:
 
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
         """Mark the run as ended."""
-        self._update(state=state, error=error, started_at=self._started_at(), finished_at=time.time())
+        times = {"started_at": self._started_at(), "finished_at": time.time()}
+        self._update(state=state, error=error, on_cluster=False, **times)
 
     def restore_state(self) -> None:
         """Continue from the state before the last."""

@@ -136,7 +136,6 @@ class Outbox:
             else:
                 self._calls.append(("epochs", ((record,),)))
             self._batch = None
-            self._changed.notify_all()
 
     def predictions(self, content: bytes) -> None:
         """Keep the answers of the network."""
@@ -176,8 +175,8 @@ class Outbox:
         """Ask the training to stop within a batch."""
         self._stop = True
 
-    def fetch(self, received: int, wait: float) -> Delivery:
-        """Return the next delivery, within ``wait`` seconds even if nothing but the progress is new.
+    def fetch(self, received: int, pause: float) -> Delivery:
+        """Return what is new after ``pause`` seconds, or as soon as the training ends.
 
         ``received``: the number of the last delivery that arrived; an earlier one that did not is returned again.
         """
@@ -185,7 +184,7 @@ class Outbox:
             self._fetched_at = time.monotonic()
             if self._delivery is not None and received < self._delivery.number:
                 return self._delivery
-            self._changed.wait_for(lambda: self._calls or self._ended, timeout=wait)
+            self._changed.wait_for(lambda: self._ended, timeout=pause)
             self._fetched_at = time.monotonic()
             self._delivery = Delivery(received + 1, self._take(), self._ended, self._lost)
             return self._delivery
@@ -216,7 +215,6 @@ class Outbox:
     def _add(self, name: str, *arguments: Any) -> None:
         with self._changed:
             self._calls.append((name, arguments))
-            self._changed.notify_all()
 
 
 class RemoteTrainer:
@@ -253,10 +251,10 @@ class RemoteTrainer:
         self._thread = threading.Thread(target=_train, args=arguments, name=copy.id, daemon=True)
         self._thread.start()
 
-    def fetch(self, received: int, wait: float) -> Delivery:
+    def fetch(self, received: int, pause: float) -> Delivery:
         """Return the next :meth:`delivery <Outbox.fetch>` of the run."""
         assert self._outbox is not None, "no run was started"
-        return self._outbox.fetch(received, wait)
+        return self._outbox.fetch(received, pause)
 
     def stop(self) -> None:
         """Ask the run to stop within a batch."""

@@ -187,7 +187,7 @@ class _Repairs:
             status = replace(
                 status, best_epoch=top.epoch, best_val_accuracy=top.val_accuracy, started_at=at, finished_at=at
             )
-        self._replace(STATUS, _json(asdict(status)))
+        self._replace(STATUS, _json(status.to_dict()))
         return f"It was made again from the epochs and the log: {status.state} after {counted(status.epoch, 'epoch')}."
 
     def _best(self) -> str:

@@ -17,7 +17,7 @@ from core.base.paths import without_home
 from core.base.text import counted
 from core.config.run_config import SETTINGS, RunConfig
 from core.data.task import Task, load_task
-from core.jobs.predict import final_predictions, result_of
+from core.jobs.predict import HasWeights, final_predictions, result_of
 from core.jobs.recorder import Recorder
 from core.records import BatchRecord, EpochRecord, best
 from core.runs.folder import LAST, Meta, RunFolder, Status
@@ -40,17 +40,13 @@ OnBatch = Callable[[BatchRecord], object]
 OnEpoch = Callable[[EpochRecord], object]
 
 
-class RunFiles(Protocol):
+class RunFiles(HasWeights, Protocol):
     """What training reads of a run: a :class:`RunFolder`, or the copy of a run on another computer."""
 
-    id: str
-
-    def config(self) -> RunConfig: ...
     def meta(self) -> Meta: ...
     def records(self) -> list[EpochRecord]: ...
     def states(self) -> list[str]: ...
     def read_state(self, name: str = LAST) -> bytes: ...
-    def read_weights(self) -> bytes: ...
 
 
 class Records(Protocol):
@@ -91,8 +87,8 @@ def run(
     ``on_batch`` and ``on_epoch`` receive every record. An error during training is in the status; RunBusy or
     StoreError are raised if training cannot begin. With ``only_queued``, a run that no longer waits in the queue
     raises RunBusy. With ``take_over``, a run that another computer trains is trained here instead. ``cores``: how many
-    threads a new run has that is set to “all”, by default one for each core. ``train`` may train it elsewhere than in
-    this process, on a node of a cluster (:mod:`core.jobs.ray_cluster`).
+    threads a new run has that is set to “all”, by default one for each core. ``train`` trains it elsewhere than in this
+    process, on a node of a cluster (:mod:`core.jobs.ray_cluster`).
     """
     folder = store.run(run_id)
     with folder.hold():
@@ -100,8 +96,7 @@ def run(
             folder.refuse_elsewhere()
         if only_queued and folder.stored_status().state != "queued":
             raise RunBusy(f"Run {run_id} no longer waits in the queue.")
-        train = train or partial(_train, cores=cores)
-        return run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch, train=train)
+        return run_held(store, run_id, on_batch=on_batch, on_epoch=on_epoch, cores=cores, train=train)
 
 
 def run_held(
@@ -110,6 +105,7 @@ def run_held(
     *,
     on_batch: OnBatch = _ignore,
     on_epoch: OnEpoch = _ignore,
+    cores: int | None = None,
     train: Train | None = None,
 ) -> Status:
     """Train like :func:`run`, for a process that holds the run's lock already."""
@@ -118,9 +114,10 @@ def run_held(
     recorder = Recorder(folder)
     if recorder.status.state == "finished":
         raise StoreError(f"Run {run_id} is finished; extend it to train it further.")
-    recorder.start()
+    recorder.start(on_cluster=train is not None)
+    train = train or partial(_train, cores=cores)
     try:
-        (train or _train)(store, folder, recorder, on_batch, on_epoch)
+        train(store, folder, recorder, on_batch, on_epoch)
     except KeyboardInterrupt:
         recorder.end("stopped")
         recorder.log(f"Stopped from the keyboard after {counted(recorder.status.epoch, 'epoch')}.")
@@ -162,8 +159,12 @@ def _train(
 def choosing_precision(store: RunStore, run_id: str) -> Iterator[dict[str, Any]]:
     """Hold the lock under which a run's environment is chosen and recorded.
 
-    Yields ``{"precision": …}`` of the runs that this one is compared with, or nothing if there is none.
+    Yields ``{"precision": …}`` of the runs that this one is compared with, or nothing if there is none. A run whose
+    settings name a precision needs neither.
     """
+    if store.run(run_id).config().train.precision != "auto":
+        yield {}
+        return
     store.cache_folder.mkdir(parents=True, exist_ok=True)
     with locked(store.cache_folder / ".precision.lock", "the choice of a precision", CHOICE_PATIENCE):
         precision = shared_precision(_compared_with(store, run_id))

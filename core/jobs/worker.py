@@ -46,15 +46,23 @@ class Worker:
     A daemon thread works the queue: it starts the first run that waits when the place has room for it.
     """
 
-    def __init__(self, store: RunStore, place: Place | None = None, elsewhere: Callable[[], bool] = lambda: False):
+    def __init__(
+        self,
+        store: RunStore,
+        place: Place | None = None,
+        elsewhere: Callable[[], bool] = lambda: False,
+        *,
+        takes_up: bool = False,
+    ):
         """``place``: where runs are trained, by default this process (:meth:`Here.as_set`).
 
         The attribute may be set to another place at any time: runs that train stay where they are. ``elsewhere``: asked
         at each look whether another process works the queue instead (:mod:`core.jobs.ray_process`); it waits for the
-        queue's lock, which this worker gives up when its present runs have ended.
+        queue's lock, which this worker gives up when its present runs have ended. ``takes_up``: runs that were
+        interrupted on a cluster are queued again.
         """
         self.store = store
-        self._elsewhere = elsewhere
+        self._elsewhere, self._takes_up = elsewhere, takes_up
         self.place: Place = place or Here.as_set(store)
         self.thread: threading.Thread | None = None
         #: Why the queue stands still or a run was skipped, as long as that is so.
@@ -64,6 +72,8 @@ class Worker:
         #: A sentence if this program may only read the folder of the runs.
         self.read_only: str | None = None
         self._reported = Once()
+        #: Set when this worker has seen the queue, or that another process works it.
+        self.looked = threading.Event()
         self._stopping = threading.Event()
         #: Set when a run has ended, so that the next one starts at once.
         self._ended = threading.Event()
@@ -114,6 +124,7 @@ class Worker:
                     say(self.read_only)
             except Exception as error:  # the folder is gone, the disk is full, ...: try again later
                 self._report(error)
+            self.looked.set()
             self._stopping.wait(POLL_SECONDS)
         self._wait_for_runs()
 
@@ -122,6 +133,8 @@ class Worker:
         self.read_only = None
         held = self.store.queue.identity()
         self.store.queue.mark_interrupted()
+        if self._takes_up:
+            self.store.queue.take_up()
         while not self._stopping.is_set() and not self._elsewhere():
             self._ended.clear()
             if self.store.queue.identity() != held:
@@ -133,6 +146,7 @@ class Worker:
                 raise error
             self._tidy()
             self._start_runs()
+            self.looked.set()
             self._ended.wait(POLL_SECONDS)
         self._wait_for_runs()
 

@@ -110,7 +110,10 @@ class Meta:
 
 @dataclass(frozen=True)
 class Status:
-    """The content of status.json. Times are seconds since 1970, accuracies from 0 to 1."""
+    """The content of status.json. Times are seconds since 1970, accuracies from 0 to 1.
+
+    ``on_cluster``: the run trains on a cluster, or did when its laboratory died (:meth:`Queue.take_up`).
+    """
 
     state: State = "queued"
     epoch: int = 0
@@ -124,6 +127,11 @@ class Status:
     host: str | None = None
     pid: int | None = None
     error: str | None = None
+    on_cluster: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of status.json; ``on_cluster`` only if it is true, since earlier versions refuse it."""
+        return {name: value for name, value in asdict(self).items() if name != "on_cluster" or value}
 
     @property
     def active(self) -> bool:
@@ -394,7 +402,7 @@ class RunFolder:
 
     def write_status(self, status: Status) -> None:
         """Replace the status."""
-        self.checksums.write_json(STATUS, asdict(status))
+        self.checksums.write_json(STATUS, status.to_dict())
 
     def write_progress(self, record: BatchRecord) -> None:
         """Replace the latest batch of the epoch at work."""
@@ -435,7 +443,8 @@ class RunFolder:
         """Stop a run that waited or trained where its folder comes from, and forget that place."""
         status = self.stored_status()
         state = "stopped" if status.active else status.state
-        self.write_status(replace(status, state=state, queued_at=None, heartbeat=None, host=None, pid=None))
+        status = replace(status, state=state, queued_at=None, heartbeat=None, on_cluster=False)
+        self.write_status(replace(status, host=None, pid=None))
 
     def delete_states(self) -> None:
         """Delete what a finished run could be extended from, to save space. Raises StoreError for any other run."""
@@ -478,7 +487,11 @@ class RunFolder:
 
     def append_record(self, record: EpochRecord) -> None:
         """Append a finished epoch and flush it to the disk."""
-        self.checksums.append(METRICS_FILE, record_line(record).encode() + b"\n")
+        self.append_records((record,))
+
+    def append_records(self, records: Sequence[EpochRecord]) -> None:
+        """Append finished epochs, oldest first, and flush them to the disk together."""
+        self.checksums.append(METRICS_FILE, "".join(record_line(record) + "\n" for record in records).encode())
 
     def write_records(self, records: Sequence[EpochRecord]) -> None:
         """Replace all epochs by ``records``, oldest first: those that the state to continue from knows."""
@@ -598,7 +611,7 @@ def write_new_run(folder: Path, config: RunConfig, meta: Meta, status: Status) -
     """Write what every run has into an empty folder."""
     write_json(folder / CONFIG, config.to_dict())
     write_json(folder / META, meta.to_dict())
-    write_json(folder / STATUS, asdict(status))
+    write_json(folder / STATUS, status.to_dict())
 
 
 def this_host() -> str:

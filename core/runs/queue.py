@@ -140,7 +140,7 @@ class Queue:
                 )
             run.clear_stop()
             queued = replace(status, state="queued", queued_at=self.end(), finished_at=None)
-            run.write_status(replace(queued, error=None, host=None, pid=None))
+            run.write_status(replace(queued, error=None, host=None, pid=None, on_cluster=False))
 
     def cancel(self, run_id: str) -> int | None:
         """Take a waiting run out of the queue: it is stopped and can be resumed.
@@ -213,7 +213,10 @@ class Queue:
     # --- after a crash ----------------------------------------------------------------------------
 
     def mark_interrupted(self) -> list[str]:
-        """Write ``interrupted`` into the runs whose process died, clean up after it, and return their ids."""
+        """Write ``interrupted`` into the runs whose process died, clean up after it, and return their ids.
+
+        They wait for a person, since one of them may have ended the process: it may have used up the memory.
+        """
         sweep(self._shelf.folder)
         for folder in (*self._shelf.folder.glob(".*/"), *self._shelf.folder.glob(f".*/{TRASH}/")):
             sweep(folder, "new-*", ".gone-*")
@@ -233,13 +236,37 @@ class Queue:
                         continue
                     request = run.stop_request()
                     run.clear_stop()
-                    run.write_status(_interrupted(run, status))
+                    run.write_status(replace(_interrupted(run, status), on_cluster=status.on_cluster and not request))
                     run.append_log("Found without its process: marked interrupted.")
                     run.tidy_record(at_work=False)
                     interrupted.append(run_id)
                 if request == "discard":
                     self._trash.put(run_id)
         return interrupted
+
+    def take_up(self) -> list[str]:
+        """Queue the runs that were interrupted on a cluster again, each in its former place, and return their ids.
+
+        For a process that works on a cluster: no such run has ended the process that died, and nobody stopped it.
+        """
+        taken: list[str] = []
+        for run_id in self._shelf.ids():
+            with collected([], run_id):
+                run = self._run(run_id)
+                if not _interrupted_on_cluster(run.stored_status()):
+                    continue
+                with run.hold(GLANCE):
+                    status = run.stored_status()
+                    if _interrupted_on_cluster(status):
+                        queued = replace(status, state="queued", finished_at=None, error=None, on_cluster=False)
+                        run.write_status(replace(queued, host=None, pid=None))
+                        run.append_log("Queued again, to continue on a cluster from its last state.")
+                        taken.append(run_id)
+        return taken
+
+
+def _interrupted_on_cluster(status: Status) -> bool:
+    return status.state == "interrupted" and status.on_cluster
 
 
 def _ahead(waiting: list[tuple[float, str]]) -> list[str]:
@@ -262,6 +289,8 @@ def _interrupted(run: RunFolder, status: Status) -> Status:
         top = best(records)
         reached = {"epoch": records[-1].epoch, "best_epoch": top.epoch, "best_val_accuracy": top.val_accuracy}
     error = "The program that trained this run ended before the run did."
+    if status.on_cluster:
+        error += " The run continues when the laboratory trains on a cluster again."
     # A heartbeat in the future comes from a wrong clock.
     finished_at = None if status.heartbeat is None else min(status.heartbeat, time.time())
     return replace(status, **reached, state="interrupted", finished_at=finished_at, error=error)

@@ -251,6 +251,7 @@ def origin(run: RunSummary) -> dict[str, str]:
 
 #: What is shown of a run's environment.
 _ENVIRONMENT = {
+    "node": "Cluster node",
     "processor": "Processor",
     "accelerator": "Accelerator",
     "device": "Device",

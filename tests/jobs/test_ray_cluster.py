@@ -1,6 +1,7 @@
 """A real Ray cluster on this computer: a head that trains nothing, and nodes with one CPU each."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
@@ -21,7 +23,11 @@ from ray.cluster_utils import Cluster as RayNodes
 
 from core.base.errors import LabError
 from core.base.paths import PROJECT
-from core.jobs.ray_cluster import GB, Cluster, Need, gpu_share, have_room
+from core.config.run_config import RunConfig
+from core.cost.network import memory_bytes
+from core.jobs import ray_cluster
+from core.jobs.ray_cluster import GB, Cluster, Need, fetch_pause, gpu_share, have_room
+from core.jobs.remote import LOST_SECONDS
 from core.jobs.runner import run
 from core.runs.store import RunStore
 from tests.conftest import wait_for
@@ -56,6 +62,30 @@ def test_room_for_runs_is_counted_node_by_node():
 )
 def test_a_run_gets_the_share_of_a_gpu_that_its_memory_needs(needed, memory, share):
     assert gpu_share(needed, memory) == share
+
+
+def test_ray_is_asked_for_the_threads_the_memory_and_the_share_of_a_gpu(monkeypatch):
+    nodes = [{"CPU": 16.0, "memory": 64.0 * GB}, {"CPU": 8.0, "GPU": 2.0, "memory": 64.0 * GB}]
+    asked = []
+    monkeypatch.setattr(ray, "init", lambda **options: SimpleNamespace(dashboard_url=""))
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="10.0.0.1:6379"))
+    monkeypatch.setattr(ray_cluster, "asks_for_token", lambda address: True)
+    monkeypatch.setattr(Cluster, "_nodes", lambda self: nodes)
+    monkeypatch.setattr(Cluster, "_gpu_memory", lambda self: 80 * GB)
+    cluster = Cluster("10.0.0.1:6379")
+    cluster._remote = SimpleNamespace(options=lambda **options: asked.append(options) or asked_for)
+    asked_for = SimpleNamespace(remote=lambda: None)
+    config = RunConfig()
+    for recorded in ({}, {"device": "cpu", "threads": 3}, {"device": "cuda", "threads": 2}):
+        cluster._new_trainer(cluster.need(config, recorded))
+    nodes.pop()
+    cluster._new_trainer(cluster.need(config, {}))  # no GPU: “all” threads are four
+    assert [(options["num_cpus"], options["num_gpus"]) for options in asked] == [(1, 0.25), (3, 0), (2, 0.25), (4, 0)]
+    assert {options["memory"] for options in asked} == {math.ceil(memory_bytes(config) / GB) * GB}
+
+
+def test_many_runs_are_fetched_less_often_but_never_so_seldom_that_they_end_themselves():
+    assert fetch_pause(1) == 0.5 < fetch_pause(1_000) < fetch_pause(10**6) < LOST_SECONDS / 2
 
 
 # --- with one -------------------------------------------------------------------------------------
@@ -212,8 +242,7 @@ def test_a_killed_laboratory_takes_its_runs_up_again(nodes, cluster, home, store
     first.wait()
     reached = epochs(store, run_id)
     assert store.run(run_id).status().state == "interrupted"
-    store.queue.enqueue(run_id)
-    second = work(store, nodes.address)
+    second = work(store, nodes.address)  # nobody resumes the run
     wait_for(lambda: epochs(store, run_id) > reached, PATIENCE)
     second.send_signal(signal.SIGTERM)  # as a batch system does at the end of a job: the run is queued again
     assert second.wait(PATIENCE) == 0

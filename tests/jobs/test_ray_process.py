@@ -19,13 +19,13 @@ from tests.made import tiny_config
 
 def test_a_report_is_read_as_it_was_written_and_counts_while_it_is_fresh(store):
     assert read_report(store) is None
-    report = ClusterReport("auto", time.time(), nodes=2, cpus=16, gpus=1, runs=3, dashboard="http://10.0.0.1:8265")
+    report = ClusterReport("auto", at=time.time(), nodes=2, cpus=16, gpus=1, runs=3, dashboard="http://10.0.0.1:8265")
     write_report(store, report)
     assert read_report(store) == report
     assert report.of("auto") and not report.of("10.0.0.1:6379")
     assert "2 nodes" in what_is_there(report, "auto") and "16 CPUs" in what_is_there(report, "auto")
-    assert what_is_exposed(report) != what_is_exposed(ClusterReport("auto", 0.0, token=True))
-    old = ClusterReport("auto", time.time() - 60, nodes=2)
+    assert what_is_exposed(report) != what_is_exposed(ClusterReport("auto", token=True))
+    old = ClusterReport("auto", at=time.time() - 60, nodes=2)
     assert not old.of("auto") and "2 nodes" not in what_is_there(old, "auto")
 
 
@@ -97,3 +97,8 @@ def test_a_process_that_ends_is_started_again_after_a_pause(store, monkeypatch):
     assert keeper.look() and keeper.look() and len(started) == 1
     monkeypatch.setattr(ray_process, "PAUSE_SECONDS", 0.0)
     assert keeper.look() and len(started) == 2
+    report = read_report(store)
+    assert report is not None and "exit status 1" in report.trouble and not report.of("auto")
+    write_report(store, replace(report, trouble="The reason."))
+    assert keeper.look() and len(started) == 3
+    assert read_report(store) == replace(report, trouble="The reason.")

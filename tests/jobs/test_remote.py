@@ -8,6 +8,7 @@ import pytest
 
 from core.data import cifar10
 from core.jobs import remote
+from core.jobs.extend import extend
 from core.jobs.recorder import Recorder
 from core.jobs.remote import LaboratorySilent, Outbox, RemoteTrainer, RunCopy
 from core.jobs.runner import run
@@ -62,12 +63,16 @@ def test_with_many_runs_a_state_is_sent_at_times_and_at_the_end():
     assert [name for name, _ in sent] == ["epochs", "epochs", "epochs", "epochs", "end", "log"]
 
 
-def test_a_fetch_waits_for_news_but_not_for_progress():
-    box = outbox()
-    threading.Timer(0.2, box.log, ("news",)).start()
-    assert [name for name, _ in box.fetch(0, 60).calls] == ["log"]
-    box.batch(made_progress())
-    assert [name for name, _ in box.fetch(1, 0.1).calls] == ["batch"]
+def test_a_fetch_gathers_what_is_new_until_the_training_ends():
+    box, deliveries = outbox(), []
+    fetching = threading.Thread(target=lambda: deliveries.append(box.fetch(0, 600)))  # it does not last so long
+    fetching.start()
+    box.epoch(made_record(1), b"state 1", None)
+    box.log("more")
+    box.close()
+    fetching.join()
+    (delivery,) = deliveries
+    assert [name for name, _ in delivery.calls] == ["epochs", "log"] and delivery.ended
 
 
 def test_a_training_that_nobody_fetches_ends_itself(monkeypatch):
@@ -87,6 +92,7 @@ def train_away(store, run_id, each=lambda trainer, delivery: None):
     """Train a run as on another computer, whose deliveries arrive here; ``each`` is called after every one."""
 
     def train(store, folder, recorder, on_batch, on_epoch):
+        assert folder.stored_status().on_cluster
         images = cifar10.load()
         trainer = RemoteTrainer()
         config, recorded = folder.config(), folder.meta().environment
@@ -141,7 +147,17 @@ def test_a_run_trained_away_equals_one_trained_at_home_also_after_a_stop(store):
     assert same(store.run(home), store.run(away))
     log = store.run(away).log()
     assert "Training from epoch 1 to 3" in log and f"Training from epoch {reached + 1} to 3" in log
+    assert not store.run(away).stored_status().on_cluster
     assert store.run(away).status().best_epoch == store.run(home).status().best_epoch
+
+
+def test_an_extended_run_trained_away_equals_one_at_home(store):
+    parent = store.create(tiny_config("train.epochs=1", "train.warmup_epochs=0", "train.schedule=constant"))
+    assert run(store, parent).state == "finished"
+    home, away = extend(store, parent, 2), extend(store, parent, 2)
+    assert run(store, home).state == train_away(store, away).state == "finished"
+    assert [record.epoch for record in store.run(away).records()] == [1, 2]
+    assert same(store.run(home), store.run(away))
 
 
 def test_a_failure_away_is_in_the_status(store, monkeypatch):

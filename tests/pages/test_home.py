@@ -326,7 +326,7 @@ def test_the_person_chooses_a_cluster_and_learns_what_it_has_and_who_can_use_it(
     app.text_input(key="cluster_address").set_value("10.0.0.1:6379").run()
     app.button(key="save_place").click().run()
     assert Storage(store).settings().cluster == "10.0.0.1:6379"
-    report = ClusterReport("10.0.0.1:6379", time.time(), nodes=3, cpus=24, runs=2, dashboard="http://10.0.0.1:8265")
+    report = ClusterReport("10.0.0.1:6379", at=time.time(), nodes=3, cpus=24, runs=2, dashboard="http://10.0.0.1:8265")
     write_report(store, report)
     app.run()
     shown = texts(app)

@@ -326,6 +326,30 @@ def test_what_dead_programs_left_half_done_is_cleaned_up(store: RunStore) -> Non
     assert store.ids() == [run_id] and len(store.trash.ids()) == 1 and len(store.run(run_id).records()) == 4
 
 
+def test_runs_of_a_dead_laboratory_continue_on_the_cluster_unless_someone_stopped_them(store: RunStore) -> None:
+    away, at_home, stopped, waiting = (running(store, queued_at=float(at), on_cluster=at != 1) for at in range(4))
+    store.queue.cancel(store.create(RunConfig()))  # a run that a person stopped
+    damage(store, stopped, "stop", "keep")
+    store.queue.enqueue(waiting)
+    assert store.queue.take_up() == []  # not before it is certain that they are dead
+    assert sorted(store.queue.mark_interrupted()) == sorted([away, at_home, stopped])
+    assert "continues" in (store.run(away).status().error or "")
+    assert "continues" not in (store.run(at_home).status().error or "")
+    assert store.queue.take_up() == [away]
+    assert store.queue.ids() == [away, waiting]
+    assert store.run(away).status().error is None
+    assert store.run(stopped).status().state == store.run(at_home).status().state == "interrupted"
+    assert store.queue.take_up() == []
+
+
+def test_a_status_names_a_cluster_only_while_a_run_is_there(store: RunStore) -> None:
+    """Earlier versions refuse a status with a field that they do not know."""
+    run_id = running(store, on_cluster=True)
+    assert '"on_cluster": true' in (store.run(run_id).path / "status.json").read_text()
+    store.queue.enqueue(run_id)
+    assert "on_cluster" not in (store.run(run_id).path / "status.json").read_text()
+
+
 def test_an_interrupted_run_has_the_epochs_on_disk(store: RunStore) -> None:
     """Killed between an epoch's record and the state that tells of it."""
     run_id = running(store)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.jobs.ray_process import chosen_cluster, read_report, what_is_exposed, what_is_there
+from core.jobs.ray_process import chosen_cluster, cluster_trouble, read_report, what_is_exposed, what_is_there
 from core.runs.storage import Storage
 from core.runs.store import RunStore
 from pages.parts.actions import act
@@ -18,6 +18,8 @@ ADDRESS_HELP = (
 def cluster_box(store: RunStore) -> None:
     """Show where queued runs train, and let the person choose another place."""
     address = chosen_cluster(store)
+    if address:
+        _trouble(store)
     place = f"Ray cluster at {address}" if address else "this computer"
     with st.expander(f"Where runs train: {literal(place)}", icon=":material/hub:", key="cluster_box"):
         _choice(store, address)
@@ -47,11 +49,16 @@ def _choice(store: RunStore, address: str | None) -> None:
 
 
 @st.fragment(run_every=5)
+def _trouble(store: RunStore) -> None:
+    """Show why the cluster cannot be used."""
+    if trouble := cluster_trouble(store):
+        error_box(trouble)
+
+
+@st.fragment(run_every=5)
 def _cluster(store: RunStore, address: str) -> None:
-    """Show what the cluster has, or why it cannot be used, and who else can use it."""
+    """Show what the cluster has, and who else can use it."""
     report = read_report(store)
-    if report is not None and report.address == address and report.trouble:
-        error_box(report.trouble)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(literal(what_is_there(report, address)))
         if report is not None and report.dashboard and report.of(address):
