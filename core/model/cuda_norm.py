@@ -55,6 +55,12 @@ def _combined(partial, programs, C: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_C
     return first, second
 
 
+@triton.jit
+def _relu(value):
+    """Return the larger of ``value`` and 0. Keeps NaN, which ``tl.maximum`` turns to 0: a diverged training shows."""
+    return tl.where(value <= 0.0, 0.0, value)
+
+
 @triton.jit(do_not_specialize=_SIZES)
 def _apply_kernel(
     x, residual, y, weight, bias, running_mean, running_var, counter, saved, partial,
@@ -70,7 +76,7 @@ def _apply_kernel(
     first, second = _combined(partial, programs, C, BLOCK_P, BLOCK_C)
     offset = first / rows
     mean = shift + offset
-    variance = tl.maximum(second / rows - offset * offset, 0.0)
+    variance = _relu(second / rows - offset * offset)
     inverse = 1.0 / tl.sqrt(variance + eps)
     if program == 0:
         tl.store(saved + channels, mean, mask=valid)
@@ -90,7 +96,7 @@ def _apply_kernel(
         value = tl.load(x + place, mask=inside, other=0.0).to(tl.float32) * scale[None, :] + add[None, :]
         if has_residual:
             value += tl.load(residual + place, mask=inside, other=0.0).to(tl.float32)
-        tl.store(y + place, tl.maximum(value, 0.0), mask=inside)
+        tl.store(y + place, _relu(value), mask=inside)
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -114,7 +120,7 @@ def _gradient_sums_kernel(
         value = tl.load(dy + place, mask=inside, other=0.0).to(tl.float32)
         if twice:
             value += tl.load(dy_again + place, mask=inside, other=0.0).to(tl.float32)
-        value = tl.where(tl.load(y + place, mask=inside, other=0.0).to(tl.float32) > 0.0, value, 0.0)
+        value = tl.where(tl.load(y + place, mask=inside, other=0.0).to(tl.float32) != 0.0, value, 0.0)
         if keep:
             tl.store(g + place, value, mask=inside)
         normal = (tl.load(x + place, mask=inside, other=0.0).to(tl.float32) - mean[None, :]) * inverse[None, :]
@@ -151,7 +157,7 @@ def _gradient_kernel(
         if not keep:
             if twice:
                 value += tl.load(dy_again + place, mask=inside, other=0.0).to(tl.float32)
-            value = tl.where(tl.load(y + place, mask=inside, other=0.0).to(tl.float32) > 0.0, value, 0.0)
+            value = tl.where(tl.load(y + place, mask=inside, other=0.0).to(tl.float32) != 0.0, value, 0.0)
         normal = (tl.load(x + place, mask=inside, other=0.0).to(tl.float32) - mean[None, :]) * inverse[None, :]
         tl.store(dx + place, scale[None, :] * (value - first[None, :] - normal * second[None, :]), mask=inside)
 

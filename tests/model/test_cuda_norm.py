@@ -82,3 +82,16 @@ def test_the_same_input_gives_the_same_bits(module):
     x = torch.randn(3, 16, 8, 8, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=LAST)
     results = [module.norm_add_relu(x, nn.BatchNorm2d(16))[0] for _ in range(2)]
     assert all(torch.equal(one, other) for one, other in itertools.pairwise(results))
+
+
+def test_a_training_that_diverged_shows(module):
+    """As with PyTorch's operators, NaN goes through, forward and backward."""
+    x = torch.ones(2, 8, 4, 4).contiguous(memory_format=LAST)
+    x[1, 3, 2, 2] = torch.nan
+    x.requires_grad_()
+    norm = nn.BatchNorm2d(8)
+    (y,) = module.norm_add_relu(x, norm)
+    assert y.isnan().any(dim=(0, 2, 3)).tolist() == [channel == 3 for channel in range(8)]
+    y.sum().backward()
+    assert norm.weight.grad.isnan().tolist() == [channel == 3 for channel in range(8)]
+    assert x.grad[:, 3].isnan().all()
