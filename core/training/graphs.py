@@ -15,8 +15,9 @@ import torch
 
 Kind = TypeVar("Kind", bound=Hashable)
 
-#: One recording at a time: it begins by waiting for the whole GPU, and uses the lanes.
-_recording = threading.Lock()
+#: One preparation at a time. A recording begins by waiting for the whole GPU and uses the lanes, and while it lasts no
+#: thread may wait for the whole GPU. Kernels of Triton are compiled by the first run that needs them, not by each.
+_preparing = threading.Lock()
 _lanes: dict[int, torch.cuda.Stream] = {}
 #: The lanes in use since they were last joined, and tensors that they read.
 _forked: set[int] = set()
@@ -40,19 +41,24 @@ class Replayed(Generic[Kind]):
         self._pool: Any = torch.cuda.graph_pool_handle() if self._on_cuda else None
 
     def __call__(self, kind: Kind) -> None:
-        if kind in self._graphs:
+        if not self._on_cuda:
+            self._function(kind)
+        elif kind in self._graphs:
             self._graphs[kind].replay()
-            return
-        self._function(kind)
-        if self._on_cuda:
-            self._graphs[kind] = self._record(kind)
+        else:
+            with _preparing:
+                self._function(kind)
+                self._graphs[kind] = self._record(kind)
 
     def _record(self, kind: Kind) -> torch.cuda.CUDAGraph:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        # "thread_local": other threads may train on the same GPU meanwhile.
-        with _recording, torch.cuda.graph(graph, self._pool, stream, capture_error_mode="thread_local"):
-            self._function(kind)
-            join_lanes()
+        try:
+            # "thread_local": other threads may train on the same GPU meanwhile.
+            with torch.cuda.graph(graph, self._pool, stream, capture_error_mode="thread_local"):
+                self._function(kind)
+                join_lanes()
+        finally:  # also if it fails, for example because memory runs out: the next recording must not wait for these
+            _forget_lanes()
         return graph
 
 
@@ -82,8 +88,12 @@ def join_lanes() -> None:
     if _is_recording():
         for number in sorted(_forked):
             torch.cuda.current_stream().wait_stream(_lanes[number])
-        _forked.clear()
-        _read.clear()
+        _forget_lanes()
+
+
+def _forget_lanes() -> None:
+    _forked.clear()
+    _read.clear()
 
 
 def _is_recording() -> bool:
@@ -99,7 +109,8 @@ def claim_device(device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = False
-        torch.cuda.synchronize()  # what other streams prepared for this thread
+        with _preparing:  # CUDA forbids to wait for a GPU while a graph is recorded on it
+            torch.cuda.synchronize()  # what other streams prepared for this thread
         torch.cuda.set_stream(_own_stream(device))
 
 

@@ -1,6 +1,8 @@
 """Work that is replayed on a GPU; on other devices it is simply called. A thread's stream is its own."""
 
+import contextlib
 import threading
+import time
 
 import pytest
 import torch
@@ -25,6 +27,45 @@ def test_outside_a_recording_a_lane_runs_at_once():
     assert done == [1]
     graphs.join_lanes()
     assert not graphs._forked and not graphs._read
+
+
+def test_after_a_recording_that_failed_nothing_waits_for_its_lanes(monkeypatch):
+    """On a GPU the next recording, maybe another run's, would wait for work that is not part of it."""
+
+    def fail(kind: str) -> None:
+        graphs._forked.add(2)
+        graphs._read.append(torch.zeros(1))
+        raise torch.OutOfMemoryError
+
+    for name in ("CUDAGraph", "current_stream", "graph_pool_handle"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
+    with pytest.raises(torch.OutOfMemoryError):
+        graphs.Replayed(fail, torch.device("cuda"))._record("a")
+    assert not graphs._forked and not graphs._read
+
+
+@needs_gpu
+def test_runs_that_begin_together_prepare_one_after_the_other():
+    device, working, most = torch.device("cuda"), [], []
+
+    def work(kind: int) -> None:
+        working.append(kind)
+        most.append(len(working))
+        torch.ones(8, device=device).add_(1)
+        time.sleep(0.01)
+        working.remove(kind)
+
+    def run(kind: int) -> None:
+        graphs.claim_device(device)
+        graphs.Replayed(work, device)(kind)
+
+    threads = [threading.Thread(target=run, args=(kind,)) for kind in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
 
 
 @needs_gpu
