@@ -1,6 +1,6 @@
 """The health of a training, once per epoch: gradient norm, ratio of update to weight, and share of dead ReLUs.
 
-A few steps of each epoch and the first batch of its evaluation are measured, which costs less than 1 % of the time
+A few steps of each epoch and the first images of its evaluation are measured, which costs less than 1 % of the time
 (benchmarks/health.py). Measuring only reads: the weights are those of a training that is not measured, bit for bit.
 """
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.model.resnet import Block
+from core.training.schedule import EVALUATION_BATCH
 
 #: Steps of an epoch that are measured, at most, and at most one step in so many.
 MOST_SAMPLES, SPACING = 8, 8
@@ -110,7 +111,8 @@ class HealthMeter:
     def probe(self, model: nn.Module) -> Iterator[None]:
         """Count dead ReLUs in the first forward pass of ``model`` in the block.
 
-        A ReLU's channel is dead if it is zero at every pixel of every image of the batch.
+        A ReLU's channel is dead if it is zero at every pixel of each of the first images of the batch, as many as a
+        CPU evaluates at once: a share of more images would be smaller.
         """
 
         def look(module: nn.Module, _: Any, output: Tensor) -> None:
@@ -128,7 +130,7 @@ class HealthMeter:
 
     def _count_dead(self, output: Tensor) -> None:
         """Count the channels of ``output`` (N, c, h, w) that a ReLU makes, or has made, zero everywhere."""
-        largest = output.detach().amax(dim=(0, 2, 3))
+        largest = output[:EVALUATION_BATCH].detach().amax(dim=(0, 2, 3))
         self._channels += len(largest)
         self._dead.append((largest <= 0).sum())
 

@@ -63,6 +63,15 @@ def test_a_step_is_measured_as_by_hand():
         assert ratio == pytest.approx(math.sqrt(moved / size), rel=1e-4)
 
 
+def test_dead_relus_are_those_of_the_first_hundred_images_on_every_device():
+    """A GPU evaluates a thousand images at once."""
+    meter = HealthMeter(ResNet(8, width=4), batches=1)
+    output = torch.zeros(1000, 3, 2, 2)
+    output[99, 1], output[100, 2] = 1.0, 1.0
+    meter._count_dead(output)
+    assert meter.read().dead_relus == pytest.approx(2 / 3)
+
+
 def test_steps_that_are_not_sampled_do_not_count():
     model = ResNet(8, width=4)
     meter = HealthMeter(model, batches=3)
