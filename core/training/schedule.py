@@ -53,7 +53,7 @@ def _plateau(config: TrainConfig, objectives: Sequence[float]) -> float:
             best, waited = objective, 0
         else:
             waited += 1
-            if waited >= max(config.plateau_patience, 1):
+            if waited >= max(config.plateau_patience, 1) and lr > config.min_lr:  # a rate below it is not raised
                 lr, waited = max(lr * config.plateau_factor, config.min_lr), 0
     return lr
 

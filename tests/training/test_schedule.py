@@ -71,6 +71,11 @@ def test_plateau_falls_when_patience_is_over_and_stops_at_its_floor():
     assert rate(2.0, 1.0, 1.5, 1.0, 0.9, 1.0, 1.0) == 0.05
 
 
+def test_a_plateau_does_not_raise_a_learning_rate_below_its_floor():
+    config = TrainConfig(lr=1e-4, schedule="plateau", plateau_patience=2, min_lr=0.05)
+    assert learning_rate(config, 0, STEPS, [1.0] * 9) == 1e-4
+
+
 @pytest.mark.parametrize(
     ("monitor", "losses", "accuracies", "stops"),
     [
