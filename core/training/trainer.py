@@ -25,7 +25,7 @@ from core.training.evaluation import evaluation_batch, evaluation_of, predict
 from core.training.graphs import claim_device
 from core.training.optimizer import decayed_parameters, l2_penalty, load_portable_state, make_optimizer, portable_state
 from core.training.schedule import STATISTICS_IMAGES, learning_rate, stops_early
-from core.training.step import TrainingStep
+from core.training.step import EpochSums, TrainingStep
 
 #: Seconds between two looks at what a GPU has done: the progress that is shown, and how soon a stop takes effect.
 READ_SECONDS = 0.25
@@ -94,7 +94,10 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Resume from ``state``. Raises LabError if it belongs to another network or optimiser."""
+        """Resume from ``state``, before the first step. Raises LabError if it belongs to another network or optimiser.
+
+        On a GPU, recorded steps would go on with the tensors that the optimiser had before.
+        """
         try:
             self.model.load_state_dict(state["model"])
             load_portable_state(self.optimizer, state["optimizer"])
@@ -124,14 +127,27 @@ class Trainer:
     # --- one epoch --------------------------------------------------------------------------------
 
     def _train_epoch(self, epoch: int) -> Generator[BatchRecord | EpochRecord, None, None]:
-        train, images = self.config.train, len(self.task.train)
-        began = time.perf_counter()
-        plan = plan_epoch(self.config.augment, images, train.seed, epoch)
-        side, later_images = self._crop_size(epoch)
-        seconds_outside = self._seconds_outside_steps() * (train.epochs - epoch + 1)
+        began, train = time.perf_counter(), self.config.train
+        plan = plan_epoch(self.config.augment, len(self.task.train), train.seed, epoch)
         average, rates = self._average_at(epoch), self._learning_rates(epoch)
         follows = train.averaging == "ema" and average is not None
-        self.steps.begin_epoch(plan, rates, side, self.config.mixes(epoch), follows)
+        self.steps.begin_epoch(plan, rates, self.config.crop_sizes()[epoch - 1], self.config.mixes(epoch), follows)
+        sums, speed = yield from self._take_steps(epoch, rates, began)
+        if average is not None:
+            self._finish_average(average, plan.order)
+        model = average.module if average is not None else self.model
+        self.history.append(self._validate(epoch, model, rates[-1], sums, speed, began))
+        if self.is_best:
+            self.best = self.weights()
+        yield self.history[-1]
+
+    def _take_steps(
+        self, epoch: int, rates: list[float], began: float
+    ) -> Generator[BatchRecord, None, tuple[EpochSums, float]]:
+        """Take the steps of an epoch; return its sums, and the images per second since ``began``. Raises Diverged."""
+        images, epochs = len(self.task.train), self.config.train.epochs
+        seconds_outside = self._seconds_outside_steps() * (epochs - epoch + 1)
+        later_images = self._later_images(epoch)
         reader = _Reader(self.environment.torch_device)
         for batch in range(1, self.batches + 1):
             seen = self.steps.take(batch)
@@ -146,7 +162,7 @@ class Trainer:
             speed = seen / (time.perf_counter() - began)
             yield BatchRecord(
                 epoch=epoch,
-                epochs=train.epochs,
+                epochs=epochs,
                 batch=batch,
                 batches=self.batches,
                 loss=sums.loss,
@@ -155,20 +171,23 @@ class Trainer:
                 images_per_second=speed,
                 seconds_left=(images - seen + later_images) / speed + seconds_outside,
             )
-        if average is not None:
-            self._finish_average(average, plan.order)
-        model = average.module if average is not None else self.model
-        validation_set, normalization = self.task.validation, self.task.normalization
+        return sums, speed
+
+    def _validate(
+        self, epoch: int, model: nn.Module, lr: float, sums: EpochSums, speed: float, began: float
+    ) -> EpochRecord:
+        """Return the record of an epoch that began at ``began`` and whose network is ``model``."""
+        train, validation_set = self.config.train, self.task.validation
         with self.steps.health.probe(model):
-            self.validated = predict(model, validation_set.images, normalization, self.environment).cpu()
+            self.validated = predict(model, validation_set.images, self.task.normalization, self.environment).cpu()
         validation = evaluation_of(self.validated, validation_set.labels, train.label_smoothing)
         penalty = float(l2_penalty(train, decayed_parameters(train, model)))
-        record = EpochRecord(
+        return EpochRecord(
             epoch=epoch,
             step=epoch * self.batches,
-            images=epoch * images,
+            images=epoch * len(self.task.train),
             seconds=(self.history[-1].seconds if self.history else 0.0) + time.perf_counter() - began,
-            lr=rates[-1],
+            lr=lr,
             images_per_second=speed,
             train_loss=sums.loss,
             train_objective=sums.objective,
@@ -180,10 +199,6 @@ class Trainer:
             val_accuracy_by_class=validation.accuracy_by_class,
             **vars(self.steps.health.read()),
         )
-        self.history.append(record)
-        if self.is_best:
-            self.best = self.weights()
-        yield record
 
     def _advice_after_divergence(self, lr: float) -> str:
         """Return what to try, without what this run has already."""
@@ -194,11 +209,10 @@ class Trainer:
             remedies.append("fp32 precision")
         return f"Try {' or '.join(remedies)}."
 
-    def _crop_size(self, epoch: int) -> tuple[int, float]:
-        """Return the side of this epoch's crops, and how many images of that size the later epochs amount to."""
-        sides = self.config.crop_sizes()
-        side = sides[epoch - 1]
-        return side, len(self.task.train) * sum((later / side) ** 2 for later in sides[epoch:])
+    def _later_images(self, epoch: int) -> float:
+        """Return how many images of this epoch's size the later epochs amount to."""
+        side, *later = self.config.crop_sizes()[epoch - 1 :]
+        return len(self.task.train) * sum((other / side) ** 2 for other in later)
 
     def _seconds_outside_steps(self) -> float:
         """Return the seconds that the last epoch took besides its steps, for the evaluation; 0 before the first."""
