@@ -11,7 +11,7 @@ _NEVER, _LARGE = 2**31 - 1, 2**30
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let this process keep memory that it frees, until :func:`release_freed_memory`.
+    """Let this process keep memory that it frees from now on; :func:`release_freed_memory` returns what is free then.
 
     A training step allocates its feature maps anew. By default the GNU C library returns some of what they took to the
     system after each step, which then gives it back page by page, filled with zeros. Does nothing on other systems.

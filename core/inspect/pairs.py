@@ -17,7 +17,7 @@ from scipy.special import bdtr, ndtri
 from core.base.text import counted, p_words, percent
 from core.runs.predictions import Answers
 from core.stats.finding import MEASURES
-from core.stats.intervals import LEVEL, Interval
+from core.stats.intervals import LEVEL, Interval, holm
 
 #: Which of the two is right on an image.
 Agreement = Literal["both", "first", "second", "neither"]
@@ -126,8 +126,7 @@ def class_differences(pair: Pair, classes: tuple[str, ...]) -> pd.DataFrame:
 
     Columns: ``class``, ``images``, ``first`` and ``second`` (recall, 0 to 1), ``difference`` with ``low`` and ``high``
     (95 % interval), ``only_first`` and ``only_second`` (images), ``p`` (:func:`mcnemar`) and ``p_holm``, which counts
-    that all classes are looked at (S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
-    Journal of Statistics 6 (1979), 65–70).
+    that all classes are looked at (:func:`core.stats.intervals.holm`).
     """
     rows = []
     only_first, only_second = pair.holds("first"), pair.holds("second")
@@ -140,17 +139,8 @@ def class_differences(pair: Pair, classes: tuple[str, ...]) -> pd.DataFrame:
         rows.append((name, n, *recalls, (b - c) / n, *paired_interval(b, c, n), b, c, mcnemar(b, c)))
     names = ("class", "images", "first", "second", "difference", "low", "high", "only_first", "only_second", "p")
     table = pd.DataFrame(rows, columns=names)
-    table["p_holm"] = holm(table["p"].to_numpy())
+    table["p_holm"] = holm(table["p"].tolist())
     return table.sort_values("difference", key=lambda values: -values.abs(), kind="stable", ignore_index=True)
-
-
-def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Holm's adjusted p-values, float64 (k,), in the order of ``p_values``."""
-    order = np.argsort(p_values, kind="stable")
-    factors = len(p_values) - np.arange(len(p_values))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1)
-    return adjusted
 
 
 def pair_table(pair: Pair, places: NDArray[np.int64], classes: tuple[str, ...]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from core.data.split import make_split
 from core.inspect.duplicates import twins
 from core.runs.predictions import Answers
 from core.stats.finding import ACCURACY, Finding
-from core.stats.intervals import LEVEL, Interval, wilson
+from core.stats.intervals import LEVEL, Interval, holm, wilson
 
 Row = Mapping[Hashable, Any]
 Cut = Literal["duplicates", "brightness", "contrast"]
@@ -101,8 +101,7 @@ def measured(answers: Answers, slices: Sequence[Slice]) -> pd.DataFrame:
     Columns: ``slice``, ``images`` and ``correct`` (numbers), ``accuracy`` (0 to 1) with its 95 % interval ``low`` to
     ``high`` (Wilson), ``difference`` to the other images at the same mix of classes with its 95 % interval
     ``difference_low`` to ``difference_high``, and ``p``. Where there are more than two slices, the p-values are
-    corrected for their number (S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
-    Journal of Statistics 6 (1979), 65–70). Without other images there is no difference: NaN.
+    corrected for their number (:func:`core.stats.intervals.holm`). Without other images there is no difference: NaN.
     """
     shown = [each for each in slices if each.members.any()]
     differences = [difference(answers, each.members) for each in shown]
@@ -149,16 +148,6 @@ def _no_difference(n1: NDArray, n0: NDArray, x1: NDArray, x0: NDArray) -> float:
     if not variance:
         return 1.0
     return float(chdtrc(1, (x1 - n1 * right / n).sum() ** 2 / variance))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, in the same order; NaN stays NaN and is not counted."""
-    values = np.asarray(p, float)
-    known = np.flatnonzero(~np.isnan(values))
-    order = known[np.argsort(values[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    values[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
-    return values.tolist()
 
 
 def slice_table(answers: Answers, config: RunConfig, data: Cifar10) -> pd.DataFrame:

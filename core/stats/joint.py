@@ -190,11 +190,6 @@ class Estimate:
             low, high = np.where(inside, middle, low), np.where(inside, high, middle)
         return (low + high) / 2
 
-    @property
-    def ahead(self) -> np.ndarray:
-        """The probability that the true value has the sign of this one: its one-sided confidence, 1 − p/2."""
-        return 1 - self.p / 2
-
     def _tails(self, distance: Any) -> np.ndarray:
         """Return the probability of an error larger than ``distance`` on either side."""
         distance, seeds, images = np.asarray(distance), np.asarray(self.seeds), np.asarray(self.images)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from core.inspect.pairs import AGREEMENTS, class_differences, holm, mcnemar, pair, pair_table, paired_interval, verdict
+from core.inspect.pairs import AGREEMENTS, class_differences, mcnemar, pair, pair_table, paired_interval, verdict
 from core.runs.predictions import Answers
 
 
@@ -67,10 +67,6 @@ def test_classes_with_the_largest_difference_come_first():
     assert table[["only_first", "only_second"]].to_numpy().tolist() == [[3, 0], [1, 1]]
     assert table["p"].tolist() == [0.25, 1] and table["p_holm"].tolist() == [0.5, 1]
     assert ((table["low"] < table["difference"]) & (table["difference"] < table["high"])).all()
-
-
-def test_holm():
-    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_the_verdict_names_the_better_only_if_the_test_does():

@@ -9,7 +9,7 @@ import pytest
 from core.config.run_config import RunConfig
 from core.data import cifar10
 from core.inspect import slices
-from core.inspect.slices import CUTS, FIFTHS, Slice, brightness_and_contrast, difference, fifths, holm, measured
+from core.inspect.slices import CUTS, FIFTHS, Slice, brightness_and_contrast, difference, fifths, measured
 from core.runs.predictions import Answers
 
 
@@ -86,11 +86,6 @@ def test_extremes_have_a_difference_or_say_that_there_is_none():
     assert np.isnan(difference(answers, everyone).value)
     gap = difference(answers, half)
     assert (gap.value, gap.p) == (0.0, 1.0)
-
-
-def test_holm_worked_example():
-    assert holm([0.01, 0.04, 0.03, float("nan")])[:3] == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
 
 
 def test_measured_has_counts_and_wilson_intervals():
