@@ -1,7 +1,8 @@
 """Measure which score tells images of other things from those that a network was trained to recognise.
 
 Each score's threshold flags 5 % of a run's validation images. Of the images in benchmarks/other_things.py one half
-chooses the score, by the lowest share flagged over all networks and then by the mean; the other half measures it.
+compares the scores, by the lowest share flagged over all networks and then by the mean; the other half measures the
+score in use.
 Without arguments the networks are the best reference runs of ten classes and of two.
 
     python -m benchmarks.unlike [RUN …] [--most N]
@@ -184,7 +185,7 @@ def choosing_table(networks: Sequence[Measured]) -> str:
     images = EACH * len(networks[0].others["choose"])
     return (
         "\n".join(rows) + f"\n\nShares flagged: {images} images of other things in the half that chooses, and the test "
-        "images. Bold: chosen by the lowest share over the networks, then by the mean."
+        "images. Bold: the highest by the lowest share over the networks, then by the mean."
     )
 
 

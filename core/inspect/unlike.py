@@ -10,7 +10,7 @@ finds an image so usual that the others do not count:
 - for stages 1 and 2, the logarithm of the squared Mahalanobis distance of each channel's mean and standard deviation
   from those of the training images (after Lee et al., arXiv:1807.03888, with one Gaussian for all classes).
 
-It was chosen by measurement among eight scores: ``benchmarks/unlike.py``, docs/unlike.md.
+It was chosen by measurement among ten scores: ``benchmarks/unlike.py``, docs/unlike.md.
 """
 
 from collections.abc import Mapping
