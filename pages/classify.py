@@ -393,8 +393,8 @@ run_ids = choose_runs(runs)
 show_problems()
 add_images(tray, run_ids[0])
 keep_tray(tray)
-for problem in tray.refused:
-    st.warning(literal(problem), icon=":material/broken_image:")
+if tray.refused:
+    st.warning("  \n".join(map(literal, tray.refused)), icon=":material/broken_image:")
 if tray.images:
     names = run_labels(runs.values())
     results(tray, {run_id: names[run_id] for run_id in run_ids})

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.base.errors import LabError
+from core.base.text import one_line
 from core.figures import bars as bars_figures
 from core.figures import curves as curves_figures
 from core.figures import style as style_figures
@@ -46,6 +47,8 @@ def choosers(names: dict[str, str], states: dict[str, str], chosen: str | None) 
     st.session_state["run"] = chosen
     linked = dict.fromkeys(st.query_params.get_all("with"))
     others = [run_id for run_id in linked if run_id in names and run_id != chosen][:MOST_COMPARED]
+    for unknown in (run_id for run_id in linked if run_id and run_id not in names):
+        error_box(f"There is no run “{one_line(unknown, 60)}” to compare with.")
     st.session_state["with"] = others
     left, right = st.columns([2, 3])
     left.selectbox(

@@ -18,7 +18,7 @@ from core.runs.storage import Storage, StorageSettings
 from core.runs.store import RunStore
 from core.views import exports
 from pages.parts.actions import key_for
-from pages.parts.compare.table import COLUMNS
+from pages.parts.compare.table import COLUMNS, PICKED
 from tests.made import change_file, made_record, made_run
 from tests.pages.shown import action, charts, texts
 
@@ -322,6 +322,12 @@ def test_the_link_holds_every_value_of_a_filter(app, store):
     assert "2 of 3 runs" in texts(app)
     view = parse_qs(urlsplit(app.code[0].value).query)
     assert (view["tag"], view["runs"]) == (["a", "b"], [a])
+
+
+def test_a_link_may_name_each_run_by_itself(app, store):
+    a, b = made_run(store), made_run(store)
+    opened(app, runs=[a, b])
+    assert app.session_state[PICKED] == [a, b]
 
 
 def test_hostile_links_are_errors(app, store):

@@ -274,6 +274,9 @@ def test_name_tags_note_and_pin_are_changed_here(page, store):
     assert (meta.name, meta.note, meta.pinned) == ("new name", "seen *here*", True)
     assert set(meta.tags) == {"kept", "elsewhere"}, "a tag of another window stays"
     assert "seen *here*" in texts(app)
+    app.text_area(key=f"note {run_id}").set_value("one\n*two*")
+    button(app, "save_note").click().run()
+    assert "one  \n\\*two\\*" in [text.value for text in app.markdown], "the lines stay lines"
     assert "pinned" in texts(app)
     assert "new name" in app.selectbox(key="run").options[0]
 
@@ -443,6 +446,13 @@ def test_an_unknown_run_in_the_address_is_an_error(page, store):
     app = page(run="20200101-000000-abcd")
     assert "20200101-000000-abcd" in app.error[0].value
     assert app.query_params["run"] == run_id
+
+
+def test_an_unknown_run_to_compare_with_is_an_error(page, store):
+    run_id, other = made_run(store), made_run(store)
+    app = page(run=run_id, **{"with": ["20200101-000000-abcd", other]})
+    assert ["20200101-000000-abcd" in error.value for error in app.error] == [True]
+    assert app.multiselect(key="with").value == [other]
 
 
 def test_a_damaged_run_in_the_address_is_an_error(page, store):

@@ -75,8 +75,8 @@ _SETTING_NAMES = {path: setting.label for path, setting in SETTINGS.items()}
 def picked_runs(store: RunStore, runs: Sequence[AnyRun]) -> list[AnyRun]:
     """Return the selected runs that exist: those of a link that was just opened, or those of the session."""
     by_id = {run.id: run for run in runs}
-    link = st.query_params.get("runs")
-    if link is not None and link != st.session_state.get(_LINK):
+    link = ",".join(st.query_params.get_all("runs"))
+    if "runs" in st.query_params and link != st.session_state.get(_LINK):
         picked, problems = runs_in_link(store, by_id, link)
         add_problems(problems)
     else:

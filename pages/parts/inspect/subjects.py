@@ -122,7 +122,8 @@ def predictions_or_box(store: RunStore, run: RunSummary, label: str) -> Predicti
 
 
 def _repair_button(store: RunStore, run: RunSummary) -> None:
-    """Offer to repair a run whose predictions are damaged: they are computed again from its weights."""
+    """Offer to repair a run whose predictions are damaged."""
+    st.caption("Repairing the run computes its predictions again from its weights.")
     if not st.button("Repair run", key=key_for("repair", run.id), icon=":material/build:", type="primary"):
         return
     from core.jobs.repair import repair  # imports torch, which takes seconds
