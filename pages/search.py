@@ -130,6 +130,11 @@ def progress(search_id: str, search: Search, control: Control, trials: Sequence[
         st.caption(control.done)
     elif not control.going and trials:
         st.caption("The search is paused.")
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if failed and not control.problem:
+        st.caption(
+            literal(f"Trial {failed[-1].number} failed: {failed[-1].error} The search counts it as a poor trial.")
+        )
     best = next(iter(best_of(trials)), None)
     if best is None:
         return
@@ -143,10 +148,14 @@ def progress(search_id: str, search: Search, control: Control, trials: Sequence[
         )
         st.metric("Trial", f"{best.number} (base)" if best is base else best.number, border=True, width="content")
         st.metric("Training so far", duration(used.seconds), border=True, width="content")
-    st.markdown(f"Best settings: {literal(search.label(best.config))}.")
+    if best is base:
+        st.markdown("No trial is better than the base settings so far.")
+    else:
+        st.markdown(f"Best settings: {literal(search.label(best.config))}.")
+    advice = "" if control.confirm else " Confirm the best trials with new seeds."
     st.caption(
         f"{best.interval_text}, counting validation images only. These images chose the epoch and the trial, so the "
-        "accuracy and the gain are optimistic. Confirm the best trials with new seeds."
+        f"accuracy is optimistic.{advice}"
     )
 
 

@@ -29,6 +29,8 @@ NO_TRIAL = "No trial has an accuracy yet."
 _MOST_TICKS = 9
 #: Trials from which a surface is drawn through them.
 _LEAST_FOR_SURFACE = 8
+#: Degrees by which the names of scales are tilted, so that they do not overlap on a telephone.
+_TILT = -20
 #: What a scale has where a setting has no effect.
 NO_EFFECT = "no effect"
 
@@ -124,13 +126,15 @@ def parallel(search: Search, trials: pd.DataFrame) -> go.Figure:
     # A few poor trials would leave the good ones one colour.
     low, high = float(accuracy.quantile(0.25)), float(accuracy.max())
     line = {"color": accuracy.tolist(), "colorscale": LOW_TO_HIGH, "cmin": low, "cmax": max(high, low + 0.01)}
-    figure.add_parcoords(dimensions=scales, line=line, uid="trials", labelfont_size=12, tickfont_size=11)
-    figure.update_layout(margin={"l": 64, "r": 48, "t": 56, "b": 24})
+    figure.add_parcoords(
+        dimensions=scales, line=line, uid="trials", labelfont_size=12, labelangle=_TILT, tickfont_size=11
+    )
+    figure.update_layout(margin={"l": 64, "r": 48, "t": 72, "b": 24})
     return figure
 
 
 def _scale(one: Range, values: pd.Series) -> dict[str, Any]:
-    label = setting_name(one.path)
+    label = one.setting.label
     if one.choices:
         names = [one.setting.show(choice) for choice in one.choices]
         places = [names.index(one.setting.show(_value(one, value))) if not _missing(value) else -1 for value in values]
@@ -141,7 +145,7 @@ def _scale(one: Range, values: pd.Series) -> dict[str, Any]:
     scaled = numbers.map(math.log10) if one.log else numbers
     low, high = (math.log10(one.low), math.log10(one.high)) if one.log else (one.low, one.high)
     gap = 0.08 * (high - low)
-    ticks = _log_ticks(one) if one.log else list(np.linspace(low, high, 5))
+    ticks = _with_ends(one, _log_ticks(one) if one.log else _round_ticks(one))
     marks = [math.log10(tick) if one.log else float(tick) for tick in ticks]
     filled = scaled.fillna(low - gap)
     scale = {
@@ -163,6 +167,22 @@ def _log_ticks(one: Range) -> list[float]:
         if len(ticks) <= _MOST_TICKS:
             break
     return ticks if len(ticks) > 1 else [one.low, one.high]
+
+
+def _round_ticks(one: Range) -> list[float]:
+    """Return round numbers within a range."""
+    size = (one.high - one.low) / 4
+    power = 10.0 ** math.floor(math.log10(size))
+    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * size)
+    return [round(step * number, 12) for number in range(math.ceil(one.low / step), math.floor(one.high / step) + 1)]
+
+
+def _with_ends(one: Range, ticks: list[float]) -> list[float]:
+    """Return the ends of a range and the ``ticks`` that are not too close to them to be read."""
+    low, high = (math.log10(one.low), math.log10(one.high)) if one.log else (one.low, one.high)
+    places = [(math.log10(tick) if one.log else tick) for tick in ticks]
+    inner = [tick for tick, at in zip(ticks, places, strict=True) if 0.06 < (at - low) / (high - low) < 0.94]
+    return [one.low, *inner, one.high]
 
 
 def _with_no_effect(scale: dict[str, Any], place: float) -> dict[str, Any]:
@@ -195,7 +215,10 @@ def slices(search: Search, trials: pd.DataFrame, path: str) -> go.Figure:
 
 
 def contour(search: Search, trials: pd.DataFrame, x: str, y: str) -> go.Figure:
-    """Return trials over two settings, coloured by accuracy, over an interpolated surface where both are numbers."""
+    """Return trials over two settings, coloured by accuracy, over an interpolated surface where both are numbers.
+
+    The surface goes through the finished trials.
+    """
     ranges = {one.path: one for one in search.ranges}
     known = _known(trials)
     known = known[known[x].notna() & known[y].notna()]
@@ -208,8 +231,10 @@ def contour(search: Search, trials: pd.DataFrame, x: str, y: str) -> go.Figure:
     accuracy = 100 * known["value"]
     low, high = float(accuracy.quantile(0.25)), float(accuracy.max())
     places = [_places(ranges[path], known[path]) for path in (x, y)]
-    if not ranges[x].choices and not ranges[y].choices and len(known) >= _LEAST_FOR_SURFACE:
-        _add_surface(figure, ranges[x], ranges[y], places, accuracy, (low, max(high, low + 0.01)))
+    finished = known["state"].eq("finished").to_numpy()  # a pruned trial would have become better
+    if not ranges[x].choices and not ranges[y].choices and finished.sum() >= _LEAST_FOR_SURFACE:
+        points = [np.array(values)[finished] for values in places]
+        _add_surface(figure, ranges[x], ranges[y], points, accuracy[finished], (low, max(high, low + 0.01)))
     _add_points(figure, search, known, places[0], places[1], accuracy, "%", (low, max(high, low + 0.01)))
     return figure
 

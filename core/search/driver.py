@@ -15,7 +15,6 @@ from pathlib import Path
 from core.base.errors import FolderReplaced, LabError, Once, Outcome, RunBusy, StoreError, each
 from core.base.paths import runs_folder
 from core.base.terminal import say
-from core.base.text import one_line
 from core.config.run_config import RunConfig
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
@@ -145,10 +144,8 @@ def _failures(trials: Sequence[Trial]) -> str:
         failed.append(ended.pop())
     if len(failed) < (MOST_DIVERGED if failed and failed[-1].diverged else MOST_FAILURES):
         return ""
-    last = next(run for run in failed[0].runs if run.state == "failed")
-    error = one_line(last.status.error or "The log of the run has the reason.", 400)
     advice = " Create a search with a lower range of learning rates." if failed[0].diverged else ""
-    return f"The last {len(failed)} trials failed. {error}{advice}"
+    return f"The last {len(failed)} trials failed. {failed[0].error}{advice}"
 
 
 # --- what a person asks for -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from core.base.errors import DIVERGED
-from core.base.text import counted, distinct_names, duration, percent_range
+from core.base.text import counted, distinct_names, duration, one_line, percent_range
 from core.config.run_config import SETTINGS, RunConfig
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
@@ -71,9 +71,15 @@ class Trial:
         return sum(run.epochs.seconds for run in self.runs if run.epochs)
 
     @property
+    def error(self) -> str:
+        """Why it failed, in one line; empty unless it did."""
+        failed = next((run for run in self.runs if run.state == "failed"), None)
+        return one_line(failed.status.error or "The log of the run has the reason.", 400) if failed else ""
+
+    @property
     def diverged(self) -> bool:
         """Whether it failed because the loss of a run was no longer finite."""
-        return any(run.state == "failed" and DIVERGED in (run.status.error or "") for run in self.runs)
+        return DIVERGED in self.error
 
     @property
     def epoch(self) -> int:

@@ -64,6 +64,7 @@ def test_a_setting_alone_is_drawn_where_it_has_an_effect(trials):
 
 
 def test_two_numbers_have_a_surface_and_two_choices_have_none(trials):
+    trials = trials.assign(state="finished")
     surface, points = figures.contour(SEARCH, trials, "train.lr", "train.momentum").data
     assert np.nanmax(surface.z) <= 100 * trials["value"].max() + 1e-6
     assert len(points.x) == 8
@@ -90,3 +91,16 @@ def test_without_trials_there_is_a_message_and_no_trace():
     ):
         assert not figure.data and len(figure.layout.annotations) == 1
     assert figures.history_text(none) == figures.NO_TRIAL
+
+
+def test_a_surface_leaves_out_what_was_pruned():
+    some = table(SEARCH, made_trials(24)).assign(state="finished")
+    some.loc[3::6, ["state", "value"]] = ["pruned", 0.01]
+    surface, points = figures.contour(SEARCH, some, "train.lr", "train.momentum").data
+    assert np.nanmin(surface.z) > 2
+    assert min(points.marker.color) == pytest.approx(1)
+
+
+def test_a_scale_of_numbers_has_round_ones_and_its_ends():
+    (momentum,) = (one for one in SEARCH.ranges if one.path == "train.momentum")
+    assert figures._with_ends(momentum, figures._round_ticks(momentum)) == [0.5, 0.6, 0.8, 0.99]

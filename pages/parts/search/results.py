@@ -17,6 +17,8 @@ from core.views import exports
 from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.shared import download_button
 
+#: What the accuracy of a pruned trial is.
+STOPPED = "A pruned trial has the accuracy that it had when it was stopped."
 VIEWS = ("Parallel coordinates", "One setting", "Two settings", "Importance")
 
 
@@ -38,7 +40,7 @@ def search_results(search_id: str, search: Search, trials: Sequence[Trial], tabl
             f"Each of {counted(len(table), 'trial')} as a line through its settings to its accuracy.",
             height=360,
         )
-        st.caption("Drag along a scale to highlight the trials within; drag a name to move its scale.")
+        st.caption(f"Drag along a scale to highlight the trials within; drag a name to move its scale. {STOPPED}")
     elif view == VIEWS[1]:
         one_setting(search, table, paths)
     elif view == VIEWS[2]:
@@ -49,6 +51,7 @@ def search_results(search_id: str, search: Search, trials: Sequence[Trial], tabl
 
 def one_setting(search: Search, table: pd.DataFrame, paths: list[str]) -> None:
     """Draw accuracy against each setting."""
+    st.caption(f"Darker trials came later. Crosses: pruned trials. {STOPPED}")
     with st.grid(2, min_column_width=CHART_WIDTH) as grid:
         for path in paths:
             with grid.cell():
@@ -67,6 +70,7 @@ def two_settings(search: Search, table: pd.DataFrame, paths: list[str]) -> None:
     y = right.selectbox("Vertical", others, 0, key=f"search_y_{x}", format_func=setting_name)
     alt = f"Trials over {setting_name(x)} and {setting_name(y)}, coloured by accuracy."
     live_chart(figures.contour(search, table, x, y), "search-contour", alt)
+    st.caption(f"Crosses: pruned trials. {STOPPED} The surface is interpolated between finished trials.")
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
