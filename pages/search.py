@@ -14,7 +14,7 @@ from core.search import driver
 from core.search.confirm import best_trials, sides_of
 from core.search.driver import ensure_driver
 from core.search.form import copy_of
-from core.search.search import MOST_TRIALS, Search
+from core.search.search import MOST_MINUTES, MOST_TRIALS, Search
 from core.search.store import Control, SearchStore
 from core.search.trials import Trial, best_of, counts_text, labels, progress_of, runs_of, table, trials_of
 from pages.parts.actions import action_button, key_for, say, show_problems
@@ -22,7 +22,7 @@ from pages.parts.collection import NEW, Collection
 from pages.parts.estimate import fit_notes
 from pages.parts.get_data import get_data_box
 from pages.parts.search.confirmed import confirm_button, confirmed
-from pages.parts.search.form import search_form
+from pages.parts.search.form import optional_number, search_form
 from pages.parts.search.results import search_results, trial_table
 from pages.parts.shared import error_box, get_store, literal
 from pages.parts.watch import redraw_when_changed
@@ -99,15 +99,15 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
 
 def budget_fields(search_id: str, search: Search) -> None:
     """Ask for another budget."""
-    st.number_input("Trials in all, at most", 1, MOST_TRIALS, search.trials, key=f"more_trials_{search_id}")
-    st.number_input(
+    optional_number("Trials in all, at most", f"more_trials_{search_id}", (1, MOST_TRIALS), search.trials)
+    least = min(0.1, search.minutes or 0.1)
+    optional_number(
         "Minutes of training in all, at most",
-        min(0.1, search.minutes or 0.1),
-        100_000.0,
+        f"more_minutes_{search_id}",
+        (least, MOST_MINUTES),
         search.minutes,
         step=1.0,
         format="%g",
-        key=f"more_minutes_{search_id}",
     )
     action_button(
         "Continue with this budget",

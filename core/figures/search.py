@@ -243,12 +243,12 @@ def _add_surface(
     figure: go.Figure,
     x: Range,
     y: Range,
-    places: Sequence[Sequence[float]],
+    places: Sequence[np.ndarray],
     accuracy: pd.Series,
     limits: tuple[float, float],
 ) -> None:
     """Draw accuracy between the trials, interpolated linearly; nothing where they lie on a line."""
-    scaled = [np.log10(values) if one.log else np.array(values) for one, values in zip((x, y), places, strict=True)]
+    scaled = [np.log10(values) if one.log else values for one, values in zip((x, y), places, strict=True)]
     grid = [np.linspace(values.min(), values.max(), 40) for values in scaled]
     spans = [np.ptp(values) or 1.0 for values in scaled]
     points = np.column_stack([values / span for values, span in zip(scaled, spans, strict=True)])

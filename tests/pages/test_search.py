@@ -68,6 +68,21 @@ def test_the_fields_survive_a_refresh(app):
     assert fresh.number_input(key="search_trials").value == 30
 
 
+def test_the_number_of_trials_can_be_left_open(app, searches):
+    shown(app)
+    field = app.number_input(key="search_trials")
+    assert field.value == 30 and not field.proto.HasField("default"), "a browser lets no one clear a default"
+    field.set_value(None).run()
+    app.text_input(key="search_name").set_value("rates").run()
+    assert app.button(key="define_search").disabled, "there is no budget"
+    app.number_input(key="search_minutes").set_value(5).run()
+    app.button(key="define_search").click().run()
+    assert not app.exception
+    (search_id,) = searches.ids()
+    search = searches.get(search_id).search
+    assert (search.trials, search.minutes) == (None, 5.0)
+
+
 def test_a_range_that_cannot_be_read_is_named_beside_the_button(app):
     shown(app)
     (field,) = [one for one in app.text_input if (one.key or "").startswith("search_values_train.lr")]

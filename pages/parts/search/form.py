@@ -1,5 +1,7 @@
 """Creating a search: base settings, what varies, who chooses and stops trials, and the budget."""
 
+from typing import Any, TypeVar
+
 import streamlit as st
 
 from core.base.errors import LabError
@@ -16,6 +18,7 @@ from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_fields, load_fields
 from pages.parts.shared import error_box, get_store, literal
 
+T = TypeVar("T", int, float)
 MOST_RANGES = 8
 #: The parameter of the address that says where the fields are kept, and the fields besides the ranges.
 FIELDS = "fields"
@@ -61,19 +64,16 @@ def search_form() -> str | None:
     with right:
         pruner = _method("Pruner", "search_pruner", PRUNERS, "median")
     left, right = st.columns(2)
-    trials = left.number_input(
-        "Trials at most", 1, MOST_TRIALS, 30, key="search_trials", persist_state="session", help="Empty: no limit."
-    )
-    minutes = right.number_input(
-        "Minutes of training at most",
-        1,
-        100_000,
-        None,
-        key="search_minutes",
-        persist_state="session",
-        placeholder="no limit",
-        help="Training time of all trials together. The trial that is in training when they are used up is finished.",
-    )
+    with left:
+        trials = optional_number("Trials at most", "search_trials", (1, MOST_TRIALS), 30)
+    with right:
+        minutes = optional_number(
+            "Minutes of training at most",
+            "search_minutes",
+            (1, 100_000),
+            None,
+            help="Training time of all trials together. The trial in training when they are used up is finished.",
+        )
     more = _more()
     filled = from_fields(
         name,
@@ -91,6 +91,23 @@ def search_form() -> str | None:
 
 def _is_field(key: str) -> bool:
     return key in _FIELDS or key.startswith("search_values_")
+
+
+def optional_number(
+    label: str, key: str, limits: tuple[T, T], usual: T | None, help: str | None = None, **options: Any
+) -> T | None:
+    """Ask for a number of the kind of ``limits``; ``None`` where the person leaves the field empty."""
+    st.session_state.setdefault(key, usual)  # a number as ``value`` could not be cleared
+    return st.number_input(
+        label,
+        *limits,
+        None,
+        key=key,
+        persist_state="session",
+        placeholder="no limit",
+        help=" ".join(filter(None, (help, "Empty: no limit."))),
+        **options,
+    )
 
 
 def _base() -> tuple[RunConfig, str]:
