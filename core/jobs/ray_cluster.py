@@ -140,13 +140,15 @@ class Cluster:
     def state(self) -> ClusterState:
         """Return what the cluster has now."""
         nodes = [resources for resources in self._nodes() if resources.get("CPU")]
+        address = ray.get_runtime_context().gcs_address
         return ClusterState(
-            ray.get_runtime_context().gcs_address,
+            address,
             len(nodes),
             int(sum(resources["CPU"] for resources in nodes)),
             int(sum(resources.get("GPU", 0) for resources in nodes)),
             f"http://{self._dashboard}" if self._dashboard else "",
             self._token,
+            address.startswith("127."),
         )
 
     def _nodes(self) -> list[dict[str, float]]:

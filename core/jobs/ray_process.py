@@ -32,7 +32,8 @@ FRESH_SECONDS = 15.0
 class ClusterState:
     """What the cluster at ``address`` has: nodes that can train, and their CPUs and GPUs.
 
-    ``dashboard``: its address, empty if there is none. ``token``: whether the cluster asks for a token.
+    ``dashboard``: its address, empty if there is none. ``token``: whether the cluster asks for a token. ``local``:
+    whether it listens on 127.0.0.1 alone.
     """
 
     address: str
@@ -41,6 +42,7 @@ class ClusterState:
     gpus: int = 0
     dashboard: str = ""
     token: bool = False
+    local: bool = False
 
     def text(self) -> str:
         """Return ``2 nodes with 16 CPUs and 1 GPU``."""
@@ -80,10 +82,15 @@ def read_report(store: RunStore) -> ClusterReport | None:
         return None
 
 
+def cluster_name(address: str) -> str:
+    """Return ``Ray cluster at 10.0.0.1:6379``."""
+    return "Ray cluster of this computer" if address == "auto" else f"Ray cluster at {address}"
+
+
 def what_is_there(report: ClusterReport | None, address: str) -> str:
     """Return what the cluster has: ``2 nodes with 16 CPUs and 1 GPU; 3 runs train there.``"""
     if report is None or not report.of(address):
-        return f"Connecting to the Ray cluster at {address}; this takes up to a minute."
+        return f"Connecting to the {cluster_name(address)}; this takes up to a minute."
     return f"{report.text()}; {counted(report.runs, 'run')} {'trains' if report.runs == 1 else 'train'} there."
 
 
@@ -94,10 +101,13 @@ def what_is_exposed(cluster: ClusterState) -> str:
         if cluster.token
         else "The cluster asks for no token: everyone who can reach it"
     )
-    return (
-        f"{who} can run programs on its nodes and on this computer. Ray listens on all network addresses of each node "
-        "and does not encrypt: use it in a network that you trust."
+    where = (
+        "Only programs on this computer can reach it."
+        if cluster.local
+        else "Ray listens on all network addresses of each node and does not encrypt: use it in a network that you "
+        "trust. docs/cluster.md lists its ports, and has rules for a firewall."
     )
+    return f"{who} can run programs on its nodes and on this computer. {where}"
 
 
 def chosen_cluster(store: RunStore) -> str | None:

@@ -25,6 +25,7 @@ def test_a_report_is_read_as_it_was_written_and_counts_while_it_is_fresh(store):
     assert report.of("auto") and not report.of("10.0.0.1:6379")
     assert "2 nodes" in what_is_there(report, "auto") and "16 CPUs" in what_is_there(report, "auto")
     assert what_is_exposed(report) != what_is_exposed(ClusterReport("auto", token=True))
+    assert what_is_exposed(report) != what_is_exposed(replace(report, local=True))
     old = ClusterReport("auto", at=time.time() - 60, nodes=2)
     assert not old.of("auto") and "2 nodes" not in what_is_there(old, "auto")
 

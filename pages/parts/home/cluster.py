@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from core.jobs.ray_process import chosen_cluster, cluster_trouble, read_report, what_is_exposed, what_is_there
+from core.jobs.ray_process import (
+    chosen_cluster,
+    cluster_name,
+    cluster_trouble,
+    read_report,
+    what_is_exposed,
+    what_is_there,
+)
 from core.runs.storage import Storage
 from core.runs.store import RunStore
 from pages.parts.actions import act
@@ -20,7 +27,7 @@ def cluster_box(store: RunStore) -> None:
     address = chosen_cluster(store)
     if address:
         _trouble(store)
-    place = f"Ray cluster at {address}" if address else "this computer"
+    place = cluster_name(address) if address else "this computer"
     with st.expander(f"Where runs train: {literal(place)}", icon=":material/hub:", key="cluster_box"):
         _choice(store, address)
         if address:
