@@ -19,13 +19,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import ray
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from core.base.errors import LabError, StoreError
 from core.base.paths import PROJECT
+from core.base.terminal import say
 from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.network import MOMENTS, memory_bytes, network_cost
@@ -404,7 +405,7 @@ class _Following:
         received, stop_asked_at = 0, None
         while True:
             answer = trainer.fetch.remote(received, self._cluster.fetch_pause())
-            while not ray.wait([answer], timeout=GLANCE_SECONDS)[0]:
+            while not _ready(answer):
                 self._recorder.alive()
                 stop_asked_at = self._stop(trainer, stop_asked_at)
             delivery: Delivery = self._get(answer)
@@ -446,7 +447,7 @@ class _Following:
         ``waiting``: the trainer may still wait for a node.
         """
         began, said = time.monotonic(), not waiting
-        while not ray.wait([answer], timeout=GLANCE_SECONDS)[0]:
+        while not _ready(answer):
             self._recorder.alive()
             if self._recorder.stop_requested():
                 raise _Stopped
@@ -463,8 +464,27 @@ class _Following:
             raise error.cause from None
         except RuntimeEnvSetupError as error:
             raise LabError(f"A node of the cluster cannot load the laboratory’s code: {error}") from error
+        except OSError as error:
+            _end_disconnected(error)
         except RayError as error:
             raise Gone(f"Its process on the cluster ended ({type(error).__name__}).") from error
+
+
+def _ready(answer: Any) -> bool:
+    """Wait a moment for an answer of a trainer, and return whether it is there."""
+    try:
+        return bool(ray.wait([answer], timeout=GLANCE_SECONDS)[0])
+    except OSError as error:
+        _end_disconnected(error)
+
+
+def _end_disconnected(error: OSError) -> NoReturn:
+    """End this process, whose Ray process on this computer is gone; the next one takes up its runs.
+
+    Ray would end it within a minute. Until then each run would fail, and the next one after it.
+    """
+    say(f"Ray on this computer has stopped ({error}). The runs continue when the laboratory is connected again.")
+    os._exit(1)
 
 
 #: The calls that a node may make on the laboratory's recorder.

@@ -84,6 +84,20 @@ def test_ray_is_asked_for_the_threads_the_memory_and_the_share_of_a_gpu(monkeypa
     assert {options["memory"] for options in asked} == {math.ceil(memory_bytes(config) / GB) * GB}
 
 
+def test_a_laboratory_whose_ray_has_stopped_ends_and_fails_no_run(store, monkeypatch):
+    def broken(*arguments, **options):
+        raise OSError("Broken pipe")
+
+    monkeypatch.setattr(ray, "wait", broken)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    run_id = store.create(tiny_config())
+    with pytest.raises(SystemExit):
+        run(store, run_id, train=lambda *arguments: ray_cluster._ready(None))
+    assert store.run(run_id).stored_status().state == "running"
+    store.queue.mark_interrupted()
+    assert store.queue.take_up() == [run_id]
+
+
 def test_many_runs_are_fetched_less_often_but_never_so_seldom_that_they_end_themselves():
     assert fetch_pause(1) == 0.5 < fetch_pause(1_000) < fetch_pause(10**6) < LOST_SECONDS / 2
 
