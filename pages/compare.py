@@ -220,6 +220,8 @@ def picked_part(picked: Sequence[AnyRun], labels: Mapping[str, str]) -> None:
         if isinstance(run, DamagedRun):
             error_box(run.error)
     runs = readable(picked)
+    if len(runs) < len(picked):
+        st.caption("“Check all files” in the section Storage below shows what can be repaired.")
     if not runs:
         return
     few = runs[:MOST_DRAWN]

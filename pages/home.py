@@ -24,7 +24,7 @@ from pages.parts.actions import show_problems
 from pages.parts.components.live_chart import live_chart
 from pages.parts.home.cluster import cluster_box
 from pages.parts.home.queue import queue_box, training_settings, undo_boxes
-from pages.parts.shared import REPORT, STATE_LOOKS, error_box, get_store, literal, open_page, run_link
+from pages.parts.shared import REPORT, STATE_LOOKS, error_box, get_store, open_page, run_link, sentence
 from pages.parts.watch import redraw_when_changed
 
 #: Runs in each list.
@@ -145,7 +145,7 @@ def run_row(run: AnyRun, text: str) -> None:
     icon, colour = STATE_LOOKS[run.state]
     with st.container(gap="xxsmall"):
         run_link(run.id, names[run.id], icon)
-        st.caption(f":{colour}[{run.state}] · {literal(text)}")
+        st.caption(f":{colour}[{run.state}] · {sentence(text)}")
 
 
 # --- the report -----------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ def kept() -> Kept:
 def kept_draft(name: str, default: Draft) -> Draft:
     """Return the draft of this tab that is called ``name``, or ``default`` if there is none."""
     if name not in st.session_state:
-        st.session_state[name] = _loaded(st.query_params.get("draft", "")) or default
+        linked = st.query_params.get("draft", "")
+        loaded = _loaded(linked)
+        st.session_state[name], st.session_state[_linked(name)] = loaded or default, linked if loaded else ""
         st.session_state[f"{name} saved"] = st.session_state[name].to_dict()
     draft: Draft = st.session_state[name]
     return draft
@@ -50,8 +52,9 @@ def kept_content(param: str) -> dict[str, Any]:
     if seen in st.session_state:
         return {}
     st.session_state[seen] = True
-    content = kept().load(st.query_params.get(param, ""))
-    st.session_state[f"{param} saved"] = content
+    linked = st.query_params.get(param, "")
+    content = kept().load(linked)
+    st.session_state[f"{param} saved"], st.session_state[_linked(param)] = content, linked if content else ""
     return content
 
 
@@ -73,7 +76,8 @@ def load_fields(param: str, is_field: Callable[[str], bool]) -> None:
 def keep_fields(param: str, is_field: Callable[[str], bool]) -> None:
     """Keep the fields of a form for :func:`load_fields` from the first change on."""
     fields = {str(key): value for key, value in st.session_state.items() if is_field(str(key))}
-    if st.session_state.setdefault(f"{param} untouched", fields) != fields or st.query_params.get(param):
+    untouched = st.session_state.setdefault(f"{param} untouched", fields)
+    if untouched != fields or st.query_params.get(param) or st.session_state.get(_linked(param)):
         keep_content(param, fields)
 
 
@@ -82,22 +86,34 @@ def _keep(name: str, param: str, content: Mapping[str, Any]) -> None:
     if content != st.session_state.get(f"{name} saved", {}):
         st.session_state[key] = kept().save(content, st.session_state.get(key, "")) if content else ""
         st.session_state[f"{name} saved"] = content
-    if st.session_state.get(key):
-        st.query_params[param] = st.session_state[key]
+        st.session_state.pop(_linked(name), None)
+    if place := st.session_state.get(key) or st.session_state.get(_linked(name)):
+        st.query_params[param] = place
     elif not content:
         st.query_params.pop(param, None)
+
+
+def _linked(name: str) -> str:
+    """Return the session's key for the place that the address named first: the content is there until it changes.
+
+    It may be another tab's, so nothing is written there.
+    """
+    return f"{name} linked"
 
 
 def kept_tray() -> Tray:
     """Return the images of this tab."""
     if "classify.tray" not in st.session_state:
-        st.session_state["classify.tray"] = Tray.restored(kept(), st.query_params.get("images", ""))
+        linked = st.query_params.get("images", "")
+        restored = st.session_state["classify.tray"] = Tray.restored(kept(), linked)
+        st.session_state[_linked("images")] = linked if restored.images else ""
     tray: Tray = st.session_state["classify.tray"]
     return tray
 
 
 def keep_tray(tray: Tray) -> None:
     """Keep the images if they have changed, and put their place into the address."""
-    tray.keep(kept())
-    if tray.kept_id:
-        st.query_params["images"] = tray.kept_id
+    if tray.keep(kept()):
+        st.session_state.pop(_linked("images"), None)
+    if place := tray.kept_id or st.session_state.get(_linked("images")):
+        st.query_params["images"] = place

@@ -234,6 +234,11 @@ def test_images_survive_a_visit_to_another_page(app, store):
     app.switch_page("pages/home.py").run()
     opened(app)
     assert list(app.dataframe[0].value["image"]) == ["one.png"]
+    fresh = AppTest.from_file(str(APP), default_timeout=20).run()
+    fresh.query_params["images"] = kept = app.query_params["images"]
+    opened(fresh).switch_page("pages/home.py").run()
+    fresh.query_params.clear()  # as the menu does
+    assert opened(fresh).query_params["images"] == kept, "a second refresh finds them too"
     app.button(key="clear").click().run()
     assert not app.dataframe
 

@@ -66,6 +66,10 @@ def test_the_fields_survive_a_refresh(app):
     assert fresh.selectbox(key="search_pruner").value == "asha"
     assert fresh.number_input(key="search_minutes").value == 30
     assert fresh.number_input(key="search_trials").value == 30
+    fresh.switch_page("pages/home.py").run()
+    fresh.query_params.clear()  # as the menu does
+    fresh.switch_page("pages/search.py").run()
+    assert fresh.query_params["fields"] == address["fields"], "a second refresh finds them too"
 
 
 def test_the_number_of_trials_can_be_left_open(app, searches):
