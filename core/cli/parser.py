@@ -196,8 +196,8 @@ def _add_storage(commands: _Commands) -> None:
         ),
     ):
         command.add_argument(option, type=_days, default=argparse.SUPPRESS, metavar="DAYS", help=f"{what}: {days}")
-    at_once = f"number of queued runs to train at once on this computer, from 1 to {MOST_AT_ONCE}"
-    command.add_argument("--runs-at-once", type=_positive, default=argparse.SUPPRESS, metavar="N", help=at_once)
+    at_once = f"number of queued runs to train at once on this computer, from 1 to {MOST_AT_ONCE}, or “auto” (default)"
+    command.add_argument("--runs-at-once", type=_at_once, default=argparse.SUPPRESS, metavar="N", help=at_once)
 
 
 def _add_studies(commands: _Commands) -> None:
@@ -344,6 +344,10 @@ def _days(text: str) -> int | None:
     if days and days > MOST_DAYS:
         raise argparse.ArgumentTypeError(f"at most {MOST_DAYS:,} days are allowed, or “never”")
     return days
+
+
+def _at_once(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
 
 
 def _seeds(text: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 
 from core.base.text import counted, duration, filesize, one_line
 from core.cli.answer import Answer, facts
+from core.cost.together import slots
 from core.runs import check as checks
 from core.runs.backup import Backup
 from core.runs.storage import Storage, StorageSettings, days_text
@@ -80,7 +81,7 @@ def storage(args: argparse.Namespace, store: RunStore) -> Answer:
         "free on the disk": filesize(sizes.free),
         "empty the trash": days_text(settings.empty_trash_after),
         "delete saved states of finished runs": days_text(settings.delete_states_after),
-        "runs trained at once": str(settings.runs_at_once),
+        "runs trained at once": str(settings.runs_at_once or f"automatic, up to {slots(None)}"),
     }
     text = facts(rows)
     if notice := space.notice(due):

@@ -104,9 +104,9 @@ class _Announced:
         """Return how many runs may be trained at once."""
         return self._place.slots()
 
-    def obstacle(self, run: RunSummary, beside: Sequence[RunSummary]) -> str | None:
+    def obstacle(self, run: RunSummary, beside: Sequence[RunSummary], waiting: int) -> str | None:
         """Return why ``run`` cannot begin now."""
-        return self._place.obstacle(run, beside)
+        return self._place.obstacle(run, beside, waiting)
 
     def train(self, store: RunStore, run_id: str) -> None:
         """Train a queued run to its end."""

@@ -28,6 +28,10 @@ USED_RUNS, NEWEST_RUNS = 5, 20
 KEPT_PROBES, KEPT_OF_NETWORK = 50, 3
 #: A speed so many times lower than the fastest one was disturbed.
 DISTURBED = 1.25
+#: The share of a step that more threads do not make faster (Amdahl's law). Two runs with one thread each train 1.14
+#: times as many images per second as one run with two threads (two Zen 4 cores, batch size 128, docs/speed.md), so two
+#: threads are 1.75 times as fast as one. For several runs on a GPU it is only a guess, until some were trained.
+SERIAL_SHARE = 0.14
 
 #: Depth, width, shortcut and batch size: what a speed depends on besides the machine.
 Shape = tuple[int, int, str, int]
@@ -87,27 +91,34 @@ def computed_alike(config: RunConfig, host: str | None, asked: tuple[Any, ...], 
     return host == this_host() and all(wanted in values for wanted, *values in pairs)
 
 
-def shared(speed: Speed, share: int) -> Speed:
-    """Return the speed of a run that has a ``share`` of so many threads, as much lower as it has fewer threads."""
-    slower = max(1.0, speed.used[-1] / share)
-    used = (*speed.used[:-1], share)
-    return replace(speed, used=used, training=speed.training / slower, evaluation=speed.evaluation / slower)
+def gain(threads: int) -> float:
+    """Return how many times as fast as with one thread a run is expected to train with so many ``threads``."""
+    return 1 / (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+
+
+def with_threads(speed: Speed, threads: int) -> Speed:
+    """Return the expected speed of a run with so many ``threads`` while the others of the machine compute, too."""
+    faster = gain(threads) / gain(speed.used[-1])
+    used = (*speed.used[:-1], threads)
+    return replace(speed, used=used, training=speed.training * faster, evaluation=speed.evaluation * faster)
 
 
 # --- earlier runs ---------------------------------------------------------------------------------
 
 
-def run_speeds(store: RunStore, config: RunConfig, runs: Iterable[RunSummary], share: int | None = None) -> list[Speed]:
+def run_speeds(
+    store: RunStore, config: RunConfig, runs: Iterable[RunSummary], threads: int | None = None
+) -> list[Speed]:
     """Return the speeds of this machine's runs with the most similar network, at most :data:`USED_RUNS`.
 
-    ``runs``: all runs, newest first. Of equally similar runs, those that trained with a ``share`` of so many threads
-    come first, and of these the fastest of the newest.
+    ``runs``: all runs, newest first. Of equally similar runs, those that trained with so many ``threads`` come first,
+    and of these the fastest of the newest.
     """
     used = [(run, _used(run)) for run in runs if run.epochs]
     alike: dict[tuple[Shape, bool], list[RunSummary]] = {}
     for run, values in used:
         if values and computed_alike(config, run.status.host, how(run.config), values):
-            alike.setdefault((shape(run.config), share not in (None, values[-1])), []).append(run)
+            alike.setdefault((shape(run.config), threads not in (None, values[-1])), []).append(run)
     for kind in sorted(alike, key=lambda kind: (distance(config, kind[0]), kind[1])):
         newest = alike[kind][:NEWEST_RUNS]
         speeds: list[Speed] = []
@@ -146,9 +157,8 @@ def run_speed(run: RunSummary, records: Sequence[EpochRecord]) -> Speed | None:
 
 def _used(run: RunSummary) -> tuple[Any, ...] | None:
     """Return the device, precision and threads that a run was computed with; ``None`` if not recorded."""
-    names = ("device", "precision", "threads")
-    environment = run.meta.environment
-    return tuple(environment[name] for name in names) if set(names) <= environment.keys() else None
+    used = tuple(run.meta.environment.get(name) for name in ("device", "precision", "threads"))
+    return used if None not in used and type(used[-1]) is int and used[-1] > 0 else None
 
 
 def _evaluation_speed(config: RunConfig, records: Sequence[EpochRecord]) -> float | None:

@@ -1,60 +1,136 @@
-"""Several runs at once on this machine: how many cores each gets, whether one more has room beside the others, and how
+"""Several runs at once on this machine: how many threads each gets, whether one more begins beside the others, and how
 long all of them take.
+
+How many train at once is what someone has ``chosen``, or automatic (``None``). Automatic on a GPU, as many as its
+memory holds share it, up to :data:`MOST_AUTOMATIC`. Automatic on a CPU, the runs that train and wait share the cores,
+down to one core each. A run keeps the number of threads that it began with, so one that began alone has all cores until
+it ends. The last runs of the queue do not begin on a part of the cores if the rest will soon be free.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from core.base.machine import core_count
 from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.machine import TIGHT, free_memory_of, has_gpu, memory_limit
-from core.cost.network import PROGRAM_BYTES, memory_bytes, memory_text
+from core.cost.network import PROGRAM_BYTES, memory_bytes, memory_text, step_work
+from core.cost.speed import gain
 from core.runs.storage import Storage
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 
+#: Runs that train at once if nobody has chosen a number, at most. On an H200, eight runs at once trained 3.5 times as
+#: many images per second as one, and more were not measured. On two cores, two runs with one thread each trained 1.14
+#: times as many as one run with two threads (both in docs/speed.md). More than two cores were not measured; there too,
+#: all runs are threads of one Python process, which can only take turns between PyTorch's operators.
+MOST_AUTOMATIC = 8
+#: The last runs wait for all cores while the others have less than this share of their own work left. Two cores, a
+#: last run that takes 1 with one thread and 1 / 1.75 with two: waiting is sooner if the other ends within 1 - 1 / 1.75.
+NEARLY_DONE = 0.43
 
-def slots(store: RunStore) -> int:
-    """Return how many runs of a store may train at once on this machine, as its settings say."""
+
+@dataclass(frozen=True)
+class Job:
+    """A run that trains or waits: ``seconds`` left with so many ``threads``. A waiting run begins with other threads if
+    they are not ``fixed`` by its settings or by what was recorded when it began.
+    """
+
+    seconds: float
+    threads: int
+    fixed: bool = False
+
+    @property
+    def work(self) -> float:
+        """The seconds left with one thread."""
+        return self.seconds * gain(self.threads)
+
+
+def chosen(store: RunStore) -> int | None:
+    """Return how many runs of a store may train at once on this machine, ``None`` for automatic."""
     return Storage(store).settings_or_never().runs_at_once
 
 
-def cores_each(slots: int) -> int:
-    """Return how many cores a run gets where ``slots`` runs may train at once: an equal share, at least 1."""
-    return max(1, core_count() // max(1, slots))
+def slots(chosen: int | None) -> int:
+    """Return how many runs may train at once."""
+    return chosen or min(MOST_AUTOMATIC, MOST_AUTOMATIC if has_gpu() else core_count())
 
 
-def share_text(slots: int) -> str:
-    """Return what a run has of this machine where ``slots`` runs may train at once, in a sentence."""
-    cores, each = core_count(), cores_each(slots)
+def cores_each(chosen: int | None, at_once: int = 1) -> int:
+    """Return how many cores a run gets, at least 1: an equal share of all. ``at_once`` runs train, if automatic."""
+    return max(1, core_count() // (chosen or max(1, at_once)))
+
+
+def share_text(chosen: int | None) -> str:
+    """Return what a run has of this machine, in a sentence."""
+    cores, most = core_count(), slots(chosen)
     if has_gpu():
-        return f"The runs share the GPU, and each uses {each} of {counted(cores, 'core')}." if slots > 1 else ""
-    if slots == 1:
-        return f"A run set to “all” threads uses {'all ' if cores > 1 else ''}{counted(cores, 'core')}."
-    most = min(slots, cores)
-    at_most = f" No more than {counted(most, 'run')} at once, since each needs a core." if most < slots else ""
-    return f"A run set to “all” threads uses {each} of {counted(cores, 'core')}.{at_most}"
+        if chosen is None:
+            return f"Automatic: up to {most} runs share the GPU, as many as its memory holds."
+        return f"The runs share the GPU, and each uses {cores_each(chosen)} of {counted(cores, 'core')}." * (most > 1)
+    if cores == 1 and chosen in (None, 1):
+        return "One run trains at a time, on the only core."
+    if chosen is None:
+        return (
+            f"Automatic: while several runs wait, up to {most} train at once and share {counted(cores, 'core')}. A run "
+            "that waits alone begins with all cores and keeps them; the next one then waits until it ends."
+        )
+    if chosen == 1:
+        return f"A run set to “all” threads uses all {counted(cores, 'core')}."
+    allowed = min(chosen, cores)
+    at_most = f" No more than {counted(allowed, 'run')} at once, since each needs a core." if allowed < chosen else ""
+    return f"A run set to “all” threads uses {cores_each(chosen)} of {counted(cores, 'core')}.{at_most}"
 
 
-def abreast(configs: Iterable[RunConfig], slots: int) -> int:
-    """Return how many runs of these configs train at once: on a CPU, no more than have a core for each thread."""
-    on_cpu = [config for config in configs if _device(config.train.device) == "cpu"]
-    most_threads = max((config.train.threads or cores_each(slots) for config in on_cpu), default=0)
-    return max(1, min(slots, core_count() // most_threads)) if most_threads else max(1, slots)
+def abreast(configs: Sequence[RunConfig], chosen: int | None, runs: int | None = None) -> int:
+    """Return how many of these runs train at once if all of them wait: those that have slots, cores and memory.
 
-
-def total_seconds(seconds: Iterable[float], at_once: int, begun: Iterable[float] = ()) -> float:
-    """Return the seconds until the last run has ended; ``seconds`` are those of the runs in the queue, in its order.
-
-    ``at_once`` runs train at a time. Those that have ``begun`` have so many seconds left.
+    ``runs``: how many there are with these configs, by default one of each.
     """
-    begun = sorted(begun)
-    free_at = begun[-at_once:]  # more may have begun than may train at once by now
-    free_at = [0.0] * (at_once - len(free_at)) + free_at
-    for needed in seconds:
-        heapq.heapreplace(free_at, free_at[0] + needed)
-    return max(*free_at, *begun, 0.0)
+    at_once = min(slots(chosen), len(configs) if runs is None else runs)
+    on_cpu = [config for config in configs if _device(config.train.device) == "cpu"]
+    least = cores_each(chosen) if chosen else 1
+    if most_threads := max((config.train.threads or least for config in on_cpu), default=0):
+        at_once = min(at_once, core_count() // most_threads)
+    if at_once > 1:
+        largest = max(configs, key=memory_bytes)
+        if limit := memory_limit(_device(largest.train.device)):
+            at_once = min(at_once, int(TIGHT * limit + PROGRAM_BYTES) // memory_bytes(largest))
+    return max(1, at_once)
+
+
+def total_seconds(waiting: Sequence[Job], at_once: int, chosen: int | None, begun: Iterable[Job] = ()) -> float:
+    """Return the seconds until the last run has ended; ``waiting`` is the queue in its order, ``begun`` train already.
+
+    No more than ``at_once`` train at a time.
+    """
+    now, training = 0.0, [(job.seconds, job.threads) for job in begun]
+    heapq.heapify(training)
+    for place, job in enumerate(waiting):
+        behind = len(waiting) - place
+        while True:
+            threads = job.threads if job.fixed else cores_each(chosen, min(at_once, len(training) + behind))
+            left = [(end - now) * gain(other) for end, other in training]
+            free = core_count() - sum(other for _, other in training)
+            room = not training or (len(training) < at_once and (has_gpu() or threads <= free))
+            free_to_choose = chosen is None and not job.fixed
+            if room and not (free_to_choose and better_later(job.work, threads, left, behind, at_once)):
+                break
+            now, _ = heapq.heappop(training)
+        heapq.heappush(training, (now + job.work / gain(threads), threads))
+    return max((end for end, _ in training), default=0.0)
+
+
+def better_later(work: float, threads: int, left: Sequence[float], waiting: int, at_once: int) -> bool:
+    """Return whether the next run should not begin with so many ``threads`` beside others, but when they have ended.
+
+    ``waiting`` runs wait, this one among them. If they are so few that each gets more cores once the others have ended,
+    they wait for those that have little work ``left``, compared with their own ``work``.
+    """
+    if has_gpu() or not left:
+        return False
+    return cores_each(None, min(at_once, waiting)) > threads and max(left) < NEARLY_DONE * work
 
 
 def device_of(run: RunSummary) -> str:
@@ -68,29 +144,49 @@ def _device(name: object) -> str:
     return str(name)
 
 
-def threads_of(run: RunSummary, slots: int) -> int:
-    """Return how many threads a run trains with here: those recorded when it began, else what its settings say."""
+def fixed_threads(run: RunSummary) -> int | None:
+    """Return the threads that were recorded when a run began or that its settings say; ``None`` for a share."""
     recorded = run.meta.environment.get("threads")
-    return recorded if isinstance(recorded, int) else run.config.train.threads or cores_each(slots)
+    return recorded if isinstance(recorded, int) else run.config.train.threads
 
 
-def obstacle(run: RunSummary, beside: Sequence[RunSummary], slots: int) -> str | None:
-    """Return why ``run`` cannot begin while the runs ``beside`` train on this machine, ``None`` if it can.
+def work_left(run: RunSummary) -> float:
+    """Return what is left to compute of a run, relative to other runs."""
+    train = run.config.train
+    per_image = step_work(run.config) / train.batch_size
+    return (train.epochs - run.status.epoch) * run.config.data.sizes().train * per_image
 
-    On a CPU, together they have at most as many threads as there are cores: more would wait for each other. The memory
+
+def obstacle(
+    run: RunSummary, threads: int, beside: Sequence[tuple[RunSummary, int]], waiting: int, chosen: int | None
+) -> str | None:
+    """Return why ``run`` cannot begin with so many ``threads`` while others train on this machine, ``None`` if it can.
+
+    ``beside``: the runs that train, with their threads. ``waiting`` runs wait, this one among them.
+
+    On a CPU, all together have at most as many threads as there are cores: more would wait for each other. The memory
     that is free now must hold the run, and :data:`~core.cost.machine.TIGHT` of all memory must hold all of them, since
     a run that has just begun has not taken its memory yet. A run alone may always begin.
     """
     device = device_of(run)
-    neighbours = [other for other in beside if device_of(other) == device]
+    neighbours = [(other, number) for other, number in beside if device_of(other) == device]
     if not neighbours:
         return None
-    return (device == "cpu" and _lack_of_cores(run, neighbours, slots)) or _lack_of_memory(run, neighbours, device)
+    others = [other for other, _ in neighbours]
+    if device == "cpu":
+        if problem := _lack_of_cores(threads, sum(number for _, number in neighbours)):
+            return problem
+        left = [work_left(other) for other in others]
+        free_to_choose = chosen is None and fixed_threads(run) is None
+        if free_to_choose and better_later(work_left(run), threads, left, waiting, slots(None)):
+            soon = "the run that trains ends" if len(others) == 1 else f"the {len(others)} runs that train end"
+            return f"The next run starts with more cores when {soon}, which is soon."
+    return _lack_of_memory(run, others, device)
 
 
-def _lack_of_cores(run: RunSummary, beside: Sequence[RunSummary], slots: int) -> str | None:
-    threads, cores = threads_of(run, slots), core_count()
-    free = max(0, cores - sum(threads_of(other, slots) for other in beside))
+def _lack_of_cores(threads: int, taken: int) -> str | None:
+    cores = core_count()
+    free = max(0, cores - taken)
     if threads <= free:
         return None
     return (

@@ -15,7 +15,7 @@ from core.config.sections import IMAGE_SIZE
 from core.cost.machine import has_gpu
 from core.cost.network import step_work
 from core.cost.speed import Speed, fast, how, remember, shape
-from core.cost.together import cores_each, slots
+from core.cost.together import chosen, cores_each
 from core.data.task import ImageSet, Normalization, Task
 from core.records import BatchRecord
 from core.runs.folder import this_host
@@ -40,7 +40,7 @@ def measure(config: RunConfig, store: RunStore) -> Speed:
     """
     if any(run.at_work for run in store.summaries()):
         raise LabError("A run is training and would slow the measurement. Measure when it has finished.")
-    cores = None if has_gpu() else cores_each(slots(store))  # what a run has where several may train at once
+    cores = None if has_gpu() else cores_each(chosen(store))  # what a run has that waits alone
     # In a thread of its own: the number of threads that PyTorch uses is set per thread.
     with ThreadPoolExecutor(max_workers=1) as thread:
         speed = thread.submit(_measure, config, cores).result()

@@ -192,7 +192,7 @@ class Cluster:
         self._drop_idle(IDLE_SECONDS)
         return int(max(cpus, RUNS_OF_GPU * gpus))
 
-    def obstacle(self, run: RunSummary, beside: Sequence[RunSummary]) -> str | None:
+    def obstacle(self, run: RunSummary, beside: Sequence[RunSummary], waiting: int = 1) -> str | None:
         """Return why a run cannot begin now: the runs on the cluster leave no room on any node."""
         need = self.need(run.config, run.meta.environment)
         nodes = self._nodes()

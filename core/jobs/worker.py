@@ -187,8 +187,8 @@ class Worker:
                 if not self._may_start(run_id):
                     continue
                 run = self._summary(run_id)
-                if run and (obstacle := place.obstacle(run, [other.run for other in beside if other.run])):
-                    self.waiting = obstacle
+                if run and (obstacle := self._obstacle(place, run, beside, queue)) is not None:
+                    self.waiting = obstacle or None
                     return
                 self._forget_trouble(run_id)
                 self._start(_Training(run_id, run, place))
@@ -197,6 +197,12 @@ class Worker:
 
     def _trained_at(self, place: Place) -> list[_Training]:
         return [training for training in list(self._training) if training.place is place]
+
+    def _obstacle(self, place: Place, run: RunSummary, beside: list[_Training], queue: list[str]) -> str | None:
+        """Return why the place cannot train a run now: ``""`` for a moment, ``None`` if it can."""
+        others = [self._summary(training.run_id) or training.run for training in beside]
+        waiting = len(set(queue) - self._again_at.keys() - set(self.training()))
+        return place.obstacle(run, [other for other in others if other], waiting)
 
     def _may_start(self, run_id: str) -> bool:
         """Return whether a run of the queue waits for this worker, and not for its next try."""

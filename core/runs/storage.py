@@ -32,8 +32,8 @@ from core.runs.summary import RunSummary
 SETTINGS_FILE = ".settings.json"
 #: Days that can be set.
 MOST_DAYS = 3_650
-#: Runs that are trained at once, unless someone chooses another number, and the most that can be chosen.
-RUNS_AT_ONCE, MOST_AT_ONCE = 1, 64
+#: Runs at once that can be chosen.
+MOST_AT_ONCE = 64
 #: Addresses of Ray clusters: a name or an address of version 4 or 6, and a port.
 ADDRESS = r"auto|([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\]):[0-9]{1,5}"
 DAY = 86_400.0
@@ -47,13 +47,14 @@ class StorageSettings:
 
     ``empty_trash_after`` counts from the day on which a run or a study was moved to the trash, ``delete_states_after``
     from the day on which a run finished. ``runs_at_once``, from 1 to :data:`MOST_AT_ONCE`: how many queued runs are
-    trained at once on this machine. ``cluster``: the address of the Ray cluster that trains the queued runs instead
-    (``HOST:PORT``, or ``auto`` for one that this computer belongs to); ``None`` for this machine.
+    trained at once on this machine; ``None`` for as many as are expected to end soonest (:mod:`core.cost.together`).
+    ``cluster``: the address of the Ray cluster that trains the queued runs instead (``HOST:PORT``, or ``auto`` for one
+    that this computer belongs to); ``None`` for this machine.
     """
 
     empty_trash_after: int | None = None
     delete_states_after: int | None = None
-    runs_at_once: int = RUNS_AT_ONCE
+    runs_at_once: int | None = None
     cluster: str | None = None
 
     def problem(self) -> str | None:
@@ -61,8 +62,9 @@ class StorageSettings:
         for value in (self.empty_trash_after, self.delete_states_after):
             if value is not None and not (type(value) is int and 1 <= value <= MOST_DAYS):
                 return f"“{value}” is not a number of days from 1 to {MOST_DAYS:,}, nor null for never"
-        if type(self.runs_at_once) is not int or not 1 <= self.runs_at_once <= MOST_AT_ONCE:
-            return f"“{self.runs_at_once}” is not a number of runs at once from 1 to {MOST_AT_ONCE}"
+        at_once = self.runs_at_once
+        if at_once is not None and not (type(at_once) is int and 1 <= at_once <= MOST_AT_ONCE):
+            return f"“{at_once}” is not a number of runs at once from 1 to {MOST_AT_ONCE}, nor null for automatic"
         if self.cluster is not None and not re.fullmatch(ADDRESS, str(self.cluster)):
             return f"“{one_line(str(self.cluster), 60)}” is not HOST:PORT, nor “auto”"
         return None

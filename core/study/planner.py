@@ -13,7 +13,7 @@ from core.base.errors import Outcome, collected
 from core.base.text import counted, expected_time
 from core.compare.contenders import Contender
 from core.config.run_config import RunConfig
-from core.cost.estimate import queue_seconds
+from core.cost.estimate import total
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision, title
 from core.stats.finding import ACCURACY
@@ -81,7 +81,7 @@ def plan_contenders(judgement: Judgement, sides: Sequence[Contender], difference
     """Return the plan for contenders that :mod:`core.compare.gap` has judged."""
     seeds = seeds_for(judgement, difference)
     missing = missing_runs(sides, seeds or 0, store.summaries())
-    seconds = queue_seconds([config for config, _ in missing], store)
+    seconds = total([config for config, _ in missing], store).seconds
     return Plan(difference, seeds, judgement.variances is not None, len(missing), seconds)
 
 

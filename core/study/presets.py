@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.base.errors import ConfigError
 from core.config.presets import PRESETS
-from core.cost.estimate import queue_seconds
+from core.cost.estimate import total
 from core.published.points import POINTS, TASKS
 from core.runs.store import RunStore
 from core.study.study import LEAST_SCALE, Axis, Study, no_such_figure
@@ -65,7 +65,7 @@ def published_study(figure: int, *, scale: float = 1.0, split: Split = "common",
 
 def seconds(study: Study, store: RunStore) -> float | None:
     """Return how long all cells take on this machine, from the queue; ``None`` before any measurement here."""
-    return queue_seconds([cell.config for cell in study.cells()], store)
+    return total([cell.config for cell in study.cells()], store).seconds
 
 
 def scale_for(study: Study, store: RunStore, budget: float) -> float | None:

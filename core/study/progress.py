@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 from core.base.errors import Outcome, collected, each
 from core.base.text import counted, distinct_names, duration, expected_time
-from core.cost.estimate import estimates
+from core.cost.estimate import total
 from core.cost.network import MOMENTS, memory_text, network_cost
-from core.cost.together import abreast, slots, total_seconds
 from core.runs.folder import AT_WORK
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary, shared_precision
@@ -189,24 +188,16 @@ class Preview:
 def preview(cells: Sequence[CellStatus], store: RunStore) -> Preview:
     """Return the number, time and disk space of the runs still to do; an active run counts with its rest."""
     todo = [cell for cell in cells if cell.state not in ("finished", "failed")]
-    expected = list(estimates((cell.cell.config for cell in todo), store))
-    left = [1 - cell.share_done for cell in todo]
-    at_once = abreast((cell.cell.config for cell in todo), slots(store))
-    unknown = next((estimate.source for estimate in expected if estimate.seconds is None), "")
-
-    def total(values: Iterable[float | None]) -> float | None:
-        products = [share * value for share, value in zip(left, values, strict=True) if value is not None]
-        return total_seconds(products, at_once) if len(products) == len(todo) else None
-
+    time = total([cell.cell.config for cell in todo], store, [1 - cell.share_done for cell in todo])
     return Preview(
         cells=len(cells),
         runs=len(todo),
-        seconds=total(estimate.seconds for estimate in expected),
-        low=total(estimate.low for estimate in expected),
-        high=total(estimate.high for estimate in expected),
+        seconds=time.seconds,
+        low=time.low,
+        high=time.high,
         bytes=sum(disk_bytes(cell.cell) for cell in todo if cell.state == "missing"),
-        at_once=min(at_once, max(1, len(todo))),
-        source=unknown or (expected[-1].source if expected else "nothing left to do"),
+        at_once=time.at_once,
+        source=time.source or "nothing left to do",
     )
 
 

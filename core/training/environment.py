@@ -9,11 +9,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 
 from core.base.errors import LabError
 from core.base.machine import core_count
@@ -79,7 +79,7 @@ class Environment:
             "kernels": self.kernels,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            "torchvision": version("torchvision"),  # importing it takes a second
             "processor": processor_name(),
             "capability": torch.backends.cpu.get_cpu_capability(),
             "accelerator": torch.cuda.get_device_name() if self.device == "cuda" else None,

@@ -11,9 +11,9 @@ from pages.parts.shared import error_box, get_store, literal
 
 def estimate_line(config: RunConfig, runs: int = 1) -> None:
     """Show the expected time and memory of ``runs`` runs; with a single run or none, the button that measures it."""
-    expected = estimate(config, get_store())
-    text = expected.text(runs)
-    st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.range_text(runs) or None)
+    expected = estimate(config, get_store(), max(1, runs))
+    text = expected.text()
+    st.markdown(f":material/timer: {text[0].upper()}{text[1:]}", help=expected.range_text() or None)
     if not expected.measured or expected.alone:
         measure_button(config)
 

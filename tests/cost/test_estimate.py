@@ -6,6 +6,7 @@ import pytest
 
 from core.cost.estimate import START_SECONDS, estimate, predictions_text, run_seconds
 from core.cost.speed import remember
+from core.runs.storage import Storage
 from tests.cost.made import QUICK, made_speed, timed_run
 from tests.made import made_record
 
@@ -126,9 +127,10 @@ def test_a_run_that_may_stop_early_takes_at_most_that(store):
 
 def test_several_runs_take_the_sum(store):
     timed_run(store)
-    expected = estimate(QUICK, store)
-    assert " for 3 runs " in expected.text(3)
-    assert expected.text(1).split(" (")[0] != expected.text(3).split(" for")[0]
+    Storage(store).change(runs_at_once=1)
+    expected = estimate(QUICK, store, 3)
+    assert " for 3 runs " in expected.text() and expected.turns == pytest.approx(3)
+    assert estimate(QUICK, store).text().split(" (")[0] != expected.text().split(" for")[0]
 
 
 def test_predictions_take_one_evaluation_of_all_images(store):

@@ -53,7 +53,7 @@ def test_the_worker_leaves_the_queue_to_the_process_while_the_settings_name_a_cl
         def slots(self):
             return 1
 
-        def obstacle(self, run, beside):
+        def obstacle(self, run, beside, waiting):
             return None
 
         def train(self, store, run_id):

@@ -1,5 +1,6 @@
 """The background thread: works the queue in order, alone, and cleans up after the dead."""
 
+import errno
 import itertools
 import os
 import subprocess
@@ -20,6 +21,7 @@ from core.jobs import runner as runner_module
 from core.jobs import worker as worker_module
 from core.jobs.places import Here
 from core.jobs.worker import Worker, ensure_worker
+from core.runs.folder import RunFolder
 from core.runs.queue import Queue
 from core.runs.storage import DAY, Storage
 from core.runs.store import RunStore
@@ -32,7 +34,8 @@ SHORT = ("train.epochs=1", "train.warmup_epochs=0")
 
 @pytest.fixture
 def worker(store):
-    one = Worker(store)
+    """A worker that trains one run at a time."""
+    one = Worker(store, Here(lambda: 1))
     yield one
     one.stop()
 
@@ -178,7 +181,7 @@ def test_the_thread_lets_the_pages_go_first(store, monkeypatch):
         return []
 
     monkeypatch.setattr(Queue, "mark_interrupted", note)
-    one = Worker(store)
+    one = Worker(store, Here(lambda: 1))
     one.start()
     wait_for(lambda: niceness)
     one.stop()
@@ -222,7 +225,7 @@ def test_runs_that_cannot_be_begun_are_reported_once_each(store, capsys, monkeyp
     """Two runs in turn printed a traceback at every try, 650 MB a day."""
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.01)
     runs = [blocked(store, ".lock"), blocked(store, "progress.json"), blocked(store, "stop")]
-    one = Worker(store)
+    one = Worker(store, Here(lambda: 1))
     for _ in range(30):
         look_until_nothing_starts(one)
         time.sleep(0.02)
@@ -248,7 +251,7 @@ def test_a_run_that_raises_anything_does_not_hold_up_the_next(store, monkeypatch
 
     monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 60)
-    one = Worker(store)
+    one = Worker(store, Here(lambda: 1))
     while len(tried) < 2:
         look(one)
     assert tried == [bad, good]
@@ -264,7 +267,7 @@ def test_texts_that_differ_every_time_are_one_reason(store, monkeypatch, capsys)
 
     monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0)
-    one = Worker(store)
+    one = Worker(store, Here(lambda: 1))
     for _ in range(20):
         look(one)
     assert next(number) == 20
@@ -358,20 +361,32 @@ def test_stopping_and_discarding_leave_the_other_run_alone(store, pair):
     assert store.run(kept).log().count("Training from epoch") == 1
 
 
-def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monkeypatch):
-    step = TrainingStep._step
-    bad, good = store.create(tiny_config(*SHORT, "train.seed=7")), store.create(tiny_config(*SHORT))
+@pytest.mark.parametrize("trouble", ["kernel", "divergence", "disk"])
+def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monkeypatch, trouble):
+    step, append = TrainingStep._step, RunFolder.append_record
+    rate = ["train.lr=10", "train.schedule=constant"] * (trouble == "divergence")
+    bad, good = store.create(tiny_config(*SHORT, "train.seed=7", *rate)), store.create(tiny_config(*SHORT))
 
     def fail(self, *arguments):
-        if self.config.train.seed == 7:
+        if self.config.train.seed == 7 and trouble == "kernel":
             raise RuntimeError("a kernel failed")
+        if self.config.train.seed == 7 and trouble == "divergence":
+            self.model.get_parameter("conv.weight").data.fill_(torch.inf)
         return step(self, *arguments)
 
+    def full(self, record):
+        if self.id == bad and trouble == "disk":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, record)
+
     monkeypatch.setattr(TrainingStep, "_step", fail)
+    monkeypatch.setattr(RunFolder, "append_record", full)
     last = store.create(tiny_config(*SHORT))
     pair.start()
     wait_for(lambda: all(store.run(one).status().state == "finished" for one in (good, last)))
-    assert store.run(bad).status().state == "failed" and "a kernel failed" in store.run(bad).status().error
+    wait_for(lambda: store.run(bad).status().state == "failed")
+    words = {"kernel": "a kernel failed", "divergence": "diverged", "disk": "No space left"}
+    assert words[trouble] in store.run(bad).status().error and pair.trouble is None
 
 
 def test_runs_begin_in_the_order_of_the_queue_and_none_twice(store, pair, monkeypatch):
@@ -433,6 +448,43 @@ def test_killed_with_two_runs_both_resume_exactly(store, pair):
         assert same_weights(weights(store, one), weights(store, other))
 
 
+ALL_THREADS = (*SHORT, "train.threads=all")
+
+
+@pytest.fixture
+def automatic(store, cores, monkeypatch):
+    """A worker that shares two cores as many runs as wait."""
+    monkeypatch.setattr(together, "has_gpu", lambda: False)
+    one = Worker(store, Here(lambda: None))
+    yield one
+    one.stop()
+
+
+def threads_of(store, run_id):
+    return store.run(run_id).meta().environment["threads"]
+
+
+def test_two_runs_that_wait_share_the_cores_and_one_alone_has_all(store, automatic):
+    runs = [store.create(tiny_config(*ALL_THREADS, f"train.seed={seed}")) for seed in range(2)]
+    automatic.start()
+    wait_for(lambda: all(store.run(one).status().state == "finished" for one in runs))
+    alone = store.create(tiny_config(*ALL_THREADS))
+    wait_for(lambda: store.run(alone).status().state == "finished")
+    assert [threads_of(store, one) for one in (*runs, alone)] == [1, 1, 2]
+
+
+def test_a_run_that_waits_alone_takes_all_cores_after_a_moment(store, cores, monkeypatch):
+    monkeypatch.setattr(together, "has_gpu", lambda: False)
+    here = Here(lambda: None)
+    first, second = (store.summary(store.create(tiny_config(*ALL_THREADS))) for _ in range(2))
+    assert here.obstacle(first, [], 1) == "", "another one may come"
+    assert here.obstacle(first, [], 2) is None and here.obstacle(second, [first], 1) is None, "a core each"
+    settled = replace(first, status=replace(first.status, queued_at=time.time() - 1))
+    assert here.obstacle(settled, [], 1) is None
+    assert "none of 2 cores" in here.obstacle(second, [settled], 1)
+    assert here.slots() == 2
+
+
 def test_all_threads_are_a_share_of_the_cores_and_kept_on_resume(store, cores, monkeypatch):
     run_id = store.create(tiny_config("train.threads=all", "train.epochs=2", "train.warmup_epochs=0"))
     two = Here(lambda: 2)
@@ -453,7 +505,7 @@ class Elsewhere:
     def slots(self):
         return self.number
 
-    def obstacle(self, run, beside):
+    def obstacle(self, run, beside, waiting):
         self.asked.append((run.id, [other.id for other in beside]))
         if isinstance(self.answer, Exception):
             raise self.answer

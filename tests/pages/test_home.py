@@ -8,6 +8,7 @@ import pytest
 
 import core.jobs.worker
 from core.config.presets import PRESETS
+from core.cost import together
 from core.data import cifar10
 from core.jobs.ray_process import ClusterReport, write_report
 from core.published.arithmetic import note
@@ -291,16 +292,21 @@ def test_a_thousand_runs_are_shown_without_reading_them_one_by_one(app, store, m
 # --- several runs at once -------------------------------------------------------------------------
 
 
-def test_the_number_of_runs_at_once_is_chosen_and_shown_with_the_queue(app, store):
+def test_the_number_of_runs_at_once_is_chosen_and_shown_with_the_queue(app, store, monkeypatch):
+    monkeypatch.setattr(together, "core_count", lambda: 4)
+    monkeypatch.setattr(together, "has_gpu", lambda: False)
     made_run(store)
     waiting(store, "first", "second")
     app.run()
-    assert "One run trains at a time." in texts(app)
-    app.number_input(key="at_once 1").set_value(3).run()
-    assert Storage(store).settings().runs_at_once == 3
+    assert app.number_input(key="at_once None").value is None
+    assert "Up to 2 runs train at once." in texts(app) and "Automatic" in texts(app)
+    app.number_input(key="at_once None").set_value(1).run()
+    assert Storage(store).settings().runs_at_once == 1
     app.run()
-    assert app.number_input(key="at_once 3").value == 3
-    assert "Up to 3 runs train at once." in texts(app)
+    assert app.number_input(key="at_once 1").value == 1
+    assert "One run trains at a time." in texts(app)
+    app.number_input(key="at_once 1").set_value(None).run()
+    assert Storage(store).settings().runs_at_once is None
 
 
 def test_home_says_why_the_next_run_does_not_start(app, store, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from core.base.errors import StoreError
 from core.config.run_config import RunConfig
-from core.runs.storage import DAY, RUNS_AT_ONCE, Sizes, Storage, StorageSettings
+from core.runs.storage import DAY, Sizes, Storage, StorageSettings
 from core.runs.store import RunStore
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
@@ -242,7 +242,7 @@ def test_days_that_are_not_allowed_are_refused(storage, value):
     assert storage.settings() == StorageSettings(30, None)
 
 
-@pytest.mark.parametrize("value", [0, -1, 65, 1.5, True, "2", None])
+@pytest.mark.parametrize("value", [0, -1, 65, 1.5, True, "2"])
 def test_a_number_of_runs_at_once_that_is_not_allowed_is_refused(storage, value):
     storage.change(runs_at_once=3)
     with pytest.raises(StoreError, match="64"):
@@ -250,9 +250,9 @@ def test_a_number_of_runs_at_once_that_is_not_allowed_is_refused(storage, value)
     assert storage.settings() == StorageSettings(runs_at_once=3)
 
 
-def test_settings_of_an_earlier_version_train_one_run_at_a_time(store, storage):
+def test_settings_of_an_earlier_version_leave_the_number_of_runs_to_the_laboratory(store, storage):
     (store.root / ".settings.json").write_text('{"empty_trash_after": 7, "delete_states_after": null}')
-    assert storage.settings() == StorageSettings(7, None, RUNS_AT_ONCE)
+    assert storage.settings() == StorageSettings(7, None, None)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from core.cli.main import main
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
 from core.runs.folder import Status
+from core.runs.storage import Storage
 from core.runs.store import RunStore
 from core.study import outcomes as outcomes_study
 from core.study import progress as progress_study
@@ -243,6 +244,7 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
 
 
 def test_the_preview_counts_what_is_left(store, study_id, study):
+    Storage(store).change(runs_at_once=1)
     assert preview(statuses(study_id, study, store.summaries()), store).seconds is None
     measured_here(store, cell_run(store, study_id, 0))
     found = statuses(study_id, study, store.summaries())

@@ -86,14 +86,17 @@ def training_settings(store: RunStore) -> None:
     at_once = storage.settings_or_never().runs_at_once
     with st.popover("Training settings", icon=":material/tune:"):
         key = f"at_once {at_once}"  # a number typed for an older value is forgotten
+        st.session_state.setdefault(key, at_once)  # as a default value, it could not be cleared
         st.number_input(
             "Runs trained at once here",
             1,
             MOST_AT_ONCE,
-            at_once,
+            None,
             key=key,
-            help="Several small runs at once can finish sooner than one after the other. A run that has begun keeps "
-            "its number of threads.",
+            placeholder="Automatic",
+            help="Several small runs at once finish sooner than one after the other. Leave it empty for a number that "
+            "suits this computer. A run that has begun keeps its number of threads, which changes only how its results "
+            "are rounded.",
             on_change=_choose_at_once,
             args=(storage, key),
         )
