@@ -20,6 +20,7 @@ from core.jobs.ray_process import ClusterReport, chosen_cluster, parent_died, wh
 from core.jobs.worker import Worker
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
+from core.search.driver import Driver
 
 if TYPE_CHECKING:
     from core.jobs.ray_cluster import Cluster
@@ -40,7 +41,7 @@ def work(args: argparse.Namespace, store: RunStore) -> Answer:
     cifar10.require()
     descriptors.prepare()
     if args.on == "here":
-        return _work(store, Here.as_set(store), args.until_empty)
+        return _work(store, Here.as_set(store), args.until_empty, driver=Driver(store))
     address = args.address or "auto"
     with contextlib.ExitStack() as stack:
         try:
@@ -51,7 +52,8 @@ def work(args: argparse.Namespace, store: RunStore) -> Answer:
         stack.callback(cluster.close)
         _say_connected(cluster)
         look = _every_look(cluster, address, for_server=args.for_server)
-        return _work(store, cluster, args.until_empty, look, takes_up=True)
+        driver = None if args.for_server else Driver(store)  # the server has one
+        return _work(store, cluster, args.until_empty, look, takes_up=True, driver=driver)
 
 
 def _connect(address: str) -> "Cluster":
@@ -127,21 +129,33 @@ def _work(
     look: Callable[[Worker], bool] = lambda worker: False,
     *,
     takes_up: bool = False,
+    driver: Driver | None = None,
 ) -> Answer:
     """Work the queue until a signal, until ``look`` returns true, or until the queue is empty.
 
-    ``takes_up``: continue the runs that were interrupted on a cluster.
+    ``takes_up``: continue the runs that were interrupted on a cluster. A ``driver`` makes the trials of searches; as
+    long as one goes on, there is work.
     """
     announced = _Announced(place)
     worker = Worker(store, announced, takes_up=takes_up)
     with _signals() as asked:
+        if driver:
+            driver.start()
         worker.start()
         quiet_since = time.monotonic()
         while not asked.wait(LOOK_SECONDS) and not look(worker):
-            if not worker.looked.is_set() or worker.training() or worker.trouble or store.queue.ids():
+            if (
+                not worker.looked.is_set()
+                or worker.training()
+                or worker.trouble
+                or store.queue.ids()
+                or _searching(driver)
+            ):
                 quiet_since = time.monotonic()
             if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
                 break
+        if driver:  # before runs are stopped: it would take their trials for ended
+            driver.stop()
         worker.stop(timeout=0)
         stopping: list[str] = []
         until = math.inf
@@ -160,6 +174,11 @@ def _work(
             if store.run(run_id).status().state == "stopped":
                 store.queue.put_back(run_id, 0)
     return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in announced.trained.items()]})
+
+
+def _searching(driver: Driver | None) -> bool:
+    """Return whether a search goes on."""
+    return driver is not None and any(each.control.going for each in driver.steps.searches.all()[0].values())
 
 
 @contextlib.contextmanager

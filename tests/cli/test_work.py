@@ -10,8 +10,10 @@ import pytest
 from core.base.paths import PROJECT
 from core.cli.main import main
 from core.jobs import ray_process
+from core.search.store import SearchStore
 from tests.conftest import wait_for
 from tests.made import tiny_config
+from tests.search_made import made_search, started
 
 SHORT = ("train.epochs=1", "train.warmup_epochs=0", "data.train_size=200")
 
@@ -21,6 +23,14 @@ def test_the_queue_is_worked_until_it_is_empty(store, capsys):
     assert main(["work", "--until-empty", "--runs", str(store.root), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer == {"runs": [{"id": run_id, "state": "finished"} for run_id in runs]}
+
+
+def test_a_search_is_worked_until_its_budget_is_used_up(store, capsys):
+    base = tiny_config(*SHORT)
+    search_id = started(store, made_search("train.lr=0.01 to 0.1", base=base, trials=2, sampler="random"))
+    assert main(["work", "--until-empty", "--runs", str(store.root), "--json"]) == 0
+    assert [run["state"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["finished"] * 2
+    assert SearchStore(store).get(search_id).control.done
 
 
 def test_ctrl_c_queues_the_run_that_trains_before_those_that_wait(store):

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -57,6 +58,16 @@ def test_tpe_learns_and_random_does_not():
     assert late("tpe") > late("random") + 0.05
 
 
+def test_cma_es_learns_with_two_numbers():
+    pytest.importorskip("cmaes")
+
+    def late(sampler):
+        search = made_search("train.lr=0.001 to 10", "train.momentum=0.5 to 0.99", sampler=sampler, trials=50)
+        return np.mean([each.value for each in history(search, 50)[30:]])
+
+    assert late("cma-es") > late("random") + 0.1
+
+
 def test_settings_without_effect_are_not_asked_for():
     search = made_search(sampler="random")
     for found in values(search, history(search, 12)):
@@ -77,13 +88,25 @@ def test_settings_that_are_not_allowed_together_are_not_tried():
     assert all(each.config.train.warmup_epochs < 9 for each in trials)
 
 
-def test_with_several_trials_at_a_time_the_last_ones_count_for_nothing():
-    search = made_search(parallel=3)
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_with_several_trials_at_a_time_the_last_ones_count_for_nothing(sampler):
+    search = made_search(parallel=3, sampler=sampler)
     trials = history(search, 14)
     pending = [trial(search, each.number, each.config, steps=(), state="running") for each in trials[12:]]
     assert next_config(search, [*trials[:12], *pending], 14) == next_config(search, trials, 14)
     worse = [trial(search, each.number, each.config, steps=(0.1,) * 9) for each in trials[:12]]
     assert next_config(search, [*worse, *trials[12:]], 14) != next_config(search, trials, 14)
+
+
+def test_trials_that_are_in_training_are_not_tried_twice():
+    """TPE is told of trials without a result as if these were poor, and stays away from them."""
+    alone, crowded = made_search(), made_search(parallel=4)
+    trials = history(alone, 14)
+    running = [replace(each, steps=(), state="running") for each in trials[11:]]
+    asked = next_config(crowded, [*trials[:11], *running], 14)
+    assert asked is not None
+    assert asked.signature() not in {each.config.signature() for each in trials}
+    assert asked != next_config(alone, trials, 14)
 
 
 def test_a_failed_trial_is_a_bad_one():
