@@ -21,8 +21,9 @@ By name alone: ``variants`` (a step with and without each means of making it fas
 
 Each stage is a process of its own with a limit (benchmarks/gpu_plan.py), and what it leaves is in FOLDER as it comes:
 tables in gpu.md, what was printed in gpu.log, a line for each training in trainings.jsonl, and finished runs in
-runs-N.tar, without the state to resume from. Given again, the command goes on with the stages that have not ended;
-with ``--again`` it begins anew. ``--tiny`` tries the script itself, on any device.
+runs-N.tar, without the state to resume from. Given again, for example where one command may not take as long, it goes
+on with the stages that have not ended; with ``--again`` it begins anew. ``--tiny`` tries the script itself, on any
+device.
 """
 
 import argparse
@@ -43,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gpu_speed
-from benchmarks.gpu_plan import GRACE, Plan, Stage, Workplace, keep_run
+from benchmarks.gpu_plan import CUT_OFF, GRACE, Plan, Stage, Workplace, keep_run
 from benchmarks.gpu_speed import DEVICE, Report, attempt
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
@@ -84,6 +85,13 @@ BEST_HELD_OUT = 1_000
 AT_ONCE = 8
 #: The studies of the report by their figures, in the order in which their cells are trained.
 STUDIES = (3, 7, 5, 9)
+#: Accuracies in the tables of trainings, and what they are called.
+ACCURACIES = {
+    "train": "train",
+    "validation": "validation, last epoch",
+    "best_validation": "validation, best epoch",
+    "test": "test, last epoch",
+}
 #: Seconds between two lines on how far the trainings are.
 SHOW_SECONDS = 10.0
 
@@ -96,6 +104,8 @@ class Trainings:
         self._workplace, self._ends = workplace, time.monotonic() + seconds
         self._store = RunStore(workplace.folder / "runs")
         self._writing, self._shown, self._at_work = threading.Lock(), 0.0, dict[str, str]()
+        #: Whether a run was stopped or not begun because the time was over.
+        self.cut_off = False
 
     def left(self) -> float:
         """Return the seconds until runs stop."""
@@ -112,7 +122,8 @@ class Trainings:
             history.append(record)
             ends.append(time.perf_counter())
             self._show(name, f"epoch {record.epoch} of {here.train.epochs}, {record.val_accuracy:.2%}")
-            if self.left() < 0:
+            if self.left() < 0 and record.epoch < here.train.epochs:
+                self.cut_off = True
                 self._store.run(run_id).request_stop(keep=True)
 
         began = time.perf_counter()
@@ -143,19 +154,29 @@ class Trainings:
         return outcome
 
     def together(
-        self, configs: dict[str, RunConfig], at_once: int = AT_ONCE, *, keep: bool = True
+        self, configs: dict[str, RunConfig], at_once: int = AT_ONCE, *, keep: bool = True, show: bool = True
     ) -> list[dict[str, Any]]:
-        """Train several runs at once, in the order given; those that would begin too late are left out."""
+        """Train several runs at once, in the order given; those that would begin too late are left out.
+
+        With ``show``, each has its row in a table of the report when it has ended.
+        """
+        if show:
+            self.report.add(f"| run | epochs | seconds | {' | '.join(ACCURACIES.values())} |", "|" + " --- |" * 7)
 
         def one(item: tuple[str, RunConfig]) -> dict[str, Any] | None:
             name, config = item
             if self.left() < 0:
+                self.cut_off = True
                 return None
             try:
-                return self.train(shortened(config) if self.tiny else config, name, keep)
+                outcome = self.train(shortened(config) if self.tiny else config, name, keep)
             except Exception as error:  # the others may be fine
                 print("".join(traceback.format_exception(error)), flush=True)
                 return None
+            if show:
+                with self._writing:
+                    self.report.add(_row(outcome))
+            return outcome
 
         with ThreadPoolExecutor(at_once) as pool:
             return [outcome for outcome in pool.map(one, configs.items()) if outcome]
@@ -166,20 +187,9 @@ class Trainings:
         Four epochs of each are trained for it. The first prepares kernels, the last may train without mixing.
         """
         trial = {f"trial of {name}": config.replace({"train.epochs": 4}) for name, config in configs.items()}
-        seconds = [one["seconds_per_epoch"] for one in self.together(trial, len(trial), keep=False)]
+        seconds = [one["seconds_per_epoch"] for one in self.together(trial, len(trial), keep=False, show=False)]
         slowest = max(filter(None, seconds), default=60.0)
         return max(3, min(most, int(0.9 * self.left() / slowest)))
-
-    def table(self, outcomes: list[dict[str, Any]]) -> None:
-        """Add a table of trainings to the report."""
-        accuracies = ("train", "validation", "best_validation", "test")
-        titles = "train | validation, last epoch | validation, best epoch | test, last epoch"
-        lines = [f"| run | epochs | seconds | {titles} |", "|" + " --- |" * 7]
-        for one in outcomes:
-            cells = [f"{one[key]:.2%}" if one[key] is not None else "–" for key in accuracies]
-            state = "" if one["state"] == "finished" else f" ({one['state']}) {one['error'] or ''}"
-            lines.append(f"| {one['name']}{state} | {one['epochs']} | {one['seconds']:.1f} | {' | '.join(cells)} |")
-        self.report.add(*lines)
 
     def _show(self, name: str, text: str) -> None:
         with self._writing:
@@ -189,10 +199,17 @@ class Trainings:
                 print("; ".join(f"{name}: {text}" for name, text in self._at_work.items()), flush=True)
 
 
+def _row(outcome: dict[str, Any]) -> str:
+    """Return a row of the table of :meth:`Trainings.together`."""
+    cells = [f"{outcome[key]:.2%}" if outcome[key] is not None else "–" for key in ACCURACIES]
+    state = "" if outcome["state"] == "finished" else f" ({outcome['state']}) {outcome['error'] or ''}"
+    return f"| {outcome['name']}{state} | {outcome['epochs']} | {outcome['seconds']:.1f} | {' | '.join(cells)} |"
+
+
 def fast(trainings: Trainings) -> None:
     """Train three seeds of the preset ``fast``, one after another."""
     trainings.report.add("## The preset fast", "")
-    trainings.table(trainings.together(seeded("fast", PRESETS["fast"].config, 3), at_once=1))
+    trainings.together(seeded("fast", PRESETS["fast"].config, 3), at_once=1)
 
 
 def tune(trainings: Trainings) -> None:
@@ -204,7 +221,7 @@ def tune(trainings: Trainings) -> None:
         for epochs in (26, 29, 32)
         for name, config in seeded(f"{epochs} epochs", base.replace({"train.epochs": epochs}), 3).items()
     }
-    trainings.table(trainings.together(configs, keep=False))
+    trainings.together(configs, keep=False)
 
 
 def try_recipes(trainings: Trainings) -> None:
@@ -215,7 +232,7 @@ def try_recipes(trainings: Trainings) -> None:
     epochs = trainings.affordable_epochs(configs, TRIED_EPOCHS)
     trainings.report.add(f"## Recipes of {epochs} epochs, on held-out images", "")
     configs = {name: config.replace({"train.epochs": epochs}) for name, config in configs.items()}
-    trainings.table(trainings.together(configs, keep=False))
+    trainings.together(configs, keep=False)
 
 
 def best_tried(outcomes: list[dict[str, Any]]) -> str:
@@ -235,13 +252,13 @@ def best(trainings: Trainings, chosen: str) -> None:
     epochs = trainings.affordable_epochs(configs, BEST_EPOCHS)
     trainings.report.add(f"## The best recipe, {chosen}", "", f"The preset fast with {' '.join(settings)}", "")
     configs = {name: config.replace({"train.epochs": epochs}) for name, config in configs.items()}
-    trainings.table(trainings.together(configs, at_once=3))
+    trainings.together(configs, at_once=3)
 
 
 def main_run(trainings: Trainings) -> None:
     """Train the report's recipe for its 200 epochs; it validates on the test images."""
     trainings.report.add("## The report's main run", "")
-    trainings.table(trainings.together({"the report's recipe": PRESETS["report"].config}))
+    trainings.together({"the report's recipe": PRESETS["report"].config})
 
 
 def cells(trainings: Trainings, done: set[str]) -> None:
@@ -257,7 +274,7 @@ def cells(trainings: Trainings, done: set[str]) -> None:
     if trainings.tiny:
         configs = dict(list(configs.items())[:2])
     trainings.report.add("## The report's cells", "")
-    trainings.table(trainings.together(configs))
+    trainings.together(configs)
 
 
 def seeded(name: str, config: RunConfig, seeds: int) -> dict[str, RunConfig]:
@@ -276,7 +293,7 @@ def shortened(config: RunConfig) -> RunConfig:
 
 
 def work(name: str, workplace: Workplace, seconds: float, tiny: bool) -> None:
-    """Do a stage in this process, and begin nothing after ``seconds``."""
+    """Do a stage in this process, and begin nothing after ``seconds``. Raises SystemExit if that cut it off."""
     gpu_speed.SMALLER[:] = gpu_speed.TINY if tiny else []
     faulthandler.dump_traceback_later(seconds + GRACE / 2)  # where it is, if it hangs
     report = Report(workplace.part(name))
@@ -295,6 +312,8 @@ def work(name: str, workplace: Workplace, seconds: float, tiny: bool) -> None:
     }
     with attempt(report):
         stages[name]()
+    if trainings.cut_off:
+        raise SystemExit(CUT_OFF)
 
 
 def main() -> None:

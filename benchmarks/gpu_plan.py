@@ -21,6 +21,8 @@ from typing import IO, NamedTuple
 TICK = 20.0
 #: Seconds that a stage has to end by itself, after it was to begin nothing more.
 GRACE = 20.0
+#: Exit status of a stage that was to begin nothing more before it had done everything.
+CUT_OFF = 75
 #: Bytes of a .tar after which another one is begun.
 TAR_BYTES = 12_000_000
 #: Characters of a line that are shown.
@@ -130,7 +132,10 @@ class Plan:
     def _run(self, stage: Stage, names: Sequence[str]) -> None:
         left = self._ends - time.monotonic()
         if left < stage.least:
-            print(f"[{stage.name}: not begun, {left:.0f} s left of the {stage.least:.0f} s that it needs]", flush=True)
+            print(
+                f"[{stage.name}: not begun, {max(left, 0):.0f} s left of the {stage.least:.0f} s that it needs]",
+                flush=True,
+            )
             return
         limit = min(stage.limit, left)
         began = time.monotonic()
@@ -149,11 +154,12 @@ class Plan:
             finally:
                 _kill(process)
         seconds = time.monotonic() - began
-        if exceeded and limit < stage.limit:
-            print(f"[{stage.name}: killed, as the time is over]", flush=True)
+        cut_off = process.returncode == CUT_OFF
+        if (exceeded or cut_off) and limit < stage.limit:
+            print(f"[{stage.name}: cut off after {seconds:.0f} s, as the time is over]", flush=True)
             return
-        if exceeded:
-            outcome = f"killed after {seconds:.0f} s, its limit"
+        if exceeded or cut_off:
+            outcome = f"{'killed' if exceeded else 'cut off'} after {seconds:.0f} s, its limit"
         elif process.returncode:
             outcome = f"failed after {seconds:.0f} s with exit status {process.returncode}"
         else:

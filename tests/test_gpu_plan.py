@@ -15,6 +15,7 @@ from benchmarks.gpu_plan import Plan, Stage, Workplace, keep_run
 SCRIPTS = {
     "good": "out.write_text('one\\n')",
     "bad": "raise SystemExit(3)",
+    "late": f"raise SystemExit({gpu_plan.CUT_OFF})",
     "hangs": """
 out.write_text('half\\n')
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
@@ -76,6 +77,14 @@ def test_the_same_command_goes_on_with_what_has_not_ended(tmp_path):
     plan.run([Stage("good", 60.0, 0.0), Stage("bad", 60.0, 30.0)])
     assert workplace.part("good").read_text() == "kept"
     assert workplace.outcome("bad")
+
+
+@pytest.mark.parametrize("limit", [10.0, 1_000.0])
+def test_a_stage_that_stops_itself_is_given_again_if_the_time_was_over(tmp_path, limit):
+    plan, workplace = new_plan(tmp_path, seconds=100.0)
+    plan.run([Stage("late", limit, 0.0)])
+    outcome = workplace.outcome("late")
+    assert outcome is None if limit > 100 else outcome.startswith("cut off")
 
 
 def test_finished_runs_are_packed_once_as_they_come(tmp_path, monkeypatch):
