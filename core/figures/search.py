@@ -29,8 +29,8 @@ NO_TRIAL = "No trial has an accuracy yet."
 _MOST_TICKS = 9
 #: Trials from which a surface is drawn through them.
 _LEAST_FOR_SURFACE = 8
-#: Degrees by which the names of scales are tilted, so that they do not overlap on a telephone.
-_TILT = -20
+#: Degrees by which the names of more than so many scales are tilted, so that they do not overlap on a telephone.
+_TILT, _MOST_STRAIGHT = -20, 4
 #: What a scale has where a setting has no effect.
 NO_EFFECT = "no effect"
 
@@ -126,8 +126,9 @@ def parallel(search: Search, trials: pd.DataFrame) -> go.Figure:
     # A few poor trials would leave the good ones one colour.
     low, high = float(accuracy.quantile(0.25)), float(accuracy.max())
     line = {"color": accuracy.tolist(), "colorscale": LOW_TO_HIGH, "cmin": low, "cmax": max(high, low + 0.01)}
+    tilt = _TILT if len(scales) > _MOST_STRAIGHT else 0
     figure.add_parcoords(
-        dimensions=scales, line=line, uid="trials", labelfont_size=12, labelangle=_TILT, tickfont_size=11
+        dimensions=scales, line=line, uid="trials", labelfont_size=12, labelangle=tilt, tickfont_size=11
     )
     figure.update_layout(margin={"l": 64, "r": 48, "t": 72, "b": 24})
     return figure

@@ -1,6 +1,7 @@
 """Draw the images of the pages in README.md (docs/*.png) from the real app. Needs Chromium.
 
-The app shows the committed reference runs, as after a fresh installation, and two short runs that this script trains.
+The app shows the committed reference runs, as after a fresh installation, and what this script trains: two short runs
+and a search.
 
 python -m docs.tools.screenshots     # or: make screenshots
 """
@@ -16,6 +17,10 @@ from benchmarks.common import chromium, new_window, served
 from core.base.paths import PROJECT
 from core.config.presets import PRESETS
 from core.runs.store import RunStore
+from core.search import driver
+from core.search.search import Search
+from core.search.space import range_from_text
+from core.search.store import SearchStore
 from core.study.store import StudyStore
 from docs.tools.common import reference_studies, test_images, wait_until_ready
 
@@ -63,6 +68,29 @@ def main() -> None:
             while store.run(second).status().active:
                 time.sleep(0.5)
             take(page, f"{address}/compare?runs={first},{second}", "compare", tab="Is the gap real?")
+            take(page, f"{address}/search?search={ended_search(store)}", "search")
+
+
+def ended_search(store: RunStore) -> str:
+    """Let the server train a search of small trials to its end, and return its id."""
+    base = PRESETS["quick"].config.replace(
+        {"data.classes": ("deer", "dog"), "data.train_size": 1_500, "data.validation_size": 500, "train.epochs": 4}
+    )
+    ranges = map(
+        range_from_text,
+        (
+            "train.lr=0.003 to 1",
+            "train.optimizer=sgd,adamw",
+            "train.momentum=0.5 to 0.99",
+            "train.batch_size=16 to 256",
+        ),
+    )
+    searches = SearchStore(store)
+    search_id = searches.create(Search("Deer or dog", base, tuple(ranges), trials=24))
+    driver.start(store, search_id)
+    while not searches.get(search_id).control.done:
+        time.sleep(0.5)
+    return search_id
 
 
 def copy_references(store: RunStore) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def two_settings(search: Search, table: pd.DataFrame, paths: list[str]) -> None:
     st.caption(f"Crosses: pruned trials. {STOPPED} The surface is interpolated between finished trials.")
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@st.cache_data(max_entries=20, show_spinner="Computing importance")
 def _importance(key: tuple[object, ...], _search: Search, _trials: Sequence[Trial]) -> pd.DataFrame:
     from core.search.suggest import importance  # imports Optuna, which takes a second
 
