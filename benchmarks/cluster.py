@@ -6,7 +6,7 @@
     python -m benchmarks.cluster plan            # no cluster, about 3 min; also writes docs/cluster.md
 
 Each says on stderr how far it is, and replaces its part of results/cluster.md and docs/cluster.md at its end. The nodes
-are Ray nodes of one CPU each on this computer; no other Ray cluster may run here meanwhile.
+are Ray nodes of one CPU each on this computer.
 """
 
 import argparse
@@ -201,13 +201,20 @@ def resident(pid: int) -> int:
 
 
 def trainer_pids() -> list[int]:
-    """Return the processes that train for a cluster on this computer."""
+    """Return the processes that train for the cluster that this process has started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if b"ray::RemoteTrainer" in (folder / "cmdline").read_bytes():
+            if b"ray::RemoteTrainer" in (folder / "cmdline").read_bytes() and descends(int(folder.name)):
                 found.append(int(folder.name))
     return found
+
+
+def descends(pid: int) -> bool:
+    """Return whether this process has started the process ``pid``, or one that did."""
+    while pid > 1 and pid != os.getpid():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid == os.getpid()
 
 
 def tiny(count: int) -> str:
@@ -451,8 +458,6 @@ def require(part: str) -> None:
         raise SystemExit(str(error)) from None
     if part != "plan" and importlib.util.find_spec("ray") is None:
         raise SystemExit("Ray is not installed. Install it with `make cluster`.")
-    if trainer_pids():
-        raise SystemExit("Another Ray cluster trains on this computer. Stop it first.")
 
 
 def main() -> None:

@@ -340,6 +340,10 @@ def test_the_person_chooses_a_cluster_and_learns_what_it_has_and_who_can_use_it(
     write_report(store, replace(report, nodes=0, trouble="There is no Ray cluster."))
     app.run()
     assert ["There is no Ray cluster."] == [error.value for error in app.error]
+    waiting(store, "next")
+    write_report(store, replace(report, waiting="All nodes of the cluster are taken."))
+    app.run()
+    assert "All nodes of the cluster are taken." in texts(app) and not app.error
     app.segmented_control(key="where").set_value("This computer").run()
     app.button(key="save_place").click().run()
     assert Storage(store).settings().cluster is None and not app.error
