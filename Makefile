@@ -29,7 +29,7 @@ data: $(READY) ## get and verify CIFAR-10, once
 	@$(BIN)/resnet-lab data
 
 test: $(FUSED) data ## run the tests, two at a time
-	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(FUSED) data ## run all tests, including the slow ones
 	@$(BIN)/python -m pytest

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,8 +11,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from core.base.paths import PROJECT
 from core.runs.store import RunStore
+from tests.programs import Program
 
 # Read when Triton is imported: where there is no GPU, its interpreter runs the kernels on the CPU.
 if not Path("/dev/nvidiactl").exists():
@@ -48,13 +46,15 @@ class Server:
 
     url: str
     store: RunStore
-    process: subprocess.Popen
-    log: Path
+    process: Program
+
+    @property
+    def log(self) -> str:
+        return self.process.out + self.process.err
 
     def kill(self) -> None:
         """End the server as a power cut would."""
         self.process.kill()
-        self.process.wait()
 
 
 def start_server(
@@ -64,20 +64,14 @@ def start_server(
 
     ``descriptors``: how many file descriptors it may use.
     """
-    limit = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash"] if descriptors else []
     with socket.socket() as one:
         one.bind((address, 0))
         port = one.getsockname()[1]
-    log, runs = folder / f"server-{port}.log", folder / "runs"
-    process = subprocess.Popen(
-        [*limit, sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
-        cwd=PROJECT,
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "RESNET_LAB_RUNS": str(runs), "STREAMLIT_SERVER_ADDRESS": address},
-    )
-    server = Server(f"http://{address}:{port}", RunStore(runs), process, log)
+    runs = folder / "runs"
+    environment = {**os.environ, "RESNET_LAB_RUNS": str(runs), "STREAMLIT_SERVER_ADDRESS": address}
+    words = ("run", script, "--server.port", port)
+    process = Program(*words, module="streamlit", environment=environment, descriptors=descriptors)
+    server = Server(f"http://{address}:{port}", RunStore(runs), process)
     try:
         wait_for(lambda: answers(server))
     except BaseException:
@@ -102,7 +96,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 def answers(server: Server) -> bool:
     """Whether the server is up; fails with its log if it ended."""
-    assert server.process.poll() is None, server.log.read_text()
+    assert server.process.poll() is None, server.log
     try:
         with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2) as reply:
             return reply.status == 200
@@ -116,3 +110,17 @@ def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
     while not what():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+#: Folders and files with the longest tests, in this order: what starts last must be short, or a worker is left alone.
+LONG_FIRST = ("browser", "faults", "jobs", "test_serve.py", "test_security.py", "pages", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests."""
+
+    def place(item: pytest.Item) -> int:
+        top = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONG_FIRST.index(top) if top in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=place)

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.base.paths import PROJECT, runs_folder
+from core.base.paths import runs_folder
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
@@ -26,6 +24,7 @@ from core.runs.store import RunStore
 from core.runs.summary import EpochSummary, RunSummary
 from core.search.driver import Driver
 from core.views.curves import RunCurves
+from tests.programs import Program
 
 
 def made_record(
@@ -179,6 +178,5 @@ def idle_driver(root: Path | None = None) -> Driver:
 
 def many_times(program: str, count: int, *arguments: object) -> None:
     """Run a Python program in ``count`` processes at once; each is also told its number."""
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    processes = [subprocess.Popen([*command, str(number)], cwd=PROJECT) for number in range(count)]
-    assert [process.wait(120) for process in processes] == [0] * count
+    programs = [Program(*arguments, number, code=program) for number in range(count)]
+    assert [program.wait() for program in programs] == [0] * count

@@ -13,7 +13,7 @@ def test_before_any_browser_connects_dead_runs_are_marked_and_the_queue_goes_on(
     server = serve()
     wait_for(lambda: store.run(waiting).status().state == "finished")
     assert store.run(dead).stored_status().state == "interrupted"
-    assert server.url in server.log.read_text()
+    assert server.url in server.log
 
 
 def test_killed_in_the_middle_the_next_server_finds_the_run_interrupted_and_the_queue_in_order(serve, store):
@@ -51,7 +51,7 @@ def test_connections_that_take_every_descriptor_do_not_end_a_training(serve, sto
     try:
         for _ in range(300):
             idle.append(socket.create_connection(("127.0.0.1", port), timeout=5))
-        wait_for(lambda: "Too many open files" in server.log.read_text())
+        wait_for(lambda: "Too many open files" in server.log)
         before = len(store.run(run_id).records())
         wait_for(lambda: store.run(run_id).status().state != "running")
         status = store.run(run_id).status()
@@ -61,6 +61,6 @@ def test_connections_that_take_every_descriptor_do_not_end_a_training(serve, sto
     finally:
         for connection in idle:
             connection.close()
-    said = server.log.read_text().count("Too many open files")
+    said = server.log.count("Too many open files")
     assert said <= 6, "each thread says it once or twice; the log does not grow every second"
     wait_for(lambda: answers(server))

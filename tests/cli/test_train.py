@@ -2,7 +2,6 @@
 
 import io
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from core.base.errors import StoreError
-from core.base.paths import PROJECT
 from core.cli.train import Display
 from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
@@ -24,7 +22,9 @@ from core.runs import store as store_module
 from core.runs.folder import Status
 from core.runs.store import RunStore
 from tests.cli.conftest import TINY, Cli, FakeTraining
+from tests.conftest import wait_for
 from tests.made import made_record, made_run, tiny_config
+from tests.programs import Program
 
 QUICK = ["train", "--preset", "quick"]
 
@@ -156,19 +156,15 @@ def test_a_second_ctrl_c_ends_at_once(cli: Cli, training: FakeTraining) -> None:
 
 
 def test_ctrl_c_in_a_shell_stops_and_resume_continues(cli: Cli, store: RunStore) -> None:
-    command = [sys.executable, "-m", "core", "train", *TINY, "--set", "train.epochs=30", "--runs", str(store.root)]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        lines = iter(process.stderr.readline, "")
-        assert any(line.startswith("epoch  1/30") for line in lines)
-        process.send_signal(signal.SIGINT)
-        rest = "".join(lines)
-        assert process.wait() == 130
+    with Program("train", *TINY, "--set", "train.epochs=30", "--runs", store.root) as program:
+        wait_for(lambda: "epoch  1/30" in program.err)
+        program.send_signal(signal.SIGINT)
+        assert program.wait() == 130
     (run_id,) = store.ids()
     run = store.run(run_id)
     status = run.status()
     assert status.state == "stopped" and 1 <= status.epoch < 30
-    assert f"resume {run_id}" in rest and "Traceback" not in rest
+    assert f"resume {run_id}" in program.err and "Traceback" not in program.err
 
     assert cli("resume", run_id[-4:]).code == 0
     assert [record.epoch for record in run.records()] == list(range(1, 31))

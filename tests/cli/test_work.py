@@ -2,17 +2,16 @@
 
 import json
 import signal
-import subprocess
 import sys
 
 import pytest
 
-from core.base.paths import PROJECT
 from core.cli.main import main
 from core.jobs import ray_process
 from core.search.store import SearchStore
 from tests.conftest import wait_for
 from tests.made import tiny_config
+from tests.programs import Program
 from tests.search_made import made_search, started
 
 SHORT = ("train.epochs=1", "train.warmup_epochs=0", "data.train_size=200")
@@ -35,15 +34,10 @@ def test_a_search_is_worked_until_its_budget_is_used_up(store, capsys):
 
 def test_ctrl_c_queues_the_run_that_trains_before_those_that_wait(store):
     runs = [store.create(tiny_config("train.epochs=500")) for _ in range(2)]
-    command = [sys.executable, "-m", "core", "work", "--runs", store.root]
-    process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE)
-    try:
-        wait_for(lambda: store.run(runs[0]).records(), 220)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 0
+    with Program("work", "--runs", store.root) as program:
+        wait_for(lambda: store.run(runs[0]).records())
+        program.send_signal(signal.SIGINT)
+        assert program.wait() == 0
     assert store.queue.ids() == runs
     assert [bool(store.run(run_id).records()) for run_id in runs] == [True, False]
 

@@ -1,7 +1,5 @@
 """Open the real app on a test's own runs and read the errors that a page shows."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -10,8 +8,8 @@ import core.search.driver
 from core.data import cifar10
 from core.runs.store import RunStore
 from tests.made import idle_driver, idle_worker
+from tests.pages.conftest import APP
 
-APP = Path(__file__).parents[2] / "app.py"
 PAGES = ("home", "new_run", "run", "compare", "studies", "leaderboard", "dataset", "classify")
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from core.study.store import StudyStore
 from core.study.study import Axis, Study
 from tests.conftest import wait_for
 from tests.made import made_run, made_weights, tiny_config
+from tests.programs import Program
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become somebody else"
@@ -82,10 +81,9 @@ def runs(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def as_nobody(*commands: list[str]) -> list[tuple[int, str, str]]:
     """Exit code, stdout and stderr of each command."""
-    script = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
-    done = subprocess.run(script, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [tuple(answer) for answer in json.loads(done.stdout)]
+    program = Program(json.dumps(commands), code=COMMANDS)
+    assert program.wait() == 0, program.err
+    return [tuple(answer) for answer in json.loads(program.out)]
 
 
 def test_what_can_be_read_is_read_and_the_rest_is_one_sentence(store: RunStore, runs: list[str]) -> None:
@@ -121,14 +119,14 @@ def test_a_run_that_somebody_else_trains_is_not_taken_for_dead(store: RunStore, 
 
 @pytest.mark.slow
 def test_every_page_opens_with_one_sentence(store: RunStore, runs: list[str]) -> None:
-    command = [sys.executable, "-c", PAGES, str(PROJECT / "app.py")]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    lines = [line.split("|") for line in done.stdout.splitlines()]
-    assert len(lines) == 8, done.stderr[-2_000:]
+    program = Program(PROJECT / "app.py", code=PAGES)
+    program.wait()
+    lines = [line.split("|") for line in program.out.splitlines()]
+    assert len(lines) == 8, program.err[-2_000:]
     warnings, *pages = lines
     (sentence,) = (text for text in warnings[1:] if str(store.root) in text)
     assert "read" in sentence and "Errno" not in sentence
-    assert not [page for page in pages if len(page) > 1 and page[0] != "classify"], done.stderr[-3_000:]
+    assert not [page for page in pages if len(page) > 1 and page[0] != "classify"], program.err[-3_000:]
 
 
 def test_the_worker_says_it_once_and_works_when_it_may(

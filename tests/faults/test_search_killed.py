@@ -1,19 +1,17 @@
 """Kill the process that drives a search at random moments: the same trials follow as without a kill."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.base.paths import PROJECT
 from core.runs.check import check
 from core.runs.store import RunStore
 from core.search.store import SearchStore
 from core.search.trials import trials_of
+from tests.programs import Program
 from tests.search_made import settings
 
 
@@ -28,9 +26,9 @@ def outcome(store: RunStore, search_id: str) -> list[Any]:
 def test_a_search_that_is_killed_goes_on_to_the_same_trials(
     kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    command = [sys.executable, "-m", "tests.faults.search_killed", str(tmp_path), str(kills)]
-    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    first, *reports = map(json.loads, done.stdout.splitlines())
+    program = Program(tmp_path, kills, module="tests.faults.search_killed")
+    assert program.wait() == 0, program.err
+    first, *reports = map(json.loads, program.out.splitlines())
     expected = outcome(RunStore(first["root"]), first["search"])
     assert any(state == "pruned" for (_, state, _, _), _ in expected)
     for report in reports:

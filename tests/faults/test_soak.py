@@ -1,15 +1,13 @@
 """Train for very many epochs: memory, threads and open files must not grow."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from core.base.paths import PROJECT
 from core.runs.store import RunStore
 from tests.faults.operations import tiny
+from tests.programs import Program
 
 PROGRAM = """
 import json, os, sys, threading
@@ -38,9 +36,9 @@ def test_many_epochs_need_no_more_than_few(epochs: int, store: RunStore, record_
     small = ("data.classes=cat,dog", "data.train_size=50", "data.validation_size=20", "data.test_size=20")
     config = tiny(*small, f"train.epochs={epochs}", "train.batch_size=30", "train.schedule=constant")
     run_id = store.create(config)
-    command = [sys.executable, "-c", PROGRAM, str(store.root), run_id, str(epochs // 15)]
-    output = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    samples = [json.loads(line) for line in output.splitlines()]
+    program = Program(store.root, run_id, epochs // 15, code=PROGRAM)
+    assert program.wait(1_500) == 0, program.err
+    samples = [json.loads(line) for line in program.out.splitlines()]
     settled, last = samples[4], samples[-1]
     assert last["epoch"] == epochs // 15 * 15 and len(store.run(run_id).records()) == epochs
     assert last["threads"] == settled["threads"] and last["files"] == settled["files"]

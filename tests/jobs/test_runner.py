@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict, replace
 
@@ -18,7 +16,6 @@ from safetensors.torch import load_file
 
 from core.base import files
 from core.base.errors import LabError, RunBusy, StoreError
-from core.base.paths import PROJECT
 from core.cli.main import main
 from core.config.run_config import RunConfig
 from core.images.classify import Classifier
@@ -35,6 +32,7 @@ from core.training import environment
 from core.training.step import TrainingStep
 from tests.conftest import wait_for
 from tests.made import tiny_config
+from tests.programs import Program
 
 AVERAGED = ("train.averaging=ema", "train.averaging_start=2", "augment.flip=alternating", "augment.translate=crop")
 REPORT = (
@@ -177,24 +175,18 @@ from core.runs.store import RunStore
 def on_batch(record):
     if (record.epoch, record.batch) == (3, 4):
         os.kill(os.getpid(), signal.SIGKILL)
-for run_id in sys.argv[2:]:
-    if (child := os.fork()) == 0:
-        run(RunStore(sys.argv[1]), run_id, on_batch=on_batch)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+run(RunStore(sys.argv[1]), sys.argv[2], on_batch=on_batch)
 """
 RECIPES = {"sgd, one-cycle, averaging": AVERAGED, "adam, report": REPORT}
 
 
 @pytest.fixture(scope="module")
 def killed_once(tmp_path_factory) -> dict[str, RunFolder]:
-    """A run of each recipe, killed in its third epoch by one program, since it takes seconds to import torch."""
+    """A run of each recipe, killed in its third epoch."""
     store = RunStore(tmp_path_factory.mktemp("killed") / "runs")
     ids = [store.create(tiny_config(*recipe)) for recipe in RECIPES.values()]
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, store.root, *ids], cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True
-    )
-    assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(ids)
+    programs = [Program(store.root, run_id, code=KILLED) for run_id in ids]
+    assert [program.wait() for program in programs] == [-signal.SIGKILL] * len(ids)
     return {name: store.run(run_id) for name, run_id in zip(RECIPES, ids, strict=True)}
 
 

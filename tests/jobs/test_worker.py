@@ -28,6 +28,7 @@ from core.runs.store import RunStore
 from core.training.step import TrainingStep
 from tests.conftest import wait_for
 from tests.made import made_run, tiny_config
+from tests.programs import Program
 
 SHORT = ("train.epochs=1", "train.warmup_epochs=0")
 
@@ -428,12 +429,8 @@ def test_killed_with_two_runs_both_resume_exactly(store, pair):
     for run_id in straight:
         runner.run(store, run_id)
     cut = [store.create(config) for config in configs]
-    process = subprocess.Popen([sys.executable, "-c", KILLED, store.root], cwd=PROJECT)
-    try:
+    with Program(store.root, code=KILLED):
         wait_for(lambda: all(store.run(run_id).records() for run_id in cut))
-    finally:
-        process.kill()
-        process.wait()
     states = [store.run(run_id).status().state for run_id in cut]
     assert "interrupted" in states and set(states) <= {"interrupted", "finished"}
     assert sorted(store.queue.mark_interrupted()) == sorted(

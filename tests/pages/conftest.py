@@ -1,8 +1,10 @@
 """The app as page tests open it."""
 
+import functools
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 import core.jobs.worker
@@ -11,6 +13,9 @@ from core.data import cifar10
 from tests.made import idle_driver, idle_worker
 
 APP = Path(__file__).parents[2] / "app.py"
+
+# Each AppTest looks for components in all installed packages, which takes longer than to run a page.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture

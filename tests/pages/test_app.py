@@ -24,7 +24,7 @@ PAGES = (
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_without_a_run(app, page):
-    app.run().switch_page(f"pages/{page}.py").run()
+    app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     assert app.title
 
@@ -35,7 +35,7 @@ def test_every_page_opens_with_runs_in_every_state(app, store, page):
         made_run(store, state=state, name=state)
     made_run(store, epochs=0, state="queued")
     (store.root / made_run(store) / "config.json").write_text("{")
-    app.run().switch_page(f"pages/{page}.py").run()
+    app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
 
 

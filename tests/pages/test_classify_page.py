@@ -56,7 +56,7 @@ def app(store, monkeypatch):
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
     # Most tests do not wait until the training images were looked at.
     monkeypatch.setattr(cifar10, "available", lambda folder=None: False)
-    return AppTest.from_file(str(APP), default_timeout=20).run()
+    return AppTest.from_file(str(APP), default_timeout=20)
 
 
 def opened(app):

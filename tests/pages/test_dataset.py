@@ -214,7 +214,7 @@ def app(store, monkeypatch):
     """The whole app on this page, with a worker that takes no run."""
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
-    return AppTest.from_file(str(APP), default_timeout=30).run().switch_page("pages/dataset.py")
+    return AppTest.from_file(str(APP), default_timeout=30).switch_page("pages/dataset.py")
 
 
 def started(app, store):
@@ -242,7 +242,7 @@ def test_the_settings_go_into_a_new_run_with_the_changes_marked(app, store):
 
 
 def test_a_split_goes_into_a_new_run_and_leaves_its_name(app, store):
-    app.run().switch_page("pages/new_run.py").run()
+    app.switch_page("pages/new_run.py").run()
     app.text_input(key="name#0").set_value("mine").run()
     opened(app.switch_page("pages/dataset.py"), "Split")
     app.selectbox(key="split-preset").set_value("report").run()

@@ -18,7 +18,7 @@ def page(app):
     """Opens the page on the test's own runs."""
 
     def open_page(**query: object) -> AppTest:
-        app.run().switch_page("pages/inspect.py")
+        app.switch_page("pages/inspect.py")
         app.query_params.update(query)
         app.run()
         assert not app.exception

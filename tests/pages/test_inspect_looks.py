@@ -30,7 +30,7 @@ def run_id(store):
 
 
 def opened(app, view, **query):
-    app.run().switch_page("pages/inspect.py")
+    app.switch_page("pages/inspect.py")
     app.query_params.update({"view": view, **query})
     app.run()
     assert not app.exception

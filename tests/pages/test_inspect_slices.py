@@ -19,7 +19,7 @@ def page(app):
     """Opens the tab on the test's own runs."""
 
     def open_page(**query: object) -> AppTest:
-        app.run().switch_page("pages/inspect.py")
+        app.switch_page("pages/inspect.py")
         app.query_params.update({"view": "Slices", **query})
         app.run()
         assert not app.exception

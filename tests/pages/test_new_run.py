@@ -15,7 +15,7 @@ from tests.pages.shown import field, links, texts
 @pytest.fixture
 def app(app):
     """The page in the app that is not yet opened."""
-    return app.run().switch_page("pages/new_run.py").run()
+    return app.switch_page("pages/new_run.py").run()
 
 
 def fields(app):

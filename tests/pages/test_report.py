@@ -8,7 +8,7 @@ from tests.pages.shown import links, texts
 
 
 def page(app):
-    return app.run().switch_page("pages/report.py").run()
+    return app.switch_page("pages/report.py").run()
 
 
 def test_every_claim_is_shown_with_what_its_own_numbers_say(app):

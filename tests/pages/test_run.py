@@ -27,7 +27,7 @@ def page(store, monkeypatch):
     monkeypatch.setattr(core.jobs.worker, "ensure_worker", idle_worker)
 
     def open_page(**query: object) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=20).run().switch_page("pages/run.py")
+        app = AppTest.from_file(str(APP), default_timeout=20).switch_page("pages/run.py")
         app.query_params.update(query)
         app.run()
         assert not app.exception

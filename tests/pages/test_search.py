@@ -23,7 +23,7 @@ def searches(store):
 def shown(app, **address: str):
     """The page, opened by its address."""
     app.query_params.update(address)
-    return app.run().switch_page("pages/search.py").run()
+    return app.switch_page("pages/search.py").run()
 
 
 def keys(app) -> set[str]:

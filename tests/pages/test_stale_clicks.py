@@ -46,7 +46,7 @@ def keys(app) -> set[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_no_button_for_one_subject_is_a_button_for_another(app, store, page):
     first, second = (made(store, page, name) for name in ("first", "second"))
-    shown = [keys(opened(app.run(), page, item_id)) for item_id in (first, second)]
+    shown = [keys(opened(app, page, item_id)) for item_id in (first, second)]
     assert shown[0]
     assert shown[0] & shown[1] == set()
 
@@ -55,7 +55,7 @@ def test_no_button_for_one_subject_is_a_button_for_another(app, store, page):
 def test_a_click_after_its_subject_is_gone_does_nothing_and_is_answered(app, store, page):
     other, shown = (made(store, page, name) for name in ("other", "shown"))
     trash = StudyStore(store).trash if page == "studies" else store.trash
-    for key in keys(opened(app.run(), page, shown)):
+    for key in keys(opened(app, page, shown)):
         opened(app, page, shown)
         trash.put(shown)  # in another window
         before = contents(store.root)
@@ -74,7 +74,7 @@ def test_a_click_after_its_subject_is_gone_does_nothing_and_is_answered(app, sto
 def test_a_row_of_an_older_table_selects_the_run_that_stood_there(app, store):
     """A run that begins moves all rows down."""
     made_run(store)
-    opened(app.run(), "compare", "")
+    opened(app, "compare", "")
     stale = app.dataframe[0].proto.id
     made_run(store)
     app.run()
@@ -85,7 +85,7 @@ def test_only_the_runs_that_were_counted_are_deleted_for_good(app, store):
     counted, later = (made_run(store) for _ in range(2))
     store.trash.put(counted)
     app.session_state["trash_box"] = True
-    opened(app.run(), "compare", "")
+    opened(app, "compare", "")
     (button,) = [button for button in app.button if (button.key or "").startswith("empty_trash")]
     store.trash.put(later)  # in another window
     button.click().run()

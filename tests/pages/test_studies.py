@@ -34,7 +34,7 @@ def study_id(studies):
 def shown(app, query: str = ""):
     """The page, opened by its address."""
     app.query_params.update(dict(part.split("=") for part in query.split("&") if part))
-    return app.run().switch_page("pages/studies.py").run()
+    return app.switch_page("pages/studies.py").run()
 
 
 def keys(app) -> set[str]:
@@ -372,7 +372,7 @@ def test_of_two_studies_alike_in_name_and_state_the_chosen_one_stays(app, studie
 @pytest.mark.parametrize("bad", ["../../etc/passwd", "20260101-000000-abcd", "x" * 3000, "<img src=x>"])
 def test_a_bad_link_is_an_error_and_another_study_shown(app, study_id, bad):
     app.query_params["study"] = bad
-    app.run().switch_page("pages/studies.py").run()
+    app.switch_page("pages/studies.py").run()
     assert not app.exception
     assert "no study" in app.error[0].value
     assert app.subheader[0].value == "rates"

@@ -84,7 +84,7 @@ def test_no_page_calls_a_number_just_best_accuracy(store, monkeypatch):
     monkeypatch.setenv("RESNET_LAB_RUNS", str(store.root))
     for path in (*PROJECT.glob("pages/**/*.py"), *PROJECT.glob("core/**/*.py")):
         assert '"Best accuracy' not in path.read_text(), path
-    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=20).run().switch_page("pages/run.py").run()
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=20).switch_page("pages/run.py").run()
     assert [metric.label.split(",")[0] for metric in app.metric][:2] == [
         "Validation accuracy",
         "Last validation accuracy",

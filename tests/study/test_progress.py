@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -11,7 +9,6 @@ import pytest
 import torch
 
 from core.base.errors import StoreError
-from core.base.paths import PROJECT
 from core.cli.main import main
 from core.config.run_config import RunConfig
 from core.jobs.worker import Worker
@@ -27,6 +24,7 @@ from core.study.study import Axis, Study, axis
 from core.training.environment import resolve
 from tests.conftest import wait_for
 from tests.made import made_run, many_times, tiny_config
+from tests.programs import Program
 
 RATES = (0.1, 0.2)
 
@@ -221,8 +219,7 @@ def test_killed_in_the_middle_and_run_again_a_study_ends_as_if_undisturbed(tmp_p
     commands = [
         ["study", "run", study_id, "--runs", str(store.root)] for study_id, store in zip(ids, stores, strict=True)
     ]
-    program = subprocess.run([sys.executable, "-c", KILLED, *commands[0]], cwd=PROJECT, capture_output=True)
-    assert program.returncode == -signal.SIGKILL
+    assert Program(*commands[0], code=KILLED).wait() == -signal.SIGKILL
     assert states(stores[0], ids[0]) == ["finished", "interrupted"]
     assert [main(command) for command in commands] == [0, 0]
     assert states(stores[0], ids[0]) == ["finished"] * 2
@@ -276,7 +273,8 @@ def test_a_preview_reads_what_was_measured_once_for_all_cells(store, study, stud
 def test_the_disk_space_of_a_run_is_about_right(store, settings):
     from core.jobs.runner import run
 
-    base = tiny_config("model.depth=20", "model.width=16", "train.epochs=2", "train.averaging_start=1", *settings)
+    small = ("data.train_size=140", "train.epochs=2", "train.averaging_start=1")
+    base = tiny_config("model.depth=20", "model.width=16", *small, *settings)
     cell = Study("x", base, (Axis("train.lr", (0.001,)),)).cells()[0]
     run_id = store.create(cell.config)
     assert run(store, run_id).state == "finished"
