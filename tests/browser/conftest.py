@@ -3,6 +3,7 @@
 Without Chromium these tests are skipped and say so; with RESNET_LAB_BROWSER=required they fail instead.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,9 @@ UNCHANGED = """() => new Promise(resolve => {
   setTimeout(resolve, 5_000);
 })"""
 
+#: Reports what the policy of a page refuses.
+REPORT = """document.addEventListener('securitypolicyviolation', event =>
+  console.error('refused by policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile))"""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -79,14 +83,35 @@ def settle(page) -> None:
     page.evaluate(UNCHANGED)
 
 
-@pytest.fixture
-def page(chromium):
-    """A new window of 1440×900; the browser's console errors fail the test."""
+@pytest.fixture(scope="module")
+def window(chromium):
+    """What the pages of a file share: the scripts that the browser has read and compiled."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window):
+    """A new page of 1440×900 without cookies; the browser's console errors fail the test."""
+    page = window.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    with contextlib.suppress(Exception):  # a page from nowhere has none
+        page.evaluate("localStorage.clear()")
+    for opened in window.pages:
+        opened.close()
+    window.clear_cookies()
+    window.set_offline(False)
     assert not errors, errors
+
+
+@pytest.fixture
+def watched(page):
+    """A window, and what its policy refused."""
+    refused: list[str] = []
+    page.add_init_script(REPORT)
+    page.on("console", lambda line: refused.append(line.text) if "olicy" in line.text else None)
+    return page, refused

@@ -14,6 +14,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
     page.goto(server.url)
     expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
     page.get_by_role("link", name="New run").first.click()
+    page.get_by_role("textbox", name="Epochs", exact=True).fill("2")
     page.get_by_role("button", name="Start run").click()
 
     # The run stands in the store, and the page shows the newest.
@@ -33,7 +34,7 @@ def test_start_a_run_see_its_curve_drop_a_picture(serve, page, tmp_path):
 
     wait_for(lambda: server.store.run(run_id).status().state == "finished")
     best = server.store.run(run_id).status().best_val_accuracy
-    assert best > 0.4
+    assert best > 0.2
     expect(page.get_by_text(f"{100 * best:.1f}").first).to_be_visible()
 
     picture = tmp_path / "ship.png"

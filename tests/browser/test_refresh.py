@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.browser.conftest import settle
 from tests.pages.test_classify_page import png, run_with_weights
 
 
@@ -19,7 +20,7 @@ def test_the_form_of_a_new_run_survives_a_refresh_and_is_a_tabs_own(lab, page):
     field(page, "Note").fill("two\nlines")
     field(page, "Note").blur()
     expect(page).to_have_url(re.compile("draft=[0-9a-f]{32}"))
-    page.wait_for_timeout(1_000)
+    settle(page)
     other = page.context.new_page()
     other.goto(page.url)
     page.reload()
@@ -43,7 +44,7 @@ def test_the_settings_of_dataset_survive_a_refresh(lab, page):
     page.goto(f"{lab.url}/dataset?view=Split")
     field(page, "Split seed").fill("7")
     expect(page).to_have_url(re.compile("draft="))
-    page.wait_for_timeout(1_000)
+    settle(page)
     page.reload()
     expect(field(page, "Split seed")).to_have_value("7")
 
@@ -65,7 +66,7 @@ def test_the_images_of_classify_survive_a_refresh_with_their_crops(lab, page):
     expect(page.get_by_role("slider").first).to_have_attribute("aria-valuetext", seen)
     page.get_by_role("button", name="Clear images").click()
     expect(page.get_by_text(re.compile("48 × 40 PNG"))).to_have_count(0)
-    page.wait_for_timeout(1_000)
+    settle(page)
     page.reload()
     expect(page.get_by_text("Drop images here")).to_be_visible()
     expect(page.get_by_text(re.compile("48 × 40 PNG"))).to_have_count(0)

@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import IDLE, settle
 from tests.made import made_run, tiny_config
 from tests.pages.test_classify_page import png, run_with_weights
 
-REPORT = """document.addEventListener('securitypolicyviolation', event =>
-  console.error('refused by policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile))"""
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3"
 
 
@@ -26,52 +23,6 @@ def runs(lab) -> list[str]:
     ]
     run_with_weights(lab.store, name="with weights")
     return made
-
-
-@pytest.fixture
-def watched(page: Page) -> Iterator[tuple[Page, list[str]]]:
-    """A window, and what its policy refused."""
-    refused: list[str] = []
-    page.add_init_script(REPORT)
-    page.on("console", lambda line: refused.append(line.text) if "olicy" in line.text else None)
-    yield page, refused
-
-
-def open_everything(page: Page, address: str) -> None:
-    """Open a page with all its folds."""
-    page.goto(address)
-    page.locator("h1").first.wait_for()
-    page.wait_for_function(IDLE)
-    closed = page.locator("details:not([open]) > summary")
-    while closed.count():
-        closed.first.click()
-        page.wait_for_function(IDLE)
-    settle(page)
-
-
-@pytest.mark.parametrize(
-    ("path", "charts"),
-    [
-        ("", False),
-        ("new_run", True),
-        ("run", True),
-        ("compare?runs={}", True),
-        ("studies", False),
-        ("leaderboard", True),
-        ("dataset", False),
-        ("dataset?view=Augmentation", False),
-        ("dataset?view=Split", True),
-    ],
-)
-def test_a_page_works_within_its_policy(lab, watched, runs, path, charts):
-    page, refused = watched
-    open_everything(page, f"{lab.url}/{path.format(','.join(runs))}")
-    if charts:
-        page.wait_for_function(DRAWN)
-    assert page.evaluate("[...document.fonts].some(font => font.status === 'loaded')")
-    assert "WebGL is not supported" not in page.content()
-    assert page.locator("img").evaluate_all("all => all.every(image => image.complete && image.naturalWidth > 0)")
-    assert refused == []
 
 
 def test_uploads_crops_and_downloads_work_within_the_policy(lab, watched, runs):
