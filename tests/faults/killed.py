@@ -61,10 +61,10 @@ def report(**values: Any) -> None:
 # --- at every step --------------------------------------------------------------------------------
 
 
-def every_step(name: str, folder: Path) -> None:
-    """Kill an operation at its first step, its second, and so on, each time in a new store."""
+def every_step(name: str, folder: Path, first: int, stride: int) -> None:
+    """Kill an operation at every ``stride``-th step from ``first`` on, each time in a new store."""
     operation = OPERATIONS[name]
-    for number in range(1, 1_000):
+    for number in range(first, 1_000, stride):
         store = RunStore(folder / f"{name}-{number}" / "runs")
         with operation.prepared(store) as subject:
             before = digests(store)
@@ -179,7 +179,7 @@ def back_up_and_restore(source: Path, target: Path) -> None:
 def perform(what: str, folder: Path, *numbers: int) -> None:
     """Answer one request."""
     if what in OPERATIONS:
-        every_step(what, folder)
+        every_step(what, folder, *numbers)
         return
     import core.jobs.runner  # noqa: F401 - imports torch once for all children
     from core.data import cifar10
