@@ -75,7 +75,7 @@ def test_an_option_of_the_server_can_be_set():
 def test_the_script_in_the_page_is_found():
     assert len(script_hashes(internals.page_html())) == 1, (
         "The page that carries the app has moved or has other scripts. Look in streamlit/static/index.html, and let "
-        "script_hashes in core/guard.py find every <script> without an address. tests/browser/test_security.py shows "
+        "script_hashes in core/guard.py find every <script> without an address. tests/browser/test_accessible.py shows "
         "whether the browser is content."
     )
 

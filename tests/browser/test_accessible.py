@@ -9,7 +9,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.config.presets import PRESETS
 from tests.browser.conftest import IDLE, settle
 from tests.made import made_run, made_weights
 
@@ -31,6 +30,12 @@ PAGES = {
 WITHOUT_RUNS = ("new_run", "dataset?view=Split", "dataset?view=Augmentation")
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3"
 CONTROLS = "button link textbox combobox checkbox switch radio slider spinbutton tab img image"
+#: Opens every fold that is closed, and returns how many those were.
+OPEN_FOLDS = """() => {
+  const closed = [...document.querySelectorAll('details:not([open]) > summary')];
+  closed.forEach(fold => fold.click());
+  return closed.length;
+}"""
 #: A number for the element that has the focus, the same whenever it has it; null outside the page.
 FOCUSED = """() => {
   const at = document.activeElement, known = (window.known ??= new Map());
@@ -95,9 +100,7 @@ def test_a_page_works_within_its_policy_and_everything_has_a_name_that_tab_reach
     # Tab stops at each cell of a table, so many stops can be one element.
     assert len(set(seen)) >= 9, "the eight pages in the menu, and what the page itself has"
 
-    closed = page.locator("details:not([open]) > summary")
-    while closed.count():
-        closed.first.click()
+    while page.evaluate(OPEN_FOLDS):
         page.wait_for_function(IDLE)
     if path == "new_run":
         page.get_by_role("textbox", name="Depth").fill("14")  # a changed setting is marked
@@ -114,12 +117,6 @@ def test_a_page_works_within_its_policy_and_everything_has_a_name_that_tab_reach
     assert refused == []
 
 
-def test_the_buttons_of_presets_have_names_of_their_own(lab, page, runs):
-    page.goto(f"{lab.url}/new_run")
-    for preset in PRESETS.values():
-        expect(page.get_by_role("button", name=preset.title, exact=True)).to_have_count(1)
-
-
 def test_arrow_keys_choose_an_image(lab, page):
     page.goto(f"{lab.url}/dataset")
     tiles = page.locator(".tiles button")
@@ -132,14 +129,3 @@ def test_arrow_keys_choose_an_image(lab, page):
     assert tiles.evaluate_all("all => all.map((one, at) => one.tabIndex === 0 ? at : -1).filter(at => at >= 0)") == [1]
     page.keyboard.press("Enter")  # opens the next tab
     expect(page.get_by_role("tab", name="Augmentation")).to_have_attribute("aria-selected", "true")
-
-
-def test_the_focus_is_seen(lab, page):
-    page.goto(f"{lab.url}/new_run")
-    page.locator("h1").first.wait_for()
-    button = page.get_by_role("button", name="Select all ten")
-    button.focus()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Shift+Tab")
-    style = button.evaluate("at => [getComputedStyle(at).outlineStyle, parseFloat(getComputedStyle(at).outlineWidth)]")
-    assert style[0] == "solid" and style[1] >= 2

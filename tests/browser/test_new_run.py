@@ -30,23 +30,28 @@ def test_a_click_anywhere_on_a_card_chooses_the_preset(form):
     expect(card).to_have_css("background-color", plain)
 
 
-def test_all_cards_fit_into_a_window_of_a_laptop(form):
-    form.set_viewport_size({"width": 1_440, "height": 900})
+def test_the_form_fits_a_laptop_and_a_phone(form):
+    """Each look at it is at one and the same page, which takes seconds to open."""
     cards = [form.locator(f".st-key-card-{name}").bounding_box() for name in PRESETS]
     main = form.get_by_test_id("stMainBlockContainer").bounding_box()
     assert all(card["x"] + card["width"] <= main["x"] + main["width"] for card in cards)
     assert len({card["y"] for card in cards}) == 2, "rows of three"
-    for name in PRESETS:  # nothing of a card is cut off
+    for name, shown in PRESETS.items():
+        # Nothing of a card is cut off, and its button has a name of its own.
         assert form.locator(f".st-key-card-{name}").evaluate("at => at.scrollWidth <= at.clientWidth")
-
-
-@pytest.mark.parametrize("width", [1_440, 390])
-def test_the_start_button_stays_in_sight(form, width):
-    form.set_viewport_size({"width": width, "height": 844})
+        expect(form.get_by_role("button", name=shown.title, exact=True)).to_have_count(1)
+    button = form.get_by_role("button", name="Select all ten")
+    button.focus()
+    form.keyboard.press("Tab")
+    form.keyboard.press("Shift+Tab")
+    style = button.evaluate("at => [getComputedStyle(at).outlineStyle, parseFloat(getComputedStyle(at).outlineWidth)]")
+    assert style[0] == "solid" and style[1] >= 2, "the focus is seen"
     start = form.get_by_role("button", name="Start run")
-    form.get_by_text("Network layers").scroll_into_view_if_needed()
-    form.wait_for_timeout(300)
-    assert in_sight(form, start)
+    for width in (1_440, 390):
+        form.set_viewport_size({"width": width, "height": 844})
+        form.get_by_text("Network layers").scroll_into_view_if_needed()
+        form.wait_for_timeout(300)
+        assert in_sight(form, start), width
 
 
 def test_a_study_of_a_setting_begins_with_the_settings_of_the_form(form):
