@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.base.errors import DIVERGED
 from core.search import driver
 from core.search.store import SearchStore
 from core.search.trials import trials_of
@@ -133,12 +134,27 @@ def test_what_paused_a_search_is_shown(app, searches, store):
     assert any("No memory" in error.value for error in app.error)
 
 
+def test_why_a_trial_failed_is_shown(app, searches, store):
+    search_id = started(store, made_search())
+    driver.Steps(store).take(search_id)
+    (run_id,) = store.queue.ids()
+    run = store.run(run_id)
+    run.write_status(replace(run.stored_status(), state="failed", error=f"The loss became nan: {DIVERGED}."))
+    shown(app, search=search_id)
+    assert DIVERGED in texts(app) and not app.exception and not app.error
+
+
 def test_a_search_goes_to_the_trash_and_back(app, searches):
     search_id = searches.create(made_search())
     shown(app, search=search_id)
     app.button(key=key_for("trash", search_id)).click().run()
     assert searches.ids() == []
     app.button(key=key_for("undo", search_id)).click().run()
+    assert searches.ids() == [search_id]
+    searches.trash.put(search_id)
+    app.session_state["trash_box"] = True
+    app.run()
+    app.button(key=key_for("restore", search_id)).click().run()
     assert searches.ids() == [search_id]
 
 

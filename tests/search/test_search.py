@@ -1,8 +1,11 @@
 """A search as a file and as a question: what is allowed, and that it survives writing and reading."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from core.base.errors import ConfigError
+from core.search import form
 from core.search.methods import PRUNERS, SAMPLERS, missing_package
 from core.search.search import Search
 from tests.made import tiny_config
@@ -72,3 +75,12 @@ def test_the_base_is_inside_where_all_its_values_are():
     assert made_search(
         "train.momentum=0.1 to 0.2", "train.optimizer=sgd,adam", base=tiny_config("train.optimizer=adam")
     ).base_inside
+
+
+def test_a_grid_takes_no_longer_than_its_combinations(store, monkeypatch):
+    monkeypatch.setattr(form, "estimates", lambda configs, store: [SimpleNamespace(seconds=10.0) for _ in configs])
+    ranges = ("train.lr=0.05,0.1,0.2", "train.optimizer=sgd,adam")
+    assert form.seconds(made_search(*ranges, sampler="grid", trials=30), store) == 60
+    assert form.seconds(made_search(*ranges, sampler="grid", trials=4), store) == 40
+    assert form.seconds(made_search(*ranges, sampler="random", trials=30), store) == 300
+    assert form.seconds(made_search(*ranges, sampler="grid", trials=None, minutes=0.5), store) == 30
