@@ -14,7 +14,7 @@ from core.images import gallery
 SHEET_COLUMNS = 16  # of the PNG; the tiles wrap by themselves
 
 _CSS = """
-.tiles { display: grid; gap: 4px; }
+.tiles { display: grid; gap: 4px; align-items: start; }
 .tiles:has(.group) { gap: 12px; }
 .tiles .group { display: grid; gap: 2px; }
 .tiles :is(button, figure) { margin: 0; padding: 0; border: 0; background: none; font: inherit; }
