@@ -283,6 +283,7 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
             format_func=CROPS.__getitem__,
             key="crop",
             bind="query-params",
+            wrap=True,
             help="How an image is made square before it is scaled to 32 × 32 pixels.",
         )
         st.button("Clear images", on_click=tray.clear, icon=":material/delete:", key="clear")

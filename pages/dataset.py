@@ -67,7 +67,7 @@ def browse(data: Cifar10) -> None:
     """Show a page of images of a class and an official set."""
     classes, sets = st.columns([7, 3], gap="medium")
     with classes:
-        name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page)
+        name = st.pills("Class", CLASSES, key="class", bind="query-params", on_change=first_page, wrap=True)
     with sets:
         side = st.segmented_control(
             "Official set",

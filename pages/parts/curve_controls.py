@@ -25,6 +25,7 @@ def curve_controls(*, training: bool = True) -> figures.View:
             format_func=AXES.__getitem__,
             label_visibility="collapsed",
             bind="query-params",
+            wrap=True,
         )
         smoothing = st.selectbox(
             "Smoothing",

@@ -41,6 +41,7 @@ def image_maps(store: RunStore, subjects: Sequence[Subject]) -> None:
             format_func=METHODS.__getitem__,
             key="map_method",
             bind="query-params",
+            wrap=True,
         )
         colouring = st.segmented_control(
             "Colour",
@@ -50,6 +51,7 @@ def image_maps(store: RunStore, subjects: Sequence[Subject]) -> None:
             format_func=COLOURINGS.__getitem__,
             key="map_colour",
             bind="query-params",
+            wrap=True,
         )
     for column, subject in zip(st.columns(len(subjects)), subjects, strict=True):
         with column:
