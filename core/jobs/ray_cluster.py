@@ -31,7 +31,7 @@ from core.base.text import counted
 from core.config.run_config import RunConfig
 from core.cost.network import MOMENTS, memory_bytes, network_cost
 from core.data import cifar10
-from core.jobs.ray_process import ClusterState
+from core.jobs.ray_process import ClusterState, cluster_name
 from core.jobs.recorder import Recorder
 from core.jobs.remote import LOST_SECONDS, Delivery, RemoteTrainer, RunCopy
 from core.jobs.runner import OnBatch, OnEpoch, choosing_precision, run
@@ -549,11 +549,13 @@ def _gpu_memory() -> int:
 
 
 def _unreachable(address: str, error: Exception) -> str:
-    text = str(error)
+    text, name = str(error), cluster_name(address)
+    if "InvalidAuthToken" in text:
+        return f"The {name} has another token. Copy the file ~/.ray/auth_token from its head node to this computer."
     if "uthentication" in text:
         return (
-            f"The Ray cluster at {address} asks for a token, or has another one. Copy the file ~/.ray/auth_token from "
-            "its head node to this computer."
+            f"This computer has no token for the {name}. Copy the file ~/.ray/auth_token from its head node; if the "
+            "cluster asks for none, start the laboratory with RAY_AUTH_MODE=disabled."
         )
-    where = "on this computer" if address == "auto" else f"at {address}"
-    return f"There is no Ray cluster {where}. docs/cluster.md says how to start one."
+    where = "on this computer" if address == "auto" else f"at {address} that this computer has joined"
+    return f"There is no Ray cluster {where}. docs/cluster.md says how to start and join one."
