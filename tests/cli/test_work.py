@@ -8,6 +8,7 @@ import pytest
 
 from core.cli.main import main
 from core.jobs import ray_process
+from core.runs.storage import Storage
 from core.search.store import SearchStore
 from tests.conftest import wait_for
 from tests.made import tiny_config
@@ -33,6 +34,7 @@ def test_a_search_is_worked_until_its_budget_is_used_up(store, capsys):
 
 
 def test_ctrl_c_queues_the_run_that_trains_before_those_that_wait(store):
+    Storage(store).change(runs_at_once=1)
     runs = [store.create(tiny_config("train.epochs=500")) for _ in range(2)]
     with Program("work", "--runs", store.root) as program:
         wait_for(lambda: store.run(runs[0]).records())
