@@ -5,21 +5,19 @@ No run is trained twice at once, and the process writes into no folder but the o
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from core.base.errors import StoreError
-from core.base.paths import PROJECT
 from core.jobs.worker import Worker
 from core.runs.folder import RunFolder
 from core.runs.storage import Storage
 from core.runs.store import RunStore
 from tests.conftest import wait_for
 from tests.faults.operations import tiny
+from tests.programs import Program
 
 WORKER = """
 import sys, time
@@ -36,35 +34,30 @@ while True:
     time.sleep(0.02)
 """
 TRAINERS = {
-    "a worker": ("-c", WORKER, "{root}"),
-    "the command line": ("-m", "core", "resume", "latest", "--runs", "{root}"),
+    "a worker": lambda root: Program(root, code=WORKER),
+    "the command line": lambda root: Program("resume", "latest", "--runs", root),
 }
 
 
 @pytest.fixture(params=TRAINERS)
-def trainer(request: pytest.FixtureRequest, store: RunStore, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has begun to train a run of many epochs. What it says is in output.txt."""
+def trainer(request: pytest.FixtureRequest, store: RunStore) -> Iterator[Program]:
+    """A process that has begun to train a run of many epochs."""
     # An epoch takes so long that hardly ever one ends just while the folder is renamed.
     run_id = store.create(tiny("train.epochs=5000", "data.train_size=2100"))
-    words = [word.format(root=store.root) if word == "{root}" else word for word in TRAINERS[request.param]]
-    with (tmp_path / "output.txt").open("wb") as output:
-        process = subprocess.Popen([sys.executable, *words], cwd=PROJECT, stdout=output, stderr=output)
-        try:
-            wait_for(lambda: len(store.run(run_id).records()) >= 2)
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    with TRAINERS[request.param](store.root) as process:
+        wait_for(lambda: len(store.run(run_id).records()) >= 2)
+        yield process
 
 
-def works_a_queue(trainer: subprocess.Popen[bytes]) -> bool:
-    """Return whether the process is a worker, which goes on after a run."""
-    return WORKER in list(trainer.args)  # type: ignore[arg-type]
+@pytest.fixture
+def works_a_queue(request: pytest.FixtureRequest, trainer: Program) -> bool:
+    """Whether the process is a worker, which goes on after a run."""
+    return bool(request.node.callspec.params["trainer"] == "a worker")
 
 
-def lets_go(tmp_path: Path) -> Callable[[], bool]:
+def lets_go(trainer: Program) -> Callable[[], bool]:
     """Return a check whether the process has said what happened."""
-    return lambda: "moved or replaced" in (tmp_path / "output.txt").read_text()
+    return lambda: "moved or replaced" in trainer.out + trainer.err
 
 
 def files(run: RunFolder) -> dict[str, str]:
@@ -74,15 +67,15 @@ def files(run: RunFolder) -> dict[str, str]:
 
 
 def test_a_copy_in_the_place_of_the_folder_is_trained_by_one_process(
-    trainer: subprocess.Popen[bytes], store: RunStore, tmp_path: Path
+    trainer: Program, works_a_queue: bool, store: RunStore, tmp_path: Path
 ) -> None:
     (run_id,) = store.ids()
     moved = store.root.rename(tmp_path / "moved")
     shutil.copytree(moved, store.root)
-    wait_for(lets_go(tmp_path))
+    wait_for(lets_go(trainer))
     kept, reached = files(RunStore(moved).run(run_id)), len(store.run(run_id).records())
     assert RunStore(moved).run(run_id).status().state == "interrupted"
-    if works_a_queue(trainer):  # the worker works the queue of the new folder
+    if works_a_queue:  # the worker works the queue of the new folder
         wait_for(lambda: store.run(run_id).stored_status().state == "interrupted")
     worker = Worker(store)
     worker.start()
@@ -100,15 +93,15 @@ def test_a_copy_in_the_place_of_the_folder_is_trained_by_one_process(
 
 
 def test_nothing_is_written_where_the_folder_was(
-    trainer: subprocess.Popen[bytes], store: RunStore, tmp_path: Path
+    trainer: Program, works_a_queue: bool, store: RunStore, tmp_path: Path
 ) -> None:
     (run_id,) = store.ids()
     moved = store.root.rename(tmp_path / "moved")
-    wait_for(lets_go(tmp_path))
+    wait_for(lets_go(trainer))
     assert not store.root.exists()
     assert RunStore(moved).run(run_id).status().state == "interrupted"
-    if works_a_queue(trainer):  # the worker waits until the folder comes back
-        wait_for(lambda: "does not exist" in (tmp_path / "output.txt").read_text())
+    if works_a_queue:  # the worker waits until the folder comes back
+        wait_for(lambda: "does not exist" in trainer.out)
         assert not store.root.exists()
         moved.rename(store.root)
         wait_for(lambda: store.run(run_id).stored_status().state == "interrupted")
@@ -116,18 +109,16 @@ def test_nothing_is_written_where_the_folder_was(
         before = len(store.run(run_id).records())
         wait_for(lambda: len(store.run(run_id).records()) > before)
     else:
-        assert trainer.wait(60) == 1
+        assert trainer.wait() == 1
 
 
-def test_a_run_that_was_replaced_alone_is_left_alone(
-    trainer: subprocess.Popen[bytes], store: RunStore, tmp_path: Path
-) -> None:
+def test_a_run_that_was_replaced_alone_is_left_alone(trainer: Program, store: RunStore, tmp_path: Path) -> None:
     (run_id,) = store.ids()
     folder = store.run(run_id).path
     moved = folder.rename(tmp_path / run_id)
     shutil.copytree(moved, folder)
     kept = files(store.run(run_id))
-    wait_for(lets_go(tmp_path))
+    wait_for(lets_go(trainer))
     now = files(store.run(run_id))
     changed = {name for name in now | kept if now.get(name) != kept.get(name)}
     assert changed <= {"status.json", "log.txt", "progress.json", "stop"}, "marked interrupted at most"
