@@ -15,7 +15,12 @@ from tests.pages.test_classify_page import png, run_with_weights
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3"
 
 
-@pytest.fixture(scope="module", params=["the browser's host", "the server's host"])
+#: The Host that a proxy sends.
+HOSTS = ("the browser's host", "the server's host")
+ANY_HOST = pytest.mark.parametrize("behind", HOSTS[:1], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=HOSTS)
 def behind(request, tmp_path_factory) -> Iterator[tuple[str, str]]:
     """The address of an app behind a proxy, and the id of a run. Proxies differ in the Host that they send."""
     with socket.socket() as listener, pytest.MonkeyPatch.context() as patch:
@@ -49,6 +54,7 @@ def test_charts_are_drawn_on_whatever_page_is_opened_first(behind, page, asked):
     assert next(address for address in asked if "plotly.min.js" in address).startswith(f"{url}/app/static/")
 
 
+@ANY_HOST
 def test_links_lead_to_pages_below_the_prefix(behind, page):
     url, run_id = behind
     page.goto(f"{url}/")
@@ -64,6 +70,7 @@ def test_links_lead_to_pages_below_the_prefix(behind, page):
     expect(page.get_by_text(re.compile(rf"{re.escape(url)}/compare\?.*{run_id}"))).to_be_visible()
 
 
+@ANY_HOST
 def test_images_uploads_and_downloads_work(behind, page, asked):
     url, _ = behind
     page.goto(f"{url}/classify")
