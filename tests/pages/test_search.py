@@ -37,6 +37,7 @@ def test_without_a_search_the_form_creates_one(app, searches, store):
     shown(app)
     assert not app.exception
     assert app.button(key="define_search").disabled, "it has no name"
+    assert not [text for text in app.markdown if ":material/error:" in text.value], "nothing was filled in wrongly"
     app.text_input(key="search_name").set_value("rates").run()
     app.number_input(key="search_trials").set_value(7).run()
     app.selectbox(key="search_pruner").select("asha").run()

@@ -13,10 +13,10 @@ from core.search.methods import PRUNERS, SAMPLERS, Card, missing_package
 from core.search.search import MOST_PARALLEL, MOST_SEEDS, MOST_TRIALS, Search
 from core.search.space import SEARCHABLE, usual_range
 from core.search.store import SearchStore
-from pages.parts.base_field import base_field
+from pages.parts.base_field import base_field, form_problems
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_fields, load_fields
-from pages.parts.shared import error_box, get_store, literal
+from pages.parts.shared import error_box, get_store
 
 T = TypeVar("T", int, float)
 MOST_RANGES = 8
@@ -180,9 +180,7 @@ def _more() -> dict[str, int]:
 def _offer(search: Search | None, problems: dict[str, str]) -> str | None:
     """Show what the search costs and the button that creates it, or the problems to fix."""
     store, ready = get_store(), False
-    for path, text in problems.items():
-        label = SETTINGS[path].label if path in SETTINGS else _LABELS.get(path, path.capitalize())
-        st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
+    form_problems(problems, _LABELS)
     if search is not None:
         cost_line(search)
         ready = fit_notes(fit_all([search.base]), "search_fit")

@@ -15,7 +15,7 @@ from core.study.presets import PUBLISHED, SPLITS, Split
 from core.study.progress import CellStatus, preview, statuses
 from core.study.store import StudyStore, study_from_text
 from core.study.study import Study
-from pages.parts.base_field import DRAFT, base_field
+from pages.parts.base_field import DRAFT, base_field, form_problems
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_fields, load_fields
 from pages.parts.shared import error_box, get_store, literal
@@ -181,9 +181,7 @@ def _file_form() -> str | None:
 def _offer(study: Study | None, problems: dict[str, str], key: str) -> str | None:
     """Show what the study costs and the button that creates it, or the problems to fix."""
     store, ready = get_store(), False
-    for path, text in problems.items():
-        label = SETTINGS[path].label if path in SETTINGS else _LABELS.get(path, path.capitalize())
-        st.markdown(f":small[:red[:material/error: **{label}**: {literal(text)}]]")
+    form_problems(problems, _LABELS)
     if study is not None:
         cells = statuses("", study, store.summaries())
         seeds = ", ".join(map(str, study.seeds))
