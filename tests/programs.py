@@ -11,9 +11,10 @@ import runpy
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 from core.base.paths import PROJECT
 
@@ -38,7 +39,8 @@ class Program:
         paths = [stream.name for stream in self._streams]
         about = (module, code, [*map(str, words)], dict(environment or os.environ), descriptors, paths)
         self._process = _forks.Process(target=_run, args=about, daemon=True)
-        self._process.start()
+        with _no_main():
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -80,6 +82,17 @@ class Program:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.kill()
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Hide the main module, which a fork would run: AppTest leaves app.py there, and it starts a worker."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _run(
