@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import hashlib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -153,6 +156,12 @@ def test_inline_scripts_are_allowed_by_their_hash():
     assert f"'sha256-{digest}'" in security_headers(scripts=script_hashes(html))["content-security-policy"]
 
 
+def run(answer: Coroutine[Any, Any, None]) -> None:
+    """Run ``answer`` to its end in a thread of its own: this one may have the event loop of a browser test."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, answer).result()
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 1_000])
 def test_the_name_of_a_file_loses_its_nul_bytes_and_the_file_keeps_its_own(size):
     """However the form is cut into messages."""
@@ -171,7 +180,7 @@ def test_the_name_of_a_file_loses_its_nul_bytes_and_the_file_keeps_its_own(size)
             got += (await receive())["body"]
 
     scope = {"type": "http", "scheme": "http", "headers": [(b"host", b"localhost")]}
-    asyncio.run(Guard(app, Access())(scope, receive, lambda message: None))
+    run(Guard(app, Access())(scope, receive, lambda message: None))
     assert got == head.replace(b"\0", b"_") + content
 
 
@@ -186,7 +195,7 @@ def test_an_app_that_fails_is_answered_with_the_headers_and_its_error_goes_on():
 
     scope = {"type": "http", "scheme": "http", "headers": [(b"host", b"localhost")]}
     with pytest.raises(RuntimeError):
-        asyncio.run(Guard(app, Access())(scope, lambda: None, send))
+        run(Guard(app, Access())(scope, lambda: None, send))
     assert sent[0]["status"] == 500
     assert b"x-frame-options" in dict(sent[0]["headers"])
     assert b"secret" not in sent[1]["body"]

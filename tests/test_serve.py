@@ -2,6 +2,7 @@
 
 import socket
 
+from core.runs.storage import Storage
 from core.runs.store import RunStore
 from tests.conftest import answers, wait_for
 from tests.made import made_run, tiny_config
@@ -17,6 +18,7 @@ def test_before_any_browser_connects_dead_runs_are_marked_and_the_queue_goes_on(
 
 
 def test_killed_in_the_middle_the_next_server_finds_the_run_interrupted_and_the_queue_in_order(serve, store):
+    Storage(store).change(runs_at_once=1)
     first = store.create(tiny_config("train.epochs=2000"))
     second, third = (store.create(tiny_config("train.epochs=2")) for _ in range(2))
     server = serve()
@@ -62,5 +64,5 @@ def test_connections_that_take_every_descriptor_do_not_end_a_training(serve, sto
         for connection in idle:
             connection.close()
     said = server.log.count("Too many open files")
-    assert said <= 6, "each thread says it once or twice; the log does not grow every second"
+    assert said <= 10, "each thread says it once or twice; the log does not grow every second"
     wait_for(lambda: answers(server))

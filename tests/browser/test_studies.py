@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
+from core.runs.storage import Storage
 from core.study.progress import statuses
 from core.study.store import StudyStore, as_text
 from core.study.study import Axis, Study
@@ -15,6 +16,7 @@ STUDY = Study("two rates", tiny_config("train.epochs=25", "data.validation=test"
 
 def test_a_study_is_run_through_a_killed_server_to_its_figures(serve, page, tmp_path):
     server = serve()
+    Storage(server.store).change(runs_at_once=1)
     page.goto(f"{server.url}/studies")
     page.get_by_role("tab", name="From a file").click()
     path = tmp_path / "study.json"

@@ -364,7 +364,7 @@ def test_stopping_and_discarding_leave_the_other_run_alone(store, pair):
 
 @pytest.mark.parametrize("trouble", ["kernel", "divergence", "disk"])
 def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monkeypatch, trouble):
-    step, append = TrainingStep._step, RunFolder.append_record
+    step, append = TrainingStep._step, RunFolder.append_records
     rate = ["train.lr=10", "train.schedule=constant"] * (trouble == "divergence")
     bad, good = store.create(tiny_config(*SHORT, "train.seed=7", *rate)), store.create(tiny_config(*SHORT))
 
@@ -375,13 +375,13 @@ def test_a_run_that_fails_leaves_the_other_and_frees_its_slot(store, pair, monke
             self.model.get_parameter("conv.weight").data.fill_(torch.inf)
         return step(self, *arguments)
 
-    def full(self, record):
+    def full(self, records):
         if self.id == bad and trouble == "disk":
             raise OSError(errno.ENOSPC, "No space left on device")
-        append(self, record)
+        append(self, records)
 
     monkeypatch.setattr(TrainingStep, "_step", fail)
-    monkeypatch.setattr(RunFolder, "append_record", full)
+    monkeypatch.setattr(RunFolder, "append_records", full)
     last = store.create(tiny_config(*SHORT))
     pair.start()
     wait_for(lambda: all(store.run(one).status().state == "finished" for one in (good, last)))
