@@ -127,11 +127,11 @@ def run_held(
         raise  # nothing here is ours any more, the status and the log included
     except Exception as error:
         fail(folder, recorder, error)
-    release_freed_memory()
     discarded = recorder.status.state == "stopped" and folder.stop_request() == "discard"
     recorder.close()
     if discarded:
         store.trash.put(run_id, held=True)
+    release_freed_memory()  # last: until then a page shows a discarded run as stopped
     return recorder.status
 
 
