@@ -39,17 +39,17 @@ def choose() -> None:
 
 
 def choosers(names: dict[str, str], states: dict[str, str], chosen: str | None) -> list[str]:
-    """Ask for a run and for others to draw in the same charts. Return their ids, the chosen one first."""
+    """Ask for a run and for runs to compare it with. Return their ids, the chosen run first."""
 
     def text(run_id: str) -> str:
         return f"{names[run_id]} · {states[run_id]}"
 
     st.session_state["run"] = chosen
     linked = dict.fromkeys(st.query_params.get_all("with"))
-    others = [run_id for run_id in linked if run_id in names and run_id != chosen][:MOST_COMPARED]
+    compared = [run_id for run_id in linked if run_id in names and run_id != chosen][:MOST_COMPARED]
     for unknown in (run_id for run_id in linked if run_id and run_id not in names):
         error_box(f"There is no run “{one_line(unknown, 60)}” to compare with.")
-    st.session_state["with"] = others
+    st.session_state["with"] = compared
     left, right = st.columns([2, 3])
     left.selectbox(
         "Run",
@@ -70,7 +70,7 @@ def choosers(names: dict[str, str], states: dict[str, str], chosen: str | None) 
         max_selections=MOST_COMPARED,
         disabled=chosen is None,
     )
-    return [chosen, *others] if chosen else []
+    return [chosen, *compared] if chosen else []
 
 
 def header(view: run_views.RunView) -> None:
@@ -122,7 +122,7 @@ def headers(ids: list[str], names: dict[str, str], drawn: object, every: float |
         views = [run_views.read_view(store, run_id, names[run_id]) for run_id in ids]
     except LabError:
         st.rerun()  # a run was deleted or damaged; the page shows the error
-    if run_views.redraw_key(views) != drawn or (every and run_views.refresh_seconds(views) != every):
+    if run_views.redraw_key(views) != drawn or run_views.refresh_seconds(views) != every:
         st.rerun()
     st.set_page_config(page_title=run_views.tab_title(views[0]))
     for view in views:
@@ -173,7 +173,7 @@ except LabError as error:
     error_box(error)
     st.stop()
 actions(store, views[0])
-every = run_views.refresh_seconds(views) if any(view.run.status.active for view in views) else None
+every = run_views.refresh_seconds(views)
 st.fragment(headers, run_every=every)(ids, names, run_views.redraw_key(views), every)
 tags_and_note(views[0].run)
 if len(views) > 1:

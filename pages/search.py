@@ -88,13 +88,7 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
             done="Search copied",
         )
         if not control.going:
-            action_button(
-                "Move to trash",
-                key=key_for("trash", search_id),
-                icon=":material/delete:",
-                help="Its runs are kept. You can restore the search.",
-                action=lambda: collection.put_away(search_id),
-            )
+            collection.trash_button(search_id)
 
 
 def budget_fields(search_id: str, search: Search) -> None:

@@ -138,13 +138,7 @@ def actions(study_id: str, study: Study, cells: Sequence[CellStatus], own: set[s
             hand_in_box(partial(report_of, study_id), study_id, progress_study.counts_text(cells))
         download_button("Export study (JSON)", as_text(study), "study.json", icon=":material/data_object:")
         if not study.reference:
-            action_button(
-                "Move to trash",
-                key=key_for("trash", study_id),
-                icon=":material/delete:",
-                help="Its runs are kept. You can restore the study.",
-                action=lambda: collection.put_away(study_id),
-            )
+            collection.trash_button(study_id)
 
 
 def grow(study_id: str, study: Study) -> None:

@@ -4,6 +4,7 @@ A :class:`RunView` is one look at a run's folder; nothing is kept from one look 
 """
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from core.compare.settings import setting_name, setting_text, setting_text_of_ru
 from core.config.presets import Preset, nearest
 from core.config.run_config import SETTINGS, RunConfig
 from core.records import BatchRecord
+from core.runs.folder import Status
 from core.runs.store import RunStore
 from core.runs.summary import KIND_OF_VALIDATION, Accuracy, AnyRun, RunSummary, readable
 from core.training.schedule import ENDS_AT_ZERO, EVALUATION_BATCH
@@ -24,6 +26,8 @@ from core.views.curves import Mark, RunCurves
 
 #: Seconds between two looks at a running run, and between two drawings of its curves within an epoch.
 SOON, LATER, CURVES = 1.0, 4.0, 5.0
+#: Seconds after its end within which a discarded run is in the trash, however busy the machine is.
+SETTLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,20 @@ def redraw_key(views: Sequence[RunView]) -> tuple[tuple[str, int], ...]:
     return tuple((view.run.state, len(view.metrics)) for view in views)
 
 
-def refresh_seconds(views: Sequence[RunView]) -> float:
-    """Return when to look again: soon at the end of an epoch, later in the middle of a long one.
+def refresh_seconds(views: Sequence[RunView]) -> float | None:
+    """Return when to look again: soon at the end of an epoch, later in the middle of a long one; ``None`` for never.
 
     A look takes time from the cores that train (benchmarks/pages.py slowing). The end of an epoch is seen at most
-    ``SOON`` late, as far as the speed predicts it.
+    ``SOON`` late, as far as the speed predicts it. A run that has just stopped is looked at again, too: if someone
+    discarded it, it moves to the trash a moment later.
     """
-    return SOON if any(_epoch_seconds_left(view) < LATER - SOON for view in views if view.run.status.active) else LATER
+    if active := [view for view in views if view.run.status.active]:
+        return SOON if any(_epoch_seconds_left(view) < LATER - SOON for view in active) else LATER
+    return SOON if any(_just_stopped(view.run.status) for view in views) else None
+
+
+def _just_stopped(status: Status) -> bool:
+    return status.state == "stopped" and 0 <= time.time() - (status.finished_at or 0.0) < SETTLE_SECONDS
 
 
 def _epoch_seconds_left(view: RunView) -> float:

@@ -62,6 +62,15 @@ def action_button(
     st.button(label, key=key, icon=icon, help=help, on_click=act, args=(action, done), **options)
 
 
+def undo_line(text: str, item_id: str, action: Callable[[], object], done: str) -> None:
+    """Say that something is in the trash, and offer to undo that with ``action``."""
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.markdown(f":material/delete: {text}", width="content")
+        action_button(
+            "Undo", key=key_for("undo", item_id), icon=":material/undo:", type="primary", action=action, done=done
+        )
+
+
 def add_problems(problems: Iterable[str]) -> None:
     """Keep sentences for :func:`show_problems`, each once."""
     st.session_state[_PROBLEMS] = list(dict.fromkeys([*st.session_state.get(_PROBLEMS, []), *problems]))

@@ -10,7 +10,7 @@ from core.base.errors import LabError
 from core.base.text import counted
 from core.search.store import SearchStore
 from core.study.store import StudyStore
-from pages.parts.actions import action_button, forget_problems, key_for
+from pages.parts.actions import action_button, forget_problems, key_for, undo_line
 from pages.parts.shared import error_box, literal
 
 #: In the address and in the list: an item that is not made yet.
@@ -84,16 +84,18 @@ class Collection:
         if not trashed or trashed not in self._trash.ids():
             return
         title = self._noun.capitalize()
-        with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(f":material/delete: {title} moved to the trash. Its runs are kept.", width="content")
-            action_button(
-                "Undo",
-                key=key_for("undo", trashed),
-                icon=":material/undo:",
-                type="primary",
-                action=lambda: self.bring_back(trashed),
-                done=f"{title} restored",
-            )
+        text = f"{title} moved to the trash. Its runs are kept."
+        undo_line(text, trashed, lambda: self.bring_back(trashed), f"{title} restored")
+
+    def trash_button(self, item_id: str) -> None:
+        """Offer to move an item to the trash."""
+        action_button(
+            "Move to trash",
+            key=key_for("trash", item_id),
+            icon=":material/delete:",
+            help=f"Its runs are kept. You can restore the {self._noun}.",
+            action=lambda: self.put_away(item_id),
+        )
 
     def trash_box(self) -> None:
         """List what is in the trash, which can be restored."""

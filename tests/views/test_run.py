@@ -1,6 +1,7 @@
 """The Run page: which run it shows, how far it is, and its key figures, each from the run's files."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -172,6 +173,17 @@ def test_a_page_refreshes_often_near_the_end_of_an_epoch(store, progress, second
         store.run(run_id).write_progress(BatchRecord(**PROGRESS | {"batches": 200} | progress))
     with store.run(run_id).hold():
         assert run_views.refresh_seconds([seen(store, run_id)]) == seconds
+
+
+@pytest.mark.parametrize(
+    ("state", "ago", "seconds"),
+    [("stopped", 0, run_views.SOON), ("stopped", 60, None), ("stopped", -60, None), ("finished", 0, None)],
+)
+def test_a_run_that_has_just_stopped_is_looked_at_again_since_it_may_have_been_discarded(store, state, ago, seconds):
+    run_id = made_run(store, 2, state)
+    run = store.run(run_id)
+    run.write_status(replace(run.status(), finished_at=time.time() - ago))
+    assert run_views.refresh_seconds([seen(store, run_id)]) == seconds
 
 
 def test_a_page_is_redrawn_at_an_epochs_end_and_in_another_state(store):

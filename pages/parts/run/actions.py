@@ -17,7 +17,7 @@ from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.takeaway.card import model_card
 from core.views import run as run_views
-from pages.parts.actions import act, action_button, key_for
+from pages.parts.actions import act, action_button, key_for, undo_line
 from pages.parts.components.notify import notify_button
 from pages.parts.estimate import fit_notes
 from pages.parts.shared import literal, open_page
@@ -118,16 +118,7 @@ def actions(store: RunStore, view: run_views.RunView) -> None:
 
 def trash_notice(store: RunStore, run_id: str, label: str) -> None:
     """Say that the run of the address is in the trash, and offer to restore it."""
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.markdown(f":material/delete: Moved to trash: {literal(label)}", width="content")
-        action_button(
-            "Undo",
-            key=key_for("undo", run_id),
-            icon=":material/undo:",
-            type="primary",
-            action=lambda: store.trash.restore(run_id),
-            done="Run restored",
-        )
+    undo_line(f"Moved to trash: {literal(label)}", run_id, lambda: store.trash.restore(run_id), "Run restored")
 
 
 def _while_active(store: RunStore, view: run_views.RunView) -> None:
