@@ -87,7 +87,7 @@ def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     if asked and asked not in known:
         add_problems([f"No run {one_line(asked, 60)} has a trained network here. Another run classifies instead."])
     if other and other not in known:
-        add_problems([f"No run {one_line(other, 60)} has a trained network here, so it is not compared."])
+        add_problems([f"There is no run “{one_line(other, 60)}” with a trained network to compare with."])
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
     first = next(run_id for run_id in wanted if run_id in known)
     second = other if other in known and other != first else None

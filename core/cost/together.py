@@ -27,8 +27,8 @@ from core.runs.summary import RunSummary
 #: all runs are threads of one Python process, which can only take turns between PyTorch's operators.
 MOST_AUTOMATIC = 8
 #: The last runs wait for all cores while the others have less than this share of their own work left. Two cores, a
-#: last run that takes 1 with one thread and 1 / 1.75 with two: waiting is sooner if the other ends within 1 - 1 / 1.75.
-NEARLY_DONE = 0.43
+#: last run that takes 1 with one thread and 1 / gain(2) with two: waiting is sooner if the other ends within the rest.
+NEARLY_DONE = 1 - 1 / gain(2)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def chosen(store: RunStore) -> int | None:
 
 def slots(chosen: int | None) -> int:
     """Return how many runs may train at once."""
-    return chosen or min(MOST_AUTOMATIC, MOST_AUTOMATIC if has_gpu() else core_count())
+    return chosen or (MOST_AUTOMATIC if has_gpu() else min(MOST_AUTOMATIC, core_count()))
 
 
 def cores_each(chosen: int | None, at_once: int = 1) -> int:

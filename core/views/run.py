@@ -27,7 +27,7 @@ from core.views.curves import Mark, RunCurves
 #: Seconds between two looks at a running run, and between two drawings of its curves within an epoch.
 SOON, LATER, CURVES = 1.0, 4.0, 5.0
 #: Seconds after its end within which a discarded run is in the trash, however busy the machine is.
-SETTLE_SECONDS = 10.0
+DISCARD_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def refresh_seconds(views: Sequence[RunView]) -> float | None:
 
 
 def _just_stopped(status: Status) -> bool:
-    return status.state == "stopped" and 0 <= time.time() - (status.finished_at or 0.0) < SETTLE_SECONDS
+    return status.state == "stopped" and 0 <= time.time() - (status.finished_at or 0.0) < DISCARD_SECONDS
 
 
 def _epoch_seconds_left(view: RunView) -> float:

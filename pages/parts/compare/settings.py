@@ -69,7 +69,7 @@ def _effect(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
     )
     table = outcomes_by(runs, path)
     if table.empty:
-        st.caption("None of the selected runs has a test accuracy that this setting has an effect on.")
+        st.caption("This setting has no effect on any of the selected runs that have a test accuracy.")
         return
     live_chart(figures_study.outcome(table, path), "compare-setting", figures_study.outcome_text(table, path))
     if left_out := len(runs) - len(table):
