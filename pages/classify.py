@@ -272,17 +272,25 @@ def results(tray: Tray, names: dict[str, str]) -> None:
         error_box(error)
 
 
+def keep_crop() -> None:
+    """Keep the chosen crop in the address, for a refresh."""
+    st.query_params["crop"] = st.session_state["classify.crop"]
+
+
 def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
     """Show a card for each image, and a table for each run."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        # A widget bound to the address can lose the first click while the page is still drawn (Streamlit 1.67).
+        linked = st.query_params.get("crop", "")
+        st.session_state.setdefault("classify.crop", linked if linked in CROPS else "centre")
         crop = st.segmented_control(
             "Crop",
             list(CROPS),
-            default="centre",
             required=True,
             format_func=CROPS.__getitem__,
-            key="crop",
-            bind="query-params",
+            key="classify.crop",
+            persist_state="session",
+            on_change=keep_crop,
             wrap=True,
             help="How an image is made square before it is scaled to 32 × 32 pixels.",
         )

@@ -203,7 +203,7 @@ def test_the_crop_changes_what_the_network_sees(app, store):
     opened(app)
     content = png(3, (90, 30))
     drop(app, ("wide.png", content))
-    app.button_group(key="crop").set_value("whole").run()
+    app.button_group(key="classify.crop").set_value("whole").run()
     row = expected(store, run_id, content, "whole")
     assert app.dataframe[0].value["probability"][0] == pytest.approx(row.max(), rel=1e-4)
 
@@ -213,7 +213,7 @@ def test_a_manual_crop_is_what_the_network_sees_and_in_the_table(app, store):
     opened(app)
     content = png(3, (90, 30))
     drop(app, ("wide.png", content), ("other.png", png(4, (90, 30))))
-    app.button_group(key="crop").set_value("hand").run()
+    app.button_group(key="classify.crop").set_value("hand").run()
     assert set(app.dataframe[0].value["crop"]) == {"manual crop, x 33–67 %, y 0–100 %"}
     tray = app.session_state["classify.tray"]
     tray.images[0].cut(Square(0.1, 0.5, 0.5))
