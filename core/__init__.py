@@ -10,8 +10,9 @@ import lazy_loader
 
 # Read by GNU OpenMP when torch is imported, so it is set before: how many turns a training thread spins while it waits
 # for another one, before it sleeps. The default of 300,000 burns the core that the other thread needs when a further
-# program runs; a lower number costs nothing on a quiet machine (`python -m benchmarks.contention` measures both).
-SPINS = os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+# program runs; with 5,000, threads sleep so often that a virtual machine loses a seventh of its speed by waking them
+# (`python -m benchmarks.contention` measures all three).
+SPINS = os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 # Read by torch when it first allocates: large tensors use large pages where the system offers them. A training step
 # allocates its feature maps anew, and page faults and address translation cost less (`python -m benchmarks.steps`).
