@@ -32,19 +32,23 @@ CHECKED_IMAGES = 256
 
 
 class _WithNormalization(nn.Module):
-    """The network behind the normalisation of its images."""
+    """The network behind the normalisation of its images.
 
-    mean: Tensor
-    std: Tensor
+    Its buffers have the names of no operator: onnxscript 0.5.0 gives a buffer ``mean`` and the network's mean over the
+    pixels the same name, and the graph is invalid.
+    """
+
+    image_mean: Tensor
+    image_std: Tensor
 
     def __init__(self, model: nn.Module, normalization: Normalization):
         super().__init__()
         self.model = model
-        self.register_buffer("mean", normalization.mean)
-        self.register_buffer("std", normalization.std)
+        self.register_buffer("image_mean", normalization.mean)
+        self.register_buffer("image_std", normalization.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model((images - self.mean) / self.std)
+        return self.model((images - self.image_mean) / self.image_std)
 
 
 def onnx_bytes(store: RunStore, run_id: str) -> bytes:
