@@ -33,7 +33,7 @@ REPORT_SECONDS = 3.0
 
 
 def work(args: argparse.Namespace, store: RunStore) -> Answer:
-    """Train the queued runs until Ctrl-C or SIGTERM; runs that train then return to the head of the queue."""
+    """Train the queued runs until Ctrl-C or SIGTERM; runs that train then return to the queue."""
     from core.data import cifar10
 
     if args.address and args.on != "ray":
@@ -154,25 +154,18 @@ def _work(
                 quiet_since = time.monotonic()
             if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
                 break
-        if driver:  # before runs are stopped: it would take their trials for ended
+        if driver:
             driver.stop()
         worker.stop(timeout=0)
-        stopping: list[str] = []
         until = math.inf
         while (training := worker.training()) and time.monotonic() < until:
             if asked.is_set():
                 until = min(until, time.monotonic() + STOP_SECONDS)
                 for run_id in training:  # one of them may have begun just now
                     with contextlib.suppress(LabError):  # it has ended meanwhile
-                        if run_id not in stopping and not store.run(run_id).stop_request():
-                            store.queue.request_stop(run_id)
-                            stopping.append(run_id)
+                        store.queue.request_return(run_id)
             look(worker)
             time.sleep(LOOK_SECONDS)
-    for run_id in reversed(stopping):
-        with contextlib.suppress(LabError):
-            if store.run(run_id).status().state == "stopped":
-                store.queue.put_back(run_id, 0)
     return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in announced.trained.items()]})
 
 

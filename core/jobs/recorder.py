@@ -190,7 +190,10 @@ class Recorder:
             self._run.append_log(text)
 
     def end(self, state: Literal["stopped", "finished", "failed"], error: str | None = None) -> None:
-        """Mark the run as ended."""
+        """Mark the run as ended; one that stops to :meth:`~core.runs.queue.Queue.request_return` waits again."""
+        if state == "stopped" and self._run.stop_request() == "queue":
+            self._update(state="queued", started_at=self._started_at(), on_cluster=False, host=None, pid=None)
+            return
         times = {"started_at": self._started_at(), "finished_at": time.time()}
         self._update(state=state, error=error, on_cluster=False, **times)
 

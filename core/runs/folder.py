@@ -65,6 +65,8 @@ LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 SAVED_STATES = (LAST, PREVIOUS)
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
+#: What happens to a run that is asked to stop: it is kept, goes to the trash, or waits again where it was in the queue.
+StopRequest = Literal["keep", "discard", "queue"]
 STATES: tuple[str, ...] = get_args(State)
 #: States in which a process works on the run, or did until it died.
 AT_WORK = ("running", "stopping")
@@ -532,16 +534,17 @@ class RunFolder:
         """Return whether a process holds the run's lock."""
         return is_locked(self.path / LOCK)
 
-    def request_stop(self, *, keep: bool) -> None:
-        """Ask the process that works on the run to stop within a batch, and keep the run or discard it."""
-        write_atomically(self.path / STOP, "keep" if keep else "discard")
+    def request_stop(self, request: StopRequest) -> None:
+        """Ask the process that works on the run to stop within a batch."""
+        write_atomically(self.path / STOP, request)
 
-    def stop_request(self) -> Literal["keep", "discard"] | None:
+    def stop_request(self) -> StopRequest | None:
         """Return what someone asked for, or ``None``."""
         try:
-            return "discard" if read_file(self.path / STOP) == b"discard" else "keep"
+            asked = read_file(self.path / STOP).decode(errors="replace")
         except (OSError, StoreError):
             return None
+        return next((request for request in get_args(StopRequest) if request == asked), "keep")
 
     def clear_stop(self) -> None:
         """Forget the request to stop and the latest batch."""

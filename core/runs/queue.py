@@ -119,7 +119,22 @@ class Queue:
                 state = run.status().state
         if state not in AT_WORK:
             raise StoreError(f"Run {run_id} is {state}; only a waiting or running one can be stopped.")
-        run.request_stop(keep=keep)
+        run.request_stop("keep" if keep else "discard")
+
+    def request_return(self, run_id: str) -> bool:
+        """Ask the process that trains a run to stop within a batch and let it wait again where it was in the queue.
+
+        The run is never ``stopped`` in between, which a search would take for its end. Return whether that was asked
+        for: not if someone has asked it to stop already. Raises StoreError for a run that is not trained.
+        """
+        run = self._run(run_id)
+        if run.stop_request():
+            return False
+        state = run.status().state
+        if state not in AT_WORK:
+            raise StoreError(f"Run {run_id} is {state}; only a running one can return to the queue.")
+        run.request_stop("queue")
+        return True
 
     def enqueue(self, run_id: str, *, take_over: bool = False) -> None:
         """Queue a run that stopped, failed or was interrupted again, to continue where it was.
@@ -236,7 +251,9 @@ class Queue:
                         continue
                     request = run.stop_request()
                     run.clear_stop()
-                    run.write_status(replace(_interrupted(run, status), on_cluster=status.on_cluster and not request))
+                    run.write_status(
+                        replace(_interrupted(run, status), on_cluster=status.on_cluster and request in (None, "queue"))
+                    )
                     run.append_log("Found without its process: marked interrupted.")
                     run.tidy_record(at_work=False)
                     interrupted.append(run_id)

@@ -371,6 +371,34 @@ def test_a_disk_that_fills_up_inside_the_state_is_told_as_such(store, straight):
     assert status.error.startswith("last.pt could not be written")
 
 
+def test_a_run_that_returns_to_the_queue_is_never_stopped_and_ends_with_the_same_weights(store, straight, monkeypatch):
+    run_id, other = (store.create(tiny_config()) for _ in range(2))
+    states = []
+    write_status = RunFolder.write_status
+    monkeypatch.setattr(
+        RunFolder, "write_status", lambda self, status: (states.append(status.state), write_status(self, status))[1]
+    )
+    assert run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_return(run_id)).epoch == 2
+    assert {*states} == {"running", "queued"}
+    assert store.queue.ids() == [run_id, other]
+    assert run(store, run_id, only_queued=True).state == "finished"
+    assert same_weights(store, run_id, straight)
+
+
+def test_a_run_that_was_asked_to_stop_does_not_return_to_the_queue(store):
+    run_id = store.create(tiny_config())
+    asked = []
+
+    def stop_and_return(line):
+        store.queue.request_stop(run_id)
+        asked.append(store.queue.request_return(run_id))
+
+    assert run(store, run_id, on_epoch=stop_and_return).state == "stopped"
+    assert asked == [False]
+    with pytest.raises(StoreError, match="stopped"):
+        store.queue.request_return(run_id)
+
+
 def test_a_run_without_the_state_to_go_on_from_keeps_what_it_has(store):
     run_id = store.create(tiny_config())
     run(store, run_id, on_epoch=lambda line: line.epoch == 2 and store.queue.request_stop(run_id))
