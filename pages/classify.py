@@ -85,7 +85,7 @@ def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     asked = st.query_params.get("run") or st.session_state.get("classify.first")
     other = st.query_params.get("with") or st.session_state.get("classify.second")
     if asked and asked not in known:
-        add_problems([f"No run {one_line(asked, 60)} has a trained network here. Another run classifies instead."])
+        add_problems([f"There is no run “{one_line(asked, 60)}” with a trained network. Showing another run instead."])
     if other and other not in known:
         add_problems([f"There is no run “{one_line(other, 60)}” with a trained network to compare with."])
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
@@ -283,7 +283,7 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
         # A widget bound to the address can lose the first click while the page is still drawn (Streamlit 1.67).
         linked = st.query_params.get("crop", "")
         st.session_state.setdefault("classify.crop", linked if linked in CROPS else "centre")
-        crop = st.segmented_control(
+        chosen = st.segmented_control(
             "Crop",
             list(CROPS),
             required=True,
@@ -296,6 +296,7 @@ def cards_and_tables(tray: Tray, names: dict[str, str]) -> None:
         )
         st.button("Clear images", on_click=tray.clear, icon=":material/delete:", key="clear")
         learning = st.container(width="content")
+    crop: Crop = chosen or "centre"  # it is required, but typed as if it were not
     loaded = {name: load_network(run_id) for run_id, name in names.items()}
     networks = {name: network.classifier for name, network in loaded.items()}
     rows = [classify(tray.images, network.classifier, network.time, crop) for network in loaded.values()]

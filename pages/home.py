@@ -135,7 +135,7 @@ def best_runs(rest: Sequence[AnyRun]) -> None:
     with st.container(border=True):
         for task, runs in tasks:
             if len(tasks) > 1:
-                st.markdown(f":small[**{task}**]")
+                st.markdown(f":small[**{task[0].upper()}{task[1:]}**]")
             for run in runs:
                 run_row(run, overview.accuracy_text(run))
 

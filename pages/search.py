@@ -143,7 +143,7 @@ def progress(search_id: str, search: Search, control: Control, trials: Sequence[
         st.metric("Trial", f"{best.number} (base)" if best is base else best.number, border=True, width="content")
         st.metric("Training so far", duration(used.seconds), border=True, width="content")
     if best is base:
-        st.markdown("No trial is better than the base settings so far.")
+        st.markdown(f"No trial is better than the base settings{'' if control.done else ' so far'}.")
     else:
         st.markdown(f"Best settings: {literal(search.label(best.config))}.")
     advice = "" if control.confirm else " Confirm the best trials with new seeds."

@@ -156,7 +156,7 @@ def best_two(contenders: Sequence[Contender]) -> tuple[str, str]:
     return first.id, second.id
 
 
-def _mean_accuracy(contender: Contender) -> tuple[bool, float]:
+def _mean_accuracy(contender: Contender) -> tuple[int, float]:
     ranks = [run.rank for run in contender.counted if run.headline]
-    tested = all(is_tested for is_tested, _ in ranks)
-    return (tested, sum(share for _, share in ranks) / len(ranks)) if ranks else (False, -1.0)
+    lowest = min((group for group, _ in ranks), default=0)
+    return (lowest, sum(share for _, share in ranks) / len(ranks)) if ranks else (0, -1.0)

@@ -130,7 +130,8 @@ def gap_intervals(gap: Gap, colours: Sequence[str]) -> go.Figure:
 
     ``colours`` are those of the better and of the other contender. The interval is Wilson's.
     """
-    figure = style.new_figure(f"Accuracy on {IMAGES[gap.part]} (%)", height=170, showlegend=False)
+    # Two lines: beside long names, one would be longer than the axis on a phone.
+    figure = style.new_figure(f"Accuracy (%)<br>on {IMAGES[gap.part]}", height=185, showlegend=False)
     names = shortened((gap.better.label, gap.other.label), _SIDE_LETTERS)
     for side, colour in zip((gap.better, gap.other), colours, strict=True):
         _add_side(figure, side, names[side.label], colour, IMAGES[gap.part])
@@ -191,15 +192,22 @@ def _dimension(configs: Sequence[RunConfig], path: str) -> dict[str, Any]:
         ticks = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
         places = {"tickvals": list(range(len(names))), "ticktext": ticks, "range": [-0.3, len(names) - 0.7]}
         return {"label": label, "values": [names.index(text) for text in texts], **places}
-    kept = _evenly_spaced(sorted(set(values)))
-    ticks = [plain(value) for value in kept]
-    if min(values) > 0 and max(values) >= 50 * min(values):
-        values, kept = np.log10(values).tolist(), np.log10(kept).tolist()
-    return {"label": label, "values": values, "tickvals": kept, "ticktext": ticks}
+    logarithmic = min(values) > 0 and max(values) >= 50 * min(values)
+    at = {value: float(np.log10(value) if logarithmic else value) for value in sorted(set(values))}
+    labelled = _readable(at)
+    marks = {"tickvals": [at[value] for value in labelled], "ticktext": [plain(value) for value in labelled]}
+    return {"label": label, "values": [at[value] for value in values], **marks}
 
 
-def _evenly_spaced(values: list[float], most: int = 8) -> list[float]:
-    """Return at most ``most`` of the values, the first and last among them."""
-    if len(values) <= most:
-        return values
-    return [values[round(at)] for at in np.linspace(0, len(values) - 1, most)]
+def _readable(places: dict[float, float], gap: float = 0.06) -> list[float]:
+    """Return the values whose labels do not overlap, the first and last among them.
+
+    ``places`` has where each value is on its scale, in rising order; labels are at least ``gap`` of the scale apart.
+    """
+    values = list(places)
+    room = gap * (places[values[-1]] - places[values[0]])
+    kept = values[:1]
+    for value in values[1:-1]:
+        if min(places[value] - places[kept[-1]], places[values[-1]] - places[value]) >= room:
+            kept.append(value)
+    return kept + values[-1:] if len(values) > 1 else kept

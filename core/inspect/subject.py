@@ -42,10 +42,11 @@ def inspectable(runs: Iterable[AnyRun]) -> list[RunSummary]:
 def choose_subject(store: RunStore, runs: Sequence[AnyRun], wanted: str | None) -> tuple[str | None, str | None]:
     """Return the id of the run to inspect, and a sentence if it is not the ``wanted`` one (an id, part of one, a name).
 
-    The default is the newest run that can be inspected; ``None`` if there is none.
+    The default is the newest run that keeps predictions, or else the newest that can be inspected; ``None`` if there is
+    none.
     """
     possible = [run.id for run in inspectable(runs)]
-    first = possible[0] if possible else None
+    first = next(filter(store.keeps_predictions, possible), possible[0] if possible else None)
     if not wanted:
         return first, None
     try:

@@ -199,7 +199,8 @@ def _batches() -> str:
     far = 100 * (by_value[32].best_accuracy - by_value[512].best_accuracy)
     return (
         f"From 128 to 32 images the gain is {near:.2f} points, {near / sd:.1f} standard deviations of the report’s own "
-        f"repeats ({sd:.2f} points; one run each); from 512 to 32 it is {far:.2f} points, {far / sd:.1f} of them."
+        f"repeats ({sd:.2f} points; one run each); from 512 to 32 it is {far:.2f} points, {far / sd:.1f} standard "
+        "deviations."
     )
 
 

@@ -161,6 +161,10 @@ class RunStore:
                     read[run_id] = predictions
         return read
 
+    def keeps_predictions(self, run_id: str) -> bool:
+        """Return whether a run has a file of predictions, which may be damaged or of other weights."""
+        return (self.root / run_id / PREDICTIONS).is_file()
+
     def without_predictions(self, run_ids: Iterable[str] | None = None) -> list[str]:
         """Return which of the runs, by default all, have no predictions although they could have: newest first.
 
@@ -172,7 +176,7 @@ class RunStore:
 
     def _lacks_predictions(self, run_id: str) -> bool:
         folder = self.root / run_id
-        if not (folder / BEST).is_file() or (folder / PREDICTIONS).is_file():
+        if not (folder / BEST).is_file() or self.keeps_predictions(run_id):
             return False
         try:
             return self.predictions(run_id) is None

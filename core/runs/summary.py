@@ -208,10 +208,18 @@ class RunSummary:
         return next(iter(self.accuracies), None)
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """What sorts runs by accuracy: those with a test accuracy above the others, those without an epoch lowest."""
+    def rank(self) -> tuple[int, float]:
+        """What sorts runs by accuracy, the accuracy last.
+
+        First those tested on at least as many images as the official test set has, then those tested on fewer, whose
+        accuracies are uncertain, then those with a validation accuracy. Runs without an epoch are lowest.
+        """
         first = self.headline
-        return (first.kind == "test", first.share) if first else (False, -1.0)
+        if first is None:
+            return 0, -1.0
+        if first.kind == "validation":
+            return 0, first.share
+        return 2 if first.images >= self.config.data.available().test else 1, first.share
 
     @property
     def test_images(self) -> int:
@@ -273,6 +281,16 @@ def common_accuracy(runs: Iterable[RunSummary]) -> tuple[str, dict[str, float]]:
     if all(run.accuracy_on_test is not None for run in begun):
         return "Test accuracy", {run.id: run.accuracy_on_test for run in begun if run.accuracy_on_test is not None}
     return "Validation accuracy", {run.id: run.epochs.best_val_accuracy for run in begun if run.epochs}
+
+
+def best_tested(runs: Iterable[RunSummary]) -> tuple[RunSummary | None, int]:
+    """Return the run of highest test accuracy and of how many it is the best; ``None`` and 0 if no run is tested.
+
+    Runs tested on fewer images than the official test set has count only if all of them are.
+    """
+    tested = [run for run in runs if run.accuracy_on_test is not None]
+    best = max(tested, key=lambda run: run.rank, default=None)
+    return best, sum(run.rank[0] == best.rank[0] for run in tested) if best else 0
 
 
 def shared_precision(runs: Iterable[RunSummary]) -> str | None:

@@ -59,7 +59,8 @@ class Search:
     @property
     def method_text(self) -> str:
         """``Sampler TPE, pruner Median``, with seeds and trials at a time where there are several."""
-        parts = [f"Sampler {SAMPLERS[self.sampler].title}", f"pruner {PRUNERS[self.pruner].title}"]
+        pruner = "no pruner" if self.pruner == "none" else f"pruner {PRUNERS[self.pruner].title}"
+        parts = [f"Sampler {SAMPLERS[self.sampler].title}", pruner]
         if self.seeds > 1:
             parts.append(f"{self.seeds} seeds per trial")
         if self.parallel > 1:

@@ -129,6 +129,13 @@ def _state(runs: Sequence[RunSummary], seeds: int, held: Sequence[str]) -> Trial
     return "finished" if states == {"finished"} and len(runs) >= seeds else "waiting"
 
 
+def nothing_yet(trials: Sequence[Trial]) -> str:
+    """Return what to say of a search whose trials have no accuracy."""
+    if trials and all(trial.ended for trial in trials):
+        return "No trial has finished an epoch, so there is nothing to compare."
+    return "Results appear here after the first epoch of the first trial."
+
+
 def best_of(trials: Iterable[Trial], most: int = 1) -> list[Trial]:
     """Return the finished trials of highest value, the best first, the first of equals."""
     finished = [trial for trial in trials if trial.state == "finished" and trial.value is not None]

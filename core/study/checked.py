@@ -18,7 +18,7 @@ from core.published.arithmetic import last_milestone
 from core.published.claims import Claim, claims
 from core.published.points import TASKS, points_of
 from core.runs.store import RunStore
-from core.runs.summary import RunSummary, labels
+from core.runs.summary import RunSummary, best_tested, labels
 from core.stats.overfitting import onset, onset_text
 from core.study.findings import StudyFinding, findings_of
 from core.study.outcomes import outcome_table
@@ -189,10 +189,9 @@ def _best_runs(runs: Sequence[RunSummary], names: Mapping[str, str]) -> list[Evi
     """Return our best run by each way of choosing the epoch. An accuracy alone decides nothing."""
     evidence = []
     for selected_on, how in (("test", "epoch chosen on test images"), ("held-out", "epoch chosen on held-out images")):
-        tested = [run for run in runs if run.selected_on == selected_on and run.accuracy_on_test is not None]
-        best = max(tested, key=lambda run: run.accuracy_on_test or 0.0, default=None)
+        best, count = best_tested(run for run in runs if run.selected_on == selected_on)
         if best is not None and best.headline is not None:
-            of = f", the best of {len(tested):,} runs" if len(tested) > 1 else ""
+            of = f", the best of {count:,} runs" if count > 1 else ""
             text = f"{best.headline.text()}, {how}{of}."
             evidence.append(Evidence(text, "result", names[best.id], run=best.id))
     return evidence

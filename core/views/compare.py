@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.base.text import SELECTED_ON
+from core.base.text import SELECTED_ON, counted
 from core.compare.contenders import Contender
 from core.compare.settings import NO_EFFECT, setting_text_of_run
 from core.config.run_config import SETTINGS
@@ -147,3 +147,17 @@ def differing_table(
     """
     names = {"run": [run.id for run in runs], "name": [labels[run.id] for run in runs]}
     return pd.DataFrame(names | {path: list(texts) for path, texts in differing.items()})
+
+
+def left_out_text(runs: Sequence[RunSummary], path: str) -> str:
+    """Return why runs are missing in a chart of test accuracy against the setting at ``path``; empty if none is."""
+    untested = [run for run in runs if run.accuracy_on_test is None]
+    if len(untested) == len(runs):
+        return "No selected run has a test accuracy yet. A run with held-out images gets one when it finishes."
+    without = [run for run in runs if run.accuracy_on_test is not None and not run.config.in_effect(path)]
+    reasons = [
+        f"{counted(len(some), 'run')} {reason}"
+        for some, reason in ((untested, "without a test accuracy"), (without, "in which this setting has no effect"))
+        if some
+    ]
+    return f"Left out: {', and '.join(reasons)}." if reasons else ""

@@ -8,7 +8,7 @@ from core.config.presets import PRESETS
 from core.config.run_config import RunConfig
 from core.published.arithmetic import note
 from core.published.points import TASKS, Point, main_result, points_of
-from core.runs.summary import AnyRun, DamagedRun, RunSummary, readable
+from core.runs.summary import AnyRun, DamagedRun, RunSummary, best_tested, readable
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,11 @@ def _largest(config: RunConfig) -> Point:
 
 
 def _best(runs: Sequence[RunSummary], point: Point | None, selected_on: str) -> BestRun | None:
-    same = [run for run in runs if run.selected_on == selected_on]
-    tested = [(run.accuracy_on_test, run) for run in same if run.accuracy_on_test is not None]
-    if not tested:
+    best, of = best_tested(run for run in runs if run.selected_on == selected_on)
+    if best is None or best.accuracy_on_test is None:
         return None
-    accuracy, best = max(tested, key=lambda pair: pair[0])
-    return BestRun(best, accuracy, accuracy - point.best_accuracy if point else None, len(tested))
+    accuracy = best.accuracy_on_test
+    return BestRun(best, accuracy, accuracy - point.best_accuracy if point else None, of)
 
 
 def points_text(ahead: float) -> str:

@@ -8,7 +8,6 @@ import pytest
 from core.compare.contenders import group_runs
 from core.compare.gap import gap
 from core.config.run_config import RunConfig
-from core.figures import compare as figures_compare
 from core.figures.compare import GroupCurves, bands, gap_intervals, mean_curve, parallel_coordinates
 from core.figures.style import View
 from core.runs.summary import labels
@@ -144,7 +143,18 @@ def test_parallel_axes_take_numbers_logarithms_and_choices(store):
     assert outcome.label == "Validation accuracy (%)"
 
 
-def test_of_many_ticks_a_few_evenly_spaced_ones_are_kept():
-    ticks = figures_compare._evenly_spaced([float(value) for value in range(100)])
-    assert len(ticks) == 8
-    assert (ticks[0], ticks[-1]) == (0.0, 99.0)
+@pytest.mark.parametrize(
+    ("seeds", "labelled"),
+    [
+        ((0, 1, 2, 3, 10, 12, 13, 99), ["0", "10", "99"]),
+        ((7,), ["7"]),
+        ((0, 1, 99), ["0", "99"]),
+        (tuple(range(100)), [str(at) for at in range(0, 91, 6)] + ["99"]),
+    ],
+)
+def test_labels_of_a_parallel_axis_do_not_overlap(store, seeds, labelled):
+    for seed in seeds:
+        made_run(store, epochs=1, config=CONFIG.replace({"train.seed": seed}))
+    axis = parallel_coordinates(store.summaries(), ["train.seed"]).data[0].dimensions[0]
+    assert list(axis.ticktext) == labelled
+    assert sorted(axis["values"]) == list(seeds)

@@ -29,6 +29,13 @@ def test_a_run_that_cannot_be_inspected_is_replaced_by_the_newest_and_that_is_sa
     assert choose_subject(store, store.runs(), newest[-4:]) == (newest, None)
 
 
+def test_a_run_that_keeps_predictions_is_shown_before_a_newer_one(store: RunStore) -> None:
+    kept, newer = made_run(store), made_run(store)
+    made_predictions(store, kept)
+    assert choose_subject(store, store.runs(), None) == (kept, None)
+    assert choose_subject(store, store.runs(), newer) == (newer, None)
+
+
 def test_only_answers_that_both_runs_have_can_be_chosen() -> None:
     both = predictions_of(made_answers(), made_answers("validation"), made_answers(epoch=3), best=2, last=3)
     tested = predictions_of(made_answers(), best=2, last=2)

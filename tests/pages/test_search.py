@@ -143,6 +143,9 @@ def test_why_a_trial_failed_is_shown(app, searches, store):
     run.write_status(replace(run.stored_status(), state="failed", error=f"The loss became nan: {DIVERGED}."))
     shown(app, search=search_id)
     assert DIVERGED in texts(app) and not app.exception and not app.error
+    assert trials_of(search_id, searches.get(search_id).search, store)[0].ended
+    (info,) = app.info
+    assert info.value.startswith("No trial has finished an epoch")
 
 
 def test_a_search_goes_to_the_trash_and_back(app, searches):

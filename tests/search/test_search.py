@@ -84,3 +84,8 @@ def test_a_grid_takes_no_longer_than_its_combinations(store, monkeypatch):
     assert form.seconds(made_search(*ranges, sampler="grid", trials=4), store) == 40
     assert form.seconds(made_search(*ranges, sampler="random", trials=30), store) == 300
     assert form.seconds(made_search(*ranges, sampler="grid", trials=None, minutes=0.5), store) == 30
+
+
+def test_a_search_without_a_pruner_says_so():
+    assert made_search(pruner="none").method_text == "Sampler TPE, no pruner"
+    assert made_search(pruner="median", seeds=1).method_text == "Sampler TPE, pruner Median"

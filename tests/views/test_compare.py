@@ -136,3 +136,21 @@ def test_settings_that_differ_have_a_row_for_each_run(store):
     assert table["name"].tolist() == ["accuracy 0.1", "accuracy 0.2"]
     assert table["train.lr"].tolist() == ["0.1", "0.2"]
     assert list(table) == ["run", "name", "train.lr"]
+
+
+def test_why_a_run_is_missing_in_the_chart_of_a_setting_is_said(store):
+    configs = [BASE.replace({"train.optimizer": name}) for name in ("sgd", "adam")]
+    untested = [made_run(store, config=config) for config in configs]
+    assert compare_views.left_out_text(store.summaries(), "train.momentum").startswith(
+        "No selected run has a test accuracy yet."
+    )
+    for run_id in untested:
+        store.run(run_id).write_result({"best": {"epoch": 4, "accuracy": 0.8, "loss": 0.4, "images": 10_000}})
+    assert compare_views.left_out_text(store.summaries(), "train.lr") == ""
+    assert (
+        compare_views.left_out_text(store.summaries(), "train.momentum")
+        == "Left out: 1 run in which this setting has no effect."
+    )
+    made_run(store, config=BASE)
+    text = compare_views.left_out_text(store.summaries(), "train.momentum")
+    assert text == "Left out: 1 run without a test accuracy, and 1 run in which this setting has no effect."

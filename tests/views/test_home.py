@@ -82,6 +82,17 @@ def test_a_tested_run_is_listed_before_a_higher_validation_accuracy(store):
     assert home.accuracy_text(runs[1]).startswith("95.00 % validation accuracy (95 % interval")
 
 
+def test_an_accuracy_on_few_test_images_does_not_stand_for_the_best_run(store):
+    few = run_of(store, HELD_OUT.replace({"data.test_size": 200}), 0.92, test=0.99)
+    assert report_comparisons(store.runs())[0].honest.run.id == few, "better than nothing"
+    tested = run_of(store, HELD_OUT, 0.92, test=0.90)
+    validated = run_of(store, HELD_OUT, 0.995, state="stopped")
+    ((_, runs),) = best_by_task(store.runs(), 6)
+    assert ids(runs) == [tested, few, validated]
+    best = report_comparisons(store.runs())[0].honest
+    assert (best.run.id, best.accuracy, best.of) == (tested, 0.90, 1)
+
+
 def test_with_more_tasks_than_room_the_rarest_are_left_out(store):
     for classes in (("cat", "dog"), ("cat", "ship"), ("cat", "frog")):
         run_of(store, PAIR.replace({"data.classes": classes}), 0.9)

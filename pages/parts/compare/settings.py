@@ -13,8 +13,7 @@ from core.figures import study as figures_study
 from core.runs.summary import RunSummary
 from core.study.outcomes import outcomes_by
 from core.views import exports
-from core.views.compare import differing_table
-from pages.parts.actions import runs_text
+from core.views.compare import differing_table, left_out_text
 from pages.parts.components.live_chart import live_chart
 from pages.parts.shared import download_button
 
@@ -68,12 +67,10 @@ def _effect(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:
         width=320,
     )
     table = outcomes_by(runs, path)
-    if table.empty:
-        st.caption("This setting has no effect on any of the selected runs that have a test accuracy.")
-        return
-    live_chart(figures_study.outcome(table, path), "compare-setting", figures_study.outcome_text(table, path))
-    if left_out := len(runs) - len(table):
-        st.caption(f"{runs_text(left_out)} without a test accuracy, or without an effect of this setting, left out.")
+    if not table.empty:
+        live_chart(figures_study.outcome(table, path), "compare-setting", figures_study.outcome_text(table, path))
+    if left_out := left_out_text(runs, path):
+        st.caption(left_out)
 
 
 def parallel(runs: Sequence[RunSummary], paths: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from core.config.run_config import SETTINGS
 from core.figures import search as figures
 from core.search.search import Search
 from core.search.space import in_order
-from core.search.trials import Trial
+from core.search.trials import Trial, nothing_yet
 from core.views import exports
 from pages.parts.components.live_chart import CHART_WIDTH, live_chart
 from pages.parts.shared import download_button
@@ -25,7 +25,7 @@ VIEWS = ("Parallel coordinates", "One setting", "Two settings", "Importance")
 def search_results(search_id: str, search: Search, trials: Sequence[Trial], table: pd.DataFrame) -> None:
     """Show all figures, or say that there are none yet."""
     if table["value"].isna().all():
-        st.info("Results appear here after the first epoch of the first trial.", icon=":material/insights:")
+        st.info(nothing_yet(trials), icon=":material/insights:")
         return
     live_chart(figures.history(search, table), "search-history", figures.history_text(table))
     view = st.segmented_control(
