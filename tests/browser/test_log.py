@@ -35,6 +35,8 @@ def test_clicks_in_all_pages_write_no_warning_into_the_log(lab, page):
         page.goto(f"{lab.url}/{path}")
         page.locator("h1").first.wait_for()
         page.wait_for_function(IDLE)
+    page.get_by_test_id("stButtonGroup").filter(has_text="Official set").get_by_text("Test", exact=True).click()
+    expect(page.get_by_text("10,000 images")).to_be_visible()
     lines = [line for line in lab.log.splitlines() if line.strip()]
     expected = ("You can now view", "URL:", "ResNet Lab is at")
     assert [line for line in lines if not any(text in line for text in expected)] == []
