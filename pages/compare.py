@@ -76,27 +76,36 @@ def results(
     of = st.column_config
     short = shortened(labels.values(), _LETTERS)
     table = results_table(runs, {run.id: short[labels[run.id]] for run in runs})
-    share = "%.2f %%"
+    chosen_on, share = set(table["selected_on"]), "%.2f %%"
+    # What all runs have in common is said below, so that the table fits a window of 1,440 pixels.
+    shown = ["colour", *(str(column) for column in table if column != "selected_on" or len(chosen_on) > 1)]
     by_run = {run_id: marks[group.id].colour for group in groups for run_id in group.run_ids}
     st.dataframe(
         dotted(table, [by_run[run.id] for run in runs]),
         hide_index=True,
+        column_order=shown,
         column_config={
             "colour": of.TextColumn("", width=34, pinned=True, help="Colour in the charts."),
-            "label": of.TextColumn("Run", pinned=True, width=270),
-            "state": "State",
-            "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share),
-            "best": of.NumberColumn("Validation accuracy", format=share),
-            "best_epoch": of.NumberColumn("Best epoch", format="%d"),
-            "selected_on": of.TextColumn("Epoch chosen on"),
-            "last": of.NumberColumn("Accuracy of the last epoch", format=share),
-            "last_epoch": of.NumberColumn("Last epoch", format="%d"),
-            "min_val_loss": of.NumberColumn("Lowest cross-entropy", format="%.4f"),
-            "seconds": of.NumberColumn("Training time", format="compact"),
+            "label": of.TextColumn("Run", pinned=True, width=254),
+            "state": of.TextColumn("State", width=78),
+            "test": of.NumberColumn("Test accuracy", help=TEST_HELP, format=share, width=92),
+            "best": of.NumberColumn("Validation accuracy", format=share, width=124),
+            "best_epoch": of.NumberColumn("Best epoch", format="%d", width=78),
+            "selected_on": of.TextColumn("Epoch chosen on", width=112),
+            "last": of.NumberColumn(
+                "Last accuracy", help="Validation accuracy of the last epoch.", format=share, width=94
+            ),
+            "last_epoch": of.NumberColumn("Last epoch", format="%d", width=76),
+            "min_val_loss": of.NumberColumn(
+                "Lowest loss", help="Lowest validation cross-entropy, in nats per image.", format="%.4f", width=84
+            ),
+            "seconds": of.NumberColumn("Training time", format="compact", width=94),
         },
         placeholder="–",
         alt="Best and last accuracy of each selected run, with the epoch and the images that chose it.",
     )
+    if len(chosen_on) == 1:
+        st.caption(f"The best epoch of each run is chosen on {chosen_on.pop()}.")
     seeds = seeds_table(groups)
     names = shortened(seeds["label"], 2 * _LETTERS)
     if len(seeds):
@@ -111,7 +120,7 @@ def results(
                 "n": of.NumberColumn("Runs"),
                 "test": "Test accuracy",
                 "best": "Validation accuracy",
-                "last": "Accuracy of the last epoch",
+                "last": "Last accuracy",
             },
             alt="Mean and standard deviation of each group.",
         )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import one_line
+from core.base.text import CHOICE_LETTERS, choice_names, one_line
 from core.figures import bars as bars_figures
 from core.figures import curves as curves_figures
 from core.figures import style as style_figures
@@ -41,8 +41,10 @@ def choose() -> None:
 def choosers(names: dict[str, str], states: dict[str, str], chosen: str | None) -> list[str]:
     """Ask for a run and for runs to compare it with. Return their ids, the chosen run first."""
 
+    short = choice_names(names)
+
     def text(run_id: str) -> str:
-        return f"{names[run_id]} · {states[run_id]}"
+        return f"{short[run_id]} · {states[run_id]}"
 
     st.session_state["run"] = chosen
     linked = dict.fromkeys(st.query_params.get_all("with"))
@@ -126,7 +128,7 @@ def headers(ids: list[str], names: dict[str, str], drawn: object, every: float |
         st.rerun()
     st.set_page_config(page_title=run_views.tab_title(views[0]))
     for view in views:
-        if len(views) > 1:
+        if len(views) > 1 or len(view.run.name) > CHOICE_LETTERS:  # the field shows a part of it
             st.markdown(f"**{literal(view.label)}**")
         header(view)
 

@@ -72,6 +72,16 @@ def shortened(names: Iterable[str], most: int) -> dict[str, str]:
     return short
 
 
+#: Letters that a field of choices shows on a phone.
+CHOICE_LETTERS = 40
+
+
+def choice_names(names: Mapping[str, str], most: int = CHOICE_LETTERS) -> dict[str, str]:
+    """Return names by id for a field of choices, which cuts off the end of longer ones: short, and all distinct."""
+    short = shortened(names.values(), most)
+    return distinct_names({key: short[name] for key, name in names.items()})
+
+
 def known(number: float | None) -> bool:
     """Return whether there is a number: neither ``None`` nor NaN."""
     return number is not None and not math.isnan(number)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from core.base.errors import LabError
 from core.base.kept import Kept
-from core.base.text import percent
+from core.base.text import choice_names, percent
 from core.config.run_config import RunConfig
 from core.config.sections import CLASSES
 from core.data import cifar10
@@ -271,7 +271,7 @@ def runs_with_weights(store: RunStore) -> dict[str, RunSummary]:
 
 def labels(runs: dict[str, RunSummary]) -> dict[str, str]:
     """Return what to call each run in a list: name, accuracy, classes, state."""
-    names = run_labels(runs.values())
+    names = choice_names(run_labels(runs.values()))
     return {run_id: f"{names[run_id]} · {_run_text(run)}" for run_id, run in runs.items()}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.paths import PROJECT
-from core.base.text import counted, cut_middle, iso_time, p_text, p_words, shortened
+from core.base.text import CHOICE_LETTERS, choice_names, counted, cut_middle, iso_time, p_text, p_words, shortened
 
 SWEEP = [
     f"a sweep with the preset fast, rate {rate}, depth {depth}, seed {seed}"
@@ -37,6 +37,14 @@ def test_no_name_is_longer_than_allowed_or_changed_if_it_fits(names, most):
     for name, text in shortened(names, most).items():
         assert len(text) <= most
         assert text == name or len(name) > most
+
+
+def test_choices_are_short_and_distinct():
+    middles = {f"id-{at:04}": f"{'a' * 60} {at} {'b' * 60}" for at in range(5)}
+    names = choice_names({**middles, "fast-0000": "fast"})
+    assert names["fast-0000"] == "fast"
+    assert len(set(names.values())) == 6
+    assert all(len(name) <= CHOICE_LETTERS + len(" (0000)") for name in names.values())
 
 
 def test_one_is_singular():

@@ -349,6 +349,16 @@ def test_failed_shows_the_cause_and_the_log(page, store):
     assert log.proto.expanded
 
 
+def test_a_long_name_is_shown_whole(page, store):
+    names = [f"{'one of many experiments with a long name, ' * 2}{number}" for number in (1, 2)]
+    first, _ = (made_run(store, 4 + at, name=name) for at, name in enumerate(names))
+    app = page(run=first)
+    assert app.markdown[0].value == f"**{names[0]}**"
+    shown = [text for text in app.selectbox(key="run").options if "finished" in text]
+    assert len(shown) == 2 and shown[0] != shown[1]
+    assert all(len(text) <= len(f"{'x' * 40} · finished") for text in shown)
+
+
 def test_a_run_whose_process_died_is_interrupted(page, store):
     made_run(store, 3, "running")
     app = page()

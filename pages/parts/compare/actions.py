@@ -9,7 +9,7 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.base.errors import Outcome, collected, each
-from core.base.text import file_name, filesize
+from core.base.text import choice_names, file_name, filesize
 from core.compare import contenders, filters
 from core.inspect.subject import inspectable
 from core.runs import transfer
@@ -157,7 +157,7 @@ def trash_box(store: RunStore) -> None:
         return
     with box:
         with st.form("restore_form", border=False, clear_on_submit=True):
-            labels = store.trash.labels()
+            labels = choice_names(store.trash.labels(), 60)  # each ends with its id
             chosen = st.multiselect("Runs to restore", list(labels), format_func=labels.__getitem__, key="restore")
             if st.form_submit_button("Restore runs", key="save_restore", icon=":material/restore_from_trash:"):
                 _restore(store, chosen)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import shortened
+from core.base.text import choice_names
 from core.compare import contenders
 from core.compare.contenders import Contender, group_key
 from core.compare.gap import Gap, gap
@@ -70,7 +70,7 @@ def plan_seeds(finding: Gap, sides: Sequence[Contender]) -> None:
 def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
     """Return the two to compare. Of more than two, the best unless others are chosen."""
     by_id = {group.id: group for group in groups}
-    short = shortened((group.label for group in groups), _LETTERS)
+    short = choice_names({group.id: group.label for group in groups}, _LETTERS)
     if len(groups) == 2:
         for key in ("a", "b"):
             st.query_params.pop(key, None)
@@ -81,8 +81,6 @@ def choose_two(groups: Sequence[Contender]) -> tuple[Contender, Contender]:
         if st.session_state.get(key) not in by_id:
             st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in by_id else usual
         label = {"a": "First experiment", "b": "Second experiment"}[key]
-        chosen.append(
-            by_id[column.selectbox(label, list(by_id), key=key, format_func=lambda id: short[by_id[id].label])]
-        )
+        chosen.append(by_id[column.selectbox(label, list(by_id), key=key, format_func=short.__getitem__)])
         st.query_params[key] = st.session_state[key]
     return chosen[0], chosen[1]

@@ -6,7 +6,7 @@ from typing import cast
 import streamlit as st
 
 from core.base.errors import LabError
-from core.base.text import counted
+from core.base.text import choice_names, counted
 from core.cost.estimate import predictions_text
 from core.inspect import subject as subject_views
 from core.inspect.subject import Subject
@@ -33,13 +33,14 @@ def choosers(store: RunStore, runs: Sequence[AnyRun], names: dict[str, str]) -> 
     if not linked or problem or other == chosen:
         other = None
     st.session_state["inspect_run"], st.session_state["inspect_with"] = chosen, other
+    short = choice_names(names)
     left, right = st.columns(2)
-    left.selectbox("Run", list(names), key="inspect_run", format_func=names.__getitem__, on_change=_choose)
+    left.selectbox("Run", list(names), key="inspect_run", format_func=short.__getitem__, on_change=_choose)
     right.selectbox(
         "Compare with",
         [run_id for run_id in names if run_id != chosen],
         key="inspect_with",
-        format_func=names.__getitem__,
+        format_func=short.__getitem__,
         on_change=_choose,
         placeholder="Add a second run",
     )
