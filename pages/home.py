@@ -221,9 +221,9 @@ if newcomer:
     first_steps(cifar10.available(), bool(overview.own_runs(runs)), overview.has_weights(runs))
 by_state = Overview.of(runs)
 show_problems()
-undo_boxes(store, runs)
+undo_boxes(store, runs, names)
 training_runs(by_state.training)
-queue_box(store, by_state.training, by_state.waiting, ensure_worker().waiting or cluster_waiting(store))
+queue_box(store, by_state.training, by_state.waiting, names, ensure_worker().waiting or cluster_waiting(store))
 if not newcomer:
     cluster_box(store)
 if runs:

@@ -31,6 +31,9 @@ def gradient_norm(runs: Sequence[RunCurves], view: View | None = None) -> go.Fig
     """Return the norm of the gradient over all parameters, on a logarithmic axis."""
     figure = one_column(runs, view or View(), "grad_norm", "Gradient norm", "%{y:.3g}")
     figure.update_yaxes(type="log", exponentformat="power", uirevision="grad_norm log")
+    norms = [norm for run in runs for norm in run.metrics["grad_norm"].astype(float) if norm > 0]
+    if norms and 3 * min(norms) <= max(norms) < 100 * min(norms):  # Plotly would label all digits, which overlap
+        figure.update_yaxes(tickvals=style.LOG_TICKS)
     return _or_not_recorded(figure, runs)
 
 

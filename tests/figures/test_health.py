@@ -28,6 +28,12 @@ def test_the_gradient_norm_is_on_a_logarithmic_axis():
     assert figure.layout.yaxis.type == "log"
 
 
+@pytest.mark.parametrize(("highest", "own"), [(1.5, False), (20.0, True), (1_000.0, False)])
+def test_a_few_digits_are_labelled_where_plotly_would_label_all(highest, own):
+    records = [replace(record, grad_norm=norm) for record, norm in zip(EPOCHS, (highest, 1.2, 1.1, 1.0), strict=True)]
+    assert (gradient_norm([made_curves(records)]).layout.yaxis.tickvals is not None) == own
+
+
 def test_every_stage_has_a_curve_and_the_band_is_behind_them():
     figure = update_ratio(RUN)
     assert [trace.name for trace in figure.data] == list(STAGES)

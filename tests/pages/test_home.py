@@ -80,6 +80,13 @@ def test_three_waiting_runs_stand_in_the_queues_order(app, store):
     assert "Queue (3)" in texts(app)
 
 
+def test_unnamed_seeds_in_the_queue_are_told_apart(app, store):
+    for seed in (4, 5):
+        made_run(store, epochs=0, state="queued", config=REPORT.replace({"train.seed": seed}))
+    app.run()
+    assert {name.rpartition(" ")[2] for name in links(app) if "seed" in name} == {"4", "5"}
+
+
 @pytest.mark.parametrize(
     ("button", "name", "now", "position"),
     [

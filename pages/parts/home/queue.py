@@ -1,6 +1,6 @@
 """The queue: its runs in order, with buttons to move and cancel them, and how many runs train at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -12,7 +12,7 @@ from core.cost.together import share_text
 from core.runs.queue import Where
 from core.runs.storage import MOST_AT_ONCE, Storage
 from core.runs.store import RunStore
-from core.runs.summary import AnyRun, RunSummary, title
+from core.runs.summary import AnyRun, RunSummary
 from pages.parts.actions import act, action_button
 from pages.parts.shared import literal, run_link
 
@@ -27,9 +27,13 @@ _MOVES: tuple[tuple[str, str, Where], ...] = (
 
 
 def queue_box(
-    store: RunStore, training: Sequence[RunSummary], waiting: Sequence[RunSummary], obstacle: str | None
+    store: RunStore,
+    training: Sequence[RunSummary],
+    waiting: Sequence[RunSummary],
+    names: Mapping[str, str],
+    obstacle: str | None,
 ) -> None:
-    """Show the queued runs with their buttons; ``waiting`` is in the order of the queue.
+    """Show the queued runs with their ``names`` and buttons; ``waiting`` is in the order of the queue.
 
     ``obstacle``: why the next run does not start although another one could.
     """
@@ -48,11 +52,11 @@ def queue_box(
         page = st.pagination(pages, key="queue_page") if pages > 1 else 1
         first = (page - 1) * PAGE_SIZE
         for place, run in enumerate(waiting[first : first + PAGE_SIZE], start=first):
-            _queued_run(store, run, place, count)
+            _queued_run(store, run, names[run.id], place, count)
 
 
-def _queued_run(store: RunStore, run: RunSummary, place: int, count: int) -> None:
-    run_id, name, epochs = run.id, title(run), counted(run.config.train.epochs, "epoch")
+def _queued_run(store: RunStore, run: RunSummary, name: str, place: int, count: int) -> None:
+    run_id, epochs = run.id, counted(run.config.train.epochs, "epoch")
     if run.status.epoch:
         epochs = f"{run.status.epoch} of {epochs}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -104,11 +108,11 @@ def training_settings(store: RunStore) -> None:
             st.caption(text)
 
 
-def undo_boxes(store: RunStore, runs: Iterable[AnyRun]) -> None:
+def undo_boxes(store: RunStore, runs: Iterable[AnyRun], names: Mapping[str, str]) -> None:
     """Offer to put back the runs that were cancelled in this session and are still stopped."""
     cancelled: dict[str, int] = st.session_state.get(_CANCELLED, {})
     for run in [run for run in runs if run.id in cancelled and run.state == "stopped"]:
-        run_id, name = run.id, title(run)
+        run_id, name = run.id, names[run.id]
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/close: “{literal(name)}” was removed from the queue.", width="content")
             action_button(
