@@ -27,6 +27,8 @@ PATIENCE = 2.0
 # Do not follow a link, nor wait for a pipe that nobody writes to. Windows has neither.
 _PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
+#: What the system answers to a program that may only read a folder, or that writes to a disk mounted read-only.
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _LINK = "it is a link, and links are not followed; put the file itself there"
 _FULL = "the disk is full; free some space and try again"
 _FORBIDDEN = "writing is not permitted there; check the folder's permissions"
@@ -34,12 +36,10 @@ _OCCUPIED = "a file stands where a folder is needed; name another place or move 
 _WRITING = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EACCES: _FORBIDDEN,
-    errno.EPERM: _FORBIDDEN,
-    errno.EROFS: _FORBIDDEN,
+    **dict.fromkeys(FORBIDDEN, _FORBIDDEN),
     errno.EEXIST: _OCCUPIED,
     errno.ENOTDIR: _OCCUPIED,
-    errno.ENOENT: "its folder no longer exists",
+    errno.ENOENT: "there is no such folder",
 }
 
 
@@ -54,7 +54,12 @@ def os_errors_as_store_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _WRITING.get(error.errno or 0) or _reason(error)
-        raise StoreError(f"{path.name} could not be written in {path.parent.name}: {reason}.") from error
+        raise StoreError(f"{path.name} could not be written in {_folder_of(path)}: {reason}.") from error
+
+
+def _folder_of(path: Path) -> str:
+    """Return what to call the folder of a file."""
+    return path.parent.name or {".": "the current folder"}.get(str(path.parent), str(path.parent))
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -70,7 +75,7 @@ def read_file(path: Path, most: int = MOST_BYTES, start: int = 0) -> bytes:
         file.seek(start)
         content = file.read(most + 1)
     if len(content) > most:
-        name = f"{path.name} in {path.parent.name}"
+        name = f"{path.name} in {_folder_of(path)}"
         raise StoreError(f"{name} is larger than the {most >> 20} MB allowed; it is damaged or not from a run.")
     return content
 
@@ -89,7 +94,7 @@ def os_errors_while_reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"{path.name} in {path.parent.name} cannot be read: {_reason(error)}.") from error
+        raise StoreError(f"{path.name} in {_folder_of(path)} cannot be read: {_reason(error)}.") from error
 
 
 def _plain_file(handle: int) -> int:
@@ -245,10 +250,11 @@ def lock_at(path: Path) -> FileLock:
 
 
 @contextlib.contextmanager
-def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
+def locked(path: Path, what: str, patience: float = PATIENCE, busy: str = "") -> Iterator[None]:
     """Hold the lock file of ``what``, such as "run 20261124-093000-k7fa".
 
-    Raises RunBusy if another process holds it for longer than ``patience`` seconds, StoreError if it cannot be opened.
+    Raises RunBusy, which may say ``busy``, if another process holds it for longer than ``patience`` seconds, and
+    StoreError if it cannot be opened.
     """
     if path.is_symlink():  # opening it would empty the file it leads to
         raise StoreError(f"The folder of {what} cannot be locked: its file {path.name} is a link; remove it.")
@@ -256,8 +262,11 @@ def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
     try:
         lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:  # a subclass of OSError, so it comes first
-        raise RunBusy(f"Another process is working on {what}; wait for it or stop it first.") from None
+        busy = busy or f"Another process is working on {what}; wait for it or stop it first."
+        raise RunBusy(busy) from None
     except OSError as error:
+        if error.errno in FORBIDDEN:
+            raise StoreError(f"The folder of {what} can only be read here, so nothing was changed.") from error
         raise StoreError(f"The folder of {what} cannot be locked: {error.strerror or error}.") from error
     try:
         yield
@@ -286,10 +295,8 @@ def is_locked(path: Path) -> bool:
         lock.acquire(blocking=False)
     except Timeout:
         return True
-    except PermissionError:  # a folder that may only be read
-        return _is_held_by_others(path)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in FORBIDDEN and _is_held_by_others(path)
     lock.release()
     return False
 

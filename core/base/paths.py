@@ -1,5 +1,6 @@
 """Where files are on this computer: three environment variables, each with a default that works."""
 
+import contextlib
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ def data_folder() -> Path:
 
     A class can set it to a shared folder, so that the images are downloaded once.
     """
-    return _folder("RESNET_LAB_DATA") or Path("~/.cache/resnet-lab").expanduser()
+    return _folder("RESNET_LAB_DATA") or _home() / ".cache" / "resnet-lab"
 
 
 def data_source() -> Path | None:
@@ -33,7 +34,19 @@ def compiled_folder() -> Path:
 
     Programs are loaded from it, so it is never a folder that others may write to, as that of the images may be.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-lab" / "compiled"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))  # a relative one does not count, as its specification says
+    return (given if given.is_absolute() else _home() / ".cache") / "resnet-lab" / "compiled"
+
+
+def _home() -> Path:
+    """Return the user's home folder. Raises SettingError for a user without one, as containers may have."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise SettingError(
+            "The user of this program has no home folder on this computer. Set HOME to a folder that the program may "
+            "write to, and start it again."
+        ) from None
 
 
 def check() -> None:
@@ -70,10 +83,11 @@ def path_from_text(text: str) -> Path | None:
         ) from None
 
 
-#: What file managers, and programs that pack folders, leave in them: of macOS, Windows, KDE and network drives.
+#: What file managers, and programs that pack or share folders, leave in them: every hidden file (``.DS_Store``,
+#: ``.directory``, ``.Trash-1000``, ``.nfs…``), and what macOS, Windows and network drives have besides.
 _LITTER = re.compile(
-    r"__MACOSX|\._.*|\.(DS_Store|Spotlight-V100|Trashes|fseventsd|TemporaryItems|localized|directory)|Icon\r"
-    r"|thumbs\.db|ehthumbs\.db|desktop\.ini|@eaDir|#recycle|System Volume Information|\$RECYCLE\.BIN",
+    r"\.[^.].*|__MACOSX|Icon\r|Network Trash Folder|Temporary Items"
+    r"|thumbs\.db|ehthumbs\.db|desktop\.ini|~\$.*|@eaDir|#recycle|System Volume Information|\$RECYCLE\.BIN",
     re.IGNORECASE,
 )
 
@@ -88,8 +102,10 @@ def without_home(text: str) -> str:
 
     For text that goes into a run's folder: the folder may be shared, and where it was made is private.
     """
-    names = {f"{PROJECT}/": "", f"{sys.prefix}/": "…/", f"{sys.base_prefix}/": "…/", str(Path.home()): "~"}
-    names.pop("/", None)  # for a user without a home
+    names = {f"{PROJECT}/": "", f"{sys.prefix}/": "…/", f"{sys.base_prefix}/": "…/"}
+    with contextlib.suppress(SettingError):
+        names[str(_home())] = "~"
+    names.pop("/", None)  # the home of a user without one, in some containers
     for folder in sorted(names, key=len, reverse=True):  # packages may be inside the project, the project inside home
         text = text.replace(folder, names[folder])
     return text

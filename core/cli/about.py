@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from core.base.terminal import reporting
 from core.cli.answer import Answer, table
 from core.cli.train import chosen_config
 from core.config.presets import PRESETS
@@ -39,12 +40,13 @@ def _bars() -> "Iterator[Callable[[Progress], None]]":
         bars: dict[str, tqdm[Any]] = {}
 
         def show(progress: "Progress") -> None:
-            if progress.step not in bars:
-                stack.close()
-                unit, in_bytes = progress.unit, progress.unit == "B"
-                bar = tqdm(desc=progress.step, total=progress.total, unit=unit, unit_scale=in_bytes, disable=None)
-                bars[progress.step] = stack.enter_context(bar)
-            bars[progress.step].update(progress.done - bars[progress.step].n)
+            with reporting():
+                if progress.step not in bars:
+                    stack.close()
+                    unit, in_bytes = progress.unit, progress.unit == "B"
+                    bar = tqdm(desc=progress.step, total=progress.total, unit=unit, unit_scale=in_bytes, disable=None)
+                    bars[progress.step] = stack.enter_context(bar)
+                bars[progress.step].update(progress.done - bars[progress.step].n)
 
         yield show
 

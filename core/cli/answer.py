@@ -19,9 +19,9 @@ class Answer:
     errors: list[str] = field(default_factory=list)
     code: int = 0
 
-    def as_json(self) -> str:
-        """Return ``data`` as JSON, with null for NaN and infinity."""
-        return to_json(self.data, indent=1, ensure_ascii=False)
+    def as_json(self, *, ascii_only: bool = False) -> str:
+        """Return ``data`` as JSON, with null for NaN and infinity. ``ascii_only``: other letters as ``\\u00e9``."""
+        return to_json(self.data, indent=1, ensure_ascii=ascii_only)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> str:

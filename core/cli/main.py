@@ -55,7 +55,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _print(answer: Answer, *, as_json: bool) -> int:
-    text = answer.as_json() if as_json else answer.text
+    # Where the terminal is not in Unicode, JSON is in ASCII: a script gets every letter of a name.
+    unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    text = answer.as_json(ascii_only=not unicode) if as_json else answer.text
     code = answer.code
     try:
         if text:

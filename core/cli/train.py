@@ -276,22 +276,21 @@ class Display:
 
     def on_batch(self, record: "BatchRecord") -> None:
         """Move the bar."""
-        done = (record.epoch - 1) * record.batches + record.batch
-        if self._bar is None:
-            layout = "{desc} |{bar}| {percentage:.0f} %{postfix}"
-            self._bar = tqdm(
-                total=record.batches * record.epochs,
-                desc=f"epoch {record.epoch}/{record.epochs}",
-                initial=done,
-                leave=False,
-                bar_format=layout,
-                disable=None,  # without a terminal
-            )
-        results = f"loss {record.loss:.3f}, accuracy {percent(record.accuracy)}"
-        self._bar.set_postfix_str(
-            f"batch {record.batch}/{record.batches}, {results}, {duration(record.seconds_left)} left", refresh=False
-        )
-        self._bar.update(done - self._bar.n)
+        with reporting():
+            done = (record.epoch - 1) * record.batches + record.batch
+            if self._bar is None:
+                self._bar = tqdm(
+                    total=record.batches * record.epochs,
+                    desc=f"epoch {record.epoch}/{record.epochs}",
+                    initial=done,
+                    leave=False,
+                    bar_format="{desc} |{bar}| {percentage:.0f} %{postfix}",
+                    disable=None,  # without a terminal
+                )
+            results = f"loss {record.loss:.3f}, accuracy {percent(record.accuracy)}"
+            left = f"{duration(record.seconds_left)} left"
+            self._bar.set_postfix_str(f"batch {record.batch}/{record.batches}, {results}, {left}", refresh=False)
+            self._bar.update(done - self._bar.n)
 
     def on_epoch(self, record: "EpochRecord") -> None:
         """Print the line of a finished epoch."""

@@ -152,7 +152,7 @@ def _work(
                 or _searching(driver)
             ):
                 quiet_since = time.monotonic()
-            if until_empty and time.monotonic() - quiet_since > 2 * LOOK_SECONDS:
+            if until_empty and (worker.read_only or time.monotonic() - quiet_since > 2 * LOOK_SECONDS):
                 break
         if driver:
             driver.stop()
@@ -166,7 +166,8 @@ def _work(
                         store.queue.request_return(run_id)
             look(worker)
             time.sleep(LOOK_SECONDS)
-    return Answer("", {"runs": [{"id": run_id, "state": state} for run_id, state in announced.trained.items()]})
+    runs = [{"id": run_id, "state": state} for run_id, state in announced.trained.items()]
+    return Answer("", {"runs": runs}, code=int(until_empty and bool(worker.read_only)))
 
 
 def _searching(driver: Driver | None) -> bool:

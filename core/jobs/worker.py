@@ -6,7 +6,6 @@ runs as interrupted. Where runs are trained, and how many at once, is said by a 
 """
 
 import contextlib
-import errno
 import math
 import os
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from core.base.errors import FolderReplaced, LabError, Once, RunBusy, StoreError
+from core.base.files import FORBIDDEN
 from core.base.paths import runs_folder
 from core.base.terminal import say
 from core.jobs.places import Here, Place
@@ -114,7 +114,7 @@ class Worker:
                 self._troubles.clear()  # another process works the queue
                 self.trouble = self.waiting = self.read_only = None
             except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                if error.errno not in FORBIDDEN:
                     self._report(error)
                 elif self.read_only is None:
                     self.read_only = (

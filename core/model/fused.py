@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import BatchNorm2d
 
-from core.base.errors import LabError
+from core.base.errors import LabError, SettingError
 from core.base.paths import compiled_folder
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -118,7 +118,10 @@ def _call(command: list[str]) -> None:
 @functools.cache
 def load() -> bool:
     """Load the operator if it is compiled; return whether it can be used. The answer holds for this process."""
-    file = compiled_file()
+    try:
+        file = compiled_file()
+    except SettingError:  # a user without a home folder
+        return False
     if not file.exists():
         return False
     try:

@@ -9,12 +9,13 @@ import contextlib
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from core.base.errors import RunBusy, StoreError, collected
-from core.base.files import identity, lock_at, sweep
+from core.base.files import identity, lock_at, locked, sweep
 from core.records import best
 from core.runs.folder import AT_WORK, RESUMABLE, STATUS, RunFolder, Status
 from core.runs.shelf import TRASH, Shelf, Trash
@@ -51,7 +52,16 @@ class Queue:
 
     def order_lock(self) -> FileLock:
         """Return the lock of the process that changes the order of the waiting runs, not acquired."""
-        return lock_at(self._shelf.folder / ".order.lock")
+        return lock_at(self._order_path)
+
+    @property
+    def _order_path(self) -> Path:
+        return self._shelf.folder / ".order.lock"
+
+    def _ordering(self) -> contextlib.AbstractContextManager[None]:
+        """Held while the order of the waiting runs is changed."""
+        busy = "Another window is changing the queue; try again in a moment."
+        return locked(self._order_path, "the queue", ORDER_PATIENCE, busy)
 
     def ids(self) -> list[str]:
         """Return the ids of the waiting runs, the next first."""
@@ -64,7 +74,7 @@ class Queue:
         """
         waiting = self._waiting()
         if _ahead(waiting):
-            with contextlib.suppress(Timeout), self.order_lock().acquire(timeout=ORDER_PATIENCE):
+            with contextlib.suppress(StoreError), self._ordering():
                 self._settle(waiting)
             waiting = self._waiting()
         return _end(waiting)
@@ -180,11 +190,8 @@ class Queue:
         ``where`` may be a place, counted without this run; any place beyond the end is the end. Raises StoreError for
         a run that does not wait (any more), RunBusy if another process holds the run or changes the order.
         """
-        try:
-            with self.order_lock().acquire(timeout=ORDER_PATIENCE):
-                return self._move(run_id, where)
-        except Timeout:
-            raise RunBusy("Another window is changing the queue; try again in a moment.") from None
+        with self._ordering():
+            return self._move(run_id, where)
 
     def _move(self, run_id: str, where: Where | int) -> int:
         self._settle(self._waiting())

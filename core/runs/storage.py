@@ -18,10 +18,8 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
-from filelock import Timeout
-
-from core.base.errors import RunBusy, StoreError, collected
-from core.base.files import lock_at, os_errors_as_store_errors, read_file, write_json
+from core.base.errors import StoreError, collected
+from core.base.files import locked, os_errors_as_store_errors, read_file, write_json
 from core.base.strict_json import from_json, with_check, without_check
 from core.base.text import counted, filesize, one_line
 from core.runs.folder import SAVED_STATES
@@ -150,15 +148,13 @@ class Storage:
 
     def change(self, **changes: Any) -> StorageSettings:
         """Change settings by name and return them all. Raises StoreError for values that are not allowed."""
-        try:
-            with lock_at(self._store.root / ".settings.lock").acquire(timeout=5):
-                after = replace(self.settings_or_never(), **changes)
-                if problem := after.problem():
-                    raise StoreError(f"The storage settings were not saved: {problem}.")
-                write_json(self._path, with_check(asdict(after)))
-                return after
-        except Timeout:
-            raise RunBusy("Another window is changing the storage settings; try again in a moment.") from None
+        busy = "Another window is changing the storage settings; try again in a moment."
+        with locked(self._store.root / ".settings.lock", "the storage settings", 5, busy):
+            after = replace(self.settings_or_never(), **changes)
+            if problem := after.problem():
+                raise StoreError(f"The storage settings were not saved: {problem}.")
+            write_json(self._path, with_check(asdict(after)))
+            return after
 
     # --- deleting what is due ---------------------------------------------------------------------
 

@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
+from core.base import files
 from core.base.errors import StoreError
 from core.base.files import append_to_file, make_folder, move, sweep, write_atomically
 
@@ -85,7 +88,7 @@ def test_a_disk_that_is_full_while_writing_leaves_the_old_content(file: Path) ->
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"x.json could not be written in gone: its folder no longer exists\."):
+    with pytest.raises(StoreError, match=r"x.json could not be written in gone: there is no such folder\."):
         write_atomically(tmp_path / "gone" / "x.json", "new")
 
 
@@ -185,3 +188,31 @@ def test_what_can_be_made_again_is_not_flushed(file: Path, monkeypatch: pytest.M
     assert (file.read_text(), flushed) == ("new", [])
     write_atomically(file, "newer")
     assert len(flushed) == 2, "the file and its folder"
+
+
+@pytest.mark.parametrize(("where", "named"), [("x.json", "the current folder"), ("/nowhere-4711.json", "/")])
+def test_a_file_without_a_named_folder_is_told_with_one(
+    where: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files, "open_descriptor", refuse)
+    with pytest.raises(StoreError, match=f" in {named}: writing is not permitted"):
+        write_atomically(Path(where), b"")
+    with pytest.raises(StoreError, match=f" in {named} cannot be read"):
+        files.read_file(Path(where))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another lock")
+@pytest.mark.parametrize("code", files.FORBIDDEN)
+def test_a_lock_that_may_only_be_read_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """In the folder of another user, or on a disk that is mounted read-only."""
+    with FileLock(tmp_path / ".lock"), monkeypatch.context() as changed:
+        changed.setattr(FileLock, "acquire", Mock(side_effect=OSError(code, "no")))
+        assert files.is_locked(tmp_path / ".lock")
+        with pytest.raises(StoreError, match="run 1 can only be read here"), files.locked(tmp_path / ".lock", "run 1"):
+            pass
+    with monkeypatch.context() as changed:
+        changed.setattr(FileLock, "acquire", Mock(side_effect=OSError(code, "no")))
+        assert not files.is_locked(tmp_path / ".lock")

@@ -1,5 +1,7 @@
 """A terminal, a pipe or a disk that is gone never fails what is reported to it."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +9,8 @@ import sys
 import pytest
 
 from core.base.paths import PROJECT
+from core.cli.train import Display
+from core.records import BatchRecord
 
 PROGRAM = """
 import sys, time
@@ -51,3 +55,18 @@ def test_a_stream_that_takes_nothing(closing: str) -> None:
     words = f'exec "$0" -c "$1" 0 {closing}'
     done = subprocess.run(["sh", "-c", words, sys.executable, PROGRAM], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert (done.returncode, done.stdout) == (0, "the answer\n")
+
+
+def test_a_bar_that_cannot_be_drawn_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENXIO, "No such device")
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    display = Display(epochs=1)
+    for batch in (1, 2):
+        display.on_batch(BatchRecord(1, 1, batch, 2, 2.3, 0.1, 0.1, 500.0, 30.0))
+    display.close()

@@ -1,17 +1,20 @@
 """The command line as a whole: help, options, exit codes and errors."""
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from core.base.paths import PROJECT
+from core.base.paths import PROJECT, without_home
 from core.cli.main import main
+from core.model import fused
 from core.runs.store import RunStore
 from tests.cli.conftest import Cli
 from tests.made import made_run, tiny_config
@@ -166,3 +169,24 @@ def test_a_run_is_trained_to_its_end_when_nobody_reads_its_progress_any_more(sto
     done = subprocess.run(["sh", "-c", words], cwd=PROJECT, capture_output=True, text=True)
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
     assert (store.run(run_id).status().state, store.run(run_id).status().error) == ("finished", None)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_has_every_letter_in_any_encoding(store: RunStore, encoding: str) -> None:
+    made_run(store, name="Größe 寸")
+    words = ("-m", "core", "list", "--json", "--runs", str(store.root))
+    done = python(*words, capture_output=True, encoding=encoding, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert json.loads(done.stdout)[0]["name"] == "Größe 寸"
+
+
+def test_a_user_without_a_home_folder(store: RunStore, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """Containers may run under the number of a user whom nobody has entered anywhere."""
+    made_run(store)
+    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))
+    monkeypatch.delenv("RESNET_LAB_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cli("list").code == 0
+    data = cli("data")
+    assert data.code == 1 and "HOME" in data.err
+    assert fused.load.__wrapped__() is False
+    assert without_home(f"{PROJECT}/a.py") == "a.py"

@@ -1,13 +1,16 @@
 """``resnet-lab work``: the queue is worked until it is empty, and what Ctrl-C leaves."""
 
+import errno
 import json
 import signal
 import sys
+from unittest.mock import Mock
 
 import pytest
 
 from core.cli.main import main
 from core.jobs import ray_process
+from core.runs.queue import Queue
 from core.runs.storage import Storage
 from core.search.store import SearchStore
 from tests.conftest import wait_for
@@ -44,6 +47,13 @@ def test_ctrl_c_queues_the_run_that_trains_before_those_that_wait(store):
         assert program.wait() == 0
     assert store.queue.ids() == runs
     assert [bool(store.run(run_id).records()) for run_id in runs] == [True, False]
+
+
+def test_in_a_folder_that_may_only_be_read_nothing_is_waited_for(store, capsys, monkeypatch):
+    store.create(tiny_config(*SHORT))
+    monkeypatch.setattr(Queue, "lock", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    assert main(["work", "--until-empty", "--runs", str(store.root)]) == 1
+    assert "can only be read here" in capsys.readouterr().err
 
 
 def test_an_address_needs_a_cluster(store, capsys):

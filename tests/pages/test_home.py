@@ -14,6 +14,7 @@ from core.jobs.ray_process import ClusterReport, write_report
 from core.published.arithmetic import note
 from core.published.points import TASKS
 from core.runs.storage import Storage
+from tests.faults.app import errors_on
 from tests.made import idle_worker, made_progress, made_record, made_run
 from tests.pages.shown import charts, links, texts
 
@@ -132,6 +133,18 @@ def test_the_only_run_can_be_cancelled_and_put_back(app, store):
     assert not app.exception
     app.button(key=f"back {run_id}").click().run()
     assert store.queue.ids() == [run_id]
+
+
+@pytest.mark.parametrize("button", ["back", "dismiss"])
+def test_the_second_click_of_a_double_click_does_nothing(app, store, button):
+    (run_id,) = waiting(store, "one")
+    app.run()
+    app.button(key=f"cancel {run_id}").click().run()
+    app.button(key=f"{button} {run_id}").click()
+    app.session_state["home_cancelled"].pop(run_id)  # the first click
+    app.run()
+    assert not app.exception and errors_on(app) == ""
+    assert store.run(run_id).status().state == "stopped"
 
 
 def test_a_run_resumed_elsewhere_is_no_longer_offered_back(app, store):

@@ -1,13 +1,16 @@
 """The order of the queue: moved as asked, whatever the times were, and nothing else is touched."""
 
+import errno
 import random
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
 from core.base.errors import RunBusy, StoreError
 from core.config.run_config import RunConfig
@@ -212,3 +215,11 @@ def test_a_heartbeat_in_the_future_does_not_date_the_end_of_a_run(store):
     store.run(run_id).write_status(replace(store.run(run_id).stored_status(), heartbeat=time.time() + 1e9))
     store.queue.mark_interrupted()
     assert (store.run(run_id).stored_status().finished_at or 0) <= time.time()
+
+
+def test_the_order_of_a_queue_that_may_only_be_read_stays(store, monkeypatch):
+    first, second = waiting(store, 2)
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    with pytest.raises(StoreError, match="can only be read here"):
+        store.queue.move(second, "front")
+    assert store.queue.ids() == [first, second]

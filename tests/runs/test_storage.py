@@ -1,12 +1,15 @@
 """The storage settings delete what is old, a day after noting it, and nothing because of a wrong clock."""
 
+import errno
 import json
 import os
 import re
 import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
 from core.base.errors import StoreError
 from core.config.run_config import RunConfig
@@ -277,3 +280,10 @@ def test_sizes_are_those_of_the_files(store, storage):
     assert sizes.runs == sum(path.stat().st_size for path in store.run(run_id).path.iterdir())
     assert sizes.trash == sum(path.stat().st_size for path in (store.trash.folder / trashed).iterdir())
     assert sizes.states == 5_000
+
+
+def test_settings_that_may_only_be_read_stay(storage, monkeypatch):
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(StoreError, match="can only be read here"):
+        storage.change(runs_at_once=1)
+    assert storage.settings().runs_at_once is None

@@ -272,6 +272,17 @@ def by_windows(files: dict[str, bytes]) -> Members:
     return [*(("runs\\" + name.replace("/", "\\"), content) for name, content in files.items()), *litter]
 
 
+#: What Linux, network drives and programs that keep folders in step leave behind.
+HIDDEN = (
+    ".Trash-1000/files/x",
+    ".nfs0000001",
+    ".stfolder/x",
+    ".~lock.runs.csv#",
+    ".dropbox",
+    ".AppleDouble/config.json",
+)
+
+
 @pytest.mark.parametrize(
     "repack",
     [
@@ -280,8 +291,9 @@ def by_windows(files: dict[str, bytes]) -> Members:
         lambda files: [(f"./{name}", content) for name, content in files.items()],
         lambda files: [(f"a/b/{name}", content) for name, content in files.items()],
         lambda files: [*files.items(), (".DS_Store", b"x"), ("Icon\r", b""), (".directory", b"x")],
+        lambda files: [*files.items(), *((name, b"x") for name in HIDDEN)],
     ],
-    ids=["a Mac", "Windows", "from here", "two folders", "in place"],
+    ids=["a Mac", "Windows", "from here", "two folders", "in place", "hidden files"],
 )
 def test_an_export_that_was_packed_again_is_imported(store: RunStore, other: RunStore, repack: Any) -> None:
     first, second = with_weights(store), with_weights(store)

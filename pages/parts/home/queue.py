@@ -127,7 +127,7 @@ def undo_boxes(store: RunStore, runs: Iterable[AnyRun], names: Mapping[str, str]
                 key=f"dismiss {run_id}",
                 icon=":material/close:",
                 type="tertiary",
-                action=partial(cancelled.pop, run_id),
+                action=partial(cancelled.pop, run_id, None),
             )
 
 
@@ -147,7 +147,12 @@ def _cancel(store: RunStore, run_id: str, name: str) -> str:
 
 
 def _put_back(store: RunStore, run_id: str, name: str) -> str:
-    return _moved(name, store.queue.put_back(run_id, st.session_state[_CANCELLED].pop(run_id)))
+    cancelled: dict[str, int] = st.session_state.get(_CANCELLED, {})
+    if run_id not in cancelled:  # the second click of a double click
+        return ""
+    place = store.queue.put_back(run_id, cancelled[run_id])
+    del cancelled[run_id]
+    return _moved(name, place)
 
 
 def _move(store: RunStore, run_id: str, name: str, where: Where) -> str:
