@@ -3,6 +3,7 @@
 A text is read only if it can be meant in one way. :class:`Ambiguous` says which ways there are.
 """
 
+import math
 import re
 
 #: What people put between groups of three digits besides a comma: apostrophes, an underscore, every kind of space.
@@ -12,6 +13,11 @@ _PLAIN = re.compile(rf"[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}")
 #: Groups of three digits with one kind of mark between them (2), and a fraction after another mark.
 _GROUPED = re.compile(rf"([+-]?[1-9]\d{{0,2}})([.,{_GROUPS}])\d{{3}}(?:\2\d{{3}})*((?!\2)[.,]\d+)?{_EXPONENT}")
 _COMMA = re.compile(rf"[+-]?\d*,\d+{_EXPONENT}")
+
+
+#: Hyphens and dashes, which programs put for a minus sign as one types, the minus sign, and full-width marks.
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"
+_MARKS = str.maketrans({**dict.fromkeys(DASHES, "-"), "，": ",", "．": ".", "；": ";", "\u066b": ".", "\u066c": ","})
 
 
 class Ambiguous(ValueError):
@@ -37,15 +43,15 @@ def decimal_number(text: str) -> float:
     """Return the number that ``text`` stands for. Raises ValueError, Ambiguous for ``1,500``."""
     text = _tidy(text)
     if _PLAIN.fullmatch(text):
-        return float(text)
+        return _finite(text)
     if grouped := _GROUPED.fullmatch(text):
         mark, fraction = grouped[2], grouped[3]
         if mark == "," and not fraction and text.count(",") == 1:
             raise _two_ways(text, text.replace(",", "."), text.replace(",", ""))
         digits = re.sub(rf"[{re.escape(mark)}]", "", text)
-        return float(digits.replace(",", "."))
+        return _finite(digits.replace(",", "."))
     if _COMMA.fullmatch(text):
-        return float(text.replace(",", "."))
+        return _finite(text.replace(",", "."))
     raise ValueError(text)
 
 
@@ -54,6 +60,7 @@ def split_list(text: str) -> list[str]:
 
     Raises Ambiguous if a comma or a space may also group the digits of one number: ``5,000, 10,000``.
     """
+    text = text.translate(_MARKS)
     if re.search(r"[;\n]", text):
         return [part.strip() for part in re.split(r"[;\n]", text) if part.strip()]
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -72,7 +79,14 @@ def split_list(text: str) -> list[str]:
 
 
 def _tidy(text: str) -> str:
-    return text.strip().replace("\N{MINUS SIGN}", "-")
+    return text.strip().translate(_MARKS)
+
+
+def _finite(text: str) -> float:
+    """Return the number. Raises ValueError for one beyond all that a computer can hold, such as ``1e400``."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _two_ways(text: str, one: str, other: str) -> Ambiguous:

@@ -8,10 +8,12 @@ explains what is wrong with a value, and writes a value as text.
 import dataclasses
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from core.base.numbers import Ambiguous, decimal_number, split_list, whole_number
+from core.base.text import one_line
 
 Kind = Literal["int", "float", "bool", "choice", "ints", "classes"]
 
@@ -54,15 +56,19 @@ class Setting:
                         raise ValueError
                     return text.lower() in _TRUE
                 case "choice":
-                    return text
+                    return self._choice(text)
             listed = text.strip("[]() ")
             if self.kind == "ints":
                 return tuple(map(whole_number, split_list(listed)))
-            return tuple(part.strip() for part in listed.split(",") if part.strip())
+            return tuple(self._choice(part.strip()) for part in re.split("[,;]", listed) if part.strip())
         except Ambiguous:
             raise
         except ValueError:
-            raise ValueError(f"“{text}” is not {self.expects()}.") from None
+            raise ValueError(f"“{one_line(text, 40)}” is not {self.expects()}.") from None
+
+    def _choice(self, text: str) -> str:
+        """Return the choice that ``text`` means, whatever its case, or ``text`` itself."""
+        return next((choice for choice in self.choices if choice.lower() == text.lower()), text)
 
     def understood(self, text: str) -> str:
         """Return how a number in ``text`` was read, ``10,000 images``; empty for its plain form and for other text."""

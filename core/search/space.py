@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.base.errors import ConfigError
+from core.base.numbers import DASHES
 from core.config.run_config import HOW_COMPUTED, SETTINGS, RunConfig, known_path
 from core.config.setting import Setting, plain
 from core.study.study import SEED, path_and_values, values_from_text
@@ -25,6 +26,12 @@ _SPARSE = 0.5
 _MOST_TRIED = 128
 #: Digits that a number drawn from a range keeps, so that a person can read and repeat it.
 DIGITS = 4
+
+
+#: Two ends and a scale. A dash between them is none of a number such as 1e-3.
+_RANGE = re.compile(
+    rf"\s*(.+?)\s*(?:\.\.|…|\bto\b|(?<=[\d.\s])[{DASHES}](?=[\d.\s]))\s*(.+?)\s*(?:\b(log|linear)\b)?\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -133,12 +140,12 @@ def range_from_text(text: str) -> Range:
 
 
 def range_of(path: str, text: str) -> Range:
-    """Return the range that a person types: ``0.01 to 1``, ``0.01..1``, ``0.8 to 1 linear``, or a list of values.
+    """Return the range that a person types: ``0.01 to 1``, ``0.01..1``, ``0.8 - 1 linear``, or a list of values.
 
     Without ``log`` or ``linear``, the definition of the setting decides. Raises ConfigError.
     """
     setting = SETTINGS[path]
-    found = re.fullmatch(r"\s*(.+?)\s*(?:\.\.|…|\bto\b)\s*(.+?)\s*(?:\b(log|linear)\b)?\s*", text)
+    found = _RANGE.fullmatch(text)
     if found is None or setting.kind not in ("int", "float"):
         return Range(path, values_from_text(path, text))
     try:
@@ -147,7 +154,9 @@ def range_of(path: str, text: str) -> Range:
         raise ConfigError({path: str(error)}) from None
     if low is None or high is None:
         raise ConfigError({path: "A range is between two numbers, such as 0.01 to 1."})
-    return Range(path, low=float(low), high=float(high), log=setting.log if found[3] is None else found[3] == "log")
+    return Range(
+        path, low=float(low), high=float(high), log=setting.log if found[3] is None else found[3].lower() == "log"
+    )
 
 
 def usual_range(path: str, base: RunConfig) -> Range:

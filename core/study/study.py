@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.base.errors import ConfigError
-from core.base.numbers import split_list, whole_number
+from core.base.numbers import DASHES, split_list, whole_number
 from core.base.text import composed, one_line, printable
 from core.compare.settings import are_numbers
 from core.config.presets import nearest, recipe_text
@@ -298,14 +298,10 @@ def values_from_text(path: str, text: str) -> tuple[Any, ...]:
         raise ConfigError({path: str(error)}) from None
 
 
-#: What joins the ends of a range besides a hyphen: hyphens and dashes of other kinds, and the minus sign.
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
-
-
 def seeds_from_text(text: str) -> tuple[int, ...]:
     """Return the seeds that a person types: ``0, 1, 2``, ``0 1 2`` or ``0-4``. Raises ConfigError."""
     seeds: list[int] = []
-    joined = re.sub(r"\s*-\s*", "-", text.translate(_DASHES).strip())
+    joined = re.sub(rf"\s*(?:[{DASHES}]|\.\.|…|\bto\b)\s*", "-", text.strip(), flags=re.IGNORECASE)
     for part in filter(None, re.split(r"[,;\s]+", joined)):
         shown, (first, dash, last) = one_line(part, 30), part.partition("-")
         try:

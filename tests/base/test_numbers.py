@@ -19,7 +19,10 @@ def test_thousands_may_be_separated_as_anywhere_in_the_world(separator: str, num
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("42", 42), ("+7", 7), ("−3", -3), ("5e4", 50_000), ("1.5e3", 1_500), ("007", 7), ("9" * 40, int("9" * 40))],
+    [
+        *[("42", 42), ("+7", 7), ("−3", -3), ("5e4", 50_000), ("1.5e3", 1_500), ("007", 7), ("9" * 40, int("9" * 40))],
+        *[("–3", -3), ("５０００", 5_000), ("10，000", 10_000)],
+    ],
 )
 def test_whole_numbers(text: str, number: int) -> None:
     read = whole_number(text)
@@ -50,6 +53,7 @@ def test_groups_after_a_point_may_be_a_fraction(text: str, one: str, other: str)
     [
         *[("0.1", 0.1), (".5", 0.5), ("5.", 5.0), ("1e-3", 1e-3), ("1.500", 1.5), ("10", 10.0)],
         *[("0,1", 0.1), ("0,125", 0.125), ("1,5", 1.5), ("10,25", 10.25), ("−0,5", -0.5), ("1,5e-3", 1.5e-3)],
+        *[("1e–3", 1e-3), ("5E‐4", 5e-4), ("０．５", 0.5), ("٠٫٥", 0.5)],
         *[("1,234.5", 1234.5), ("1.234,5", 1234.5), ("1 234,5", 1234.5), ("1.234.567", 1234567.0)],
     ],
 )
@@ -64,7 +68,9 @@ def test_one_comma_before_three_digits_may_be_either(text: str) -> None:
         decimal_number(text)
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "1_0", "1,2,3", "1.2.3", "1,23,4", "fast", "1e", "0x1"])
+@pytest.mark.parametrize(
+    "text", ["", "nan", "inf", "1_0", "1,2,3", "1.2.3", "1,23,4", "fast", "1e", "0x1", "1e999", "-1,5e400"]
+)
 def test_other_text_is_no_number(text: str) -> None:
     with pytest.raises(ValueError):
         decimal_number(text)
@@ -81,6 +87,7 @@ def test_other_text_is_no_number(text: str) -> None:
         ("5 000;10 000", ["5 000", "10 000"]),
         ("0,05; 0,1", ["0,05", "0,1"]),
         ("a\nb", ["a", "b"]),
+        ("１；２", ["１", "２"]),
     ],
 )
 def test_the_parts_of_a_list(text: str, parts: list[str]) -> None:

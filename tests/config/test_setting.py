@@ -87,6 +87,8 @@ def test_every_setting_is_explained(path: str) -> None:
         (BOOL, "off", False),
         (BOOL, "1", True),
         (CHOICE, "adam", "adam"),
+        (CHOICE, "Adam", "adam"),
+        (CLASSES, "Dog; CAT", ("dog", "cat")),
         (INTS, "[1, 2,3]", (1, 2, 3)),
         (INTS, "", ()),
         (INTS, "1, 2’000", (1, 2_000)),
@@ -229,3 +231,9 @@ def test_one_has_no_plural() -> None:
 )
 def test_a_value_is_written_as_a_person_reads_it(definition: Setting, value: Any, text: str) -> None:
     assert definition.text(value) == text
+
+
+def test_a_long_text_is_cut_in_its_error() -> None:
+    with pytest.raises(ValueError, match="999…” is not a whole number") as caught:
+        INT.parse("9" * 5_000)
+    assert len(str(caught.value)) < 200

@@ -17,6 +17,7 @@ LR = Range("train.lr", low=0.01, high=1.0, log=True)
         ("train.lr=0.01 to 1", LR),
         ("train.lr=0.01..1", LR),
         ("train.lr = 1e-2 to 1 log", LR),
+        *[(f"train.lr={text}", LR) for text in ("0.01-1", "0.01 – 1", "1e-2 - 1e0", "1e–2–1", "0,01 TO 1 LOG")],
         ("train.lr=0.01 to 1 linear", Range("train.lr", low=0.01, high=1.0)),
         ("train.momentum=0.5 to 0.99", Range("train.momentum", low=0.5, high=0.99)),
         ("train.batch_size=32 to 1,024", Range("train.batch_size", low=32, high=1024, log=True)),

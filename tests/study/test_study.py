@@ -197,7 +197,7 @@ def test_a_bad_axis_is_refused_with_a_sentence(text, words):
 
 def test_seeds_are_read_as_people_type_them():
     assert seeds_from_text("0, 2,5-7, 2") == (0, 2, 5, 6, 7)
-    for same in ("0-2", "0–2", "0 — 2", "0 1 2", "0;1;2", "0, 1 ,2"):
+    for same in ("0-2", "0–2", "0 — 2", "0 1 2", "0;1;2", "0, 1 ,2", "0..2", "0…2", "0 to 2"):
         assert seeds_from_text(same) == (0, 1, 2)
     assert seeds_from_text("3’000") == (3_000,)
 
