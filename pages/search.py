@@ -7,13 +7,14 @@ import streamlit as st
 from core.base.errors import LabError
 from core.base.text import duration, percent
 from core.compare.picks import link_text
-from core.cost.machine import fit_all
+from core.cost.machine import fit
 from core.data import cifar10
 from core.runs.summary import fingerprint
 from core.search import driver
 from core.search.confirm import best_trials, sides_of
 from core.search.driver import ensure_driver
 from core.search.form import copy_of
+from core.search.idle import largest
 from core.search.search import MOST_MINUTES, MOST_TRIALS, Search
 from core.search.store import Control, SearchStore
 from core.search.trials import Trial, best_of, counts_text, labels, progress_of, runs_of, table, trials_of
@@ -48,7 +49,7 @@ def add_budget(search_id: str) -> None:
 
 def actions(search_id: str, search: Search, control: Control, trials: Sequence[Trial], have_data: bool) -> None:
     """Show the buttons for the search's state."""
-    ready = fit_notes(fit_all([search.base]), key_for("fit", search_id))
+    ready = fit_notes(fit(largest(search)), key_for("fit", search_id))
     with st.container(horizontal=True):
         if control.going:
             action_button(
@@ -84,7 +85,7 @@ def actions(search_id: str, search: Search, control: Control, trials: Sequence[T
             key=key_for("copy", search_id),
             icon=":material/content_copy:",
             help="The copy draws other trials.",
-            action=lambda: collection.go_to(searches.create(copy_of(search))),
+            action=lambda: collection.go_to(searches.create(copy_of(searches.get(search_id).search))),
             done="Search copied",
         )
         if not control.going:

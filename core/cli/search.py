@@ -15,11 +15,12 @@ from core.base.text import counted, moment, percent
 from core.cli.answer import Answer, table
 from core.cli.shelved import bring_back, put_away
 from core.cli.train import INTERRUPTED, CtrlC, chosen_config, require_data, train_existing
-from core.cost.machine import require_fit
+from core.cost.machine import fit, require_fit
 from core.records import EpochRecord
 from core.runs.store import RunStore
 from core.search import driver
 from core.search.confirm import Side, confirm, sides_of, verdict
+from core.search.idle import idle_notes, largest
 from core.search.search import Search
 from core.search.space import range_from_text
 from core.search.store import SearchStore
@@ -47,6 +48,9 @@ def create(args: argparse.Namespace, store: RunStore) -> Answer:
         seed=args.search_seed,
     )
     search_id = SearchStore(store).create(search)
+    fits = fit(largest(search))
+    for note in filter(None, (fits.too_big, *fits.notes, *idle_notes(search))):
+        say(f"Note: {note}")
     answer = _shown(store, search_id)
     answer.text = f"Created search {search_id}. Run it with `resnet-lab search run {search_id}`.\n{answer.text}"
     return answer
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace, store: RunStore) -> Answer:
     """Train the trials of a search until its budget is used up, here or in the app."""
     search_id = SearchStore(store).find(args.search)
     search = SearchStore(store).get(search_id).search
-    for note in require_fit([search.base], confirmed=args.yes):
+    for note in require_fit([largest(search)], confirmed=args.yes):
         say(f"Note: {note}")
     if not args.queue:
         require_data()

@@ -29,7 +29,7 @@ from core.study.outcomes import cell_table, outcome_table
 from core.study.presets import PUBLISHED, published_study, scale_for, seconds
 from core.study.progress import CellStatus
 from core.study.store import StudyStore, as_text, read_study
-from core.study.study import Cell, Study, axis_from_text, path_and_values, seeds_from_text
+from core.study.study import LEAST_SCALE, Cell, Study, axis_from_text, path_and_values, seeds_from_text
 
 #: What ``study create`` makes a study from, and the options that each of these allows. The first that is given counts.
 _SOURCES = {"file": (), "figure": ("scale", "minutes", "split"), "vary": ("preset", "config", "set", "redraw")}
@@ -77,6 +77,10 @@ def _requested(args: argparse.Namespace, store: RunStore) -> Study:
             raise ConfigError({"--split": f"applies only to figures {figures}, where the training size varies."})
         study = published_study(args.figure, split=args.split or "common", seeds=seeds or (0,))
         scale = args.scale if args.scale is not None else _scale(study, store, args.minutes)
+        if args.minutes is not None and scale <= LEAST_SCALE:
+            least = seconds(study.scaled(scale), store) or 0.0
+            if least > 60 * args.minutes:
+                say(f"Note: Even with a tenth of its epochs, the study takes about {duration(least)} here.")
         return study if scale == 1 else study.scaled(scale)
     if not args.vary:
         raise ConfigError({"--vary": "name a setting and its values, such as --vary train.batch_size=32,64,128."})

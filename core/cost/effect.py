@@ -74,7 +74,8 @@ def _course(config: RunConfig) -> dict[str, Any]:
     averages = train.averaging == "ema" or (train.averaging == "equal" and averaged > 1)
     # The validation results that let the rate fall, or the run stop, as early as possible.
     stops = stops_early(train, [1.0] * (epochs - 1), [0.0] * (epochs - 1))
-    mixed = sum(map(config.mixes, range(1, epochs + 1)))
+    # In a batch of one image, the other image is the same one.
+    mixed = sum(map(config.mixes, range(1, epochs + 1))) if train.batch_size > 1 else 0
     all_images = sizes == config.data.available() and config.data.split == "official"
     return course | {
         "learning rates": _learning_rates(config),
@@ -133,7 +134,11 @@ def _sentence(config: RunConfig, path: str, other: Any) -> str:
         ),
         "train.averaging": lambda: "Averaging changes nothing: only the last epoch enters the average.",
         "augment.grow_from": lambda: f"Images are full size from the first epoch of {run}, so crops do not grow.",
-        "augment.mix": lambda: f"No epoch of {run} mixes images.",
+        "augment.mix": lambda: (
+            f"No epoch of {run} mixes images."
+            if train.batch_size > 1
+            else "A batch of one image has none to mix it with."
+        ),
     }
     general = f"{setting.label} changes nothing here: the run does the same with {setting.text(other)}."
     return reasons[path]() if path in reasons else general

@@ -1,7 +1,9 @@
 """Whether a run fits this machine: the memory and the cores that there are, also of a container or a GPU."""
 
+import contextlib
 import functools
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,10 +51,12 @@ def require_fit(configs: Iterable[RunConfig], *, confirmed: bool) -> tuple[str, 
 def _fit(needed: int, device: str, threads: int | None) -> Fit:
     notes: list[str] = []
     limit, cores = memory_limit(device), core_count()
+    if (device == "cuda" and not _may_have_cuda()) or (device == "mps" and sys.platform != "darwin"):
+        notes.append(f"This computer has no device {device}, so a run fails here. Choose the device auto or cpu.")
     if threads and threads > cores:
         notes.append(
-            f"{counted(threads, 'thread')} on {counted(cores, 'core')} are many times slower than {cores}. "
-            f"Use at most {cores}, or “all”."
+            f"{counted(threads, 'thread')} on {counted(cores, 'core')} wait for each other, and train more slowly than "
+            f"{cores} would. Use at most {cores}, or “all”."
         )
     if limit and needed > limit:
         return Fit(
@@ -90,6 +94,13 @@ def free_memory_of(device: str) -> int | None:
 def has_gpu() -> bool:
     """Return whether PyTorch can train on an NVIDIA GPU here. PyTorch is not imported."""
     return _gpu_memory() is not None
+
+
+def _may_have_cuda() -> bool:
+    """Return whether there may be a GPU that PyTorch calls CUDA: an NVIDIA one, or one of AMD's, which is not asked."""
+    with contextlib.suppress(PackageNotFoundError):
+        return "+rocm" in version("torch") or has_gpu()
+    return True
 
 
 def _gpu_memory() -> int | None:

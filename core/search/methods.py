@@ -101,6 +101,16 @@ PRUNERS: dict[str, Card] = {
 }
 
 
+def first_rung(epochs: int) -> int:
+    """Return the epoch at which successive halving compares trials first: a ninth of all."""
+    return max(1, round(epochs / KEEP_ONE_IN**2))
+
+
+def first_forecast(epochs: int) -> int:
+    """Return the epoch from which a curve is extrapolated."""
+    return max(EXTRAPOLATE_LEAST, round(EXTRAPOLATE_FROM * epochs))
+
+
 def missing_package(sampler: str) -> str | None:
     """Return which package a sampler needs that is not installed: an older installation has no cmaes."""
     return "cmaes" if sampler == "cma-es" and find_spec("cmaes") is None else None

@@ -202,7 +202,7 @@ def _pruner(search: Search, steps: int) -> BasePruner:
         case "median":
             return MedianPruner(methods.MEDIAN_TRIALS, n_warmup_steps=1 + round(methods.WARM_UP * steps))
         case "asha":
-            return SuccessiveHalvingPruner(first_rung(steps), methods.KEEP_ONE_IN, 0)
+            return SuccessiveHalvingPruner(methods.first_rung(steps), methods.KEEP_ONE_IN, 0)
         case "extrapolation":
             return ExtrapolationPruner(steps)
         case "wilcoxon":
@@ -210,17 +210,12 @@ def _pruner(search: Search, steps: int) -> BasePruner:
     return NopPruner()
 
 
-def first_rung(epochs: int) -> int:
-    """Return the epoch at which successive halving compares trials first: a ninth of all."""
-    return max(1, round(epochs / methods.KEEP_ONE_IN**2))
-
-
 def _rungs(search: Search, trial: Trial) -> dict[str, float]:
     """Return what Optuna's successive halving would have noted on a trial: its accuracy at each comparison."""
     if search.pruner != "asha":
         return {}
     rungs: dict[str, float] = {}
-    steps, rung = trial.counted_steps, first_rung(trial.config.train.epochs)
+    steps, rung = trial.counted_steps, methods.first_rung(trial.config.train.epochs)
     while rung <= len(steps):
         rungs[f"completed_rung_{len(rungs)}"] = steps[rung - 1]
         rung *= methods.KEEP_ONE_IN
@@ -232,7 +227,7 @@ class ExtrapolationPruner(BasePruner):
 
     def __init__(self, epochs: int):
         self._epochs = epochs
-        self._from = max(methods.EXTRAPOLATE_LEAST, round(methods.EXTRAPOLATE_FROM * epochs))
+        self._from = methods.first_forecast(epochs)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether to stop ``trial`` after its last reported epoch."""

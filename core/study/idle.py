@@ -4,7 +4,10 @@ import itertools
 from collections.abc import Iterable
 
 from core.cost.effect import idle_settings, same_course
-from core.study.study import Axis, Cell, Study
+from core.study.study import SPLIT_SEED, Axis, Cell, Study
+
+#: No study has a seed so high.
+_ANOTHER_DRAW = {SPLIT_SEED: 2**31 - 1}
 
 
 def idle_notes(study: Study) -> list[str]:
@@ -15,6 +18,10 @@ def idle_notes(study: Study) -> list[str]:
         for axis in study.axes
         if len(axis.values) > 1 and all(same_course([cell.config for cell in group]) for group in _groups(axis, cells))
     ]
+    if study.redraw and len(study.seeds) < 2:
+        notes.append("Drawing the training images anew for each seed changes nothing here: there is one seed.")
+    elif study.redraw and all(same_course([cell.config, cell.config.replace(_ANOTHER_DRAW)]) for cell in cells):
+        notes.append("Drawing the training images anew changes nothing here: every run trains on all of them.")
     found: dict[str, list[tuple[Cell, str]]] = {}
     for cell in cells:
         for path, text in idle_settings(cell.config).items():

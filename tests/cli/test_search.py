@@ -47,6 +47,18 @@ def test_a_search_is_created_and_shown(cli, store, base):
     assert cli("list")[1] == [{"id": answer["id"], "name": "rates", "trials": 0, "best": None}]
 
 
+def test_what_a_search_does_in_vain_or_cannot_hold_is_said(store, base, capsys):
+    """The base is small; the largest trial is not."""
+    words = ("--runs", str(store.root), "search")
+    sizes = ("--set", "data.train_size=all", "--set", "train.batch_size=8192", "--vary", "model.width=8 to 128")
+    made = ("create", "--config", base, *sizes, "--vary", "model.depth=8,110", "--trials", "3", "--name", "huge")
+    assert main([*words, *made]) == 0
+    said = capsys.readouterr().err
+    assert "GB of memory" in said and "random sampler" in said and "stops no trial" in said
+    assert main([*words, "run", "huge", "--queue"]) == 1
+    assert "--yes" in capsys.readouterr().err and store.ids() == []
+
+
 def test_a_search_is_trained_here_to_its_end(cli, store, monkeypatch):
     search_id = SearchStore(store).create(made_search(trials=3))
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from core.cli import study as study_module
+from core.cost.speed import Speed, how, remember, shape
+from core.runs.folder import this_host
 from core.runs.store import RunStore
+from core.study.presets import published_study
 from core.study.store import StudyStore
 from tests.cli.conftest import TINY, Cli
 from tests.made import made_run
@@ -132,6 +135,14 @@ def test_a_study_says_what_it_varies_in_vain(cli: Cli) -> None:
     result = cli("study", "create", "--preset", "he2016", "--set", "train.epochs=60", "--vary", "train.gamma=0.1,0.2")
     assert result.code == 0
     assert "all its values give the same run" in result.err and "never falls" in result.err
+
+
+def test_a_study_that_takes_longer_than_asked_says_so(cli: Cli, store: RunStore) -> None:
+    config = published_study(7).cells()[0].config
+    remember(store, Speed(this_host(), how(config), ("cpu", "fp32", 2), *shape(config), 500.0, 1_500.0, "probe"))
+    result = cli("study", "create", "--figure", "7", "--minutes", "0.5")
+    assert result.code == 0 and "Even with a tenth of its epochs" in result.err
+    assert "Even with" not in cli("study", "create", "--figure", "7", "--minutes", "99000").err
 
 
 def test_a_study_that_needs_more_memory_than_there_is_needs_a_yes(cli: Cli, store: RunStore) -> None:

@@ -36,6 +36,7 @@ def test_every_setting_of_a_preset_has_an_effect(name: str) -> None:
         ("quick", {"train.averaging": "equal", "train.averaging_start": 5}, "train.averaging", "only the last epoch"),
         ("fast", {"augment.grow_until": 0.0}, "augment.grow_from", "full size from the first"),
         ("fast", {"train.decay_on": "kernels"}, "train.weight_decay", "the same with 0"),
+        ("quick", {"augment.mix": "mixup", "train.batch_size": 1}, "augment.mix", "batch of one image"),
     ],
 )
 def test_a_part_of_the_recipe_that_cannot_take_effect_is_named(
@@ -55,6 +56,7 @@ def test_a_part_of_the_recipe_that_cannot_take_effect_is_named(
         ("quick", {"train.early_stopping": "accuracy", "train.patience": 3}),
         ("quick", {"train.averaging": "equal", "train.averaging_start": 4}),
         ("quick", {"train.averaging": "ema", "train.averaging_start": 5}),
+        ("quick", {"augment.mix": "mixup", "train.batch_size": 2}),
     ],
 )
 def test_what_just_takes_effect_is_not_named(preset: str, changes: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A run that this machine cannot hold is said to be too big before it starts."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_more_threads_than_cores_are_a_note(monkeypatch: pytest.MonkeyPatch) -> 
     (note,) = fit(SMALL.replace({"train.threads": 256})).notes
     assert note.startswith("256 threads on 2 cores")
     assert fit(SMALL.replace({"train.threads": 2})) == Fit()
+
+
+@pytest.mark.parametrize(
+    ("device", "torch", "gpu", "platform", "notes"),
+    [
+        ("cuda", "2.14+cpu", None, "linux", 1),
+        ("cuda", "2.14+cu130", None, "linux", 1),
+        ("cuda", "2.14+cu130", 80_000_000_000, "linux", 0),
+        ("cuda", "2.14+rocm7", None, "linux", 0),
+        ("mps", "2.14", None, "linux", 1),
+        ("mps", "2.14", None, "darwin", 0),
+        ("auto", "2.14+cpu", None, "linux", 0),
+    ],
+)
+def test_a_device_that_is_not_there_is_a_note(
+    device: str, torch: str, gpu: int | None, platform: str, notes: int, limit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(None)
+    monkeypatch.setattr(machine, "version", lambda name: torch)
+    monkeypatch.setattr(machine, "_gpu_memory", lambda: gpu)
+    monkeypatch.setattr(sys, "platform", platform)
+    found = fit(SMALL.replace({"train.device": device})).notes
+    assert len(found) == notes
+    assert all(f"no device {device}" in note for note in found)
 
 
 def test_the_largest_of_several_runs_counts(limit) -> None:

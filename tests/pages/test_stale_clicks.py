@@ -1,18 +1,21 @@
 """A click acts on what was shown when it was drawn. If that is gone meanwhile, the page says so and does nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.search.store import SearchStore
 from core.study.store import StudyStore
 from core.study.study import Axis, Study
 from tests.faults.app import errors_on
 from tests.made import made_run, made_weights, tiny_config
 from tests.pages.shown import texts
+from tests.search_made import made_search
 
-PAGES = {"run": "run", "compare": "runs", "studies": "study", "classify": "run", "inspect": "run"}
+PAGES = {"run": "run", "compare": "runs", "studies": "study", "search": "search", "classify": "run", "inspect": "run"}
 #: Buttons that act on nothing that is shown.
-NEUTRAL = {"new-run", "create", "clear", "measure_study", "new_study"}
+NEUTRAL = {"new-run", "create", "clear", "measure_study", "new_study", "new_search"}
 
 
 def made(store, page: str, name: str) -> str:
@@ -20,6 +23,8 @@ def made(store, page: str, name: str) -> str:
     if page == "studies":
         study = Study(name, tiny_config(), (Axis("train.lr", (0.1, 0.2)),))
         return StudyStore(store).create(study)
+    if page == "search":
+        return SearchStore(store).create(replace(made_search("train.lr=0.1 to 1"), name=name))
     run_id = made_run(store, name=name)
     made_weights(store, run_id)
     return run_id
@@ -54,7 +59,7 @@ def test_no_button_for_one_subject_is_a_button_for_another(app, store, page):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_click_after_its_subject_is_gone_does_nothing_and_is_answered(app, store, page):
     other, shown = (made(store, page, name) for name in ("other", "shown"))
-    trash = StudyStore(store).trash if page == "studies" else store.trash
+    trash = {"studies": StudyStore(store).trash, "search": SearchStore(store).trash}.get(page, store.trash)
     for key in keys(opened(app, page, shown)):
         opened(app, page, shown)
         trash.put(shown)  # in another window

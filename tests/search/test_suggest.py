@@ -12,7 +12,7 @@ import pytest
 from core.base.paths import PROJECT
 from core.search import methods
 from core.search.search import Search
-from core.search.suggest import first_rung, importance, next_config, prune_after
+from core.search.suggest import importance, next_config, prune_after
 from core.search.trials import Trial
 from tests.search_made import made_search, quality
 
@@ -156,7 +156,7 @@ def test_successive_halving_decides_as_optuna_itself_does(seed):
     rng = np.random.default_rng(seed)
     curves = [rising(rng.uniform(0.2, 0.9)) for _ in range(15)]
     ours = judged(made_search(pruner="asha"), curves)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(first_rung(9), methods.KEEP_ONE_IN, 0)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(methods.first_rung(9), methods.KEEP_ONE_IN, 0)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study, theirs = optuna.create_study(direction="maximize", pruner=pruner), []
     for curve in curves:

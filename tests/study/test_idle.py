@@ -20,6 +20,16 @@ def test_only_the_runs_that_it_is_about_are_named():
     assert note.startswith("With epochs 60, learning rate 0.1 (and 3 more):") and "epoch 91" in note
 
 
+def test_drawing_images_anew_that_draws_the_same_is_named():
+    whole = {"data.train_size": None, "data.test_size": None}
+    some = PRESETS["quick"].config.replace({**whole, "data.train_size": 5_000})
+    every = PRESETS["quick"].config.replace({**whole, "data.validation": "test"})
+    rates = (Axis("train.lr", (0.1, 0.2)),)
+    for base, seeds, words in ((some, (0, 1), ""), (some, (0,), "one seed"), (every, (0, 1), "on all of them")):
+        assert words in "".join(idle_notes(Study("a", base, rates, seeds, redraw=True)))
+        assert bool(words) == bool(idle_notes(Study("a", base, rates, seeds, redraw=True)))
+
+
 def test_a_study_in_which_everything_counts_has_no_notes():
     assert idle_notes(published_study(7)) == []
     assert idle_notes(Study("a", PRESETS["quick"].config, (Axis("train.lr", (0.1, 0.2)),))) == []

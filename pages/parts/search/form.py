@@ -7,8 +7,9 @@ import streamlit as st
 from core.base.errors import LabError
 from core.base.text import expected_time
 from core.config.run_config import SETTINGS, RunConfig
-from core.cost.machine import fit_all
+from core.cost.machine import fit
 from core.search.form import base_of, from_fields, seconds
+from core.search.idle import idle_notes, largest
 from core.search.methods import PRUNERS, SAMPLERS, Card, missing_package
 from core.search.search import MOST_PARALLEL, MOST_SEEDS, MOST_TRIALS, Search
 from core.search.space import SEARCHABLE, usual_range
@@ -16,7 +17,7 @@ from core.search.store import SearchStore
 from pages.parts.base_field import base_field, form_problems
 from pages.parts.estimate import fit_notes, measure_button
 from pages.parts.kept import keep_fields, load_fields
-from pages.parts.shared import error_box, get_store
+from pages.parts.shared import error_box, get_store, literal
 
 T = TypeVar("T", int, float)
 MOST_RANGES = 8
@@ -183,7 +184,9 @@ def _offer(search: Search | None, problems: dict[str, str]) -> str | None:
     form_problems(problems, _LABELS)
     if search is not None:
         cost_line(search)
-        ready = fit_notes(fit_all([search.base]), "search_fit")
+        for note in idle_notes(search):
+            st.markdown(f":small[:orange[:material/info: {literal(note)}]]")
+        ready = fit_notes(fit(largest(search)), "search_fit")
     if st.button("Create search", key="define_search", type="primary", icon=":material/add:", disabled=not ready):
         try:
             return SearchStore(store).create(search) if search is not None else None
