@@ -5,7 +5,6 @@ import zipfile
 
 import pytest
 
-from core.images.classify import Classifier
 from tests.made import made_run, made_weights
 from tests.pages.shown import action, texts
 from tests.takeaway.made import BASE, made_study
@@ -48,18 +47,6 @@ def test_what_cannot_be_made_is_said_in_a_sentence(app, store, run_id):
     opened(app, "run", f"take_away {run_id}", run=run_id)
     action(app, "take_network.onnx").click().run()
     assert "best.safetensors" in texts(app) and saved(app) == []
-
-
-def test_an_unexpected_onnx_is_not_given_away(app, store, run_id, monkeypatch):
-    from core.takeaway import onnx
-
-    other = made_run(store, 4, "finished", store.run(run_id).config())
-    made_weights(store, other, seed=1)
-    exported = onnx.exported
-    monkeypatch.setattr(onnx, "exported", lambda classifier: exported(Classifier.load(store, other)))
-    opened(app, "run", f"take_away {run_id}", run=run_id)
-    action(app, "take_network.onnx").click().run()
-    assert "other logits" in texts(app) and saved(app) == []
 
 
 def test_a_run_without_an_epoch_has_nothing_to_take_away(app, store):

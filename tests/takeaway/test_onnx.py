@@ -76,3 +76,11 @@ def test_a_file_with_other_logits_is_refused(store):
 def test_a_run_without_weights_has_no_network_to_take_away(store):
     with pytest.raises(StoreError):
         onnx_bytes(store, made_run(store, 0, "queued"))
+
+
+def test_no_file_is_made_whose_logits_differ(store, monkeypatch):
+    first, second = (trained(store, **NETWORKS["A"]) for _ in range(2))
+    made_weights(store, second, seed=1)
+    monkeypatch.setattr("core.takeaway.onnx.exported", lambda _: exported(Classifier.load(store, first)))
+    with pytest.raises(StoreError, match=second):
+        onnx_bytes(store, second)

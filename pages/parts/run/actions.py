@@ -16,6 +16,7 @@ from core.runs.folder import RESUMABLE
 from core.runs.store import RunStore
 from core.runs.summary import RunSummary
 from core.takeaway.card import model_card
+from core.takeaway.onnx_apart import onnx_bytes
 from core.views import run as run_views
 from pages.parts.actions import act, action_button, key_for, undo_line
 from pages.parts.components.notify import notify_button
@@ -252,7 +253,7 @@ def _take_away(store: RunStore, run: RunSummary) -> None:
                 "network.onnx",
                 ":material/hub:",
                 "The network for other programs, normalisation included. It is checked to give the same logits.",
-                lambda: _onnx(store, run.id),
+                lambda: onnx_bytes(store, run.id),
             ),
             Item(
                 "weights",
@@ -263,12 +264,6 @@ def _take_away(store: RunStore, run: RunSummary) -> None:
             ),
         ]
         take_away(items, run.id, run.state, str(run.status.epoch))
-
-
-def _onnx(store: RunStore, run_id: str) -> bytes:
-    from core.takeaway.onnx import onnx_bytes  # imports torch, which takes seconds
-
-    return onnx_bytes(store, run_id)
 
 
 def _tags_form(store: RunStore, run: RunSummary) -> None:
