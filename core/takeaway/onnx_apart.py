@@ -24,7 +24,8 @@ def onnx_bytes(store: RunStore, run_id: str) -> bytes:
     """Return what :func:`core.takeaway.onnx.onnx_bytes` does. Raises StoreError with its sentence, or if it crashes."""
     with tempfile.TemporaryDirectory(prefix="resnet-lab-") as folder:
         path = Path(folder) / "network.onnx"
-        command = [sys.executable, *COMMAND_LINE, "export-onnx", run_id, "--to", path, "--runs", store.root.resolve()]
+        command = [sys.executable, *COMMAND_LINE, "export-onnx", run_id, "--to", str(path)]
+        command += ["--runs", str(store.root.resolve())]
         try:
             ended = subprocess.run(
                 command, cwd=PROJECT, capture_output=True, text=True, errors="replace", timeout=PATIENCE
