@@ -233,5 +233,5 @@ if runs:
     with right:
         best_runs(by_state.rest)
     compared_with_report(runs)
-if by_state.busy:
-    redraw_when_changed(fingerprint(runs), lambda: fingerprint(store.runs()), seconds=2)
+# Also while nothing trains: a search, a terminal or another window may begin a run.
+redraw_when_changed(fingerprint(runs), lambda: fingerprint(store.runs()), seconds=2 if by_state.busy else 5)
