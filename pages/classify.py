@@ -85,9 +85,9 @@ def choose_runs(runs: dict[str, RunSummary]) -> list[str]:
     asked = st.query_params.get("run") or st.session_state.get("classify.first")
     other = st.query_params.get("with") or st.session_state.get("classify.second")
     if asked and asked not in known:
-        add_problems([f"There is no run “{one_line(asked, 60)}” with a trained network. Showing another run instead."])
+        add_problems([f"Run “{one_line(asked, 60)}” does not exist or has no trained network. Showing another run."])
     if other and other not in known:
-        add_problems([f"There is no run “{one_line(other, 60)}” with a trained network to compare with."])
+        add_problems([f"Run “{one_line(other, 60)}” does not exist or has no trained network to compare with."])
     wanted = [st.query_params.get("run", ""), st.session_state.get("classify.first", ""), known[0]]
     first = next(run_id for run_id in wanted if run_id in known)
     second = other if other in known and other != first else None

@@ -50,7 +50,7 @@ def choosers(names: dict[str, str], states: dict[str, str], chosen: str | None) 
     linked = dict.fromkeys(st.query_params.get_all("with"))
     compared = [run_id for run_id in linked if run_id in names and run_id != chosen][:MOST_COMPARED]
     for unknown in (run_id for run_id in linked if run_id and run_id not in names):
-        error_box(f"There is no run “{one_line(unknown, 60)}” to compare with.")
+        error_box(f"Run “{one_line(unknown, 60)}” does not exist, so it is not compared.")
     st.session_state["with"] = compared
     left, right = st.columns([2, 3])
     left.selectbox(

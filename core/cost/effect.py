@@ -137,7 +137,7 @@ def _sentence(config: RunConfig, path: str, other: Any) -> str:
         "augment.mix": lambda: (
             f"No epoch of {run} mixes images."
             if train.batch_size > 1
-            else "A batch of one image has none to mix it with."
+            else "A batch of one image has no second image to mix in."
         ),
     }
     general = f"{setting.label} changes nothing here: the run does the same with {setting.text(other)}."

@@ -9,7 +9,6 @@ import contextlib
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
@@ -50,18 +49,10 @@ class Queue:
         """Return the :func:`~core.base.files.identity` of the queue's lock file, ``None`` without one."""
         return identity(self._shelf.folder / QUEUE_LOCK)
 
-    def order_lock(self) -> FileLock:
-        """Return the lock of the process that changes the order of the waiting runs, not acquired."""
-        return lock_at(self._order_path)
-
-    @property
-    def _order_path(self) -> Path:
-        return self._shelf.folder / ".order.lock"
-
-    def _ordering(self) -> contextlib.AbstractContextManager[None]:
-        """Held while the order of the waiting runs is changed."""
+    def ordering(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of the process that changes the order of the waiting runs."""
         busy = "Another window is changing the queue; try again in a moment."
-        return locked(self._order_path, "the queue", ORDER_PATIENCE, busy)
+        return locked(self._shelf.folder / ".order.lock", "the queue", ORDER_PATIENCE, busy)
 
     def ids(self) -> list[str]:
         """Return the ids of the waiting runs, the next first."""
@@ -74,7 +65,7 @@ class Queue:
         """
         waiting = self._waiting()
         if _ahead(waiting):
-            with contextlib.suppress(StoreError), self._ordering():
+            with contextlib.suppress(StoreError), self.ordering():
                 self._settle(waiting)
             waiting = self._waiting()
         return _end(waiting)
@@ -190,7 +181,7 @@ class Queue:
         ``where`` may be a place, counted without this run; any place beyond the end is the end. Raises StoreError for
         a run that does not wait (any more), RunBusy if another process holds the run or changes the order.
         """
-        with self._ordering():
+        with self.ordering():
             return self._move(run_id, where)
 
     def _move(self, run_id: str, where: Where | int) -> int:

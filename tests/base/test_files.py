@@ -191,9 +191,7 @@ def test_what_can_be_made_again_is_not_flushed(file: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("where", "named"), [("x.json", "the current folder"), ("/nowhere-4711.json", "/")])
-def test_a_file_without_a_named_folder_is_told_with_one(
-    where: str, named: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_names_the_folder_of_a_file(where: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 

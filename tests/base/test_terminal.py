@@ -59,14 +59,19 @@ def test_a_stream_that_takes_nothing(closing: str) -> None:
 
 def test_a_bar_that_cannot_be_drawn_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
+        attempts = 0
+
         def isatty(self) -> bool:
             return True
 
         def write(self, text: str) -> int:
+            self.attempts += 1
             raise OSError(errno.ENXIO, "No such device")
 
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     display = Display(epochs=1)
     for batch in (1, 2):
         display.on_batch(BatchRecord(1, 1, batch, 2, 2.3, 0.1, 0.1, 500.0, 30.0))
     display.close()
+    assert terminal.attempts >= 2

@@ -132,7 +132,7 @@ def test_no_lock_makes_a_folder_that_was_moved_away(store: RunStore, tmp_path: P
     settings = Storage(store)
     for act in (
         store.queue.lock,
-        store.queue.order_lock,
+        store.queue.ordering().__enter__,
         lambda: run.annotate(name="x"),
         run.hold,
         lambda: settings.change(empty_trash_after=1),

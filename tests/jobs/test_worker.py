@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
-import safetensors.torch
 import torch
+from safetensors.torch import load as load_weights
 
 from core.base.errors import LabError
 from core.base.paths import PROJECT
@@ -322,7 +322,7 @@ def at_work(store, *runs):
 
 
 def weights(store, run_id):
-    return safetensors.torch.load(store.run(run_id).read_weights())
+    return load_weights(store.run(run_id).read_weights())
 
 
 def same_weights(first, second):

@@ -81,7 +81,7 @@ def test_three_waiting_runs_stand_in_the_queues_order(app, store):
     assert "Queue (3)" in texts(app)
 
 
-def test_unnamed_seeds_in_the_queue_are_told_apart(app, store):
+def test_unnamed_seeds_in_the_queue_have_distinct_names(app, store):
     for seed in (4, 5):
         made_run(store, epochs=0, state="queued", config=REPORT.replace({"train.seed": seed}))
     app.run()

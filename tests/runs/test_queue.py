@@ -145,7 +145,7 @@ def test_a_run_in_other_hands_is_busy_and_stays(store):
 def test_one_window_waits_for_another_and_says_so_in_the_end(store, monkeypatch):
     a, b = waiting(store, 2)
     monkeypatch.setattr(queue_module, "ORDER_PATIENCE", 0.05)
-    with store.queue.order_lock(), pytest.raises(RunBusy, match="Another window is changing the queue"):
+    with store.queue.ordering(), pytest.raises(RunBusy, match="Another window is changing the queue"):
         store.queue.move(b, "front")
     assert store.queue.ids() == [a, b]
     assert store.queue.move(b, "front") == 0
